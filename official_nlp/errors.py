@@ -1,0 +1,26 @@
+"""The errors that the command turns into one line and an exit code."""
+
+
+class InputError(ValueError):
+    """What the caller gave cannot be used: the message names it, says why and what to do."""
+
+
+class NotFiniteError(RuntimeError):
+    """A loss term, or the gradient, became infinite or not a number.
+
+    Attributes:
+      term: name of the first term that was not finite.
+      step: the step, counted from 1, whose update was refused.
+    """
+
+    def __init__(self, term: str, step: int):
+        super().__init__(
+            f"{term} is not finite at step {step}; that step and those after it changed nothing. "
+            "Lower the learning rate or lengthen the warm-up, then continue from the last checkpoint."
+        )
+        self.term = term
+        self.step = step
+
+
+class Preempted(RuntimeError):
+    """The run was asked to stop, and has saved its state."""
