@@ -1,0 +1,76 @@
+"""Packaging: what the program needs, and where its parts go when it is installed."""
+
+import pathlib
+import re
+
+import setuptools
+
+ROOT = pathlib.Path(__file__).parent
+
+# The command and its recipes belong to the package when it is installed, although the recipes lie
+# beside it in a checkout, where people look for them.
+CONFIGS = "official_nlp.configs"
+
+REQUIREMENTS = [
+    # Orbit, the training loop, comes with tf-models-official, which holds TensorFlow to its own
+    # minor version; tensorflow-text must have TensorFlow's. These four move together.
+    "tensorflow>=2.20,<2.21",
+    "tf-keras>=2.20.1,<2.21",
+    "tensorflow-text>=2.20.1,<2.21",
+    "tf-models-official>=2.20,<2.21",
+    "absl-py>=1.4",
+    # The command's handling of configuration errors is written for the messages of this version.
+    "gin-config==0.5.0",
+    "google-crc32c>=1.5",
+    "matplotlib>=3.8",
+    "numpy>=1.26",
+    "rich>=13",
+    "safetensors>=0.4",
+    "tokenizers>=0.20",
+]
+
+TEST_REQUIREMENTS = [
+    "hypothesis>=6.100",
+    "import-linter>=2.1",
+    "pre-commit>=3.7",
+    "pytest>=8.1",
+    "pytest-timeout>=2.3",
+    "ruff>=0.9",
+    "scikit-learn>=1.4",
+    "setuptools>=65",
+    "wheel>=0.43",
+]
+
+
+def version() -> str:
+    source = (ROOT / "official_nlp" / "__init__.py").read_text(encoding="utf-8")
+    return re.search(r'^__version__ = "(.+)"$', source, re.MULTILINE).group(1)
+
+
+def config_packages() -> list[str]:
+    folders = sorted({file.parent for file in (ROOT / "configs").rglob("*.gin")})
+    return [CONFIGS] + [f"{CONFIGS}.{folder.name}" for folder in folders]
+
+
+def readme() -> str:
+    file = ROOT / "README.md"
+    return file.read_text(encoding="utf-8") if file.exists() else ""
+
+
+setuptools.setup(
+    name="official_nlp",
+    version=version(),
+    description="ELECTRA for TensorFlow: text in, a pre-trained generator and discriminator out",
+    long_description=readme(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=setuptools.find_packages(include=["official_nlp", "official_nlp.*"])
+    + config_packages(),
+    package_dir={CONFIGS: "configs"},
+    package_data={CONFIGS: ["*.gin", "*.md", "*/*.gin"]},
+    install_requires=REQUIREMENTS,
+    extras_require={"test": TEST_REQUIREMENTS},
+    entry_points={"console_scripts": ["electra = official_nlp.cli:main"]},
+    zip_safe=False,
+)

@@ -1,0 +1,51 @@
+"""What all tests share: a quiet TensorFlow, two devices, the way to data outside the checkout."""
+
+import os
+import pathlib
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import hypothesis
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+# TensorFlow's first call of an operation is slow, and a failure must be repeatable.
+hypothesis.settings.register_profile(
+    "repeatable", deadline=None, derandomize=True, max_examples=50, database=None
+)
+hypothesis.settings.load_profile("repeatable")
+
+
+def pytest_collection_finish():
+    """Splits the processor into two devices before the first operation runs."""
+    if "tensorflow" not in sys.modules:
+        return
+    tf = sys.modules["tensorflow"]
+    (processor, *_) = tf.config.list_physical_devices("CPU")
+    if tf.config.get_logical_device_configuration(processor) is None:
+        two = [tf.config.LogicalDeviceConfiguration()] * 2
+        tf.config.set_logical_device_configuration(processor, two)
+
+
+@pytest.fixture(scope="session")
+def two_devices() -> list[str]:
+    """Names of two devices on any machine, for tests of replicas."""
+    return ["CPU:0", "CPU:1"]
+
+
+@pytest.fixture(scope="session")
+def repository() -> pathlib.Path:
+    """The checkout's top folder."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def outside_data() -> pathlib.Path:
+    """The folder of reference data kept outside the checkout; skips the test where it is not."""
+    folder = pathlib.Path(os.environ.get("OUTSIDE_TEST_DATA", ROOT.parent / "shared"))
+    if not folder.is_dir():
+        pytest.skip(f"no reference data: {folder} is not there; OUTSIDE_TEST_DATA= names it")
+    return folder

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Everything a change must pass: format, lint, import contracts, tests.
+#
+#   bash tools/check.sh              what a change needs
+#   bash tools/check.sh --all        also the tests marked slow
+#   bash tools/check.sh tests/data   further arguments go to pytest
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/venv.sh"
+
+selection=()
+if [ "${1:-}" = "--all" ]; then
+    selection=(-m "slow or not slow")
+    shift
+fi
+
+ruff format --check
+ruff check
+lint-imports
+exec python -m pytest ${selection[@]+"${selection[@]}"} "$@"

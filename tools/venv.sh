@@ -1,0 +1,49 @@
+# Sourced by demo.sh and check.sh: makes the environment they share and activates it.
+#
+#   VENV=folder     an environment elsewhere, or one that exists (default: .venv in the checkout)
+#   PYTHON=program  the interpreter it is made with (default: python3)
+#
+# setup.py says what goes in; its hash is stored in the environment, so that a second call is
+# instant and a change of setup.py installs anew.
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+VENV=${VENV:-$ROOT/.venv}
+PYTHON=${PYTHON:-python3}
+
+fail() {
+    echo "error: $*" >&2
+    exit 1
+}
+
+# sha256 of setup.py and of where the checkout is, for the package is installed as a link to it.
+wanted_hash() {
+    "$1" - "$ROOT" <<'END'
+import hashlib, pathlib, sys
+root = pathlib.Path(sys.argv[1])
+print(hashlib.sha256((root / "setup.py").read_bytes() + str(root).encode()).hexdigest())
+END
+}
+
+install() {
+    command -v "$PYTHON" >/dev/null || fail "no program '$PYTHON'; give PYTHON=/path/to/python3"
+    "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
+        fail "Python 3.10 or later is needed, '$PYTHON' is $("$PYTHON" -V 2>&1); give PYTHON="
+    if [ ! -x "$VENV/bin/python" ]; then
+        "$PYTHON" -m venv "$VENV" ||
+            fail "could not make $VENV; on Debian and Ubuntu: apt install python3-venv"
+    fi
+    echo "Installing into $VENV: 3.5 GB, about 3 minutes, only when setup.py has changed."
+    rm -f "$VENV/setup.sha256"
+    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --editable "$ROOT[test]" ||
+        fail "the installation failed; a second call goes on from here"
+    wanted_hash "$VENV/bin/python" >"$VENV/setup.sha256"
+}
+
+if [ ! -x "$VENV/bin/python" ] || [ ! -f "$VENV/setup.sha256" ] ||
+    [ "$(cat "$VENV/setup.sha256")" != "$(wanted_hash "$VENV/bin/python")" ]; then
+    install
+fi
+export VENV
+export PATH="$VENV/bin:$PATH"
+unset PYTHONHOME
+cd "$ROOT"
