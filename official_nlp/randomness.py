@@ -18,9 +18,10 @@ Layers find key and row in a thread-local stream, which the step function opens:
         model(batch, training=True)
 
 Inside, every `scope` and every `draw` is numbered by its order in the enclosing scope, or by the
-integer it is given: structure, never names. A layer that is called for training outside a stream
-opens one with a key drawn from TensorFlow's stateful generator: each call differs, which suits
-`fit` and experiments, but such a run cannot be resumed exactly.
+integer it is given: structure, never names. Outside a stream every draw takes a key from
+TensorFlow's stateful generator: each call differs, which suits `fit` and experiments, but such a
+run cannot be resumed exactly. (No stream is opened there on the quiet: its key would be a tensor
+of one traced function, which a SavedModel's other functions cannot use.)
 """
 
 import contextlib
@@ -119,15 +120,11 @@ def stream(key: Key, first_row=0):
 def scope(place: "int | None" = None, training: bool = True):
     """Opens the numbered part of the current stream: `place`, or the next in order.
 
-    Outside a stream, opens one with a fresh key. Does nothing when not `training`.
+    Does nothing outside a stream, or when not `training`.
     """
-    if not training:
-        yield
-        return
     outer = getattr(_thread, "scope", None)
-    if outer is None:
-        with stream(_fresh_key()):
-            yield
+    if outer is None or not training:
+        yield
         return
     with stream(_next_key(outer, place), outer.first_row):
         yield

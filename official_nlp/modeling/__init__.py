@@ -1,0 +1,1 @@
+"""Keras layers, networks and models: tensors in, tensors out."""

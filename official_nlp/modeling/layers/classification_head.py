@@ -1,0 +1,80 @@
+"""A head that classifies a row by one of its positions."""
+
+import tf_keras
+
+from official_nlp.modeling import ops
+
+
+@tf_keras.utils.register_keras_serializable(package="official_nlp")
+class ClassificationHead(tf_keras.layers.Layer):
+    """Classifies each row of a batch by its first token.
+
+    Call: `features` `[batch, length, width]` to `[batch, num_classes]`. Where `inner_dim` is 0 or
+    None the caller has pooled: `[..., width]` to `[..., num_classes]`.
+
+    Args:
+      inner_dim: width of the dense layer before the last; 0 or None for none.
+      num_classes: number of outputs.
+      cls_token_idx: the position that is classified.
+      activation: of the dense layer.
+      dropout_rate: share dropped before the last layer, in training.
+      initializer: of both kernels.
+    """
+
+    def __init__(
+        self,
+        inner_dim,
+        num_classes,
+        cls_token_idx=0,
+        activation="tanh",
+        dropout_rate=0.0,
+        initializer="glorot_uniform",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.inner_dim = inner_dim
+        self.num_classes = num_classes
+        self.cls_token_idx = cls_token_idx
+        self.activation = ops.activation(activation)
+        self.dropout_rate = dropout_rate
+        self.initializer = tf_keras.initializers.get(initializer)
+        self.dense = self._dense(inner_dim, "pooler_dense") if inner_dim else None
+        self.out_proj = self._dense(num_classes, "logits")
+
+    def _dense(self, units, name):
+        return tf_keras.layers.Dense(
+            units,
+            kernel_initializer=ops.copy_initializer(self.initializer),
+            dtype=self._dtype_policy,
+            name=name,
+        )
+
+    def build(self, input_shape):
+        width = input_shape[-1]
+        if self.dense:
+            self.dense.build([None, width])
+        self.out_proj.build([None, self.inner_dim or width])
+        super().build(input_shape)
+
+    def call(self, features, only_project=False, training=None):
+        x = features
+        if self.dense:
+            x = self.activation(self.dense(features[:, self.cls_token_idx, :]))
+        if only_project:
+            return x
+        return self.out_proj(ops.apply_dropout(x, self.dropout_rate, training))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "inner_dim": self.inner_dim,
+            "num_classes": self.num_classes,
+            "cls_token_idx": self.cls_token_idx,
+            "activation": tf_keras.activations.serialize(self.activation),
+            "dropout_rate": self.dropout_rate,
+            "initializer": tf_keras.initializers.serialize(self.initializer),
+        }
+
+    @property
+    def checkpoint_items(self):
+        return {self.dense.name: self.dense} if self.dense else {}

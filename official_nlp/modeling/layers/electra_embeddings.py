@@ -1,0 +1,122 @@
+"""What the generator and the discriminator share."""
+
+import tensorflow as tf
+import tf_keras
+
+from official_nlp.errors import InputError
+from official_nlp.modeling import ops
+from official_nlp.modeling.layers.on_device_embedding import OnDeviceEmbedding
+from official_nlp.modeling.layers.position_embedding import PositionEmbedding
+
+
+@tf_keras.utils.register_keras_serializable(package="official_nlp")
+class ElectraEmbeddings(tf_keras.layers.Layer):
+    """The sum of word, position and type vectors, normalized.
+
+    Handed from one `ElectraEncoder` to another it shares all three tables and the LayerNorm, as
+    the original does between its two networks.
+
+    Call: `word_ids` integer `[batch, length]`, or `inputs_embeds` `[batch, length,
+    embedding_width]` in its place; `type_ids` and `position_ids` integer, broadcastable to
+    `[batch, length]`, None for zeros and for 0, 1, 2, ... Returns `[batch, length,
+    embedding_width]` in the compute dtype.
+
+    Args:
+      vocab_size: number of tokens.
+      embedding_width: width of all tables.
+      max_length: number of positions.
+      type_vocab_size: number of segments.
+      initializer: of the tables.
+      position_initializer: of the position table; None for `initializer`.
+      norm_epsilon: added to the variance.
+      word_embeddings: an `OnDeviceEmbedding` to use (and share) in place of a new one.
+
+    Raises:
+      InputError: `word_embeddings` has other sizes, the row is longer than `max_length`, or both
+        or neither of `word_ids` and `inputs_embeds` are given.
+
+    Reference: Devlin et al. 2018 figure 2; paper section 3.2 (weight sharing).
+    """
+
+    def __init__(
+        self,
+        vocab_size,
+        embedding_width,
+        max_length,
+        type_vocab_size=2,
+        initializer="glorot_uniform",
+        position_initializer=None,
+        norm_epsilon=1e-12,
+        word_embeddings=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.vocab_size = vocab_size
+        self.embedding_width = embedding_width
+        self.max_length = max_length
+        self.type_vocab_size = type_vocab_size
+        self.initializer = tf_keras.initializers.get(initializer)
+        self.position_initializer = tf_keras.initializers.get(position_initializer or initializer)
+        self.norm_epsilon = norm_epsilon
+        self.word_embeddings = word_embeddings or self._table(vocab_size, "word_embeddings")
+        self._check_word_embeddings()
+        self.position_embeddings = PositionEmbedding(
+            max_length,
+            initializer=ops.copy_initializer(self.position_initializer),
+            dtype=self._dtype_policy,
+            name="position_embeddings",
+        )
+        self.type_embeddings = self._table(type_vocab_size, "type_embeddings")
+        self.layer_norm = tf_keras.layers.LayerNormalization(
+            axis=-1, epsilon=norm_epsilon, dtype=tf.float32, name="layer_norm"
+        )
+
+    def _table(self, size, name):
+        return OnDeviceEmbedding(
+            size,
+            self.embedding_width,
+            initializer=ops.copy_initializer(self.initializer),
+            dtype=self._dtype_policy,
+            name=name,
+        )
+
+    def _check_word_embeddings(self):
+        words = self.word_embeddings
+        have = (words.vocab_size, words.embedding_width)
+        if have != (self.vocab_size, self.embedding_width):
+            raise InputError(
+                f"word_embeddings must have vocab_size={self.vocab_size} and embedding_width="
+                f"{self.embedding_width}, had {have[0]} and {have[1]}; networks that share a table "
+                "need the same two sizes in their configurations"
+            )
+
+    def build(self, input_shape=None):
+        shape = [None, None, self.embedding_width]
+        for table in (self.word_embeddings, self.position_embeddings, self.type_embeddings):
+            if not table.built:
+                table.build(shape)
+        self.layer_norm.build(shape)
+        super().build(input_shape)
+
+    def call(self, word_ids=None, type_ids=None, position_ids=None, inputs_embeds=None):
+        if (word_ids is None) == (inputs_embeds is None):
+            raise InputError("give either word_ids or inputs_embeds, not both and not none")
+        words = self.word_embeddings(word_ids) if inputs_embeds is None else inputs_embeds
+        words = tf.cast(words, self.compute_dtype)
+        if type_ids is None:
+            type_ids = tf.zeros([1, 1], tf.int32)
+        positions = self.position_embeddings(words, position_ids=position_ids)
+        summed = words + positions + self.type_embeddings(type_ids)
+        return tf.cast(self.layer_norm(summed), self.compute_dtype)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "vocab_size": self.vocab_size,
+            "embedding_width": self.embedding_width,
+            "max_length": self.max_length,
+            "type_vocab_size": self.type_vocab_size,
+            "initializer": tf_keras.initializers.serialize(self.initializer),
+            "position_initializer": tf_keras.initializers.serialize(self.position_initializer),
+            "norm_epsilon": self.norm_epsilon,
+        }

@@ -1,0 +1,63 @@
+"""A table of vectors."""
+
+import tensorflow as tf
+import tf_keras
+
+
+@tf_keras.utils.register_keras_serializable(package="official_nlp")
+class OnDeviceEmbedding(tf_keras.layers.Layer):
+    """Looks vectors up in a table.
+
+    Call: integer ids of any shape `[...]` to `[..., embedding_width]`, in the compute dtype.
+
+    Args:
+      vocab_size: number of rows of the table.
+      embedding_width: number of columns.
+      initializer: of the table.
+      use_one_hot: multiply with one-hot vectors instead of gathering; for very small tables on
+        accelerators that gather slowly.
+      scale_factor: the looked-up vectors are multiplied with its square root; None for not.
+    """
+
+    def __init__(
+        self,
+        vocab_size,
+        embedding_width,
+        initializer="glorot_uniform",
+        use_one_hot=False,
+        scale_factor=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.vocab_size = vocab_size
+        self.embedding_width = embedding_width
+        self.initializer = tf_keras.initializers.get(initializer)
+        self.use_one_hot = use_one_hot
+        self.scale_factor = scale_factor
+
+    def build(self, input_shape=None):
+        self.embeddings = self.add_weight(
+            "embeddings",
+            shape=[self.vocab_size, self.embedding_width],
+            initializer=self.initializer,
+            dtype=tf.float32,
+        )
+        super().build(input_shape)
+
+    def call(self, inputs):
+        table = tf.cast(self.embeddings, self.compute_dtype)
+        if self.use_one_hot:
+            vectors = tf.matmul(tf.one_hot(inputs, self.vocab_size, dtype=table.dtype), table)
+        else:
+            vectors = tf.gather(table, inputs)
+        return vectors * self.scale_factor**0.5 if self.scale_factor else vectors
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "vocab_size": self.vocab_size,
+            "embedding_width": self.embedding_width,
+            "initializer": tf_keras.initializers.serialize(self.initializer),
+            "use_one_hot": self.use_one_hot,
+            "scale_factor": self.scale_factor,
+        }

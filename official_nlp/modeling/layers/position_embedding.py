@@ -1,0 +1,64 @@
+"""Learnt vectors for absolute positions."""
+
+import tensorflow as tf
+import tf_keras
+
+from official_nlp.errors import InputError
+
+
+@tf_keras.utils.register_keras_serializable(package="official_nlp")
+class PositionEmbedding(tf_keras.layers.Layer):
+    """A vector for each position.
+
+    Call: `[..., length, ..., width]` to the vectors of positions 0 to length - 1, broadcast to the
+    shape of the input. With `position_ids` (integer `[batch, length]`): the vectors of these.
+
+    Args:
+      max_length: number of positions.
+      initializer: of the table.
+      seq_axis: axis of the input that counts positions.
+
+    Raises:
+      InputError: the input is longer than `max_length`.
+    """
+
+    def __init__(self, max_length, initializer="glorot_uniform", seq_axis=1, **kwargs):
+        super().__init__(**kwargs)
+        if max_length is None:
+            raise InputError("max_length must be a number of positions, was None; give e.g. 512")
+        self.max_length = max_length
+        self.initializer = tf_keras.initializers.get(initializer)
+        self.seq_axis = seq_axis
+
+    def build(self, input_shape):
+        self.position_embeddings = self.add_weight(
+            "embeddings",
+            shape=[self.max_length, input_shape[-1]],
+            initializer=self.initializer,
+            dtype=tf.float32,
+        )
+        super().build(input_shape)
+
+    def call(self, inputs, position_ids=None):
+        table = tf.cast(self.position_embeddings, self.compute_dtype)
+        if position_ids is not None:
+            return tf.gather(table, position_ids)
+        length = inputs.shape[self.seq_axis]
+        if length is not None and length > self.max_length:
+            raise InputError(
+                f"the input has {length} positions along axis {self.seq_axis}, the table "
+                f"max_length={self.max_length}; shorten the input or build with a longer table"
+            )
+        if length is None:
+            length = tf.shape(inputs)[self.seq_axis]
+        shape = [1] * len(inputs.shape)
+        shape[self.seq_axis], shape[-1] = length, table.shape[-1]
+        return tf.broadcast_to(tf.reshape(table[:length], shape), tf.shape(inputs))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "max_length": self.max_length,
+            "initializer": tf_keras.initializers.serialize(self.initializer),
+            "seq_axis": self.seq_axis,
+        }

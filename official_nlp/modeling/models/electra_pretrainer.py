@@ -1,0 +1,456 @@
+"""Generator and discriminator, trained together."""
+
+import tensorflow as tf
+import tf_keras
+
+from official_nlp import randomness
+from official_nlp.errors import InputError
+from official_nlp.modeling import losses, ops
+from official_nlp.modeling.layers.classification_head import ClassificationHead
+from official_nlp.modeling.layers.masked_lm import MaskedLM
+from official_nlp.modeling.models import sharing as sharing_modes
+from official_nlp.modeling.networks.electra_config import ElectraConfig
+from official_nlp.modeling.networks.electra_encoder import ElectraEncoder
+
+_NETWORK_INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
+# Places in the random stream: structure, so that a part's bits do not depend on the others' calls.
+_GENERATE, _SAMPLE, _DISCRIMINATE = range(3)
+
+
+@tf_keras.utils.register_keras_serializable(package="official_nlp")
+class ElectraPretrainer(tf_keras.Model):
+    """The joint model of ELECTRA: a generator fills blanks, a discriminator finds what it filled.
+
+    Call: a dict with `input_word_ids` (with [MASK]s), `input_mask`, `input_type_ids` integer
+    `[batch, length]`, `masked_lm_positions` and `masked_lm_ids` integer `[batch, predictions]`,
+    and optional `masked_lm_weights` (0 at unused slots; without it, slots at position 0 are
+    unused). Returns a dict:
+
+      `lm_outputs`: `[batch, predictions, vocab_size]`, the generator's scores.
+      `sentence_outputs`: `[batch, num_classes]`, the sentence head's scores, on the generator.
+      `disc_logits`: `[batch, length]`, above 0 where the discriminator thinks a token replaced.
+      `disc_label`: int32 `[batch, length]`, 1 where the sampled token differs from the original.
+
+    Tokens are sampled in training and in inference, from the current random stream
+    (`official_nlp.randomness.stream`); outside one, every call draws anew. No gradient flows from
+    the discriminator through the samples.
+
+    The loss is `losses.electra_loss`; `compile(optimizer, generator_weight,
+    discriminator_weight)` and `fit` minimize it.
+
+    Args:
+      generator_network: a network that, called with a dict of exactly the three inputs above
+        named `input_*`, returns a dict with `sequence_output` `[batch, length, width]` or a list
+        of these, of which the last counts; with `get_embedding_table()` or
+        `get_embedding_layer()`.
+      discriminator_network: another, or the same.
+      vocab_size: number of tokens.
+      num_classes: outputs of the sentence head; 0 for no head.
+      num_token_predictions: largest number of predicted positions a row, P.
+      mlm_activation: in the heads; None is linear.
+      mlm_initializer: of the kernels of the heads.
+      output_type: `logits` or `predictions` (log-probabilities) for `lm_outputs`.
+      disallow_correct: never sample the original token.
+      temperature: of the sampling.
+      sharing: None to take the networks as they are; or the mode they must be in: `shared`,
+        `word_only`, `untied`, `whole` (see `from_config_pair`).
+      average_duplicates: see `Numerics.average_duplicates`.
+
+    Raises:
+      TypeError: a network does not keep the contract; says what is missing.
+      InputError: the networks are not in the mode `sharing` says, or an argument is out of range.
+
+    Example:
+      >>> discriminator = ElectraConfig(vocab_size=100, num_hidden_layers=2)
+      >>> model = ElectraPretrainer.from_config_pair(discriminator.generator(0.25), discriminator)
+      >>> ids = tf.constant([[2, 4, 6, 3]])
+      >>> outputs = model({"input_word_ids": ids, "masked_lm_positions": [[1]],
+      ...                  "masked_lm_ids": [[5]]})
+      >>> outputs["lm_outputs"].shape
+      TensorShape([1, 1, 100])
+
+    Reference: Clark et al. 2020 (arXiv 2003.10555), section 2.
+    """
+
+    def __init__(
+        self,
+        generator_network,
+        discriminator_network,
+        vocab_size,
+        num_classes,
+        num_token_predictions,
+        mlm_activation=None,
+        mlm_initializer="glorot_uniform",
+        output_type="logits",
+        disallow_correct=False,
+        temperature=1.0,
+        sharing=None,
+        average_duplicates=False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if temperature <= 0:
+            raise InputError(f"temperature must be above 0, was {temperature!r}")
+        self.generator_network = generator_network
+        self.discriminator_network = discriminator_network
+        self.vocab_size = vocab_size
+        self.num_classes = num_classes
+        self.num_token_predictions = num_token_predictions
+        self.mlm_activation = ops.activation(mlm_activation)
+        self.mlm_initializer = tf_keras.initializers.get(mlm_initializer)
+        self.output_type = output_type
+        self.disallow_correct = disallow_correct
+        self.temperature = temperature
+        self.average_duplicates = average_duplicates
+        generator_width = _checked_width(generator_network, "generator_network")
+        discriminator_width = _checked_width(discriminator_network, "discriminator_network")
+        self.sharing = _checked_sharing(sharing, generator_network, discriminator_network)
+        self._build_heads(generator_width, discriminator_width)
+        self.generator_weight, self.discriminator_weight = 1.0, 50.0
+        self.built = True
+
+    def _build_heads(self, generator_width, discriminator_width):
+        table = _embedding_table(self.generator_network)
+        if table.shape[0] != self.vocab_size:
+            raise InputError(
+                f"vocab_size must be the generator's, {table.shape[0]}, was {self.vocab_size}"
+            )
+        self.masked_lm = MaskedLM(
+            table,
+            activation=self.mlm_activation,
+            initializer=ops.copy_initializer(self.mlm_initializer),
+            output=self.output_type,
+            dtype=self._dtype_policy,
+            name="generator_masked_lm",
+        )
+        self.masked_lm.build([None, None, generator_width])
+        self.classification = None
+        if self.num_classes:
+            self.classification = ClassificationHead(
+                generator_width,
+                self.num_classes,
+                initializer=ops.copy_initializer(self.mlm_initializer),
+                dtype=self._dtype_policy,
+                name="generator_classification_head",
+            )
+            self.classification.build([None, None, generator_width])
+        self.discriminator_projection = self._dense(discriminator_width, "projection_head")
+        self.discriminator_head = self._dense(1, "head")
+        for dense in (self.discriminator_projection, self.discriminator_head):
+            dense.build([None, None, discriminator_width])
+
+    def _dense(self, units, name):
+        return tf_keras.layers.Dense(
+            units,
+            kernel_initializer=ops.copy_initializer(self.mlm_initializer),
+            dtype=self._dtype_policy,
+            name=f"discriminator_{name}",
+        )
+
+    @classmethod
+    def from_config_pair(
+        cls,
+        generator: ElectraConfig,
+        discriminator: ElectraConfig,
+        sharing="shared",
+        num_classes=0,
+        num_token_predictions=None,
+        **kwargs,
+    ) -> "ElectraPretrainer":
+        """Builds both networks and the heads with ELECTRA's numerics.
+
+        Args:
+          generator: its sizes.
+          discriminator: its sizes.
+          sharing: `shared`: word, position and type tables and their LayerNorm, as the original;
+            `word_only`: the word table, as tfnlp; `untied`: nothing; `whole`: one encoder is both.
+          num_classes: outputs of the sentence head; 0 for none.
+          num_token_predictions: largest number of predictions a row; None for 15 % of the
+            longest row.
+          **kwargs: of the constructor.
+
+        Raises:
+          InputError: the two configurations do not allow `sharing`.
+        """
+        if num_token_predictions is None:
+            num_token_predictions = int(0.155 * discriminator.max_position_embeddings)
+        first, second = sharing_modes.build_pair(generator, discriminator, sharing)
+        kwargs.setdefault("mlm_activation", "gelu")
+        stddev = discriminator.initializer_range
+        kwargs.setdefault("mlm_initializer", tf_keras.initializers.TruncatedNormal(stddev=stddev))
+        return cls(
+            first,
+            second,
+            vocab_size=generator.vocab_size,
+            num_classes=num_classes,
+            num_token_predictions=num_token_predictions,
+            sharing=sharing,
+            **kwargs,
+        )
+
+    def call(self, inputs, training=None):
+        # Sampling needs bits in inference, too.
+        with randomness.scope():
+            generated = self.generate(inputs, training=training)
+            corrupted = self.corrupt(inputs, generated["lm_outputs"])
+            disc_logits = self.discriminate(
+                corrupted["input_word_ids"],
+                inputs.get("input_mask"),
+                inputs.get("input_type_ids"),
+                training=training,
+            )
+        return {**generated, "disc_logits": disc_logits, "disc_label": corrupted["disc_label"]}
+
+    def generate(self, inputs, training=None) -> dict:
+        """Runs the generator on the masked text.
+
+        Returns a dict of `lm_outputs` `[batch, predictions, vocab_size]` and `sentence_outputs`
+        `[batch, num_classes]`, both float32.
+        """
+        _require(inputs, ["input_word_ids", "masked_lm_positions"])
+        with randomness.scope(_GENERATE, training=bool(training)):
+            sequence = _run(self.generator_network, _network_inputs(inputs), training)
+            lm_outputs = self.masked_lm(sequence, inputs["masked_lm_positions"])
+            if self.classification is None:
+                sentence_outputs = tf.zeros([tf.shape(sequence)[0], 0], tf.float32)
+            else:
+                sentence_outputs = self.classification(sequence, training=training)
+                sentence_outputs = tf.cast(sentence_outputs, tf.float32)
+        return {"lm_outputs": lm_outputs, "sentence_outputs": sentence_outputs}
+
+    def corrupt(self, inputs, lm_outputs, sampled_ids=None) -> dict:
+        """Puts sampled tokens in place of the masked ones.
+
+        Args:
+          inputs: the batch.
+          lm_outputs: `[batch, predictions, vocab_size]`; not needed with `sampled_ids`.
+          sampled_ids: None to sample; or integer `[batch, predictions]` to use these.
+
+        Returns a dict of `input_word_ids` `[batch, length]`, the corrupted text; `disc_label`
+        int32 `[batch, length]`, 1 where it differs from the original; `sampled_ids` int32
+        `[batch, predictions]`.
+        """
+        _require(inputs, ["input_word_ids", "masked_lm_positions", "masked_lm_ids"])
+        if sampled_ids is None:
+            with randomness.scope(_SAMPLE):
+                key, first_row = randomness.next_key()
+            disallowed = inputs["masked_lm_ids"] if self.disallow_correct else None
+            sampled_ids = ops.sample_tokens(
+                lm_outputs, key, first_row, self.temperature, disallowed
+            )
+        positions = tf.convert_to_tensor(inputs["masked_lm_positions"])
+        masked_ids = tf.convert_to_tensor(inputs["input_word_ids"])
+        active = losses.prediction_weights({**inputs, "masked_lm_positions": positions}) > 0
+        average = self.average_duplicates
+        original = ops.scatter_tokens(
+            masked_ids, positions, inputs["masked_lm_ids"], active, average
+        )
+        corrupted = ops.scatter_tokens(original, positions, sampled_ids, active, average)
+        label = tf.cast(corrupted != original, tf.int32)
+        return {
+            "input_word_ids": tf.stop_gradient(corrupted),
+            "disc_label": label,
+            "sampled_ids": sampled_ids,
+        }
+
+    def discriminate(self, ids, input_mask=None, input_type_ids=None, training=None) -> tf.Tensor:
+        """Returns float32 `[batch, length]`: above 0 where a token of `ids` looks replaced."""
+        inputs = {"input_word_ids": ids, "input_mask": input_mask, "input_type_ids": input_type_ids}
+        with randomness.scope(_DISCRIMINATE, training=bool(training)):
+            sequence = _run(self.discriminator_network, _network_inputs(inputs), training)
+            hidden = self.mlm_activation(self.discriminator_projection(sequence))
+            logits = self.discriminator_head(hidden)
+        return tf.cast(logits[..., 0], tf.float32)
+
+    # === Training with fit ===
+    def compile(self, optimizer="adam", generator_weight=1.0, discriminator_weight=50.0, **kwargs):
+        """Prepares `fit`.
+
+        Args:
+          optimizer: of tf_keras.
+          generator_weight: factor on the generator's loss.
+          discriminator_weight: factor on the discriminator's loss.
+          **kwargs: of `tf_keras.Model.compile`, but for losses and metrics.
+        """
+        super().compile(optimizer=optimizer, **kwargs)
+        self.generator_weight = generator_weight
+        self.discriminator_weight = discriminator_weight
+        self._loss_metrics = {
+            name: tf_keras.metrics.Mean(name=name) for name in ("loss", "mlm_loss", "rtd_loss")
+        }
+
+    @property
+    def coefficients(self) -> dict:
+        """Factors on the terms of the loss."""
+        return {"mlm": self.generator_weight, "rtd": self.discriminator_weight}
+
+    @property
+    def metrics(self):
+        return list(getattr(self, "_loss_metrics", {}).values())
+
+    def train_step(self, data):
+        inputs = data[0] if isinstance(data, (list, tuple)) else data
+        with tf.GradientTape() as tape:
+            terms = losses.electra_loss(inputs, self(inputs, training=True))
+            total = losses.weighted_total(terms, self.coefficients)
+            scaled = total
+            if hasattr(self.optimizer, "get_scaled_loss"):
+                scaled = self.optimizer.get_scaled_loss(total)
+        gradients = tape.gradient(scaled, self.trainable_variables)
+        if hasattr(self.optimizer, "get_unscaled_gradients"):
+            gradients = self.optimizer.get_unscaled_gradients(gradients)
+        pairs = [(g, v) for g, v in zip(gradients, self.trainable_variables) if g is not None]
+        self.optimizer.apply_gradients(pairs)
+        return self._update_metrics(terms, total)
+
+    def test_step(self, data):
+        inputs = data[0] if isinstance(data, (list, tuple)) else data
+        terms = losses.electra_loss(inputs, self(inputs, training=False))
+        return self._update_metrics(terms, losses.weighted_total(terms, self.coefficients))
+
+    def _update_metrics(self, terms, total):
+        self._loss_metrics["loss"].update_state(total)
+        for name in ("mlm", "rtd"):
+            loss_sum, weight = terms[name]
+            mean = tf.math.divide_no_nan(loss_sum, weight)
+            self._loss_metrics[f"{name}_loss"].update_state(mean, sample_weight=weight)
+        return {metric.name: metric.result() for metric in self.metrics}
+
+    @property
+    def checkpoint_items(self) -> dict:
+        """What a fine-tuning job reads: the discriminator, under tfnlp's name `encoder`."""
+        return {"encoder": self.discriminator_network}
+
+    # === Config ===
+    def get_config(self):
+        return {
+            "generator_network": _serialize(self.generator_network, "generator_network"),
+            "discriminator_network": _serialize(
+                self.discriminator_network, "discriminator_network"
+            ),
+            "vocab_size": self.vocab_size,
+            "num_classes": self.num_classes,
+            "num_token_predictions": self.num_token_predictions,
+            "mlm_activation": tf_keras.activations.serialize(self.mlm_activation),
+            "mlm_initializer": tf_keras.initializers.serialize(self.mlm_initializer),
+            "output_type": self.output_type,
+            "disallow_correct": self.disallow_correct,
+            "temperature": self.temperature,
+            "sharing": self.sharing,
+            "average_duplicates": self.average_duplicates,
+            "name": self.name,
+            "dtype": tf_keras.mixed_precision.Policy.get_config(self._dtype_policy)["name"],
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Builds the model again, and what the networks share is shared again."""
+        config = dict(config)
+        mode = config["sharing"]
+        deserialize = tf_keras.saving.deserialize_keras_object
+        generator = deserialize(config["generator_network"], custom_objects=custom_objects)
+        serialized = config["discriminator_network"]
+        if mode == "whole":
+            discriminator = generator
+        elif isinstance(generator, ElectraEncoder) and mode != "untied":
+            inner = dict(serialized["config"])
+            options = {key: inner.pop(key) for key in ("name", "dtype") if key in inner}
+            inner = ElectraConfig.from_dict(inner)
+            discriminator = sharing_modes.partner(generator, inner, mode, **options)
+        else:
+            discriminator = deserialize(serialized, custom_objects=custom_objects)
+        config.update(generator_network=generator, discriminator_network=discriminator)
+        return cls(**config)
+
+    def get_compile_config(self):
+        if not hasattr(self, "_loss_metrics"):
+            return None
+        return {
+            "optimizer": tf_keras.saving.serialize_keras_object(self.optimizer),
+            "generator_weight": self.generator_weight,
+            "discriminator_weight": self.discriminator_weight,
+        }
+
+    def compile_from_config(self, config):
+        config = dict(config)
+        optimizer = tf_keras.saving.deserialize_keras_object(config.pop("optimizer"))
+        self.compile(optimizer=optimizer, **config)
+        optimizer.build(self.trainable_variables)
+
+
+def _network_inputs(inputs) -> dict:
+    """Returns exactly the three inputs, filled in where they are missing."""
+    ids = tf.convert_to_tensor(inputs["input_word_ids"])
+    mask, types = inputs.get("input_mask"), inputs.get("input_type_ids")
+    mask = tf.ones_like(ids) if mask is None else mask
+    types = tf.zeros_like(ids) if types is None else types
+    return dict(zip(_NETWORK_INPUTS, (ids, mask, types), strict=True))
+
+
+def _run(network, inputs, training):
+    sequence = network(inputs, training=training)["sequence_output"]
+    return sequence[-1] if isinstance(sequence, (list, tuple)) else sequence  # [B, L, H]
+
+
+def _require(inputs, names):
+    missing = [name for name in names if name not in inputs]
+    if missing:
+        raise InputError(
+            f"the inputs lack {', '.join(missing)}; they hold {', '.join(sorted(inputs)) or 'nothing'}"
+        )
+
+
+def _checked_width(network, argument) -> int:
+    """Returns the width of a network, after a call has shown that it keeps the contract."""
+    if isinstance(network, ElectraEncoder):
+        return network.config.hidden_size
+    # A foreign network may make its variables only now; its table is needed for the heads.
+    with tf.init_scope():
+        probe = tf.zeros([1, 2], tf.int32)
+        outputs = network(dict.fromkeys(_NETWORK_INPUTS, probe))
+    if not isinstance(outputs, dict) or "sequence_output" not in outputs:
+        raise TypeError(
+            f"{argument} must return a dict with 'sequence_output' when called with a dict of "
+            f"{', '.join(_NETWORK_INPUTS)}; {type(network).__name__} returned "
+            f"{type(outputs).__name__}"
+        )
+    sequence = outputs["sequence_output"]
+    return (sequence[-1] if isinstance(sequence, (list, tuple)) else sequence).shape[-1]
+
+
+def _embedding_table(network):
+    """Returns the variable `[vocab_size, width]`, from whichever getter the network has."""
+    if hasattr(network, "get_embedding_table"):
+        return network.get_embedding_table()
+    if hasattr(network, "get_embedding_layer"):
+        return network.get_embedding_layer().embeddings
+    raise TypeError(
+        f"generator_network must have get_embedding_table() or get_embedding_layer(); "
+        f"{type(network).__name__} has neither"
+    )
+
+
+def _checked_sharing(wanted, generator, discriminator) -> str:
+    found = sharing_modes.detect(generator, discriminator)
+    if wanted is None:
+        return found
+    sharing_modes.check_mode(wanted)
+    if wanted != found:
+        raise InputError(
+            f"sharing={wanted!r} contradicts the given networks, which are {found!r}; build them "
+            f"with from_config_pair(..., sharing={wanted!r}), or leave sharing out"
+        )
+    return found
+
+
+def _serialize(network, argument):
+    try:
+        config = tf_keras.saving.serialize_keras_object(network)
+        if not isinstance(network, ElectraEncoder):
+            tf_keras.saving.deserialize_keras_object(config)
+        return config
+    except Exception as error:
+        raise InputError(
+            f"{argument} cannot be rebuilt from its configuration: {type(network).__name__}: "
+            f"{error}; save its weights with tf.train.Checkpoint instead"
+        ) from error

@@ -1,0 +1,149 @@
+"""Pure functions on tensors that the layers and models share.
+
+B batch, L length, P predictions, V vocabulary.
+"""
+
+import functools
+
+import tensorflow as tf
+import tf_keras
+
+from official_nlp import randomness
+from official_nlp.randomness import random_bits
+
+__all__ = [
+    "activation",
+    "apply_dropout",
+    "copy_initializer",
+    "gather_positions",
+    "random_bits",
+    "sample_tokens",
+    "scatter_tokens",
+    "shape_list",
+]
+
+
+def activation(identifier):
+    """Returns the function for a name as Hugging Face means it, a Keras name or a callable.
+
+    `gelu` is the exact one (erf), `gelu_new` its tanh approximation, None is linear.
+    """
+    if identifier == "gelu_new":
+        return gelu_new
+    return tf_keras.activations.get(identifier)
+
+
+@tf_keras.utils.register_keras_serializable(package="official_nlp")
+def gelu_new(x):
+    """The tanh approximation of GELU (Hendrycks and Gimpel 2016)."""
+    return tf_keras.activations.gelu(x, approximate=True)
+
+
+def copy_initializer(initializer):
+    """Returns a twin: Keras warns where one unseeded initializer makes several variables."""
+    return initializer.__class__.from_config(initializer.get_config())
+
+
+def shape_list(tensor) -> list:
+    """Returns the shape: integers where static, scalar tensors elsewhere."""
+    dynamic = tf.shape(tensor)
+    return [dynamic[i] if n is None else n for i, n in enumerate(tensor.shape)]
+
+
+def apply_dropout(x, rate: float, training) -> tf.Tensor:
+    """Zeroes a share `rate` of the elements and scales the others up, when training.
+
+    The mask comes from 16 bits an element of the current random stream (`randomness.stream`), so
+    that the rate is met to 2^-17 and a row's mask depends on its place in the stream alone.
+
+    Args:
+      x: float `[B, ...]`.
+      rate: share of the elements to drop, in [0, 1).
+      training: Python bool; None counts as False.
+    """
+    if not training or not rate:
+        return x
+    dropped = round(rate * 2**16)
+    rows, *row_shape = shape_list(x)
+    size = functools.reduce(lambda a, b: a * b, row_shape, 1)
+    bits = randomness.draw([(size + 1) // 2], rows)  # [B, size / 2]
+    halves = tf.reshape(tf.bitcast(bits, tf.uint16), tf.stack([rows, (size + 1) // 2 * 2]))
+    halves = tf.cast(halves[:, :size], tf.int32)
+    keep = tf.reshape(halves >= dropped, tf.stack([rows, *row_shape]))
+    scaled = x * tf.cast(2.0**16 / (2**16 - dropped), x.dtype)
+    return tf.where(keep, scaled, tf.zeros([], x.dtype))
+
+
+def gather_positions(sequence, positions) -> tf.Tensor:
+    """Returns `[B, P, ...]`: for each row the elements of `[B, L, ...]` at `positions` `[B, P]`."""
+    return tf.gather(sequence, positions, batch_dims=1)
+
+
+def scatter_tokens(ids, positions, updates, active, average_duplicates=False) -> tf.Tensor:
+    """Returns a copy of `ids` with `updates` put at `positions`.
+
+    Where several active slots name one position, the first counts; the result does not depend on
+    the order in which a device happens to write.
+
+    Args:
+      ids: integer `[B, L]`.
+      positions: integer `[B, P]`, in [0, L).
+      updates: integer `[B, P]`.
+      active: bool `[B, P]`; slots that are not active change nothing.
+      average_duplicates: as the original does: duplicates become the floor of their mean.
+    """
+    batch, length = shape_list(ids)
+    slots = shape_list(positions)[1]
+    rows = tf.range(batch)[:, tf.newaxis]
+    updates = tf.cast(updates, ids.dtype)
+    # Inactive slots write to a bin past the end, which is cut off again.
+    bins = tf.where(active, rows * length + tf.cast(positions, tf.int32), batch * length)
+    if average_duplicates:
+        sums = tf.math.unsorted_segment_sum(updates, bins, batch * length + 1)[:-1]
+        counts = tf.math.unsorted_segment_sum(tf.ones_like(updates), bins, batch * length + 1)[:-1]
+        written = tf.reshape(sums // tf.maximum(counts, 1), [batch, length])
+        found = tf.reshape(counts > 0, [batch, length])
+    else:
+        slot = tf.range(slots) + tf.zeros_like(bins)
+        first = tf.math.unsorted_segment_min(slot, bins, batch * length + 1)[:-1]
+        first = tf.reshape(first, [batch, length])
+        found = first < slots  # an empty segment holds the largest integer
+        written = tf.gather(updates, tf.minimum(first, slots - 1), batch_dims=1)
+    return tf.where(found, written, ids)
+
+
+def sample_tokens(logits, key, first_row=0, temperature=1.0, disallowed=None) -> tf.Tensor:
+    """Draws one token a position from `softmax(logits / temperature)`; int32 `[B, P]`.
+
+    Inverts the cumulative distribution at one uniform number a position: nothing of the size of
+    the vocabulary is drawn, and no one-hot vector is made. No gradient flows through.
+
+    Args:
+      logits: float `[B, P, V]`.
+      key: `randomness.Key`.
+      first_row: place in the stream of the first row.
+      temperature: positive number.
+      disallowed: None, or integer `[B, P]`: tokens that may not be drawn.
+    """
+    logits = tf.stop_gradient(tf.cast(logits, tf.float32))
+    batch, slots, vocab = shape_list(logits)
+    probabilities = tf.nn.softmax(logits / temperature, axis=-1)  # [B, P, V]
+    cumulative = tf.cumsum(probabilities, axis=-1)
+    total = cumulative[..., -1]
+    uniform = randomness.uniform(key, [batch, slots], first_row)
+    if disallowed is None:
+        threshold = uniform * total
+    else:
+        # The interval of the disallowed token is cut out of [0, total).
+        disallowed = tf.cast(disallowed, tf.int32)[..., tf.newaxis]
+        end = tf.gather(cumulative, disallowed, batch_dims=2)[..., 0]
+        before = tf.gather(cumulative, tf.maximum(disallowed - 1, 0), batch_dims=2)[..., 0]
+        start = tf.where(disallowed[..., 0] > 0, before, 0.0)
+        threshold = uniform * (total - (end - start))
+        threshold = tf.where(threshold >= start, threshold + (end - start), threshold)
+    drawn = tf.reduce_sum(tf.cast(cumulative <= threshold[..., tf.newaxis], tf.int32), axis=-1)
+    if disallowed is not None:
+        # Rounding may land on the border of the interval that was cut out.
+        hit = drawn == disallowed[..., 0]
+        drawn = tf.where(hit, tf.where(drawn + 1 < vocab, drawn + 1, drawn - 1), drawn)
+    return tf.minimum(drawn, vocab - 1)
