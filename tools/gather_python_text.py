@@ -1,0 +1,195 @@
+"""Writes the English text that every Python carries: something to learn from without a download.
+
+    python tools/gather_python_text.py text.txt
+
+Three sources: the language reference (`pydoc_data.topics`), the docstrings of the standard
+library's own files, and those of its modules written in C. A topic or a module is a document;
+blank lines lie between documents, and a line is a sentence. Code, signatures, tables and markup are
+left out as far as rules can tell them from sentences, and no sentence comes twice. The same Python
+gives the same bytes; another version of it, nearly the same text.
+"""
+
+import argparse
+import ast
+import importlib
+import importlib.machinery
+import inspect
+import os
+import pathlib
+import re
+import sys
+import sysconfig
+import warnings
+
+# Not documentation of the standard library, or only of its tests.
+SKIPPED_FOLDERS = {
+    "__pycache__", "_bundled", "dist-packages", "idle_test", "site-packages", "test", "tests",
+}  # fmt: skip
+
+MARKUP = [
+    (re.compile(r"`([^`<]+?)\s*<[^>]+>`_+"), r"\1"),  # `text <address>`_
+    (re.compile(r":[a-z:+-]+:`[~!]?([^`]*)`"), r"\1"),  # :func:`name`
+    (re.compile(r"``([^`]+)``"), r"\1"),
+    (re.compile(r"`([^`]+)`_?"), r"\1"),
+    (re.compile(r"(?<![\w*])\*{1,2}([^*\s][^*]*)\*{1,2}(?![\w*])"), r"\1"),
+    (re.compile(r"^\s*(?:[-*+o•]|\(?\d+[.)]|\[\d+\])\s+"), ""),  # bullets and numbers
+    (re.compile(r"^\s*[@:](?:param|return|type|raises?)[^:]*:\s*"), ""),
+    (re.compile(r"\s+"), " "),
+]
+BULLET = re.compile(r"^\s*(?:[-*+•]|\(?\d+[.)])\s")
+RULER = re.compile(r"^\s*([-=~*#^+_.\"'])\1{2,}\s*$")
+TABLE = re.compile(r"\S(?: {3,}|\t)\S|[|+][-=]{2,}|\|.*\|")
+CODE = re.compile(r"^\s*(?:>>>|\.\.\.(?:\s|$)|\$ |#!|import |from \w+ import |def |class |\w+ ::=)")
+# A full stop, and no abbreviation before it, and a capital after it.
+SENTENCE_END = re.compile(
+    r"(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\betc\.)(?<!\bvs\.)(?<!\bcf\.)(?<=[.!?])[\"')]?\s+(?=[\"'(]?[A-Z])"
+)
+WORD = re.compile(r"^[\"'(]*[A-Za-z]+(?:['-][A-Za-z]+)*[\"')]*[.,;:!?]*[\"')]*$")
+FEWEST_WORDS = 3
+WORD_SHARE = 0.75  # of a sentence's pieces that are words and no code
+
+
+def topics() -> list[list[str]]:
+    """The language reference: a document for each topic."""
+    from pydoc_data.topics import topics as texts
+
+    return [[texts[name]] for name in sorted(texts)]
+
+
+def docstrings_of_files(root: pathlib.Path) -> list[list[str]]:
+    """A document for each file under `root`: its docstrings in the order of the file."""
+    documents = []
+    for folder, folders, files in os.walk(root):
+        folders[:] = sorted(set(folders) - SKIPPED_FOLDERS)
+        for name in sorted(files):
+            if name.endswith(".py"):
+                documents.append(docstrings_of_source(pathlib.Path(folder, name).read_bytes()))
+    return documents
+
+
+def docstrings_of_source(source: bytes) -> list[str]:
+    """All docstrings of one file; none if this Python cannot read it."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return []
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    nodes = [node for node in ast.walk(tree) if isinstance(node, documented)]
+    nodes.sort(key=lambda node: getattr(node, "lineno", 0))
+    return [text for text in map(ast.get_docstring, nodes) if text]
+
+
+def docstrings_of_extensions() -> list[list[str]]:
+    """A document for each module of the standard library that is written in C."""
+    documents = []
+    for name in sorted(sys.stdlib_module_names | set(sys.builtin_module_names)):
+        if "test" in name:
+            continue
+        spec = importlib.machinery.PathFinder.find_spec(name)
+        compiled = spec and isinstance(spec.loader, importlib.machinery.ExtensionFileLoader)
+        if compiled or name in sys.builtin_module_names:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of modules that a later Python drops
+                try:
+                    module = importlib.import_module(name)
+                except ImportError:  # for want of a library on this machine
+                    continue
+            documents.append(docstrings_of_object(module, depth=2))
+    return documents
+
+
+def docstrings_of_object(thing, depth: int) -> list[str]:
+    """The docstring of a module or class and, down to `depth`, of what it holds."""
+    texts = [thing.__doc__] if isinstance(getattr(thing, "__doc__", None), str) else []
+    if depth > 0 and (inspect.ismodule(thing) or inspect.isclass(thing)):
+        for name in sorted(vars(thing)):
+            member = vars(thing)[name]
+            if callable(member) or inspect.isgetsetdescriptor(member):
+                texts += docstrings_of_object(member, depth - 1)
+    return [inspect.cleandoc(text) for text in texts]
+
+
+def sentences(text: str) -> list[str]:
+    """The running English of a docstring, a sentence a piece."""
+    found = []
+    for paragraph in paragraphs(text):
+        for pattern, replacement in MARKUP:
+            paragraph = pattern.sub(replacement, paragraph)
+        found += [piece for piece in SENTENCE_END.split(paragraph.strip()) if is_english(piece)]
+    return found
+
+
+def paragraphs(text: str) -> list[str]:
+    """Blocks of lines that belong together, without rulers, tables and code."""
+    blocks, indents = [[]], [0]
+    code_below = None  # the indent of a line that ended in `::`; what is deeper is code
+    for line in text.expandtabs().splitlines():
+        indent = len(line) - len(line.lstrip())
+        if not line.strip() or RULER.match(line) or TABLE.search(line.strip()) or CODE.match(line):
+            blocks.append([])
+            continue
+        if code_below is not None:
+            if indent > code_below:
+                continue
+            code_below = None
+        hanging = len(blocks[-1]) == 1 and indent > indents[-1]  # as below a bullet or a term
+        if BULLET.match(line) or (blocks[-1] and indent != indents[-1] and not hanging):
+            blocks.append([])
+        blocks[-1].append(line.strip())
+        indents.append(indent)
+        if line.rstrip().endswith("::"):
+            code_below = indent
+            blocks.append([])
+    return [" ".join(block) for block in blocks if block]
+
+
+def is_english(piece: str) -> bool:
+    """Whether a piece of text is a sentence rather than code, a heading or a signature."""
+    words = piece.split()
+    plain = sum(bool(WORD.match(word)) for word in words)
+    if len(words) < FEWEST_WORDS or plain < WORD_SHARE * len(words):
+        return False
+    looks_whole = piece[0].isupper() and piece[-1] in ".!?:)\"'"
+    return looks_whole or plain >= 5
+
+
+def write(to: pathlib.Path, sources: dict[str, list[list[str]]]) -> dict[str, tuple[int, int, int]]:
+    """Writes all documents; returns documents, sentences and bytes of each source."""
+    seen, written = set(), {}
+    with open(to, "wb") as file:
+        for source, documents in sources.items():
+            counts = [0, 0, 0]
+            for texts in documents:
+                lines = [line for text in texts for line in sentences(text)]
+                lines = [line for line in lines if not (line in seen or seen.add(line))]
+                if lines:
+                    block = "\n".join(lines) + "\n\n"
+                    counts[0] += 1
+                    counts[1] += len(lines)
+                    counts[2] += file.write(block.encode(errors="replace"))
+            written[source] = tuple(counts)
+    return written
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("out", type=pathlib.Path, help="the text file to write")
+    out = parser.parse_args().out
+    sources = {
+        "language reference": topics(),
+        "library": docstrings_of_files(pathlib.Path(sysconfig.get_paths()["stdlib"])),
+        "modules in C": docstrings_of_extensions(),
+    }
+    out.parent.mkdir(parents=True, exist_ok=True)
+    # Written aside and renamed, so that a file under this name is always whole.
+    unfinished = out.with_name(out.name + ".unfinished")
+    for source, (documents, lines, size) in write(unfinished, sources).items():
+        print(f"{source}: {documents} documents, {lines} sentences, {size / 1e6:.2f} MB")
+    os.replace(unfinished, out)
+    print(f"{out}: {out.stat().st_size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    main()
