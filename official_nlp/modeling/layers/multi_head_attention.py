@@ -82,10 +82,10 @@ class MultiHeadAttention(tf_keras.layers.Layer):
         """Makes the variables. `input_shape`: of the query, key and value being as wide; or a list
         of the shapes of query, value and, if it differs, key."""
         shapes = list(input_shape)
-        if not isinstance(shapes[-1], (list, tuple, tf.TensorShape)):
+        if not isinstance(shapes[0], (list, tuple, tf.TensorShape)):
             shapes = [shapes, shapes]
         query_width, value_width = shapes[0][-1], shapes[1][-1]
-        key_width = shapes[2][-1] if len(shapes) > 2 and shapes[2] is not None else value_width
+        key_width = shapes[2][-1] if len(shapes) > 2 else value_width
         heads, key_dim, value_dim = self.num_heads, self.key_dim, self.value_dim
         self.query_kernel, self.query_bias = self._map("query", query_width, [heads, key_dim])
         self.key_kernel, self.key_bias = self._map("key", key_width, [heads, key_dim])
@@ -120,9 +120,9 @@ class MultiHeadAttention(tf_keras.layers.Layer):
         # Keras builds from the first argument alone, but key and value may have other widths.
         value = query if value is None else value
         if not self.built:
-            key_shape = None if key is None else key.shape
+            shapes = [x.shape for x in (query, value, key) if x is not None]
             with tf.init_scope(), tf.name_scope(self.name):
-                self.build([query.shape, value.shape, key_shape])
+                self.build(shapes)
         return super().__call__(query, value, key=key, **kwargs)
 
     def call(
