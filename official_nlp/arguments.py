@@ -1,12 +1,14 @@
 """The words of the command: what follows each verb, and the help that names the order of things."""
 
 import argparse
+import inspect
 
 from official_nlp import recipes
 from official_nlp.errors import InputError
 
 RECIPE_VERBS = ("train", "evaluate")
 
+_RECIPE_USAGE = "electra {} RECIPE [NAME=value ...] [--dry-run]"
 _HELP = """\
 usage: electra VERB ...        electra VERB --help
 
@@ -56,7 +58,8 @@ def parse(verb: str, words: list[str]) -> argparse.Namespace:
         )
     parser = _Parser(
         prog=f"electra {verb}",
-        description=_PARSERS[verb].__doc__,
+        description=inspect.getdoc(_PARSERS[verb]),
+        usage=_RECIPE_USAGE.format(verb) if verb in RECIPE_VERBS else None,
         allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -34,6 +34,7 @@ MARKUP = [
     (re.compile(r"(?<![\w*])\*{1,2}([^*\s][^*]*)\*{1,2}(?![\w*])"), r"\1"),
     (re.compile(r"^\s*(?:[-*+o•]|\(?\d+[.)]|\[\d+\])\s+"), ""),  # bullets and numbers
     (re.compile(r"^\s*[@:](?:param|return|type|raises?)[^:]*:\s*"), ""),
+    (re.compile(r"::\s*$"), ":"),
     (re.compile(r"\s+"), " "),
 ]
 BULLET = re.compile(r"^\s*(?:[-*+•]|\(?\d+[.)])\s")
