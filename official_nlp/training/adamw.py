@@ -1,0 +1,220 @@
+"""AdamW as ELECTRA uses it."""
+
+import logging
+import math
+import re
+
+import tensorflow as tf
+import tf_keras
+
+from official_nlp.errors import InputError
+
+# Layer normalisation and biases are not decayed. Patterns are searched in the variable's name.
+NO_DECAY = ("LayerNorm", "layer_norm", "bias", r"(^|/)(gamma|beta)(:|$)")
+
+
+@tf_keras.utils.register_keras_serializable("official_nlp")
+class AdamW(tf_keras.optimizers.Optimizer):
+    """Adam with decoupled weight decay and clipping by the global norm.
+
+    With g the gradient, multiplied by `min(1, global_clipnorm / norm of all gradients)`:
+
+        m = beta_1 * m + (1 - beta_1) * g
+        v = beta_2 * v + (1 - beta_2) * g ** 2
+        p -= rate * (m' / (sqrt(v') + epsilon) + weight_decay * p)
+
+    where `m' = m / (1 - beta_1 ** n)`, `v' = v / (1 - beta_2 ** n)` after n updates of that
+    variable (a network that joins in a later phase starts at n = 1), or, as in
+    google-research/electra, `m' = m` and `v' = v`.
+
+    One fused kernel updates a variable. All replicas apply the same summed gradient to their own
+    copy, so nothing has to be merged, and a step can be refused inside a replica: see `gate`.
+
+    Args:
+      learning_rate: number or schedule.
+      weight_decay: rate of the decay; 0 for none.
+      beta_1: decay rate of the mean of gradients.
+      beta_2: decay rate of the mean of squared gradients.
+      epsilon: added to the root of the second moment.
+      global_clipnorm: highest norm of all gradients together, or None.
+      bias_correction: whether the moments are corrected for their start at 0.
+      exclude_from_weight_decay: regular expressions, searched in a variable's name.
+
+    Reference: Clark et al. 2020, appendix A; google-research/electra, `model/optimization.py`.
+    """
+
+    def __init__(
+        self,
+        learning_rate=5e-4,
+        weight_decay: float = 0.01,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-6,
+        global_clipnorm: "float | None" = 1.0,
+        bias_correction: bool = True,
+        exclude_from_weight_decay=NO_DECAY,
+        name: str = "AdamW",
+        **kwargs,
+    ):
+        super().__init__(
+            name=name, weight_decay=weight_decay, global_clipnorm=global_clipnorm, **kwargs
+        )
+        self._learning_rate = self._build_learning_rate(learning_rate)
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.bias_correction = bias_correction
+        self.no_decay = tuple(exclude_from_weight_decay)
+
+    def build(self, var_list):
+        super().build(var_list)
+        if getattr(self, "_built", False):
+            return
+        self._built = True
+        self._means = [self.add_variable_from_reference(v, "m") for v in var_list]
+        self._squares = [self.add_variable_from_reference(v, "v") for v in var_list]
+        # One number a variable: how often it was updated.
+        self._updates = self.add_variable([len(var_list)], tf.int64, "zeros", "updates")
+
+    def apply_gradients(
+        self,
+        grads_and_vars,
+        name=None,
+        skip_gradients_aggregation: bool = False,
+        *,
+        gate: "tf.Tensor | None" = None,
+        gradient_norm: "tf.Tensor | None" = None,
+        **kwargs,
+    ):
+        """Updates the variables, in replica context.
+
+        Args:
+          grads_and_vars: pairs; those without a gradient are left alone.
+          name: name scope of the operations.
+          skip_gradients_aggregation: whether the gradients are already summed over replicas.
+          gate: bool scalar, equal on all replicas. Where False, every variable, slot and counter
+            keeps its bits, whatever the gradients are. None is True.
+          gradient_norm: global norm of the summed gradients, where the caller has it already.
+
+        Returns:
+          The number of updates so far, `iterations`.
+        """
+        aggregate = kwargs.pop("experimental_aggregate_gradients", True)
+        pairs = self._present(grads_and_vars)
+        if not pairs:
+            return self.iterations
+        with tf.name_scope(name or self.name):
+            with tf.init_scope():
+                self.build([variable for _, variable in pairs])
+            if aggregate and not skip_gradients_aggregation:
+                pairs = self.aggregate_gradients(pairs)
+            gradients = [tf.convert_to_tensor(gradient) for gradient, _ in pairs]
+            variables = [variable for _, variable in pairs]
+            scale = self._clip_scale(gradients, gradient_norm)
+
+            def update():
+                self._update_all(gradients, variables, scale)
+                return tf.constant(0)
+
+            if gate is None:
+                update()
+            else:
+                tf.cond(gate, update, lambda: tf.constant(0))
+        return self.iterations
+
+    def update_step(self, gradient, variable):
+        """Updates one variable, unclipped; without advancing `iterations`."""
+        self._update_one(
+            gradient, variable, None, self.learning_rate, self._corrections([variable])[0]
+        )
+
+    def get_config(self):
+        config = super().get_config()
+        # Fields of the base class that this optimizer does not have.
+        for unused in ("clipnorm", "clipvalue", "use_ema", "ema_momentum", "jit_compile"):
+            config.pop(unused, None)
+        config.pop("ema_overwrite_frequency", None)
+        config.pop("is_legacy_optimizer", None)
+        config.update(
+            learning_rate=self._serialize_hyperparameter(self._learning_rate),
+            weight_decay=self.weight_decay,
+            beta_1=self.beta_1,
+            beta_2=self.beta_2,
+            epsilon=self.epsilon,
+            global_clipnorm=self.global_clipnorm,
+            bias_correction=self.bias_correction,
+            exclude_from_weight_decay=list(self.no_decay),
+        )
+        return config
+
+    def decays(self, variable) -> bool:
+        """Whether weight decay applies to a variable."""
+        return not any(re.search(pattern, variable.name) for pattern in self.no_decay)
+
+    def _present(self, grads_and_vars):
+        pairs = list(grads_and_vars)
+        missing = [variable.name for gradient, variable in pairs if gradient is None]
+        if missing:
+            logging.getLogger(__name__).warning("no gradient for %s", ", ".join(missing))
+        return [(gradient, variable) for gradient, variable in pairs if gradient is not None]
+
+    def _clip_scale(self, gradients, norm):
+        if not self.global_clipnorm:
+            return None
+        norm = tf.linalg.global_norm(gradients) if norm is None else norm
+        return self.global_clipnorm / tf.maximum(norm, self.global_clipnorm)
+
+    def _update_all(self, gradients, variables, scale):
+        self._compute_current_learning_rate()
+        rate = tf.convert_to_tensor(self.learning_rate)
+        corrections = self._corrections(variables)
+        for gradient, variable, correction in zip(gradients, variables, corrections):
+            self._update_one(gradient, variable, scale, rate, correction)
+        self.iterations.assign_add(1)
+
+    def _corrections(self, variables):
+        """Returns for each variable `sqrt(1 - beta_2 ** n)`, and that over `1 - beta_1 ** n`."""
+        if not self.bias_correction:
+            return [(1.0, 1.0)] * len(variables)
+        indices = [self._index(variable) for variable in variables]
+        updated = tf.constant([i in set(indices) for i in range(self._updates.shape[0])])
+        count = tf.cast(self._updates.assign_add(tf.cast(updated, tf.int64)), tf.float32)
+        # expm1: at n = 1 the difference to 1 would lose four digits. Unused variables have n = 0.
+        count = tf.maximum(count, 1.0)
+        root = tf.sqrt(-tf.math.expm1(count * math.log(self.beta_2)))  # [variables]
+        factor = root / -tf.math.expm1(count * math.log(self.beta_1))
+        roots, factors = tf.unstack(root), tf.unstack(factor)
+        return [(roots[i], factors[i]) for i in indices]
+
+    def _update_one(self, gradient, variable, scale, rate, correction):
+        index = self._index(variable)
+        dtype = self._means[index].dtype
+        rate, root, factor = (tf.cast(x, dtype) for x in (rate, *correction))
+        gradient = tf.cast(gradient, dtype)
+        if scale is not None:
+            gradient = gradient * tf.cast(scale, dtype)
+        if self.weight_decay and self.decays(variable):
+            variable.assign_sub(variable * (rate * self.weight_decay))
+        # m' / (sqrt(v') + epsilon) = factor * m / (sqrt(v) + root * epsilon); the kernel's own
+        # correction, whose epsilon is another, is off at powers of 0.
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._means[index].handle,
+            v=self._squares[index].handle,
+            beta1_power=tf.zeros([], dtype),
+            beta2_power=tf.zeros([], dtype),
+            lr=rate * factor,
+            beta1=tf.constant(self.beta_1, dtype),
+            beta2=tf.constant(self.beta_2, dtype),
+            epsilon=root * self.epsilon,
+            grad=gradient,
+        )
+
+    def _index(self, variable) -> int:
+        try:
+            return self._index_dict[self._var_key(variable)]
+        except KeyError:
+            raise InputError(
+                f"variable {variable.name} is new to the optimizer: call build with every variable "
+                "that is to be trained before the first update"
+            ) from None

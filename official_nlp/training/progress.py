@@ -1,0 +1,91 @@
+"""What the user sees while a run trains: one live line, or plain lines where no terminal is."""
+
+import datetime
+
+import rich.console
+import rich.live
+import rich.text
+
+# The figures that fit into a line; `Task.report` gives the main ones first.
+_SHOWN = 4
+
+
+class Progress:
+    """Shows where a run is.
+
+    In a terminal, one line is kept up to date and held-out figures are left standing above it.
+    Elsewhere a line is printed at every window.
+
+    Args:
+      total: steps of the run.
+      phases: number of phases.
+      console: of rich; None is standard output.
+    """
+
+    def __init__(self, total: int, phases: int, console: "rich.console.Console | None" = None):
+        self._total = total
+        self._phases = phases
+        self._console = console or rich.console.Console(highlight=False, soft_wrap=True)
+        self._live = None
+        self._figures: dict = {}
+        if self._console.is_terminal:
+            self._live = rich.live.Live(console=self._console, auto_refresh=False)
+
+    def __enter__(self):
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *error):
+        if self._live:
+            self._live.stop()
+
+    def message(self, text: str) -> None:
+        """Prints a line that stays."""
+        self._console.print(text, markup=False)
+
+    def update(
+        self,
+        step: int,
+        phase: int,
+        figures: "dict | None",
+        tokens_per_second: "float | None",
+        seconds_left: "float | None",
+    ) -> None:
+        """Shows the state after a loop.
+
+        Args:
+          step: finished steps.
+          phase: index of the phase.
+          figures: of the window that just ended, or None within one.
+          tokens_per_second: of the last window, padding included, or None if not known yet.
+          seconds_left: until the end of the run, or None if not known yet.
+        """
+        if figures is not None:
+            self._figures = figures
+        line = self._line(step, phase, tokens_per_second, seconds_left)
+        if self._live:
+            text = rich.text.Text(line, no_wrap=True, overflow="ellipsis")
+            self._live.update(text, refresh=True)
+        elif figures is not None:
+            self.message(line)
+
+    def evaluated(self, step: int, figures: dict) -> None:
+        """Prints held-out figures."""
+        self.message(f"step {step} held out  {_shown(figures, 2 * _SHOWN)}")
+
+    def _line(self, step, phase, tokens_per_second, seconds_left) -> str:
+        parts = [f"step {step}/{self._total}"]
+        if self._phases > 1:
+            parts.append(f"phase {phase + 1}/{self._phases}")
+        parts.append(_shown(self._figures, _SHOWN))
+        if tokens_per_second:
+            parts.append(f"{tokens_per_second:,.0f} tokens/s")
+        if seconds_left is not None:
+            parts.append(f"{datetime.timedelta(seconds=round(seconds_left))} left")
+        return "  ".join(part for part in parts if part)
+
+
+def _shown(figures: dict, count: int) -> str:
+    names = [name for name in figures if name not in ("learning_rate", "grad_norm")]
+    return "  ".join(f"{name} {figures[name]:.4g}" for name in names[:count])

@@ -1,0 +1,148 @@
+"""The folder of a run: what is in it, whose it is, and who writes to it."""
+
+import contextlib
+import fcntl
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+from official_nlp.errors import InputError
+from official_nlp.training import atomic
+
+_PACKAGES = ("official_nlp", "tensorflow", "tf_keras", "tf-models-official", "numpy")
+# Environment that changes how TensorFlow computes, and with it the last bits.
+_FLAGS = (
+    "TF_ENABLE_ONEDNN_OPTS",
+    "TF_DETERMINISTIC_OPS",
+    "TF_CUDNN_DETERMINISTIC",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+    "OMP_NUM_THREADS",
+    "TF_XLA_FLAGS",
+    "XLA_FLAGS",
+    "NVIDIA_TF32_OVERRIDE",
+)
+
+
+class RunFolder:
+    """Paths in a run's folder, and its `run.json`.
+
+    Attributes:
+      path: the folder.
+    """
+
+    def __init__(self, path: "str | os.PathLike"):
+        self.path = pathlib.Path(path)
+
+    checkpoints = property(lambda self: self.path / "checkpoints")
+    metrics = property(lambda self: self.path / "metrics.jsonl")
+    timing = property(lambda self: self.path / "timing.jsonl")
+    summaries = property(lambda self: self.path / "summaries")
+    curves = property(lambda self: self.path / "curves.png")
+    description = property(lambda self: self.path / "run.json")
+
+    def describe(self) -> dict:
+        """Returns the content of `run.json`."""
+        try:
+            return json.loads(self.description.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise InputError(
+                f"{self.path} is not the folder of a run: it has no {self.description.name}"
+            ) from None
+        except ValueError as error:
+            raise InputError(f"{self.description} cannot be read: {error}") from error
+
+    def claim(self, fixed: Mapping) -> list[str]:
+        """Writes `run.json`, or compares it where the run was begun before.
+
+        Args:
+          fixed: what a resumed run must have kept, as nested dicts, lists, strings and numbers:
+            seed, model, hash of the data, batch, schedule.
+
+        Returns:
+          Lines about what is different now and allowed to be, though it may change the last bits:
+          versions, flags, devices.
+
+        Raises:
+          InputError: another configuration was trained here, with the fields that differ.
+        """
+        self._make()
+        new = {"fixed": fixed, **_surroundings()}
+        new = json.loads(json.dumps(new))
+        if not self.description.exists():
+            if (self.checkpoints / "checkpoint").exists():
+                raise InputError(
+                    f"{self.path} has checkpoints but no {self.description.name}; give another "
+                    "folder, or delete this one"
+                )
+            atomic.write(self.description, json.dumps(new, indent=2) + "\n")
+            return []
+        old = self.describe()
+        different = _differences(old.get("fixed", {}), new["fixed"])
+        if different:
+            raise InputError(
+                f"{self.path} holds a run of another configuration: {'; '.join(different)}; give "
+                "another folder, or these values"
+            )
+        parts = ("versions", "flags", "devices")
+        return [line for part in parts for line in _differences(old.get(part), new[part], part)]
+
+    @contextlib.contextmanager
+    def locked(self):
+        """Keeps other processes from training here; a killed process holds no lock."""
+        self._make()
+        with open(self.path / ".lock", "w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise InputError(f"another process is training in {self.path}") from None
+            yield
+
+    def _make(self) -> None:
+        try:
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+            with open(self.path / ".lock", "a"):
+                pass
+        except OSError as error:
+            raise InputError(
+                f"the run's folder must be writable, {self.path} is not: {error.strerror}"
+            ) from error
+
+
+def _surroundings() -> dict:
+    return {
+        "versions": {"python": platform.python_version(), **_versions()},
+        "flags": {name: os.environ[name] for name in _FLAGS if name in os.environ},
+        "devices": {
+            "devices": [device.device_type for device in tf.config.list_logical_devices()],
+            "machine": platform.machine(),
+            "threads": len(os.sched_getaffinity(0))
+            if hasattr(os, "sched_getaffinity")
+            else os.cpu_count(),
+        },
+    }
+
+
+def _versions() -> dict:
+    versions = {}
+    for package in _PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[package] = importlib.metadata.version(package)
+    return versions
+
+
+def _differences(old, new, name: str = "") -> list[str]:
+    """Returns `name: old there, new here` for every leaf that differs."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = list(dict.fromkeys([*old, *new]))
+        lines = (_differences(old.get(k), new.get(k), f"{name}.{k}".strip(".")) for k in keys)
+        return [line for part in lines for line in part]
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        pairs = enumerate(zip(old, new))
+        return [line for i, (a, b) in pairs for line in _differences(a, b, f"{name}[{i}]")]
+    return [] if old == new else [f"{name} was {json.dumps(old)}, is now {json.dumps(new)}"]
