@@ -171,11 +171,10 @@ def _check_macros(recipe: os.PathLike, function) -> None:
 
 
 def _check_arguments(recipe: os.PathLike, function, values: dict) -> None:
-    parameters = inspect.signature(function).parameters.values()
-    given = {*values, "dry_run", "configuration_text"}
-    for parameter in parameters:
-        if parameter.default is parameter.empty and parameter.name not in given:
-            raise InputError(f"{recipe} does not set {function.__name__}.{parameter.name}")
+    try:
+        inspect.signature(function).bind(**values, dry_run=False, configuration_text="")
+    except TypeError as error:
+        raise InputError(f"{recipe}: {function.__name__}: {error}") from None
 
 
 def _macros() -> dict:
@@ -247,6 +246,10 @@ def _cause(error: BaseException) -> str:
     if unknown:
         known = [name for name in dir(sys.modules.get(unknown[2])) if not name.startswith("_")]
         return f"nothing is called {unknown[1]}{recipes.nearest(unknown[3], known)}"
+    parameter = re.match(r"Configurable '(\S+)' doesn't have a parameter named '(\w+)'", text)
+    if parameter:
+        known = inspect.signature(gin.config._REGISTRY[parameter[1]].wrapped).parameters
+        return f"{parameter[1]} has no {parameter[2]}{recipes.nearest(parameter[2], known)}"
     token = re.search(r"Failed to parse token '(.+)'", text)
     if token:
         return f"{token[1]} is no value: text needs quotes here, a name @ or %"
