@@ -1,0 +1,207 @@
+"""What is installed, what it needs, and that the rules of the lint hold."""
+
+import ast
+import importlib.metadata
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+import official_nlp
+
+TOP_LEVEL = {
+    "LICENSE", "README.md", "configs", "official_nlp", "setup.py", "tests", "tools",
+}  # fmt: skip
+# Prints where the recipes were found, then runs the command's help, which reads each of them.
+PROBE = "from official_nlp import cli, recipes; print(recipes.find('demo')); cli.main(['--help'])"
+
+
+def run(*command, cwd=None, **environment):
+    """Runs a command outside the checkout; returns what it printed."""
+    variables = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    done = subprocess.run(
+        [str(word) for word in command],
+        cwd=cwd,
+        env=variables | {key: str(value) for key, value in environment.items()},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def clone(repository, tmp_path_factory):
+    """A copy of what a checkout holds, so that building leaves no trace in the real one."""
+    to = tmp_path_factory.mktemp("clone") / "checkout"
+    to.mkdir()
+    for name in ("official_nlp", "configs"):
+        shutil.copytree(repository / name, to / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("setup.py", "LICENSE"):
+        shutil.copy(repository / name, to)
+    return to
+
+
+@pytest.fixture(scope="module")
+def wheel(clone, tmp_path_factory):
+    to = tmp_path_factory.mktemp("wheel")
+    source = to / "source"
+    shutil.copytree(clone, source)
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    run(*pip, "--no-index", "--wheel-dir", to, source)
+    (file,) = to.glob("*.whl")
+    return file
+
+
+def test_a_wheel_holds_the_recipes_and_they_are_found(wheel, clone, tmp_path):
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    printed = run(sys.executable, "-c", PROBE, cwd=tmp_path, PYTHONPATH=tmp_path / "site")
+    assert printed.splitlines()[0] == f"{tmp_path}/site/official_nlp/configs/experiments/demo.gin"
+    packed = {
+        file.relative_to(tmp_path / "site/official_nlp/configs")
+        for file in (tmp_path / "site/official_nlp/configs").rglob("*.*")
+    }
+    assert packed == {f.relative_to(clone / "configs") for f in (clone / "configs").rglob("*.*")}
+
+
+def test_a_wheel_holds_nothing_but_the_package(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        tops = {name.split("/")[0] for name in archive.namelist()}
+    assert tops == {"official_nlp", f"official_nlp-{official_nlp.__version__}.dist-info"}
+
+
+def test_a_wheel_has_every_module(wheel, clone):
+    with zipfile.ZipFile(wheel) as archive:
+        packed = {name for name in archive.namelist() if name.endswith(".py")}
+    modules = {str(file.relative_to(clone)) for file in (clone / "official_nlp").rglob("*.py")}
+    assert packed == modules
+
+
+def test_a_wheel_names_the_command(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [n for n in archive.namelist() if n.endswith("entry_points.txt")]
+        assert "electra = official_nlp.cli:main" in archive.read(name).decode()
+
+
+def test_an_editable_install_finds_the_recipes_of_the_checkout(clone, tmp_path):
+    venv = tmp_path / "venv"
+    run(sys.executable, "-m", "venv", "--without-pip", venv)
+    (site,) = venv.glob("lib/python*/site-packages")
+    # The packages that this interpreter has: installing them again would take minutes.
+    (site / "below.pth").write_text("\n".join(p for p in sys.path if p.endswith("-packages")))
+    python = venv / "bin" / "python"
+    pip = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
+    run(*pip, "--no-index", "--editable", clone, cwd=tmp_path)
+    printed = run(python, "-c", PROBE, cwd=tmp_path)
+    assert printed.splitlines()[0] == f"{clone}/configs/experiments/demo.gin"
+    assert "electra vocab" in run(venv / "bin" / "electra", "--help", cwd=tmp_path)
+
+
+def test_a_bare_clone_finds_its_recipes(clone, tmp_path):
+    printed = run(sys.executable, "-c", PROBE, cwd=tmp_path, PYTHONPATH=clone)
+    assert printed.splitlines()[0] == f"{clone}/configs/experiments/demo.gin"
+
+
+def test_the_top_level_is_what_it_should_be(repository):
+    if not (repository / ".git").exists():
+        pytest.skip("no git checkout")
+    tops = {line.split("/")[0] for line in run("git", "ls-files", cwd=repository).splitlines()}
+    assert {name for name in tops if not name.startswith(".")} <= TOP_LEVEL
+
+
+def requirements() -> dict[str, str]:
+    """Name to constraint of what setup.py requires, without the extras."""
+    tree = ast.parse((pathlib.Path(__file__).parents[1] / "setup.py").read_text())
+    (lines,) = [
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and node.targets[0].id == "REQUIREMENTS"
+    ]
+    return {re.match(r"[\w-]+", line)[0]: line for line in lines}
+
+
+def imported_modules() -> set[str]:
+    """Top-level names of what modules of the package import, beyond Python and itself."""
+    modules = set()
+    for file in pathlib.Path(official_nlp.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                modules |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                modules.add(node.module.split(".")[0])
+    return modules - sys.stdlib_module_names - {"official_nlp"}
+
+
+def test_every_import_is_required():
+    homes = importlib.metadata.packages_distributions()
+    for module in imported_modules():
+        distributions = {name.lower().replace("_", "-") for name in homes[module]}
+        assert distributions & set(requirements()), module
+
+
+def test_what_is_required_is_installed_in_the_range_that_is_asked_for():
+    from packaging.requirements import Requirement
+
+    for line in requirements().values():
+        wanted = Requirement(line)
+        assert wanted.specifier.contains(importlib.metadata.version(wanted.name)), line
+
+
+def test_orbit_is_the_training_loop_and_not_its_namesake():
+    import orbit
+
+    assert importlib.metadata.packages_distributions()["orbit"] == ["tf-models-official"]
+    for name in ("Controller", "StandardTrainer", "StandardEvaluator"):
+        assert hasattr(orbit, name)
+
+
+def test_the_public_names_are_there_without_tensorflow():
+    code = (
+        "import sys, official_nlp as nlp;"
+        "nlp.InputError, nlp.Numerics; assert set(nlp.__all__) <= set(dir(nlp));"
+        "sys.exit('tensorflow' in sys.modules)"
+    )
+    run(sys.executable, "-c", code, PYTHONPATH=pathlib.Path(official_nlp.__file__).parents[1])
+
+
+def test_a_name_that_is_not_public_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = official_nlp.nothing
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "tf.keras.layers.Dense(1)",
+        "tf.random.uniform([1])",
+        "tf.random.stateless_uniform([1], [1, 2])",
+        "tf.random.stateless_categorical([[0.0]], 1, [1, 2])",
+        "tf.random.set_seed(1)",
+        "tf.nn.dropout(1.0, 0.1)",
+        "tf.nn.experimental.stateless_dropout(1.0, 0.1, [1, 2])",
+        "tf_keras.layers.Dropout(0.1)",
+        "tf.numpy_function(print, [], [])",
+        "gin.tf",
+        "official.nlp",
+        "tensorflow_models.nlp",
+    ],
+)
+def test_the_lint_refuses_what_is_banned(repository, line):
+    module = line.split(".")[0]
+    names = {"tf": "import tensorflow as tf", "gin": "import gin.tf"}
+    source = f"{names.get(module, f'import {module}')}\n\n{line}\n"
+    lint = [sys.executable, "-m", "ruff", "check", "--config", repository / ".ruff.toml"]
+    done = subprocess.run(
+        [*lint, "--select", "TID251", "--stdin-filename", repository / "official_nlp/x.py", "-"],
+        input=source,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "TID251" in done.stdout
