@@ -4,6 +4,7 @@ import logging
 import math
 import re
 
+import numpy as np
 import tensorflow as tf
 import tf_keras
 
@@ -34,7 +35,7 @@ class AdamW(tf_keras.optimizers.Optimizer):
       learning_rate: number or schedule.
       weight_decay: rate of the decay; 0 for none.
       beta_1: decay rate of the mean of gradients.
-      beta_2: decay rate of the mean of squared gradients.
+      beta_2: decay rate of the mean of squared gradients, below 1.
       epsilon: added to the root of the second moment.
       global_clipnorm: highest norm of all gradients together, or None.
       bias_correction: whether the moments are corrected for their start at 0.
@@ -56,6 +57,9 @@ class AdamW(tf_keras.optimizers.Optimizer):
         name: str = "AdamW",
         **kwargs,
     ):
+        for field, beta in (("beta_1", beta_1), ("beta_2", beta_2)):
+            if not 0 <= beta < 1:
+                raise InputError(f"{field} must be at least 0 and below 1, was {beta}")
         super().__init__(
             name=name, weight_decay=weight_decay, global_clipnorm=global_clipnorm, **kwargs
         )
@@ -173,16 +177,24 @@ class AdamW(tf_keras.optimizers.Optimizer):
         self.iterations.assign_add(1)
 
     def _corrections(self, variables):
-        """Returns for each variable `sqrt(1 - beta_2 ** n)`, and that over `1 - beta_1 ** n`."""
+        """Returns for each variable the factors `(root, factor)` with which
+
+            m' / (sqrt(v') + epsilon) = factor * m / (sqrt(v) + root * epsilon)
+
+        that is `root = sqrt(v / v')` and `factor = root * m' / m`.
+        """
+        # The kernel works with float32 betas, and 1 - float32(0.999) is off by 1e-5.
+        beta_1, beta_2 = float(np.float32(self.beta_1)), float(np.float32(self.beta_2))
         if not self.bias_correction:
-            return [(1.0, 1.0)] * len(variables)
+            root = math.sqrt((1 - beta_2) / (1 - self.beta_2))
+            return [(root, root * (1 - self.beta_1) / (1 - beta_1))] * len(variables)
         indices = [self._index(variable) for variable in variables]
         updated = tf.constant([i in set(indices) for i in range(self._updates.shape[0])])
         count = tf.cast(self._updates.assign_add(tf.cast(updated, tf.int64)), tf.float32)
-        # expm1: at n = 1 the difference to 1 would lose four digits. Unused variables have n = 0.
-        count = tf.maximum(count, 1.0)
-        root = tf.sqrt(-tf.math.expm1(count * math.log(self.beta_2)))  # [variables]
-        factor = root / -tf.math.expm1(count * math.log(self.beta_1))
+        count = tf.maximum(count, 1.0)  # Of variables that are not updated, and not used here.
+        # expm1: 1 - beta ** n would lose four digits at n = 1.
+        root = tf.sqrt(-tf.math.expm1(count * _log(beta_2)))  # [variables]
+        factor = root / -tf.math.expm1(count * _log(beta_1))
         roots, factors = tf.unstack(root), tf.unstack(factor)
         return [(roots[i], factors[i]) for i in indices]
 
@@ -195,8 +207,7 @@ class AdamW(tf_keras.optimizers.Optimizer):
             gradient = gradient * tf.cast(scale, dtype)
         if self.weight_decay and self.decays(variable):
             variable.assign_sub(variable * (rate * self.weight_decay))
-        # m' / (sqrt(v') + epsilon) = factor * m / (sqrt(v) + root * epsilon); the kernel's own
-        # correction, whose epsilon is another, is off at powers of 0.
+        # Powers of 0 switch off the kernel's own correction, whose epsilon means another thing.
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._means[index].handle,
@@ -218,3 +229,7 @@ class AdamW(tf_keras.optimizers.Optimizer):
                 f"variable {variable.name} is new to the optimizer: call build with every variable "
                 "that is to be trained before the first update"
             ) from None
+
+
+def _log(beta: float) -> float:
+    return math.log(beta) if beta else -math.inf

@@ -63,7 +63,7 @@ class TrainingConfig:
     strategy: str = "one_device"
     seed: int = 0
     jit_compile: bool = False
-    numerics: Numerics = Numerics()
+    numerics: Numerics = dataclasses.field(default_factory=Numerics)
 
     def __post_init__(self):
         for name in ("steps_per_loop", "keep"):

@@ -1,5 +1,6 @@
 """Draws what a run measured."""
 
+import itertools
 import pathlib
 from collections.abc import Mapping
 
@@ -78,7 +79,7 @@ def _curve(axes, lines, name):
 
 
 def _borders(axes, lines):
-    for before, after in zip(lines, lines[1:]):
+    for before, after in itertools.pairwise(lines):
         if after["phase"] != before["phase"]:
             axes.axvline(before["step"], color="black", linestyle=":", linewidth=1)
 

@@ -125,8 +125,8 @@ class _Run:
             self._controller = self._make_controller(folder)  # Restores.
         self.journal.cut(self._now())
         self._watch = Stopwatch(self._now())
-        self._figures: "dict | None" = None  # Of the window that just ended.
-        self._tokens_per_second: "float | None" = None
+        self._figures: dict | None = None  # Of the window that just ended.
+        self._tokens_per_second: float | None = None
 
     def train(self) -> None:
         """Runs what is left of the phases."""

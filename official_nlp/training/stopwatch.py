@@ -14,7 +14,7 @@ class Stopwatch:
     def __init__(self, step: int):
         self._begun = self._window_begun = time.perf_counter()
         self._window_step = step
-        self._first_loop: "tuple[float, int] | None" = None
+        self._first_loop: tuple[float, int] | None = None
         self._seconds = {"training": 0.0, "evaluation": 0.0, "checkpoint": 0.0}
         self._tokens = 0
 

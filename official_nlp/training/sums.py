@@ -15,7 +15,7 @@ class Sums:
 
     def __init__(self):
         self._shapes: dict[str, tuple[int, ...]] = {}
-        self._total: "tf.Variable | None" = None
+        self._total: tf.Variable | None = None
 
     def pack(self, sums: dict[str, tf.Tensor]) -> tf.Tensor:
         """Returns the sums as one float64 vector. Shapes must be static."""
