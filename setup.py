@@ -24,6 +24,7 @@ REQUIREMENTS = [
     "google-crc32c>=1.5",
     "matplotlib>=3.8",
     "numpy>=1.26",
+    "protobuf>=5.28",
     "rich>=13",
     "safetensors>=0.4",
     "tokenizers>=0.20",
