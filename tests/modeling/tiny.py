@@ -1,0 +1,63 @@
+"""The smallest networks and batches that still show everything: batch 2, length 8."""
+
+import numpy as np
+import tensorflow as tf
+
+from official_nlp.modeling import models, networks
+
+VOCABULARY, LENGTH, PREDICTIONS = 32, 8, 3
+MASK = 4
+
+
+def config(**changes) -> networks.ElectraConfig:
+    """A discriminator of two layers."""
+    sizes = {
+        "vocab_size": VOCABULARY,
+        "embedding_size": 8,
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+        "max_position_embeddings": LENGTH,
+        "initializer_range": 0.2,
+    }
+    return networks.ElectraConfig(**{**sizes, **changes})
+
+
+def without_dropout(**changes) -> networks.ElectraConfig:
+    """The same without dropout."""
+    return config(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, **changes)
+
+
+def pretrainer(sharing="shared", dropout=True, **options) -> models.ElectraPretrainer:
+    """A generator of half the width, and the discriminator."""
+    make = config if dropout else without_dropout
+    discriminator = make()
+    generator = discriminator if sharing == "whole" else make(hidden_size=8, num_attention_heads=1)
+    return models.ElectraPretrainer.from_config_pair(
+        generator, discriminator, sharing=sharing, **options
+    )
+
+
+def batch(rows=2, **changes) -> dict:
+    """Rows of [CLS] words [SEP] with three masked slots; every second row is shorter, with two."""
+    random = np.random.default_rng(5)
+    ids = random.integers(5, VOCABULARY, [rows, LENGTH]).astype(np.int32)
+    ids[:, 0], ids[:, -1] = 2, 3
+    mask = np.ones_like(ids)
+    positions = np.tile(np.int32([1, 3, 6]), [rows, 1])
+    weights = np.ones([rows, PREDICTIONS], np.float32)
+    mask[1::2, 6:], ids[1::2, 5], ids[1::2, 6:] = 0, 3, 0
+    positions[1::2, 2], weights[1::2, 2] = 0, 0
+    original = np.take_along_axis(ids, positions, axis=1) * (weights > 0)
+    for row, slots, used in zip(ids, positions, weights):
+        row[slots[used > 0]] = MASK
+    values = {
+        "input_word_ids": ids,
+        "input_mask": mask,
+        "input_type_ids": (np.arange(LENGTH) > 4).astype(np.int32) * mask,
+        "masked_lm_positions": positions,
+        "masked_lm_ids": original.astype(np.int32),
+        "masked_lm_weights": weights,
+    }
+    return {name: tf.constant(value) for name, value in {**values, **changes}.items()}
