@@ -150,12 +150,13 @@ def _predict(parser):
     """Scores each word of a text: how probably was it replaced? Fills each [MASK]."""
     parser.add_argument("run", metavar="RUN", help="a run folder")
     parser.add_argument("texts", nargs="*", metavar="TEXT", help="a sentence; [MASK] is a blank")
-    parser.add_argument("--file", metavar="FILE", help="sentences from a file, one a line")
+    parser.add_argument("--file", metavar="FILE", help="a text file, one text a line")
     parser.add_argument(
         "--exchange",
         type=int,
         metavar="COUNT",
-        help="take COUNT held-out sentences, exchange one word of each and rank the words",
+        help="take COUNT sentences of --file, exchange one word of each and rank the words; "
+        "the file is text that the run was not trained on, such as held_out.txt in a data folder",
     )
     parser.add_argument("--html", metavar="FILE", help="write a page with the words coloured")
 

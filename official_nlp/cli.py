@@ -248,7 +248,8 @@ def _cause(error: BaseException) -> str:
         return f"nothing is called {unknown[1]}{recipes.nearest(unknown[3], known)}"
     parameter = re.match(r"Configurable '(\S+)' doesn't have a parameter named '(\w+)'", text)
     if parameter:
-        known = inspect.signature(gin.config._REGISTRY.get_match(parameter[1]).wrapped).parameters
+        owners = gin.config._REGISTRY.get_all_matches(parameter[1])
+        known = [name for owner in owners for name in inspect.signature(owner.wrapped).parameters]
         return f"{parameter[1]} has no {parameter[2]}{recipes.nearest(parameter[2], known)}"
     token = re.search(r"Failed to parse token '(.+)'", text)
     if token:

@@ -150,11 +150,11 @@ def assert_refused(capsys, code, *parts):
             },
         ),
         (
-            "predict runs/a --exchange 200 --html page.html",
+            "predict runs/a --file held_out.txt --exchange 200 --html page.html",
             {
                 "run": "runs/a",
                 "texts": [],
-                "file": None,
+                "file": "held_out.txt",
                 "exchange": 200,
                 "html": "page.html",
             },

@@ -13,7 +13,7 @@ RECIPES = recipes.names()
 @pytest.fixture
 def resolved():
     """The keyword arguments that a recipe gives to a function of `runs`."""
-    runs = pytest.importorskip("official_nlp.runs")
+    from official_nlp import runs
 
     def resolve(name, verb="train", **settings):
         text = GIVEN | {key: str(value) for key, value in settings.items()}
@@ -84,6 +84,30 @@ def test_demo_trains_one_encoder_first_as_generator_and_then_as_both(resolved):
     assert values["task"].sharing == "whole"
     assert values["task"].generator == values["task"].discriminator
     assert (first.discriminator_weight, second.discriminator_weight) == (0.0, 20.0)
+
+
+def test_a_recipe_can_ask_for_the_originals_numerics(resolved, tmp_path):
+    from official_nlp import Numerics
+
+    file = tmp_path / "original.gin"
+    file.write_text(
+        "from __gin__ import dynamic_registration\n"
+        "from official_nlp import numerics\n"
+        "from official_nlp import training\n"
+        "include 'experiments/small.gin'\n"
+        "training.TrainingConfig.numerics = @numerics.Numerics.original()\n"
+    )
+    assert resolved(str(file))["training"].numerics == Numerics.original()
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_what_a_recipe_resolves_to_repeats_it(name, tmp_path):
+    from official_nlp import runs
+
+    values, text = cli.resolve(recipes.find(name), GIVEN, runs.train)
+    file = tmp_path / "config.gin"
+    file.write_text(text)
+    assert cli.resolve(file, {}, runs.train) == (values, text)
 
 
 def test_a_recipe_of_ones_own_can_build_on_a_packaged_one(resolved, tmp_path):

@@ -63,7 +63,7 @@ def calls(stand_ins):
 
 def test_check_installs_once_and_then_formats_lints_and_tests(checkout, stand_ins):
     install = f"python -m pip install --quiet --disable-pip-version-check --editable {checkout}"
-    steps = ["ruff format --check", "ruff check", "lint-imports", "python -m pytest"]
+    steps = ["ruff format --check", "ruff check", "lint-imports --no-logo", "python -m pytest"]
     first = bash("check.sh", checkout, stand_ins)
     assert first.returncode == 0, first.stderr
     assert "about 3 minutes" in first.stdout
@@ -87,7 +87,7 @@ def test_check_hands_words_to_pytest_and_all_means_the_slow_tests_too(checkout, 
 def test_check_stops_at_the_first_failure(checkout, stand_ins):
     stand_ins("lint-imports", LOG + "exit 3\n")
     assert bash("check.sh", checkout, stand_ins).returncode == 3
-    assert calls(stand_ins)[-1] == "lint-imports"
+    assert calls(stand_ins)[-1] == "lint-imports --no-logo"
 
 
 def test_an_installation_that_failed_is_tried_again(checkout, stand_ins):
@@ -150,7 +150,8 @@ def test_the_demo_goes_from_text_to_words_and_reuses_what_is_there(checkout, sta
     ]
     always = [
         "electra train demo DATA=demo/data MODEL_DIR=demo/run-0 SEED=0",
-        "electra predict demo/run-0 --exchange 200 --html demo/run-0/words.html",
+        "electra predict demo/run-0 --file demo/data/held_out.txt --exchange 200"
+        " --html demo/run-0/words.html",
     ]
     assert calls(stand_ins)[1:] == once + always
     assert bash("demo.sh", checkout, stand_ins).returncode == 0

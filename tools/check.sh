@@ -15,5 +15,5 @@ fi
 
 ruff format --check
 ruff check
-lint-imports
+lint-imports --no-logo
 exec python -m pytest ${selection[@]+"${selection[@]}"} "$@"
