@@ -125,25 +125,28 @@ def sample_tokens(logits, key, first_row=0, temperature=1.0, disallowed=None) ->
       temperature: positive number.
       disallowed: None, or integer `[B, P]`: tokens that may not be drawn.
     """
-    logits = tf.stop_gradient(tf.cast(logits, tf.float32))
+    logits = tf.stop_gradient(tf.cast(logits, tf.float32)) / temperature
     batch, slots, vocab = shape_list(logits)
-    probabilities = tf.nn.softmax(logits / temperature, axis=-1)  # [B, P, V]
-    cumulative = tf.cumsum(probabilities, axis=-1)
-    total = cumulative[..., -1]
-    uniform = randomness.uniform(key, [batch, slots], first_row)
-    if disallowed is None:
-        threshold = uniform * total
-    else:
-        # The interval of the disallowed token is cut out of [0, total).
-        disallowed = tf.cast(disallowed, tf.int32)[..., tf.newaxis]
-        end = tf.gather(cumulative, disallowed, batch_dims=2)[..., 0]
-        before = tf.gather(cumulative, tf.maximum(disallowed - 1, 0), batch_dims=2)[..., 0]
-        start = tf.where(disallowed[..., 0] > 0, before, 0.0)
-        threshold = uniform * (total - (end - start))
-        threshold = tf.where(threshold >= start, threshold + (end - start), threshold)
-    drawn = tf.reduce_sum(tf.cast(cumulative <= threshold[..., tf.newaxis], tf.int32), axis=-1)
     if disallowed is not None:
-        # Rounding may land on the border of the interval that was cut out.
-        hit = drawn == disallowed[..., 0]
-        drawn = tf.where(hit, tf.where(drawn + 1 < vocab, drawn + 1, drawn - 1), drawn)
+        disallowed = tf.maximum(tf.cast(disallowed, tf.int32), 0)  # an unused slot may hold -100
+        logits = _lowered(logits, disallowed)
+    cumulative = tf.cumsum(tf.nn.softmax(logits, axis=-1), axis=-1)  # [B, P, V]
+    total = cumulative[..., -1:]
+    uniform = randomness.uniform(key, [batch, slots, 1], first_row)
+    # Rounding must not lift the threshold to the total, behind tokens of probability 0.
+    threshold = tf.minimum(uniform * total, total * (1 - 2.0**-23))
+    drawn = tf.reduce_sum(tf.cast(cumulative <= threshold, tf.int32), axis=-1)
+    if disallowed is not None:
+        # Nor may a compiled sum, added in another order, step over a token of probability 0.
+        beside = tf.where(disallowed + 1 < vocab, disallowed + 1, disallowed - 1)
+        drawn = tf.where(drawn == disallowed, beside, drawn)
     return tf.minimum(drawn, vocab - 1)
+
+
+def _lowered(logits, ids):
+    """Returns `[B, P, V]`: the logits, with float32's lowest at `ids` `[B, P]`."""
+    batch, slots, _ = shape_list(logits)
+    rows, columns = tf.meshgrid(tf.range(batch), tf.range(slots), indexing="ij")
+    places = tf.stack([rows, columns, ids], axis=-1)  # [B, P, 3]
+    lowest = tf.fill([batch, slots], logits.dtype.min)
+    return tf.tensor_scatter_nd_update(logits, places, lowest)
