@@ -20,10 +20,12 @@ def masked_lm_loss(lm_outputs, masked_lm_ids, masked_lm_weights):
       (sum, weight) in nats and positions.
     """
     weights = tf.cast(masked_lm_weights, tf.float32)
+    ids = tf.convert_to_tensor(masked_lm_ids)
+    # An unused slot may hold anything: an id outside the vocabulary, scores that are not finite.
+    ids = tf.where(weights > 0, ids, tf.zeros_like(ids))
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
-        labels=masked_lm_ids, logits=tf.cast(lm_outputs, tf.float32)
+        labels=ids, logits=tf.cast(lm_outputs, tf.float32)
     )
-    # An unused slot may hold anything, even what is not finite.
     losses = tf.where(weights > 0, losses, 0.0)
     return tf.reduce_sum(losses * weights), tf.reduce_sum(weights)
 
@@ -89,7 +91,7 @@ def prediction_weights(inputs) -> tf.Tensor:
     """Returns float32 `[B, P]`: 1 at the slots that predict, 0 at those that are padding."""
     if "masked_lm_weights" in inputs:
         return tf.cast(inputs["masked_lm_weights"], tf.float32)
-    return tf.cast(inputs["masked_lm_positions"] != 0, tf.float32)
+    return tf.cast(tf.convert_to_tensor(inputs["masked_lm_positions"]) != 0, tf.float32)
 
 
 def weighted_total(terms: dict, coefficients: dict) -> tf.Tensor:
