@@ -62,7 +62,9 @@ def _table(network):
 def _check_equal(generator, discriminator):
     ours, theirs = generator.to_dict(), discriminator.to_dict()
     keys = sorted({*ours, *theirs} - {"generator_size"})
-    different = [f"{k} ({ours.get(k)}, {theirs.get(k)})" for k in keys if ours.get(k) != theirs.get(k)]
+    different = [
+        f"{k} ({ours.get(k)}, {theirs.get(k)})" for k in keys if ours.get(k) != theirs.get(k)
+    ]
     if different:
         raise InputError(
             "sharing='whole' makes one encoder of generator and discriminator, so their "

@@ -123,7 +123,9 @@ class ElectraConfig:
                 f"{self.num_attention_heads}, was {self.hidden_size}"
             )
         if self.initializer not in _INITIALIZERS:
-            raise InputError(f"initializer must be one of {_INITIALIZERS}, was {self.initializer!r}")
+            raise InputError(
+                f"initializer must be one of {_INITIALIZERS}, was {self.initializer!r}"
+            )
 
     @classmethod
     def preset(cls, name: str) -> "ElectraConfig":
