@@ -240,7 +240,7 @@ class ElectraPretrainer(tf_keras.Model):
             )
         positions = tf.convert_to_tensor(inputs["masked_lm_positions"])
         masked_ids = tf.convert_to_tensor(inputs["input_word_ids"])
-        active = losses.prediction_weights({**inputs, "masked_lm_positions": positions}) > 0
+        active = losses.prediction_weights(inputs) > 0
         average = self.average_duplicates
         original = ops.scatter_tokens(
             masked_ids, positions, inputs["masked_lm_ids"], active, average
@@ -271,8 +271,18 @@ class ElectraPretrainer(tf_keras.Model):
           generator_weight: factor on the generator's loss.
           discriminator_weight: factor on the discriminator's loss.
           **kwargs: of `tf_keras.Model.compile`, but for losses and metrics.
+
+        Raises:
+          InputError: a loss or a metric is given.
         """
+        for name in ("loss", "metrics", "loss_weights", "weighted_metrics"):
+            if kwargs.get(name) is not None:
+                raise InputError(
+                    f"{name} must be left out, was {kwargs[name]!r}; the model has its own loss "
+                    "and metrics, see generator_weight and discriminator_weight"
+                )
         super().compile(optimizer=optimizer, **kwargs)
+        self._compile_options = kwargs
         self.generator_weight = generator_weight
         self.discriminator_weight = discriminator_weight
         self._loss_metrics = {
@@ -292,7 +302,7 @@ class ElectraPretrainer(tf_keras.Model):
         inputs = data[0] if isinstance(data, (list, tuple)) else data
         with tf.GradientTape() as tape:
             terms = losses.electra_loss(inputs, self(inputs, training=True))
-            total = losses.weighted_total(terms, self.coefficients)
+            total = losses.weighted_total(_over_replicas(terms), self.coefficients)
             scaled = total
             if hasattr(self.optimizer, "get_scaled_loss"):
                 scaled = self.optimizer.get_scaled_loss(total)
@@ -306,10 +316,12 @@ class ElectraPretrainer(tf_keras.Model):
     def test_step(self, data):
         inputs = data[0] if isinstance(data, (list, tuple)) else data
         terms = losses.electra_loss(inputs, self(inputs, training=False))
-        return self._update_metrics(terms, losses.weighted_total(terms, self.coefficients))
+        total = losses.weighted_total(_over_replicas(terms), self.coefficients)
+        return self._update_metrics(terms, total)
 
     def _update_metrics(self, terms, total):
-        self._loss_metrics["loss"].update_state(total)
+        # The metric is the mean over replicas, the loss is the sum of their totals.
+        self._loss_metrics["loss"].update_state(total * _replicas())
         for name in ("mlm", "rtd"):
             loss_sum, weight = terms[name]
             mean = tf.math.divide_no_nan(loss_sum, weight)
@@ -369,6 +381,7 @@ class ElectraPretrainer(tf_keras.Model):
             "optimizer": tf_keras.saving.serialize_keras_object(self.optimizer),
             "generator_weight": self.generator_weight,
             "discriminator_weight": self.discriminator_weight,
+            **self._compile_options,
         }
 
     def compile_from_config(self, config):
@@ -376,6 +389,20 @@ class ElectraPretrainer(tf_keras.Model):
         optimizer = tf_keras.saving.deserialize_keras_object(config.pop("optimizer"))
         self.compile(optimizer=optimizer, **config)
         optimizer.build(self.trainable_variables)
+
+
+def _replicas() -> int:
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def _over_replicas(terms) -> dict:
+    """Returns the terms with the weights of all replicas, as their gradients are added up."""
+    if _replicas() == 1:
+        return terms
+    context = tf.distribute.get_replica_context()
+    own = {name: weight for name, (_, weight) in terms.items()}
+    weights = context.all_reduce(tf.distribute.ReduceOp.SUM, own)
+    return {name: (loss_sum, weights[name]) for name, (loss_sum, _) in terms.items()}
 
 
 def _network_inputs(inputs) -> dict:
@@ -396,7 +423,8 @@ def _require(inputs, names):
     missing = [name for name in names if name not in inputs]
     if missing:
         raise InputError(
-            f"the inputs lack {', '.join(missing)}; they hold {', '.join(sorted(inputs)) or 'nothing'}"
+            f"the inputs lack {', '.join(missing)}; they hold "
+            f"{', '.join(sorted(inputs)) or 'nothing'}"
         )
 
 
