@@ -61,13 +61,10 @@ def build_index(folder: pathlib.Path, held_out: float, progress: bool = True):
         settings={"made_by": "another program"},
     )
     unigram = tally.counts - _counts(splits[features.HELD_OUT], len(tally.counts))
-    offsets = {
-        name: np.concatenate(
-            [p.offsets[p.first : p.last] for p in split] or [np.empty(0, np.int64)]
-        )
-        for name, split in splits.items()
-    }
-    index.write(folder, content, offsets, unigram)
+    for name, split in splits.items():
+        offsets = [part.offsets[part.first : part.last] for part in split]
+        index.write_offsets(folder, name, np.concatenate([np.empty(0, np.int64), *offsets]))
+    index.write(folder, content, unigram)
     if progress:
         found = ", ".join(f"{content.records(name):,} {name}" for name in splits)
         print(f"{folder}: {len(files)} shards without an index, examples found: {found}")

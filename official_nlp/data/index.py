@@ -58,23 +58,52 @@ class Index:
         return sum(shard.records for shard in self.splits.get(split, []))
 
 
-def write(folder: pathlib.Path, index: Index, offsets: dict[str, np.ndarray], unigram: np.ndarray):
-    """Writes the index files, `index.json` last: it is there only when all are.
+def write(folder: pathlib.Path, index: Index, unigram: np.ndarray):
+    """Writes unigram counts and `index.json`, which goes last: where it is, all is.
 
     Args:
       folder: the data folder.
       index: what goes into `index.json`.
-      offsets: for each split, int64 `[records]`: the byte at which each record starts in its file.
       unigram: int64 `[vocabulary]`: how often each id is a real token of the train split.
     """
-    for split, starts in offsets.items():
-        _replace(
-            folder / offsets_file(split), lambda stream, starts=starts: np.save(stream, starts)
-        )
     _replace(folder / UNIGRAM_FILE, lambda stream: np.save(stream, unigram))
     content = {"version": VERSION, **dataclasses.asdict(index), "unigram": UNIGRAM_FILE}
     text = json.dumps(content, indent=1) + "\n"
     _replace(folder / INDEX_FILE, lambda stream: stream.write(text.encode()))
+
+
+def write_offsets(folder: pathlib.Path, split: str, offsets: np.ndarray):
+    """Writes int64 `[records]`: the byte at which each record of a split starts in its file."""
+    _replace(folder / offsets_file(split), lambda stream: np.save(stream, offsets))
+
+
+class OffsetsWriter:
+    """Writes the same piece by piece, so that they need not all be in memory."""
+
+    def __init__(self, folder: pathlib.Path, split: str):
+        self._file = open(folder / offsets_file(split), "wb")  # noqa: SIM115 - closed by close
+        self._count = 0
+        self._write_header()
+
+    def append(self, offsets: np.ndarray):
+        """Adds int64 `[records]`."""
+        self._file.write(np.ascontiguousarray(offsets, "<i8").tobytes())
+        self._count += len(offsets)
+
+    def finish(self):
+        """Makes the file valid."""
+        # numpy leaves room in the header for the first axis to grow.
+        self._file.seek(0)
+        self._write_header()
+        self.close()
+
+    def close(self):
+        """Closes the file as it is."""
+        self._file.close()
+
+    def _write_header(self):
+        header = {"descr": "<i8", "fortran_order": False, "shape": (self._count,)}
+        np.lib.format.write_array_header_1_0(self._file, header)
 
 
 def read(folder: pathlib.Path) -> Index:

@@ -1,0 +1,158 @@
+"""Files of text as a stream of documents."""
+
+import codecs
+import glob
+import gzip
+import json
+import os
+import pathlib
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+
+from official_nlp.errors import InputError
+
+SUFFIXES = (".txt", ".txt.gz", ".jsonl", ".jsonl.gz")
+
+# Longer documents are split, longer lines cut, so that memory is bounded whatever the files hold.
+_DOCUMENT_CHARACTERS = 1_000_000
+_LINE_BYTES = 1 << 20
+_BUFFER_BYTES = 1 << 18
+
+
+def find_files(patterns: "str | os.PathLike | Iterable[str | os.PathLike]") -> list[pathlib.Path]:
+    """Lists the files that are meant, each once, in order of the patterns and then of the names.
+
+    Args:
+      patterns: one or several: a file, a glob pattern, or a folder, of which all `.txt`, `.txt.gz`,
+        `.jsonl` and `.jsonl.gz` files are meant, subfolders' too.
+
+    Raises:
+      InputError: a pattern matches nothing.
+    """
+    if isinstance(patterns, str | os.PathLike):
+        patterns = [patterns]
+    found = {}
+    for pattern in patterns:
+        path = pathlib.Path(pattern)
+        if path.is_dir():
+            matches = [file for file in sorted(path.rglob("*")) if file.name.endswith(SUFFIXES)]
+        elif path.is_file():
+            matches = [path]
+        else:
+            matches = [
+                pathlib.Path(match) for match in sorted(glob.glob(str(pattern), recursive=True))
+            ]
+        matches = [match for match in matches if match.is_file()]
+        if not matches:
+            kind = f"folder with {', '.join(SUFFIXES)} files" if path.is_dir() else "such file"
+            raise InputError(f"no {kind}: {pattern}; give files, globs or folders of text")
+        found |= {match.resolve(): match for match in matches if match.resolve() not in found}
+    if not found:
+        raise InputError("no files were given: give files, globs or folders of text")
+    return list(found.values())
+
+
+def documents(
+    files: Iterable[pathlib.Path], advance: Callable[[int], None] = lambda size: None
+) -> Iterator[list[str]]:
+    """Yields documents: lists of lines, without white space around them, none empty.
+
+    In `.jsonl` each row's "text" is a document; in any other file, blank lines and the file's end
+    separate documents. `.gz` is unpacked. A document of more than a million characters is split.
+
+    Args:
+      files: the files.
+      advance: called with the number of bytes that were read from disk since its last call.
+
+    Raises:
+      InputError: a file cannot be read, or is not UTF-8, or is not JSON: names file and line.
+    """
+    for file in files:
+        rows = _json_texts if file.name.endswith((".jsonl", ".jsonl.gz")) else _paragraphs
+        yield from rows(file, advance)
+
+
+def _paragraphs(file: pathlib.Path, advance) -> Iterator[list[str]]:
+    document: list[str] = []
+    size = 0
+    for _, line in _lines(file, advance):
+        line = line.strip()
+        if document and (not line or size + len(line) > _DOCUMENT_CHARACTERS):
+            yield document
+            document, size = [], 0
+        if line:
+            document.append(line)
+            size += len(line)
+    if document:
+        yield document
+
+
+def _json_texts(file: pathlib.Path, advance) -> Iterator[list[str]]:
+    row = ""
+    for number, line in _lines(file, advance):
+        row += line
+        if not line.endswith("\n"):
+            continue  # a piece of a long row, or the last, which the line below adds a newline to
+        if row.strip():
+            yield from _split(_text(file, number, row))
+        row = ""
+
+
+def _text(file: pathlib.Path, number: int, row: str) -> str:
+    try:
+        text = json.loads(row)["text"]
+        if not isinstance(text, str):
+            raise TypeError
+    except (ValueError, KeyError, TypeError, IndexError):
+        raise InputError(
+            f'{file}, line {number}: each row must be a JSON object with a string "text", was '
+            f"{row.strip()[:60]!r}"
+        ) from None
+    # JSON can spell halves of characters, which no text holds.
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _split(text: str) -> Iterator[list[str]]:
+    lines = [line.strip() for line in text.split("\n")]
+    document: list[str] = []
+    size = 0
+    for line in lines:
+        for start in range(0, len(line), _DOCUMENT_CHARACTERS):
+            piece = line[start : start + _DOCUMENT_CHARACTERS]
+            if document and size + len(piece) > _DOCUMENT_CHARACTERS:
+                yield document
+                document, size = [], 0
+            document.append(piece)
+            size += len(piece)
+    if document:
+        yield document
+
+
+def _lines(file: pathlib.Path, advance) -> Iterator[tuple[int, str]]:
+    """Yields (number of the line, text), long lines in pieces, a newline at each line's end."""
+    number, done, offset = 1, 0, 0
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        with open(file, "rb", buffering=_BUFFER_BYTES) as raw:
+            stream = gzip.GzipFile(fileobj=raw) if file.name.endswith(".gz") else raw
+            while piece := stream.readline(_LINE_BYTES):
+                text = decoder.decode(piece)
+                yield number, text.removeprefix("\ufeff") if offset == 0 else text
+                offset += len(piece)
+                number += piece.endswith(b"\n")
+                if raw.tell() - done > _BUFFER_BYTES:
+                    advance(raw.tell() - done)
+                    done = raw.tell()
+            decoder.decode(b"", final=True)
+            if offset and not text.endswith("\n"):
+                yield number, "\n"
+            advance(raw.tell() - done)
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{file}, line {number}: text must be UTF-8, but byte {offset + error.start} of the "
+            f"text, 0x{error.object[error.start]:02x}, is not; convert it with iconv"
+        ) from error
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(f"{file} is no whole gzip file: {error}; copy it again") from error
+    except OSError as error:
+        raise InputError(f"cannot read {file}: {error.strerror}") from error
