@@ -53,8 +53,7 @@ class Checkpoints(tf.train.CheckpointManager):
         self._before = before
         self.seconds = 0.0
         _require_readable_state(folder)
-        for unfinished in glob.glob(os.path.join(glob.escape(str(folder)), f"{_NAME}-*_temp")):
-            shutil.rmtree(unfinished)
+        _remove_unfinished(pathlib.Path(folder))
         super().__init__(
             tf.train.Checkpoint(**items),
             str(folder),
@@ -175,6 +174,14 @@ def _require_readable_state(folder) -> None:
             f'{state} cannot be read; write the line model_checkpoint_path: "{_NAME}-STEP" into it '
             "with the step of the newest checkpoint, or delete the run's folder"
         )
+
+
+def _remove_unfinished(folder: pathlib.Path) -> None:
+    """Removes what processes left that were killed while they saved."""
+    for shards in folder.glob(f"{_NAME}-*_temp"):
+        shutil.rmtree(shards)
+    for state in folder.glob("checkpoint.tmp*"):
+        state.unlink()
 
 
 def _to_disk(prefix: str) -> None:

@@ -1,5 +1,7 @@
 """Where a run runs: strategies by name, and the one stream of rows seen by every replica."""
 
+import functools
+
 import tensorflow as tf
 
 from official_nlp.errors import InputError
@@ -9,10 +11,16 @@ def _one_device() -> tf.distribute.Strategy:
     return tf.distribute.get_strategy()
 
 
+@functools.cache
 def _mirrored() -> tf.distribute.Strategy:
-    kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+    # One a process: a second strategy numbers its collective operations like the first, and
+    # TensorFlow takes one for the other.
+    gpus = tf.config.list_logical_devices("GPU")
+    if gpus:
+        return tf.distribute.MirroredStrategy([gpu.name for gpu in gpus])
+    cpus = tf.config.list_logical_devices("CPU")
     return tf.distribute.MirroredStrategy(
-        [device.name for device in tf.config.list_logical_devices(kind)]
+        [cpu.name for cpu in cpus], cross_device_ops=tf.distribute.ReductionToOneDevice()
     )
 
 

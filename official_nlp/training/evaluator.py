@@ -7,6 +7,7 @@ from official_nlp import randomness
 from official_nlp.training import distribution
 from official_nlp.training.sums import Sums
 from official_nlp.training.task import Task
+from official_nlp.training.tracing import plain_errors
 
 # What a key of the run's seed is for; training has its own in trainer.py.
 _EVALUATION = 1
@@ -40,6 +41,11 @@ class HeldOutEvaluator(orbit.StandardEvaluator):
         self._key = randomness.Key(seed).fold(_EVALUATION)
         self._sums = Sums()
         super().__init__(distribution.distribute(strategy, lambda host, hosts: dataset))
+
+    def evaluate(self, num_steps: tf.Tensor) -> dict:
+        """Runs a number of batches, -1 for all; returns the figures."""
+        with plain_errors():
+            return super().evaluate(num_steps)
 
     def eval_begin(self):
         self._sums.reset()

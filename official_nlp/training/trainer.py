@@ -12,6 +12,7 @@ from official_nlp.training.phase import Place
 from official_nlp.training.schedule import WarmupDecay
 from official_nlp.training.sums import Sums
 from official_nlp.training.task import Task
+from official_nlp.training.tracing import plain_errors
 
 # What a key of the run's seed is for; evaluation has its own in evaluator.py.
 _TRAINING = 0
@@ -72,6 +73,11 @@ class PhaseTrainer(orbit.StandardTrainer):
         if config.jit_compile:
             self._gradients = tf.function(self._compute_gradients, jit_compile=True)
         super().__init__(train_dataset=None)
+
+    def train(self, num_steps: tf.Tensor) -> dict:
+        """Runs a number of steps; returns figures where a window ends."""
+        with plain_errors():
+            return super().train(num_steps)
 
     def train_loop_begin(self):
         """Opens the data at the place of the next step, once."""

@@ -7,7 +7,7 @@ import tensorflow as tf
 import tf_keras
 
 from official_nlp.errors import InputError
-from official_nlp.training import AdamW, WarmupDecay
+from official_nlp.training import AdamW, WarmupDecay, distribution
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "google_optimizer"
 RUNS = ("pretrain", "pretrain_power2_nowarm", "no_decay")
@@ -173,7 +173,8 @@ def test_a_closed_gate_keeps_every_bit(bad):
 
 
 def test_two_replicas_equal_one_and_share_the_gate(two_devices):
-    strategy = tf.distribute.MirroredStrategy(two_devices)
+    strategy = distribution.create_strategy("mirrored")
+    assert strategy.num_replicas_in_sync == len(two_devices)
     with strategy.scope():
         variable = tf.Variable([1.0, -2.0], name="kernel")
         optimizer = AdamW(WarmupDecay(0.1, 10, 2))

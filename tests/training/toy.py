@@ -83,7 +83,7 @@ class ToyTask:
     def evaluate(self, model, batch):
         outputs = model(batch["rows"])
         terms = {name: self._term(name, outputs[name], batch) for name in outputs}
-        noise = tf.reduce_sum(randomness.to_uniform(randomness.draw([1], 1)))
+        noise = tf.reduce_sum(randomness.to_uniform(randomness.draw([1], batch["rows"].shape[0])))
         return {**_sums(terms, outputs, batch), "noise": noise}
 
     def report(self, sums):

@@ -1,0 +1,127 @@
+"""Trains the toy task in processes that are killed; `resume_test.py` runs it.
+
+    python tests/training/killed_run.py FOLDER [POINT=COUNT ...]
+
+Each POINT is a process that trains in FOLDER and is killed, by SIGKILL, when it reaches that point
+for the COUNTth time; a last process ends the run. They are forks, to import TensorFlow once.
+"""
+
+import functools
+import os
+import pathlib
+import random
+import signal
+import sys
+import time
+import traceback
+from unittest import mock
+
+import rich.console
+from tensorflow.python.lib.io import file_io
+
+from official_nlp import training
+from official_nlp.training import atomic, checkpoints, journal
+from official_nlp.training.evaluator import HeldOutEvaluator
+from tests.training.toy import ToyTask
+
+PHASES = (
+    training.PhaseConfig(steps=103, batch_size=8, length=4, discriminator_weight=0.0),
+    training.PhaseConfig(steps=150, batch_size=16, length=4, discriminator_weight=20.0),
+)
+CONFIG = training.TrainingConfig(
+    learning_rate=1e-2,
+    warmup_steps=20,
+    steps_per_loop=5,
+    log_interval=10,
+    checkpoint_interval=20,
+    evaluation_interval=25,
+    seed=3,
+)
+
+
+def kill_self(*arguments, **keywords):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kill_within_line(path, line):
+    with open(path, "a") as file:
+        file.write('{"step": 12')
+    kill_self()
+
+
+# What is replaced by a fatal version of itself.
+POINTS = {
+    "checkpoint-written": (checkpoints, "_to_disk", kill_self),
+    "before-rename-of-state": (file_io, "rename_v2", kill_self),
+    "before-rename-of-file": (atomic.os, "rename", kill_self),
+    "evaluation": (HeldOutEvaluator, "evaluate", kill_self),
+    "journal": (journal, "_append", kill_within_line),
+    "before-deletion": (checkpoints.tf.train.CheckpointManager, "_sweep", kill_self),
+}
+
+
+def train(folder):
+    with open(os.devnull, "w") as nowhere:
+        console = rich.console.Console(file=nowhere)
+        training.train(ToyTask(), PHASES, CONFIG, folder, console=console)
+
+
+def train_until(folder, point: str, count: int):
+    owner, name, fatal = POINTS[point]
+    original, calls = getattr(owner, name), 0
+
+    # TensorFlow looks at the signature of a callback.
+    @functools.wraps(original)
+    def counting(*arguments, **keywords):
+        nonlocal calls
+        calls += 1
+        return (fatal if calls == count else original)(*arguments, **keywords)
+
+    with mock.patch.object(owner, name, counting):
+        train(folder)
+
+
+def forked(function, *arguments) -> int:
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            function(*arguments)
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    return child
+
+
+def require_killed(child: int, point: str):
+    _, status = os.waitpid(child, 0)
+    if not os.WIFSIGNALED(status) or os.WTERMSIG(status) != signal.SIGKILL:
+        raise SystemExit(f"{point}: the run was not killed, status {status}")
+
+
+def kill_after_lines(folder, child: int, lines: int, seed: int):
+    """Kills at a random moment after some lines were measured."""
+    metrics = pathlib.Path(folder, "metrics.jsonl")
+    while not metrics.exists() or metrics.read_bytes().count(b"\n") < lines:
+        time.sleep(0.001)
+    time.sleep(random.Random(seed).uniform(0, 0.05))
+    os.kill(child, signal.SIGKILL)
+
+
+def main(folder: str, *plan: str):
+    for number, step in enumerate(plan):
+        point, count = step.split("=")
+        if point == "lines":
+            child = forked(train, folder)
+            kill_after_lines(folder, child, int(count), number)
+        else:
+            child = forked(train_until, folder, point, int(count))
+        require_killed(child, step)
+    _, status = os.waitpid(forked(train, folder), 0)
+    sys.exit(os.waitstatus_to_exitcode(status))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,45 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.training.toy import assert_same_state, state
+
+
+def _run(repository, folder, *plan):
+    result = subprocess.run(
+        [sys.executable, "tests/training/killed_run.py", str(folder), *plan],
+        cwd=repository,
+        env={**os.environ, "PYTHONPATH": str(repository), "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    return folder
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(repository, tmp_path_factory):
+    return _run(repository, tmp_path_factory.mktemp("uninterrupted") / "run")
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        # The state is renamed twice a checkpoint, before and after old ones are deleted.
+        ["before-rename-of-file=1", "before-rename-of-state=1", "before-rename-of-state=6"],
+        ["checkpoint-written=2", "evaluation=3", "evaluation=1", "before-deletion=4"],
+        ["journal=1", "before-rename-of-file=1", "journal=6", "before-rename-of-file=1"],
+        ["lines=2", "lines=9", "lines=15", "lines=24"],
+    ],
+    ids=["between write and rename", "around checkpoints", "within lines", "at random moments"],
+)
+def test_a_run_that_was_killed_ends_in_the_same_bits(repository, tmp_path, uninterrupted, plan):
+    killed = _run(repository, tmp_path / "run", *plan)
+    assert_same_state(state(killed / "checkpoints"), state(uninterrupted / "checkpoints"))
+    for name in ("metrics.jsonl", "run.json"):
+        assert (killed / name).read_bytes() == (uninterrupted / name).read_bytes()
+    leftovers = {path.name for path in (killed / "checkpoints").iterdir()}
+    assert leftovers == {path.name for path in (uninterrupted / "checkpoints").iterdir()}
