@@ -124,7 +124,8 @@ def restore(checkpoint: tf.train.Checkpoint, path: str):
     """Restores a checkpoint; returns a status whose assertions raise `InputError`."""
     try:
         return _Status(checkpoint.restore(path), path)
-    except (tf.errors.OpError, ValueError) as error:
+    except (tf.errors.OpError, ValueError, IndexError, RuntimeError) as error:
+        # TensorFlow's reader turns its errors into Python's of many kinds.
         reason = str(error).splitlines()[0]
         raise InputError(
             f"checkpoint {path} cannot be read ({reason}); delete its files to continue from the "

@@ -25,7 +25,7 @@ class Progress:
     def __init__(self, total: int, phases: int, console: "rich.console.Console | None" = None):
         self._total = total
         self._phases = phases
-        self._console = console or rich.console.Console(highlight=False, soft_wrap=True)
+        self._console = console or rich.console.Console()
         self._live = None
         self._figures: dict = {}
         if self._console.is_terminal:
@@ -42,7 +42,7 @@ class Progress:
 
     def message(self, text: str) -> None:
         """Prints a line that stays."""
-        self._console.print(text, markup=False)
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def update(
         self,

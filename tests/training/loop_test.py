@@ -65,7 +65,8 @@ def test_the_folder_holds_what_it_should(finished):
     folder, _, _ = finished
     names = {path.name for path in folder.iterdir()}
     assert names == {
-        "run.json", "metrics.jsonl", "timing.jsonl", "summaries", "curves.png", "checkpoints", ".lock",
+        "run.json", "metrics.jsonl", "timing.jsonl", "summaries", "curves.png", "checkpoints",
+        ".lock",
     }  # fmt: skip
     assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert {path.name for path in (folder / "summaries").iterdir()} >= {"train", "held_out"}

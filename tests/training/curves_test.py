@@ -1,0 +1,33 @@
+import json
+
+import pytest
+
+from official_nlp.training import curves
+
+
+def _write(path, lines):
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+LINES = [
+    {"step": 10, "phase": 0, "learning_rate": 1e-3, "train/loss": 9.0, "train/mlm_accuracy": 0.1},
+    {"step": 20, "phase": 1, "learning_rate": 5e-4, "train/loss": 5.0, "train/rtd_auc": None},
+    {"step": 20, "phase": 1, "held_out/rtd_auc": 0.6, "held_out/mlm_loss": 6.0},
+    {"step": 30, "phase": 1, "learning_rate": 0.0, "train/loss": -1.0, "train/rtd_auc": 0.7},
+]
+
+
+def test_an_image_is_drawn_with_yardsticks(tmp_path):
+    _write(tmp_path / "metrics.jsonl", LINES)
+    references = {"unigram": 6.86, "accuracy of the most frequent word": 0.07, "auc of chance": 0.5}
+    curves.draw(tmp_path / "metrics.jsonl", tmp_path / "curves.png", references)
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert {path.name for path in tmp_path.iterdir()} == {"metrics.jsonl", "curves.png"}
+
+
+@pytest.mark.parametrize("lines", [None, [], LINES[:1]])
+def test_a_run_that_measured_little_is_no_error(tmp_path, lines):
+    if lines is not None:
+        _write(tmp_path / "metrics.jsonl", lines)
+    curves.draw(tmp_path / "metrics.jsonl", tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").exists() == bool(lines)

@@ -1,0 +1,62 @@
+import json
+import math
+
+import pytest
+
+from official_nlp.training import journal
+
+
+@pytest.fixture
+def paths(tmp_path):
+    return tmp_path / "metrics.jsonl", tmp_path / "timing.jsonl"
+
+
+def test_floats_read_back_as_the_same_number(paths):
+    numbers = [0.1, 1 / 3, 1e-300, 123456789.123456789, math.pi]
+    journal.Journal(*paths).write(1, 0, {str(i): x for i, x in enumerate(numbers)})
+    (line,) = journal.read(paths[0])
+    assert [line[str(i)] for i in range(len(numbers))] == numbers
+
+
+def test_what_is_not_a_number_is_null(paths):
+    journal.Journal(*paths).write(1, 0, {"auc": float("nan"), "loss": float("inf")})
+    assert json.loads(paths[0].read_text()) == {"step": 1, "phase": 0, "auc": None, "loss": None}
+
+
+def test_cutting_removes_later_steps_and_half_a_line(paths):
+    one = journal.Journal(*paths)
+    for step in (10, 20, 30):
+        one.write(step, 0, {"train/loss": 1.0})
+    whole = paths[0].read_bytes()
+    with open(paths[0], "a") as file:
+        file.write('{"step": 4')
+    one.cut(30)
+    assert paths[0].read_bytes() == whole
+    one.cut(20)
+    assert [line["step"] for line in journal.read(paths[0])] == [10, 20]
+    assert [path.name for path in paths[0].parent.iterdir()] == ["metrics.jsonl"]
+
+
+def test_a_line_after_half_a_line_stands_alone(paths):
+    paths[1].write_text('{"step": 1')
+    journal.Journal(*paths).write_timing({"step": 2})
+    assert paths[1].read_text().splitlines()[1] == '{"step": 2}'
+
+
+def test_without_a_file_there_is_nothing_to_cut_or_read(paths):
+    one = journal.Journal(*paths)
+    one.cut(5)
+    one.to_disk()
+    assert journal.read(paths[0]) == []
+    assert one.last("train/") is None
+
+
+def test_the_last_line_of_a_kind_is_found(paths):
+    one = journal.Journal(*paths)
+    one.write(10, 0, {"held_out/loss": 2.0})
+    one.write(20, 0, {"held_out/loss": 1.0})
+    one.write(20, 0, {"train/loss": 1.0})
+    one.to_disk()
+    assert one.last("held_out/")["step"] == 20
+    assert one.last("held_out/", 10)["held_out/loss"] == 2.0
+    assert one.last("held_out/", 15) is None
