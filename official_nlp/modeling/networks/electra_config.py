@@ -170,7 +170,8 @@ class ElectraConfig:
     def from_dict(cls, values: dict) -> "ElectraConfig":
         """Returns the configuration of a dict such as a `config.json` holds."""
         known = {field.name for field in dataclasses.fields(cls)} - {"extra"}
-        extra = {key: value for key, value in values.items() if key not in known}
+        # `model_type` is no option: it says what file this is, and `to_json` writes it.
+        extra = {k: v for k, v in values.items() if k not in known and k != "model_type"}
         return cls(**{k: v for k, v in values.items() if k in known}, extra=extra)
 
     def to_json(self) -> str:
