@@ -1,5 +1,7 @@
 """What the generator and the discriminator have in common."""
 
+import dataclasses
+
 from official_nlp.errors import InputError
 from official_nlp.modeling.networks.electra_encoder import ElectraEncoder
 
@@ -60,10 +62,11 @@ def _table(network):
 
 
 def _check_equal(generator, discriminator):
-    ours, theirs = generator.to_dict(), discriminator.to_dict()
-    keys = sorted({*ours, *theirs} - {"generator_size"})
+    names = {field.name for field in dataclasses.fields(generator)}
     different = [
-        f"{k} ({ours.get(k)}, {theirs.get(k)})" for k in keys if ours.get(k) != theirs.get(k)
+        f"{name} ({getattr(generator, name)}, {getattr(discriminator, name)})"
+        for name in sorted(names - {"generator_size", "extra"})
+        if getattr(generator, name) != getattr(discriminator, name)
     ]
     if different:
         raise InputError(
