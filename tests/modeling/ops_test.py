@@ -1,0 +1,292 @@
+"""The functions on tensors, against the original's and against the laws of chance."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from official_nlp import randomness
+from official_nlp.modeling import ops
+from official_nlp.randomness import Key
+
+
+@pytest.fixture(scope="module")
+def original(repository):
+    """Inputs and outputs of the original's functions."""
+    with np.load(repository / "tests/golden/google_helpers/expected.npz") as arrays:
+        return dict(arrays)
+
+
+# === Activations ===
+@pytest.mark.parametrize(
+    ("name", "at_one"),
+    [("gelu", 0.8413447), ("gelu_new", 0.8411920), ("relu", 1.0), ("tanh", 0.7615942), (None, 1.0)],
+)
+def test_activations_mean_what_hugging_face_means(name, at_one):
+    np.testing.assert_allclose(ops.activation(name)(tf.constant(1.0)), at_one, atol=1e-6)
+
+
+def test_an_activation_may_be_a_function():
+    assert ops.activation(tf.math.square) is tf.math.square
+
+
+def test_an_unknown_activation_is_refused():
+    with pytest.raises(ValueError, match="no_such_activation"):
+        ops.activation("no_such_activation")
+
+
+@pytest.mark.parametrize("name", ["gelu", "gelu_new", None])
+def test_activations_can_be_written_down(name):
+    config = tf_keras.activations.serialize(ops.activation(name))
+    again = tf_keras.activations.get(config)
+    np.testing.assert_array_equal(again(tf.constant(0.7)), ops.activation(name)(tf.constant(0.7)))
+
+
+def test_a_copied_initializer_draws_for_itself():
+    ours = tf_keras.initializers.TruncatedNormal(stddev=0.3)
+    copy = ops.copy_initializer(ours)
+    assert copy is not ours
+    assert copy.get_config() == ours.get_config()
+
+
+# === Shapes ===
+def test_shapes_are_integers_where_they_are_known():
+    found = []
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 3])])
+    def trace(x):
+        found.extend(ops.shape_list(x))
+        return x
+
+    trace.get_concrete_function()
+    assert isinstance(found[0], tf.Tensor)
+    assert found[1] == 3
+    assert ops.shape_list(tf.zeros([2, 5])) == [2, 5]
+
+
+# === Dropout ===
+def dropped(x, rate, first_row=0):
+    with randomness.stream(Key(3), first_row):
+        return ops.apply_dropout(x, rate, training=True)
+
+
+@pytest.mark.parametrize(("rate", "training"), [(0.5, False), (0.5, None), (0.0, True)])
+def test_without_training_or_rate_dropout_returns_its_input(rate, training):
+    x = tf.ones([2, 3])
+    assert ops.apply_dropout(x, rate, training) is x
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
+def test_dropout_zeroes_its_share_and_keeps_the_mean(rate):
+    result = dropped(tf.ones([200, 501]), rate).numpy()
+    deviation = (rate * (1 - rate) / result.size) ** 0.5
+    assert abs(np.mean(result == 0) - rate) < 5 * deviation
+    np.testing.assert_allclose(result[result > 0], 1 / (1 - rate), rtol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16, tf.float16])
+def test_dropout_keeps_the_dtype_and_drops_the_same_in_each(dtype):
+    result = dropped(tf.ones([4, 5, 6], dtype), 0.3)
+    assert result.dtype == dtype
+    np.testing.assert_array_equal(result == 0, dropped(tf.ones([4, 5, 6]), 0.3) == 0)
+
+
+def test_dropout_of_parts_is_that_of_the_batch():
+    x = tf.ones([5, 3, 7])
+    parts = [dropped(x[:2], 0.5, first_row=10), dropped(x[2:], 0.5, first_row=12)]
+    np.testing.assert_array_equal(tf.concat(parts, 0), dropped(x, 0.5, first_row=10))
+
+
+def test_dropout_is_equal_under_xla_to_the_bit_and_for_any_number_of_rows():
+    @tf.function(input_signature=[tf.TensorSpec([None, 3, 5])])
+    def graph(x):
+        return dropped(x, 0.4)
+
+    x = tf.constant(np.random.default_rng(0).normal(size=[6, 3, 5]), tf.float32)
+    expected = dropped(x, 0.4)
+    compiled = tf.function(lambda x: dropped(x, 0.4), jit_compile=True)
+    np.testing.assert_array_equal(graph(x), expected)
+    np.testing.assert_array_equal(compiled(x), expected)
+
+
+def test_dropout_passes_no_gradient_where_it_dropped():
+    x = tf.Variable(tf.ones([3, 4]))
+    with tf.GradientTape() as tape:
+        result = dropped(x, 0.5)
+    np.testing.assert_array_equal(tape.gradient(result, x), result)
+
+
+# === Gather and scatter ===
+def test_gather_is_the_originals(original):
+    for ids, expected in (("seq", "gather2d"), ("seqf", "gather3d")):
+        gathered = ops.gather_positions(original[ids], original["pos"])
+        np.testing.assert_array_equal(gathered, original[expected])
+
+
+def test_scatter_that_averages_is_the_originals(original):
+    positions = original["pos"]
+    scattered = ops.scatter_tokens(
+        original["seq"], positions, original["upd"], positions != 0, average_duplicates=True
+    )
+    np.testing.assert_array_equal(scattered, original["scatter2d"])
+
+
+def test_fake_data_is_the_originals(original):
+    active = original["fake_masked_lm_weights"] > 0
+    places = original["fake_masked_lm_positions"]
+
+    def scatter(ids, updates):
+        return ops.scatter_tokens(ids, places, updates, active, average_duplicates=True)
+
+    unmasked = scatter(original["fake_masked_input_ids"], original["fake_masked_lm_ids"])
+    np.testing.assert_array_equal(unmasked, original["fake_original_ids"])
+    corrupted = scatter(unmasked, original["fake_sampled_tokids"])
+    np.testing.assert_array_equal(corrupted, original["fake_updated_input_ids"])
+    np.testing.assert_array_equal(corrupted != unmasked, original["fake_is_fake_tokens"])
+
+
+SCATTERED = [
+    # ids, positions, updates, active, expected
+    ("nothing active", [1, 2, 3], [0, 1], [8, 9], [0, 0], [1, 2, 3]),
+    ("position 0 counts when active", [1, 2, 3], [0, 2], [8, 9], [1, 1], [8, 2, 9]),
+    ("the first of two counts", [1, 2, 3], [1, 1], [8, 9], [1, 1], [1, 8, 3]),
+    ("the first active one counts", [1, 2, 3], [1, 1], [8, 9], [0, 1], [1, 9, 3]),
+    ("the last position", [1, 2, 3], [2, 2], [8, 9], [1, 0], [1, 2, 8]),
+    ("token 0", [1, 2, 3], [1, 0], [0, 5], [1, 0], [1, 0, 3]),
+]
+
+
+@pytest.mark.parametrize("case", SCATTERED, ids=[case[0] for case in SCATTERED])
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+@pytest.mark.parametrize("jit_compile", [None, True])
+def test_scatter_puts_the_first_active_update_of_a_position(case, dtype, jit_compile):
+    _, ids, positions, updates, active, expected = case
+    # A second row, where nothing happens, shows that rows do not touch each other.
+    ids, expected = dtype([ids, [4, 5, 6]]), [expected, [4, 5, 6]]
+    active = np.array([active, [0, 0]], bool)
+    function = tf.function(ops.scatter_tokens, jit_compile=True) if jit_compile else None
+    function = function or ops.scatter_tokens
+    result = function(ids, np.int32([positions] * 2), np.int32([updates] * 2), active)
+    np.testing.assert_array_equal(result, expected)
+    assert result.dtype == dtype
+
+
+def test_scatter_works_for_any_number_of_rows_and_positions():
+    ints = tf.TensorSpec([None, None], tf.int32)
+
+    @tf.function(input_signature=[ints, ints, ints, tf.TensorSpec([None, None], tf.bool)])
+    def scatter(*arguments):
+        return ops.scatter_tokens(*arguments)
+
+    result = scatter([[1, 2, 3]], [[1, 2]], [[7, 8]], [[True, True]])
+    np.testing.assert_array_equal(result, [[1, 7, 8]])
+
+
+# === Sampling ===
+def sampled(logits, draws=20_000, seed=1, **options):
+    """Returns the share of each token among many draws from one distribution `[V]`."""
+    logits = np.broadcast_to(np.float32(logits), [draws // 10, 10, len(logits)])
+    if "disallowed" in options:
+        options["disallowed"] = np.full(logits.shape[:2], options["disallowed"])
+    drawn = ops.sample_tokens(logits, Key(seed), **options)
+    assert drawn.dtype == tf.int32
+    return np.bincount(drawn.numpy().ravel(), minlength=logits.shape[-1])
+
+
+def chi_square(counts, probabilities):
+    """Pearson's statistic over the tokens that can occur."""
+    possible = probabilities > 0
+    assert counts[~possible].sum() == 0
+    expected = probabilities[possible] * counts.sum()
+    return np.sum((counts[possible] - expected) ** 2 / expected)
+
+
+def softmax(logits):
+    powers = np.exp(logits - np.max(logits))
+    return powers / powers.sum()
+
+
+LOGITS = np.array([0.0, 1.0, 2.0, -1.0, 0.5])
+# With 4 degrees of freedom one sample in 100,000 is above 28.
+LIMIT = 28
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+def test_tokens_are_drawn_as_often_as_softmax_says(temperature):
+    counts = sampled(LOGITS, temperature=temperature)
+    assert chi_square(counts, softmax(LOGITS / temperature)) < LIMIT
+
+
+@pytest.mark.parametrize("disallowed", range(5))
+def test_a_disallowed_token_is_never_drawn_and_the_others_keep_their_ratio(disallowed):
+    probabilities = softmax(LOGITS)
+    probabilities[disallowed] = 0
+    counts = sampled(LOGITS, disallowed=disallowed)
+    assert chi_square(counts, probabilities / probabilities.sum()) < LIMIT
+
+
+@pytest.mark.parametrize("disallowed", [0, 2, 4])
+def test_a_sure_generator_that_may_not_be_right_draws_the_others_fairly(disallowed):
+    logits = np.zeros(5)
+    logits[disallowed] = 30
+    probabilities = np.full(5, 0.25)
+    probabilities[disallowed] = 0
+    assert chi_square(sampled(logits, disallowed=disallowed), probabilities) < LIMIT
+
+
+def test_the_originals_frequencies_are_ours(original):
+    for name, options in (("sample_freq", {}), ("sample_freq_disallow2", {"disallowed": 2})):
+        shares = sampled(original["sample_logits"], **options) / 20_000
+        # Both are estimates from 20,000 draws: five standard deviations of their difference.
+        np.testing.assert_allclose(shares, original[name], atol=0.025)
+
+
+@pytest.mark.parametrize("impossible", [[0], [4], [1, 2], [0, 3, 4]])
+def test_a_token_of_probability_zero_is_never_drawn(impossible):
+    logits = LOGITS.copy()
+    logits[impossible] = -np.inf
+    assert chi_square(sampled(logits), softmax(logits)) < LIMIT
+
+
+def test_the_largest_random_number_draws_the_last_possible_token(monkeypatch):
+    monkeypatch.setattr(randomness, "uniform", lambda key, shape, row: tf.fill(shape, 1 - 2.0**-24))
+    # Totals a little above and below 1, and a token of probability 0 at the end.
+    logits = np.random.default_rng(0).normal(size=[1, 500, 50]).astype(np.float32)
+    logits[..., 48:] = -np.inf
+    drawn = ops.sample_tokens(logits, Key(1)).numpy()
+    assert drawn.max() == 47
+    assert drawn.min() > 40
+
+
+def test_unused_slots_may_disallow_anything():
+    drawn = ops.sample_tokens(tf.zeros([1, 3, 4]), Key(1), disallowed=[[-100, 3, 0]])
+    assert drawn.shape == [1, 3]
+
+
+@pytest.mark.parametrize("disallow", [False, True])
+def test_graph_and_xla_draw_what_eager_draws(disallow):
+    logits = tf.constant(np.random.default_rng(1).normal(size=[8, 5, 100]), tf.float32)
+    options = {"disallowed": tf.argmax(logits, axis=-1)} if disallow else {}
+
+    def sample(logits):
+        return ops.sample_tokens(logits, Key(5), first_row=3, temperature=0.7, **options)
+
+    expected = sample(logits)
+    np.testing.assert_array_equal(tf.function(sample)(logits), expected)
+    np.testing.assert_array_equal(tf.function(sample, jit_compile=True)(logits), expected)
+    rows = ops.sample_tokens(logits[4:], Key(5), 7, 0.7, **{k: v[4:] for k, v in options.items()})
+    np.testing.assert_array_equal(rows, expected[4:])
+
+
+@pytest.mark.parametrize("dtype", [tf.bfloat16, tf.float16])
+def test_sampling_reckons_in_float32(dtype):
+    logits = tf.cast(tf.random.stateless_normal([4, 5, 300], [1, 2]), dtype)  # noqa: TID251
+    expected = ops.sample_tokens(tf.cast(logits, tf.float32), Key(2))
+    np.testing.assert_array_equal(ops.sample_tokens(logits, Key(2)), expected)
+
+
+def test_no_gradient_flows_through_a_sample():
+    logits = tf.Variable(tf.zeros([1, 2, 3]))
+    with tf.GradientTape() as tape:
+        drawn = tf.cast(ops.sample_tokens(logits, Key(1)), tf.float32)
+    assert tape.gradient(drawn, logits) is None
