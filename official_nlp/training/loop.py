@@ -90,7 +90,7 @@ def evaluate(task: Task, config: TrainingConfig, model_dir) -> dict[str, float]:
     strategy = distribution.create_strategy(config.strategy)
     with strategy.scope():
         model = task.build()
-    checkpoints.restore_items(task.checkpoint_items(model), RunFolder(model_dir).checkpoints)
+        checkpoints.restore_items(task.checkpoint_items(model), RunFolder(model_dir).checkpoints)
     evaluator = HeldOutEvaluator(task, model, task.evaluation_dataset(), strategy, config.seed)
     return evaluator.evaluate(tf.constant(-1))["held_out"]
 

@@ -1,19 +1,37 @@
-"""Errors out of a traced function, as they were raised."""
+"""Errors out of a traced function or a dataset, as they were raised."""
 
 import contextlib
+import re
+
+import tensorflow as tf
 
 from official_nlp.errors import InputError
 
 
 @contextlib.contextmanager
 def plain_errors():
-    """Raises an `InputError` from inside as itself; AutoGraph wraps it in an error of its own."""
+    """Raises an `InputError` from inside as one.
+
+    AutoGraph wraps what is raised while tracing, and an error in the Python generator behind a
+    dataset arrives as the text of one of TensorFlow's.
+    """
     try:
         yield
+    except InputError:
+        raise
     except Exception as error:
-        original = error
-        while original is not None and not isinstance(original, InputError):
-            original = original.__context__
-        if original is None or original is error:
+        original = _input_error(error)
+        if original is None:
             raise
         raise original from None
+
+
+def _input_error(error: "BaseException | None") -> "InputError | None":
+    while error is not None:
+        if isinstance(error, InputError):
+            return error
+        if isinstance(error, tf.errors.OpError):
+            text = re.search(rf"\b{InputError.__name__}: (.*)", error.message)
+            return InputError(text.group(1)) if text else None
+        error = error.__context__
+    return None

@@ -25,6 +25,24 @@ def test_an_image_is_drawn_with_yardsticks(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"metrics.jsonl", "curves.png"}
 
 
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("train/loss", "total loss"),
+        ("held_out/mlm_mask_loss", "mlm loss"),
+        ("train/rtd_loss", "rtd loss"),
+        ("train/rtd_loss_below_entropy", "distance from a yardstick"),
+        ("held_out/rtd_auc", "area under the ROC curve"),
+        ("held_out/mlm_accuracy", "accuracy"),
+        ("learning_rate", "learning rate"),
+        ("unigram", None),
+        ("step", None),
+    ],
+)
+def test_a_figure_has_its_panel_by_its_name(name, title):
+    assert curves.panel(name) == title
+
+
 @pytest.mark.parametrize("lines", [None, [], LINES[:1]])
 def test_a_run_that_measured_little_is_no_error(tmp_path, lines):
     if lines is not None:

@@ -41,5 +41,5 @@ def test_an_error_of_the_task_comes_out_as_it_is():
         def evaluate(self, model, batch):
             raise InputError("rows must be long")
 
-    with pytest.raises(InputError, match="^rows must be long$"):
+    with pytest.raises(InputError, match=r"^rows must be long$"):
         _evaluate(_evaluator(task=Wrong()))

@@ -83,9 +83,9 @@ sys.stdin.read()
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as other:
         other.stdout.readline()
+        lock = RunFolder(tmp_path).locked()
         with pytest.raises(InputError, match="another process is training in"):
-            with RunFolder(tmp_path).locked():
-                pass
+            lock.__enter__()
         other.kill()
     with RunFolder(tmp_path).locked():
         assert os.path.exists(tmp_path / ".lock")

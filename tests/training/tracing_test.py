@@ -25,3 +25,26 @@ def test_an_error_of_the_user_comes_out_as_it_was_raised():
 def test_other_errors_keep_what_autograph_says_about_them():
     with pytest.raises(KeyError, match="in user code"):
         _traced(KeyError("name"))
+
+
+def test_an_error_in_the_generator_behind_a_dataset_keeps_its_kind_and_line():
+    def generator():
+        yield 1
+        raise InputError("shard.tfrecord ends at byte 7, expected 9")
+
+    dataset = tf.data.Dataset.from_generator(
+        generator, output_signature=tf.TensorSpec([], tf.int32)
+    )
+
+    @tf.function
+    def function(iterator):
+        return next(iterator) + next(iterator)
+
+    message = r"^shard\.tfrecord ends at byte 7, expected 9$"
+    with pytest.raises(InputError, match=message), plain_errors():
+        function(iter(dataset.prefetch(1)))
+
+
+def test_other_errors_of_tensorflow_stay():
+    with pytest.raises(tf.errors.InvalidArgumentError), plain_errors():
+        tf.debugging.assert_equal(1, 2)
