@@ -25,6 +25,7 @@ class MaskedLM(tf_keras.layers.Layer):
       activation: after the dense map; None is linear.
       initializer: of the dense kernel.
       output: `logits`, or `predictions` for log-probabilities.
+      norm_epsilon: added to the variance.
 
     Raises:
       InputError: `output` is something else.
@@ -40,6 +41,7 @@ class MaskedLM(tf_keras.layers.Layer):
         initializer="glorot_uniform",
         output="logits",
         name=None,
+        norm_epsilon=1e-12,
         **kwargs,
     ):
         super().__init__(name=name, **kwargs)
@@ -49,6 +51,7 @@ class MaskedLM(tf_keras.layers.Layer):
         self.activation = ops.activation(activation)
         self.initializer = tf_keras.initializers.get(initializer)
         self.output_type = output
+        self.norm_epsilon = norm_epsilon
         if isinstance(embedding_table, tf_keras.layers.Layer) and not embedding_table.built:
             embedding_table.build(None)
 
@@ -65,7 +68,7 @@ class MaskedLM(tf_keras.layers.Layer):
         )
         self.dense.build([None, None, input_shape[-1]])
         self.layer_norm = tf_keras.layers.LayerNormalization(
-            axis=-1, epsilon=1e-12, dtype=tf.float32, name="layer_norm"
+            axis=-1, epsilon=self.norm_epsilon, dtype=tf.float32, name="layer_norm"
         )
         self.layer_norm.build([None, None, width])
         self.bias = self.add_weight(
@@ -96,6 +99,7 @@ class MaskedLM(tf_keras.layers.Layer):
             "activation": tf_keras.activations.serialize(self.activation),
             "initializer": tf_keras.initializers.serialize(self.initializer),
             "output": self.output_type,
+            "norm_epsilon": self.norm_epsilon,
         }
 
     @classmethod

@@ -122,6 +122,7 @@ class ElectraPretrainer(tf_keras.Model):
             output=self.output_type,
             dtype=self._dtype_policy,
             name="generator_masked_lm",
+            norm_epsilon=_norm_epsilon(self.generator_network),
         )
         self.masked_lm.build([None, None, generator_width])
         self.classification = None
@@ -189,16 +190,14 @@ class ElectraPretrainer(tf_keras.Model):
         )
 
     def call(self, inputs, training=None):
-        # Sampling needs bits in inference, too.
-        with randomness.scope():
-            generated = self.generate(inputs, training=training)
-            corrupted = self.corrupt(inputs, generated["lm_outputs"])
-            disc_logits = self.discriminate(
-                corrupted["input_word_ids"],
-                inputs.get("input_mask"),
-                inputs.get("input_type_ids"),
-                training=training,
-            )
+        generated = self.generate(inputs, training=training)
+        corrupted = self.corrupt(inputs, generated["lm_outputs"])
+        disc_logits = self.discriminate(
+            corrupted["input_word_ids"],
+            inputs.get("input_mask"),
+            inputs.get("input_type_ids"),
+            training=training,
+        )
         return {**generated, "disc_logits": disc_logits, "disc_label": corrupted["disc_label"]}
 
     def generate(self, inputs, training=None) -> dict:
@@ -456,6 +455,10 @@ def _embedding_table(network):
         f"generator_network must have get_embedding_table() or get_embedding_layer(); "
         f"{type(network).__name__} has neither"
     )
+
+
+def _norm_epsilon(network) -> float:
+    return network.config.layer_norm_eps if isinstance(network, ElectraEncoder) else 1e-12
 
 
 def _checked_sharing(wanted, generator, discriminator) -> str:

@@ -1,0 +1,403 @@
+"""What the program can do: one function a verb. The table of contents.
+
+Every function takes plain values and configuration objects by keyword, so that its signature says
+what can be set; recipes bind `train` and `evaluate`, the command line calls the others.
+"""
+
+import dataclasses
+import hashlib
+import pathlib
+
+import rich.console
+import rich.table
+
+from official_nlp import data as text_data
+from official_nlp.errors import InputError
+
+
+def vocab(*, texts, to, size=30522, lower_case=True, strip_accents=None):
+    """Learns a vocabulary from text and writes a tokenizer folder.
+
+    Args:
+      texts: files, folders or patterns.
+      to: the tokenizer folder, a new one.
+      size: number of tokens.
+      lower_case: whether the tokenizer lower-cases.
+      strip_accents: whether it drops accents; None: as `lower_case`.
+    """
+    files = text_data.find_files(texts)
+    text_data.train_vocabulary(
+        files, to, size=size, lower_case=lower_case, strip_accents=strip_accents
+    )
+
+
+def examples(
+    *, texts, tokenizer, to, length=128, held_out=0.01, seed=0, processes=None, segments=2
+):
+    """Cuts documents into examples and writes a data folder.
+
+    Args:
+      texts: files, folders or patterns.
+      tokenizer: tokenizer folder or vocabulary file.
+      to: the data folder, a new one.
+      length: tokens in an example.
+      held_out: share of the documents kept for evaluation.
+      seed: of the cuts.
+      processes: number of them; the bytes written do not depend on it.
+      segments: 1 or 2 in an example.
+    """
+    text_data.build_examples(
+        text_data.find_files(texts),
+        tokenizer,
+        to,
+        length=length,
+        held_out=held_out,
+        seed=seed,
+        processes=processes,
+        segments=segments,
+    )
+
+
+def train(*, model_dir, data, task, phases, training, dry_run=False, configuration_text=""):
+    """Pre-trains, or continues a run that was stopped.
+
+    Args:
+      model_dir: the run folder.
+      data: the data folder.
+      task: a `PretrainingConfig`.
+      phases: sequence of `PhaseConfig`.
+      training: a `TrainingConfig`.
+      dry_run: check everything, build the model, and stop before the first step.
+      configuration_text: the recipe as it was resolved, written as `config.gin`.
+    """
+    from official_nlp.tasks import ElectraPretraining
+    from official_nlp.training import loop
+
+    console = rich.console.Console()
+    folder = text_data.open_folder(data)
+    others = {p.data: text_data.open_folder(p.data) for p in phases if p.data is not None}
+    objective = ElectraPretraining(
+        task, folder, seed=training.seed, phase_data=others, numerics=training.numerics
+    )
+    _check_lengths(objective, phases)
+    references = _yardsticks(folder, console)
+    if dry_run:
+        _describe_model(objective, phases, console)
+        return
+    _write_beginning(pathlib.Path(model_dir), objective, configuration_text)
+    fixed = {"task": objective.config.to_dict(), "data": _data_hash(folder)}
+    fixed["phase_data"] = {name: _data_hash(other) for name, other in others.items()}
+    figures = loop.train(
+        objective, phases, training, model_dir, fixed=fixed, references=references, console=console
+    )
+    _print_figures(figures, console)
+
+
+def evaluate(*, model_dir, data, dry_run=False, configuration_text=""):
+    """Measures a run's newest checkpoint on held-out text, as while it trained.
+
+    Args:
+      model_dir: the run folder.
+      data: a data folder with a held-out part.
+      dry_run: check that run and data are there and fit, and stop.
+      configuration_text: not used; the run folder says all that is needed.
+    """
+    from official_nlp.tasks import ElectraPretraining
+    from official_nlp.training import TrainingConfig, loop
+
+    del configuration_text
+    console = rich.console.Console()
+    config, described = _task_config(model_dir)
+    folder = text_data.open_folder(data)
+    if folder.tokenizer.vocab_hash != _tokenizer(model_dir).vocab_hash:
+        raise InputError(
+            f"DATA={data} has another vocabulary than the run {model_dir}: give the data it was "
+            "trained on, or examples built with the run's tokenizer folder"
+        )
+    if not folder.count("held_out"):
+        raise InputError(f"DATA={data} has no held-out examples: build it with --held-out 1%")
+    seed = described["training"]["seed"]
+    objective = ElectraPretraining(config, folder, seed=seed)
+    if dry_run:
+        return
+    strategy = described["training"]["strategy"]
+    training = TrainingConfig(seed=seed, strategy=strategy)
+    figures = loop.evaluate(objective, training, model_dir)
+    _print_figures({f"held_out/{name}": value for name, value in figures.items()}, console)
+
+
+def info(*, path):
+    """Prints what a tokenizer, data or run folder holds.
+
+    Args:
+      path: the folder.
+    """
+    console = rich.console.Console()
+    place = pathlib.Path(path)
+    if (place / "run.json").is_file():
+        _describe_run(place, console)
+    elif (place / "index.json").is_file():
+        _describe_data(place, console)
+    elif (place / "vocab.txt").is_file() or place.name == "vocab.txt":
+        _describe_tokenizer(place, console)
+    else:
+        what = "holds none of their files" if place.is_dir() else "is not there"
+        raise InputError(
+            f"{path} must be a run folder (run.json), a data folder (index.json) or a tokenizer "
+            f"folder (vocab.txt); it {what}"
+        )
+
+
+def predict(*, run, texts=(), file=None, exchange=None, html=None):
+    """Scores the words of text by a run, fills blanks, and tests it on exchanged words.
+
+    Args:
+      run: the run folder.
+      texts: texts; [MASK] or ___ in one is a blank to fill.
+      file: a text file, a text a line.
+      exchange: number of sentences of `file` in which to exchange one word.
+      html: a page to write.
+    """
+    from official_nlp.tasks import exchange_test, word_page
+
+    texts = [*texts]
+    content = _read(file) if file else ""
+    if exchange and not file:
+        raise InputError("--exchange needs --file, text that the run was not trained on")
+    if exchange is None:
+        texts += [line for line in content.splitlines() if line.strip()]
+    if not texts and not exchange:
+        raise InputError("predict needs a TEXT, or --file with some")
+    console = rich.console.Console(highlight=False)
+    scorer = _scorer(run)
+    blank = [text for text in texts if "[MASK]" in text or "__" in text]
+    plain = [text for text in texts if text not in blank]
+    scored = list(zip(plain, scorer.score(plain)))
+    for text, words in scored:
+        console.print(word_page.styled(text, words))
+        console.print(f"  {word_page.suspects(text, words)}", style="dim")
+    fillings = _fill(scorer, blank)
+    test = exchange_test(scorer, content, exchange) if exchange else None
+    if test:
+        fillings += _fill(scorer, _blanked(test, count=5))
+        _print_exchanges(test, console)
+    _print_fillings(fillings, console)
+    if html:
+        title = f"Words scored by {run}"
+        _write(html, word_page.page(title, test, scored, fillings))
+        console.print(f"wrote {html}")
+
+
+# === Training ===
+
+
+def _check_lengths(objective, phases):
+    """A row must fit into the model, and every row of the data into its phase's."""
+    longest = min(
+        getattr(objective.config, name).max_position_embeddings
+        for name in ("generator", "discriminator")
+    )
+    for number, phase in enumerate(phases, start=1):
+        rows = objective.phase_data.get(phase.data, objective.data).index.longest_row
+        if phase.length > longest:
+            raise InputError(
+                f"length of phase {number} must be at most max_position_embeddings={longest}, was "
+                f"{phase.length}"
+            )
+        if rows > phase.length:
+            raise InputError(
+                f"length of phase {number} must be at least {rows}, the longest row of its data, "
+                f"was {phase.length}; build examples with --length {phase.length}"
+            )
+
+
+def _yardsticks(folder, console) -> dict:
+    """Prints what models without any network reach on the held-out text; returns two for curves."""
+    if not folder.count("held_out"):
+        console.print("no held-out examples: nothing is evaluated while training")
+        return {}
+    found = text_data.measure_yardsticks(folder)
+    console.print(
+        "held-out cross-entropy in nats a token, without a network: "
+        f"unigram {found.unigram:.2f}, bigram {found.left_bigram:.2f}, two-sided bigram "
+        f"{found.two_sided_bigram:.2f}; always the most frequent token is right in "
+        f"{found.most_frequent_accuracy:.1%}"
+    )
+    return {"unigram loss": found.unigram, "two-sided bigram loss": found.two_sided_bigram}
+
+
+def _write_beginning(run: pathlib.Path, objective, configuration_text):
+    """Writes what other verbs need to rebuild the model, once, when a run begins."""
+    if (run / "run.json").exists():
+        return
+    try:
+        for name in ("generator", "discriminator"):
+            (run / name).mkdir(parents=True, exist_ok=True)
+            config = getattr(objective.config, name)
+            (run / name / "config.json").write_text(config.to_json(), encoding="utf-8")
+        objective.data.tokenizer.save_pretrained(run / "tokenizer")
+        if configuration_text:
+            (run / "config.gin").write_text(configuration_text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            f"cannot write the run folder {run}: {error.strerror}; give another MODEL_DIR"
+        ) from error
+
+
+def _data_hash(folder) -> str:
+    """Returns a hash of the data's index and counts, which differ where the examples do."""
+    digest = hashlib.sha256(folder.tokenizer.vocab_hash.encode())
+    digest.update(repr(dataclasses.asdict(folder.index)).encode())
+    digest.update(folder.unigram_counts().tobytes())
+    return digest.hexdigest()
+
+
+def _describe_model(objective, phases, console):
+    model = objective.build()
+    count = sum(v.shape.num_elements() for v in model.trainable_variables)
+    console.print(f"model: {count:,} trainable parameters, sharing {model.sharing}")
+    rows = objective.data.count("train")
+    for number, phase in enumerate(phases, start=1):
+        epochs = phase.steps * phase.batch_size / rows
+        console.print(
+            f"phase {number}: {phase.steps:,} steps of {phase.batch_size} x {phase.length} tokens, "
+            f"{epochs:.3g} times through {rows:,} examples; weights: generator "
+            f"{phase.generator_weight:g}, discriminator {phase.discriminator_weight:g}"
+        )
+    console.print("everything fits; nothing was trained or written")
+
+
+def _print_figures(figures, console):
+    if not figures:
+        return
+    table = rich.table.Table("held out", "", box=None, pad_edge=False)
+    for name, value in figures.items():
+        if name.startswith("held_out/"):
+            table.add_row(name.removeprefix("held_out/"), f"{value:.4f}")
+    console.print(table)
+
+
+# === Reading a run ===
+
+
+def _task_config(run):
+    from official_nlp.tasks import PretrainingConfig
+    from official_nlp.training.run_folder import RunFolder
+
+    described = RunFolder(run).describe()["fixed"]
+    return PretrainingConfig.from_dict(described["task"]), described
+
+
+def _tokenizer(run):
+    return text_data.ElectraTokenizer.from_pretrained(pathlib.Path(run) / "tokenizer")
+
+
+def _scorer(run):
+    from official_nlp.tasks import WordScorer
+    from official_nlp.tasks.pretraining import checkpoint_items
+    from official_nlp.training import checkpoints
+
+    config, described = _task_config(run)
+    model = config.build()
+    checkpoints.restore_items(checkpoint_items(model), pathlib.Path(run) / "checkpoints")
+    length = max(phase["length"] for phase in described["phases"])
+    return WordScorer(model, _tokenizer(run), length)
+
+
+# === Words ===
+
+
+def _fill(scorer, texts) -> list:
+    from official_nlp.tasks.word_page import Filling
+
+    return [Filling(text, best) for text in texts for best in scorer.fill(text)]
+
+
+def _blanked(test, count) -> list[str]:
+    """Returns some sentences of a test, the exchanged word put back and hidden by a blank."""
+    texts = []
+    for exchange in test.sentences[:count]:
+        word = exchange.words[exchange.place]
+        texts.append(f"{exchange.text[: word.start]}[MASK]{exchange.text[word.end :]}")
+    return texts
+
+
+def _print_exchanges(test, console, count=10):
+    from official_nlp.tasks import word_page
+
+    console.print(word_page.CAUTION, style="dim")
+    for exchange in test.sentences[:count]:
+        console.print()
+        console.print(word_page.styled(exchange.text, exchange.words, exchange.place))
+        console.print(
+            f"  most suspicious: {word_page.suspects(exchange.text, exchange.words)}; the exchanged "
+            f"word, underlined, ranks {exchange.rank} of {len(exchange.words)}; it was "
+            f"{exchange.original!r}",
+            style="dim",
+        )
+    console.print()
+    console.print("\n".join(word_page.verdict(test)))
+
+
+def _print_fillings(fillings, console):
+    for filling in fillings:
+        best = ", ".join(f"{token} {chance:.0%}" for token, chance in filling.best)
+        console.print(rich.text.Text(filling.text))
+        console.print(f"  the generator's best: {best}", style="dim")
+
+
+# === Folders ===
+
+
+def _describe_tokenizer(place, console):
+    tokenizer = text_data.ElectraTokenizer.from_pretrained(place)
+    case = "lower-cased" if tokenizer.do_lower_case else "cased"
+    console.print(f"tokenizer: {tokenizer.vocab_size:,} tokens, {case}")
+    console.print(f"sha256 {tokenizer.vocab_hash}")
+
+
+def _describe_data(place, console):
+    folder = text_data.open_folder(place)
+    console.print(
+        f"data: {folder.count('train'):,} examples for training, {folder.count('held_out'):,} held "
+        f"out; longest row {folder.index.longest_row} tokens; vocabulary of "
+        f"{folder.tokenizer.vocab_size:,}"
+    )
+    for name, value in folder.index.settings.items():
+        console.print(f"  {name}: {value}")
+
+
+def _describe_run(place, console):
+    from official_nlp.training import checkpoints
+    from official_nlp.training.journal import Journal
+    from official_nlp.training.run_folder import RunFolder
+
+    folder = RunFolder(place)
+    config, described = _task_config(place)
+    steps = sum(phase["steps"] for phase in described["phases"])
+    newest = int(checkpoints.newest(folder.checkpoints).rpartition("-")[2])
+    console.print(f"run: step {newest:,} of {steps:,}, seed {described['training']['seed']}")
+    for name in ("generator", "discriminator"):
+        sizes = getattr(config, name)
+        console.print(
+            f"{name}: {sizes.num_hidden_layers} layers, width {sizes.hidden_size}, "
+            f"{sizes.num_attention_heads} heads, vocabulary {sizes.vocab_size:,}"
+        )
+    console.print(f"sharing: {config.sharing}")
+    _print_figures(Journal(folder.metrics, folder.timing).last("held_out/") or {}, console)
+
+
+def _read(file) -> str:
+    try:
+        return pathlib.Path(file).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{file} must be UTF-8 text, byte {error.start} is not; convert it"
+        ) from error
+
+
+def _write(file, content: str):
+    try:
+        pathlib.Path(file).write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot write {file}: {error.strerror}") from error

@@ -1,0 +1,147 @@
+"""Does the discriminator find a word that was exchanged? Measured on sentences it never saw."""
+
+import collections
+import dataclasses
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from official_nlp.errors import InputError
+from official_nlp.tasks.word_scores import WordScore, WordScorer, find_words
+
+_SENTENCE = re.compile(r"(?<=[.!?])\s+")
+_SHORTEST, _LONGEST = 10, 24
+_FREQUENT = 500
+
+
+@dataclasses.dataclass(frozen=True)
+class Exchange:
+    """One sentence with one word exchanged.
+
+    Attributes:
+      text: the changed sentence.
+      original: the word that stood there.
+      place: number of the word, from 0.
+      words: all its words with scores.
+      rank: of the exchanged word among them, 1 is the most suspicious.
+      original_rank: of the original word at that place, in the unchanged sentence.
+    """
+
+    text: str
+    original: str
+    place: int
+    words: list[WordScore]
+    rank: int
+    original_rank: int
+
+
+@dataclasses.dataclass(frozen=True)
+class ExchangeTest:
+    """All sentences, and what they come to.
+
+    Attributes:
+      sentences: each an `Exchange`.
+      first, top_three: shares in which the exchanged word ranks first, among the first three.
+      median_rank: its median rank.
+      chance_first, chance_top_three, chance_median: the same for ranks drawn blindly.
+      original_first, original_top_three, original_median: the same for the original word at the
+        same place, unchanged: some places look suspicious whatever stands there.
+    """
+
+    sentences: list[Exchange]
+    first: float
+    top_three: float
+    median_rank: float
+    chance_first: float
+    chance_top_three: float
+    chance_median: float
+    original_first: float
+    original_top_three: float
+    original_median: float
+
+
+def exchange_test(
+    scorer: WordScorer, text: str, count: int = 200, seed: int = 0, frequent: int = _FREQUENT
+) -> ExchangeTest:
+    """Exchanges one word in each of `count` sentences for another frequent one and ranks all words.
+
+    Sentences have 10 to 24 words and fit into a row. Which are taken, which word is exchanged and
+    for which of the text's `frequent` most frequent words, is drawn by `seed`.
+
+    Args:
+      scorer: a `WordScorer`.
+      text: running text that the model was not trained on.
+      count: number of sentences; all where there are fewer.
+      seed: of the draws.
+      frequent: number of words to draw from.
+
+    Raises:
+      InputError: the text has no such sentence.
+    """
+    sentences = _sentences(scorer, text)
+    random = np.random.default_rng(seed)
+    chosen = [sentences[i] for i in random.permutation(len(sentences))[:count]]
+    frequent_words = _frequent_words(text, frequent)
+    changed = [_exchanged(sentence, frequent_words, random) for sentence in chosen]
+    scores = scorer.score([new for new, _, _ in changed])
+    originals = scorer.score(chosen)
+    exchanges = []
+    for (new, word, place), words, before in zip(changed, scores, originals):
+        rank, original_rank = _rank(words, place), _rank(before, place)
+        exchanges.append(Exchange(new, word, place, words, rank, original_rank))
+    return _summary(exchanges)
+
+
+def _sentences(scorer, text) -> list[str]:
+    found = []
+    for sentence in dict.fromkeys(s.strip() for s in _SENTENCE.split(text.replace("\n", "\n "))):
+        number = len(find_words(sentence))
+        if _SHORTEST <= number <= _LONGEST and scorer.pieces(sentence) <= scorer.length - 2:
+            found.append(sentence)
+    if not found:
+        raise InputError(
+            f"the text has no sentence of {_SHORTEST} to {_LONGEST} words that fits into "
+            f"{scorer.length - 2} tokens; give more text"
+        )
+    return found
+
+
+def _frequent_words(text, number) -> list[str]:
+    counts = collections.Counter(text[a:b].lower() for a, b in find_words(text))
+    return [word for word, _ in counts.most_common(number) if word.isalpha() and len(word) > 1]
+
+
+def _exchanged(sentence, frequent_words, random):
+    """Returns the new sentence, the word that was there, and its place."""
+    spans = find_words(sentence)
+    place = int(random.integers(len(spans)))
+    start, end = spans[place]
+    word = sentence[start:end]
+    others = [other for other in frequent_words if other != word.lower()]
+    new = str(random.choice(others))
+    new = new.capitalize() if word[:1].isupper() else new
+    return sentence[:start] + new + sentence[end:], word, place
+
+
+def _rank(words, place) -> int:
+    own = words[place].probability
+    return 1 + sum(word.probability > own for word in words)
+
+
+def _summary(exchanges: Sequence[Exchange]) -> ExchangeTest:
+    sizes = np.array([len(e.words) for e in exchanges])
+    ranks = np.array([e.rank for e in exchanges])
+    originals = np.array([e.original_rank for e in exchanges])
+    return ExchangeTest(
+        sentences=list(exchanges),
+        first=float(np.mean(ranks == 1)),
+        top_three=float(np.mean(ranks <= 3)),
+        median_rank=float(np.median(ranks)),
+        chance_first=float(np.mean(1 / sizes)),
+        chance_top_three=float(np.mean(3 / sizes)),
+        chance_median=float(np.mean((sizes + 1) / 2)),
+        original_first=float(np.mean(originals == 1)),
+        original_top_three=float(np.mean(originals <= 3)),
+        original_median=float(np.median(originals)),
+    )

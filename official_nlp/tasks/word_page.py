@@ -1,0 +1,143 @@
+"""Shows scored words: in the terminal and as a page that any browser opens."""
+
+import dataclasses
+import html
+from collections.abc import Sequence
+
+import rich.text
+
+from official_nlp.tasks.exchange import Exchange, ExchangeTest
+from official_nlp.tasks.word_scores import WordScore
+
+# The most suspicious words of a sentence get the strongest colours; probabilities of a model that
+# trained for minutes are all small, and only their order says something.
+_STYLES = ("bold white on dark_red", "bold black on dark_orange3", "black on light_goldenrod2")
+_COLOURS = ("#c0392b", "#e67e22", "#f4d03f")
+
+
+@dataclasses.dataclass(frozen=True)
+class Filling:
+    """A sentence with a blank, and the generator's best tokens for it with their chances."""
+
+    text: str
+    best: list[tuple[str, float]]
+
+
+def styled(text: str, words: Sequence[WordScore], marked: "int | None" = None) -> rich.text.Text:
+    """Returns the text with its three most suspicious words coloured.
+
+    Args:
+      text: what was scored.
+      words: its words.
+      marked: number of a word to underline, or None.
+    """
+    line = rich.text.Text(text)
+    for style, word in zip(_STYLES, ranked(words)):
+        line.stylize(style, word.start, word.end)
+    if marked is not None:
+        line.stylize("underline", words[marked].start, words[marked].end)
+    return line
+
+
+def ranked(words: Sequence[WordScore]) -> list[WordScore]:
+    """Returns the words, the most suspicious first."""
+    return sorted(words, key=lambda word: -word.probability)
+
+
+def suspects(text: str, words: Sequence[WordScore], count: int = 3) -> str:
+    """Returns the most suspicious words with their probabilities, in one line."""
+    return ", ".join(
+        f"{text[word.start : word.end]} {word.probability:.0%}" for word in ranked(words)[:count]
+    )
+
+
+def verdict(test: ExchangeTest) -> list[str]:
+    """Returns what an exchange test came to, with what chance would give, in lines."""
+    count = len(test.sentences)
+    return [
+        f"{count} held-out sentences, one word of each exchanged for another frequent one.",
+        f"The exchanged word is the most suspicious in {test.first:.0%} of them (blind guessing: "
+        f"{test.chance_first:.0%}; the original word at that place: {test.original_first:.0%}),",
+        f"among the three most suspicious in {test.top_three:.0%} (blind: "
+        f"{test.chance_top_three:.0%}; original: {test.original_top_three:.0%}), median rank "
+        f"{test.median_rank:g} (blind: {test.chance_median:g}; original: "
+        f"{test.original_median:g}).",
+    ]
+
+
+CAUTION = (
+    "The three most suspicious words of a sentence are coloured: what counts is their order, not "
+    "the percentage. The text is formulaic and the model tiny: a demonstration of the method, not "
+    "of what ELECTRA can do."
+)
+
+
+def page(
+    title: str,
+    test: "ExchangeTest | None" = None,
+    scored: Sequence[tuple[str, Sequence[WordScore]]] = (),
+    fillings: Sequence[Filling] = (),
+) -> str:
+    """Returns an HTML page, complete in itself.
+
+    Args:
+      title: its heading.
+      test: an exchange test to show with all its sentences, or None.
+      scored: texts with their words.
+      fillings: sentences with a blank.
+    """
+    parts = [f"<h1>{html.escape(title)}</h1>", f"<p class=note>{html.escape(CAUTION)}</p>"]
+    if test is not None:
+        parts += [f"<p>{html.escape(' '.join(verdict(test)))}</p>", _exchanges(test)]
+    parts += [f"<p>{_words(text, words)}</p>" for text, words in scored]
+    if fillings:
+        parts += ["<h2>Blanks, and what the generator would write</h2>", *map(_filling, fillings)]
+    return _PAGE.format(title=html.escape(title), body="\n".join(parts))
+
+
+def _exchanges(test: ExchangeTest) -> str:
+    rows = sorted(test.sentences, key=lambda exchange: exchange.rank)
+    cells = "\n".join(map(_row, rows))
+    head = "<tr><th>rank<th>sentence; the exchanged word is underlined<th>was</tr>"
+    return f"<table>{head}\n{cells}</table>"
+
+
+def _row(exchange: Exchange) -> str:
+    words = _words(exchange.text, exchange.words, exchange.place)
+    size = len(exchange.words)
+    original = html.escape(exchange.original)
+    return f"<tr><td>{exchange.rank} of {size}<td>{words}<td>{original}</tr>"
+
+
+def _words(text, words, marked=None) -> str:
+    colours = {id(word): colour for word, colour in zip(ranked(words), _COLOURS)}
+    pieces, last = [], 0
+    for place, word in enumerate(words):
+        colour = colours.get(id(word))
+        style = f' style="background:{colour}"' if colour else ""
+        inner = html.escape(text[word.start : word.end])
+        inner = f"<u>{inner}</u>" if place == marked else inner
+        pieces.append(html.escape(text[last : word.start]))
+        pieces.append(f'<span{style} title="{word.probability:.1%}">{inner}</span>')
+        last = word.end
+    return "".join([*pieces, html.escape(text[last:])])
+
+
+def _filling(filling: Filling) -> str:
+    best = ", ".join(f"<b>{html.escape(token)}</b> {chance:.0%}" for token, chance in filling.best)
+    return f"<p>{html.escape(filling.text)}<br>&rarr; {best}</p>"
+
+
+_PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>{title}</title>
+<style>
+body {{ font: 16px/1.6 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }}
+td, th {{ text-align: left; vertical-align: top; padding: .2rem .8rem .2rem 0 }}
+td:first-child {{ white-space: nowrap; color: #666 }}
+span[style] {{ border-radius: .2rem; padding: 0 .15rem }}
+u {{ text-decoration-thickness: .15rem }}
+.note {{ color: #666 }}
+</style>
+{body}
+</html>
+"""
