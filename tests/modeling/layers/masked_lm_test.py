@@ -1,0 +1,130 @@
+"""The head of the generator."""
+
+import operator
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from official_nlp.errors import InputError
+from official_nlp.modeling import layers, networks
+from tests.modeling import hugging_face_weights
+
+B, L, H, E, V = 2, 5, 6, 4, 11
+X = np.random.default_rng(0).normal(size=[B, L, H]).astype(np.float32)
+POSITIONS = np.int32([[4, 0, 4], [1, 2, 3]])
+
+
+@pytest.fixture
+def table():
+    """The layer of a table."""
+    made = layers.OnDeviceEmbedding(V, E, initializer="random_normal")
+    made.build()
+    return made
+
+
+def test_scores_are_products_of_transformed_vectors_with_the_table(table):
+    head = layers.MaskedLM(table, activation="gelu")
+    result = head(X, POSITIONS)
+    head.bias.assign(np.arange(V, dtype=np.float32))
+    gathered = np.take_along_axis(X, POSITIONS[..., np.newaxis], axis=1)
+    hidden = head.layer_norm(tf_keras.activations.gelu(head.dense(gathered)))
+    expected = hidden @ tf.transpose(table.embeddings)
+    np.testing.assert_allclose(result, expected, atol=1e-5)
+    np.testing.assert_allclose(head(X, POSITIONS), expected + np.arange(V), atol=1e-5)
+
+
+def test_without_positions_every_position_is_scored(table):
+    head = layers.MaskedLM(table)
+    everywhere = np.broadcast_to(np.arange(L), [B, L])
+    np.testing.assert_array_equal(head(X), head(X, everywhere))
+
+
+def test_predictions_are_log_probabilities(table):
+    logits = layers.MaskedLM(table)
+    predictions = layers.MaskedLM(table, output="predictions")
+    expected = tf.nn.log_softmax(logits(X))
+    predictions(X)
+    predictions.set_weights(logits.get_weights())
+    np.testing.assert_allclose(predictions(X), expected, atol=1e-6)
+
+
+def test_the_table_may_be_the_variable_of_another_layer(table):
+    by_layer, by_variable = layers.MaskedLM(table), layers.MaskedLM(table.embeddings)
+    by_layer(X), by_variable(X)
+    for name in ("dense.kernel", "layer_norm.gamma", "bias"):
+        find = operator.attrgetter(name)
+        find(by_variable).assign(find(by_layer))
+    np.testing.assert_array_equal(by_variable(X), by_layer(X))
+    assert by_variable.table is table.embeddings
+
+
+def test_training_the_head_trains_the_table(table):
+    head = layers.MaskedLM(table)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(head(X) ** 2)
+    assert np.abs(tape.gradient(loss, table.embeddings)).max() > 0
+
+
+@pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
+def test_scores_are_float32_under_every_policy(table, dtype):
+    head = layers.MaskedLM(table, dtype=dtype)
+    assert head(X).dtype == tf.float32
+    assert head.layer_norm.compute_dtype == "float32"
+
+
+def test_a_copy_has_a_table_of_its_own(table):
+    head = layers.MaskedLM(table, activation="gelu_new", output="predictions", name="head")
+    copy = layers.MaskedLM.from_config(head.get_config())
+    assert copy.table is not table.embeddings
+    assert copy.table.shape == table.embeddings.shape
+    assert copy.get_config() == head.get_config()
+
+
+def test_another_output_is_refused(table):
+    with pytest.raises(InputError, match="output must be 'logits' or 'predictions', was 'probs'"):
+        layers.MaskedLM(table, output="probs")
+
+
+def test_what_is_tied_to_a_variable_cannot_be_written_down(table):
+    with pytest.raises(NotImplementedError, match="belongs to another layer; give that layer"):
+        layers.MaskedLM(table.embeddings).get_config()
+
+
+# === Hugging Face ===
+@pytest.mark.parametrize(
+    "name",
+    [
+        "hf_tiny_masked_lm",
+        "hf_tiny_masked_lm_small_variance",
+        "hf_tiny_masked_lm_small_variance_eps1e-5",
+        "hf_tiny_masked_lm_gelu_new",
+    ],
+)
+def test_encoder_and_head_give_hugging_faces_scores(outside_data, name):
+    config, weights, arrays = hugging_face_weights.read(outside_data / "golden" / name)
+    encoder = networks.ElectraEncoder(config)
+    head = layers.MaskedLM(
+        encoder.get_embedding_layer(), activation="gelu", norm_epsilon=config.layer_norm_eps
+    )
+    head.build([None, None, config.hidden_size])
+    hugging_face_weights.fill_encoder(encoder, weights)
+    hugging_face_weights.fill_masked_lm(head, weights)
+    for case in ("plain", "full"):
+        inputs = hugging_face_weights.case(arrays, case, "in")
+        expected = hugging_face_weights.case(arrays, case, "out")
+        inputs.pop("labels", None)
+        outputs = encoder(inputs, output_hidden_states=True)
+        np.testing.assert_allclose(
+            tf.stack(outputs["hidden_states"]), expected["hidden_states"], atol=1e-5
+        )
+        # Scores of single masked positions are those of all positions, gathered.
+        np.testing.assert_allclose(
+            head(outputs["sequence_output"]), expected["logits"], rtol=1e-5, atol=2e-5
+        )
+        some = head(outputs["sequence_output"], [[3, 1], [0, 2]])
+        gathered = np.take_along_axis(
+            expected["logits"], np.array([[3, 1], [0, 2]])[..., np.newaxis], axis=1
+        )
+        np.testing.assert_allclose(some, gathered, rtol=1e-5, atol=2e-5)

@@ -1,0 +1,33 @@
+"""A table of vectors."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from official_nlp.modeling import layers
+
+IDS = np.int32([[3, 0], [6, 3]])
+
+
+@pytest.mark.parametrize("use_one_hot", [False, True])
+def test_ids_become_rows_of_the_table(use_one_hot):
+    layer = layers.OnDeviceEmbedding(7, 4, use_one_hot=use_one_hot)
+    vectors = layer(IDS)
+    np.testing.assert_array_equal(vectors, layer.embeddings.numpy()[IDS])
+
+
+@pytest.mark.parametrize("shape", [[3], [2, 3], [2, 3, 4]])
+def test_ids_may_have_any_shape(shape):
+    assert layers.OnDeviceEmbedding(7, 4)(np.zeros(shape, np.int64)).shape == [*shape, 4]
+
+
+def test_vectors_are_scaled_by_the_root_of_the_factor():
+    layer = layers.OnDeviceEmbedding(7, 4, scale_factor=9)
+    np.testing.assert_allclose(layer(IDS), 3 * layer.embeddings.numpy()[IDS], rtol=1e-6)
+
+
+@pytest.mark.parametrize("use_one_hot", [False, True])
+def test_half_precision_looks_up_in_a_float32_table(use_one_hot):
+    layer = layers.OnDeviceEmbedding(7, 4, use_one_hot=use_one_hot, dtype="mixed_bfloat16")
+    assert layer(IDS).dtype == tf.bfloat16
+    assert layer.embeddings.dtype == tf.float32
