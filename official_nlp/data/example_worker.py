@@ -91,6 +91,7 @@ class BlockBuilder:
         self._settings = settings
         self._tokenizer = ElectraTokenizer.from_pretrained(settings.tokenizer)
         self._encoder = LineEncoder(self._tokenizer)
+        self._continues = np.array([token.startswith("##") for token in self._tokenizer.vocab])
 
     def __call__(self, block: Block) -> Built:
         counts = Counts()
@@ -136,9 +137,9 @@ class BlockBuilder:
         cls, sep = [self._tokenizer.cls_token_id], [self._tokenizer.sep_token_id]
         draw = random.Random(f"{settings.seed} {number}")
         kept = 0
-        for first, second in packing.pack(
-            lengths, settings.length, draw, settings.segments, settings.original
-        ):
+        continues = self._continues[tokens].tolist()
+        options = settings.length, draw, settings.segments, settings.original
+        for first, second in packing.pack(lengths, continues, *options):
             parts = [cls, *(tokens[start:end] for start, end in first), sep]
             first_length = sum(map(len, parts))
             if second:

@@ -16,6 +16,7 @@ _SMALLEST_REMAINDER = 1 / 8
 
 def pack(
     line_lengths: Sequence[int],
+    continues: Sequence[bool],
     length: int,
     draw: random.Random,
     segments: int = 2,
@@ -28,11 +29,12 @@ def pack(
     segment up to the middle, the one across the middle by the toss of a coin, the others to the
     second. So far this is the original's way. It throws away what then stands over `length`, and
     may put a short line back into the first segment after the second has begun. Here what stands
-    over begins the next example, lines longer than a segment are cut, and segments are consecutive;
-    only a last remainder of less than an eighth of `length` is dropped.
+    over begins the next example, lines longer than a segment are cut, between words, and segments
+    are consecutive; only a last remainder of less than an eighth of `length` is dropped.
 
     Args:
       line_lengths: number of tokens of each line.
+      continues: for each token of the document, whether it goes on with a word.
       length: the most tokens of an example, three special ones counted.
       draw: the source of the random draws.
       segments: 2, or 1: every example is a single segment.
@@ -41,7 +43,11 @@ def pack(
     Yields:
       The runs of tokens of the first and of the second segment, which may be empty.
     """
-    lines = list(_runs(line_lengths, None if original else (length - 3) // 2))
+    if original:
+        lines = _runs(line_lengths, continues, None)
+        continues = [False] * len(continues)
+    else:
+        lines = _runs(line_lengths, continues, (length - 3) // 2)
     waiting: list[Run] = []
     size, carried = 0, False
     target = _draw_target(length, draw)
@@ -50,24 +56,34 @@ def pack(
         size += line[1] - line[0]
         carried = False
         while size >= target:
-            first, second = _divide(waiting, target, draw, segments, original)
-            first, second, rest = _cut(first, second, length)
+            divided = _divide(waiting, target, draw, segments, original)
+            first, second, rest = _cut(*divided, continues, length)
             yield first, second
             waiting = [] if original else rest
-            size, carried = _size(waiting), bool(waiting)
+            size, carried = _size(waiting), True
             target = _draw_target(length, draw)
-    if size and not (carried and size < length * _SMALLEST_REMAINDER):
-        first, second = _divide(waiting, target, draw, segments, original)
-        yield _cut(first, second, length)[:2]
+    while size and not (carried and size < length * _SMALLEST_REMAINDER):
+        divided = _divide(waiting, target, draw, segments, original)
+        first, second, rest = _cut(*divided, continues, length)
+        yield first, second
+        waiting = [] if original else rest
+        size, carried = _size(waiting), True
 
 
-def _runs(line_lengths: Sequence[int], longest: "int | None") -> Iterator[Run]:
-    start = 0
+def _runs(
+    line_lengths: Sequence[int], continues: Sequence[bool], longest: "int | None"
+) -> Iterator[Run]:
+    start = end = 0
     for size in line_lengths:
-        end = start + size
-        step = longest or max(1, size)
-        for piece in range(start, end, step):
-            yield piece, min(piece + step, end)
+        end += size
+        while longest and end - start > longest:
+            middle = _between_words(start, start + longest, continues)
+            # A word that fills a segment is cut all the same.
+            middle = middle if middle > start else start + longest
+            yield start, middle
+            start = middle
+        if size:
+            yield start, end
         start = end
 
 
@@ -100,24 +116,38 @@ def _divide(
 
 
 def _cut(
-    first: list[Run], second: list[Run], length: int
+    first: list[Run], second: list[Run], continues: Sequence[bool], length: int
 ) -> tuple[list[Run], list[Run], list[Run]]:
     """Cuts the segments to what a row has room for, and returns what is over as well."""
-    first, first_rest = _take(first, length - 2)
-    second, second_rest = _take(second, max(0, length - 3 - _size(first)))
-    return first, second, first_rest + second_rest
+    room = length - 2
+    taken, first_rest = _take(first, room, continues)
+    if not taken:  # one word, longer than the row
+        start, end = first[0]
+        taken, first_rest = [(start, start + room)], [(start + room, end), *first[1:]]
+    second, second_rest = _take(second, max(0, room - 1 - _size(taken)), continues)
+    return taken, second, first_rest + second_rest
 
 
-def _take(runs: list[Run], size: int) -> tuple[list[Run], list[Run]]:
+def _take(runs: list[Run], size: int, continues: Sequence[bool]) -> tuple[list[Run], list[Run]]:
+    """Splits runs into the first `size` tokens, or less to end between words, and the rest."""
     taken, rest = [], []
     for start, end in runs:
-        middle = min(end, start + size)
-        size -= middle - start
+        middle = end
+        if end - start > size:
+            middle = _between_words(start, start + size, continues)
+        size = size - (middle - start) if middle == end else 0
         if start < middle:
             taken.append((start, middle))
         if middle < end:
             rest.append((middle, end))
     return taken, rest
+
+
+def _between_words(start: int, end: int, continues: Sequence[bool]) -> int:
+    """The last place from `start` to `end` where a word begins; `start` where none does."""
+    while end > start and end < len(continues) and continues[end]:
+        end -= 1
+    return end
 
 
 def _size(runs: list[Run]) -> int:

@@ -168,7 +168,7 @@ def _batches(
     predictions = max_predictions(masking.probability, length)
 
     def to_batch(position, examples):
-        ids, mask, types = _parse(examples, rows, length)
+        ids, mask, types = parse(examples, rows, length)
         masked = mask_tokens(
             ids,
             mask,
@@ -198,7 +198,7 @@ def _batches(
     return batches.prefetch(_BATCHES_AHEAD).with_options(options)
 
 
-def _parse(serialized: tf.Tensor, rows: int, length: int) -> list[tf.Tensor]:
+def parse(serialized: tf.Tensor, rows: int, length: int) -> list[tf.Tensor]:
     """int32 `[rows, length]` each: ids, mask, segments, padded with zeros."""
     names = features.RECORD_FEATURES
     parsed = tf.io.parse_example(serialized, {n: tf.io.RaggedFeature(tf.int64) for n in names})

@@ -1,0 +1,178 @@
+"""Learns the pieces of a WordPiece vocabulary from text."""
+
+import collections
+import itertools
+import os
+import pathlib
+from collections.abc import Iterable, Iterator
+
+import tokenizers
+from tokenizers import models, pre_tokenizers, trainers
+
+from official_nlp.data import corpus
+from official_nlp.data.progress import Progress
+from official_nlp.data.staging import staged
+from official_nlp.data.tokenizer import ElectraTokenizer
+from official_nlp.errors import InputError
+
+SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+_PREFIX = "##"
+# The most of the vocabulary that single characters get: rare ones would push the words out.
+_CHARACTERS_SHARE = 0.75
+_SMALLEST_SIZE = 64
+_SAMPLED_DOCUMENTS = 256
+_SAMPLED_CHARACTERS = 10_000
+
+
+def train_vocabulary(
+    files: "str | os.PathLike | Iterable[str | os.PathLike]",
+    to: "str | os.PathLike",
+    size: int = 30522,
+    lower_case: bool = True,
+    strip_accents: "bool | None" = None,
+    min_frequency: int = 2,
+    learn_bytes: int = 2_000_000_000,
+    progress: bool = True,
+) -> ElectraTokenizer:
+    """Learns a vocabulary, and writes it as a tokenizer folder.
+
+    The same text and arguments give the same vocabulary: special tokens, characters, characters
+    inside a word, then pieces in the order they were merged.
+
+    Args:
+      files: files, globs or folders of text, see `corpus.find_files`.
+      to: the folder to make.
+      size: the most tokens; text with little in it gives fewer.
+      lower_case: text is lower-cased.
+      strip_accents: accents are taken off; None: when lower-casing.
+      min_frequency: how often a piece must occur to be one.
+      learn_bytes: of larger files (as they are on disk), evenly chosen documents of about so many
+        bytes are learnt from.
+      progress: show a bar, and print size and share of unknown tokens.
+
+    Returns:
+      The tokenizer that was saved.
+
+    Raises:
+      InputError: no text, text that cannot be read, `to` is not empty or cannot be written, or an
+        argument is out of range.
+    """
+    if size < _SMALLEST_SIZE:
+        raise InputError(
+            f"size must be at least {_SMALLEST_SIZE} tokens, was {size}: 30522 is usual"
+        )
+    if min_frequency < 1 or learn_bytes < 1:
+        raise InputError(
+            "min_frequency and learn_bytes must be at least 1, "
+            f"were min_frequency={min_frequency}, learn_bytes={learn_bytes}"
+        )
+    casing = {"do_lower_case": lower_case, "strip_accents": strip_accents}
+    with staged(to) as folder:
+        text = _Text(corpus.find_files(files), learn_bytes, progress)
+        blank = ElectraTokenizer(SPECIAL_TOKENS, **casing)
+        characters, sample = _count_characters(text, blank)
+        alphabet, inside = _choose_characters(characters, blank, min_frequency, size)
+        pieces = _learn_pieces(text, blank, alphabet, inside, min_frequency, size)
+        tokenizer = ElectraTokenizer([*SPECIAL_TOKENS, *alphabet, *inside, *pieces], **casing)
+        tokenizer.save_pretrained(folder)
+    if progress:
+        print(_describe(tokenizer, size, text.stride, sample))
+    return tokenizer
+
+
+class _Text:
+    """The documents that are learnt from, which are read twice."""
+
+    def __init__(self, files: list[pathlib.Path], learn_bytes: int, progress: bool):
+        self._files = files
+        self._total = sum(file.stat().st_size for file in files)
+        self._progress = progress
+        self.stride = max(1, -(-self._total // learn_bytes))
+
+    def documents(self, what: str) -> Iterator[list[str]]:
+        with Progress(what, self._total, self._progress) as bar:
+            yield from itertools.islice(
+                corpus.documents(self._files, bar.advance), 0, None, self.stride
+            )
+
+
+def _count_characters(
+    text: _Text, blank: ElectraTokenizer
+) -> tuple[collections.Counter, list[list[str]]]:
+    """Counts the characters as the tokenizer will see them; returns some documents as well."""
+    normalizer = blank.normalizer()
+    characters: collections.Counter = collections.Counter()
+    sample: list[list[str]] = []
+    every = 1
+    for number, document in enumerate(text.documents("Counting characters")):
+        joined = "\n".join(document)
+        characters.update(normalizer.normalize_str(joined))
+        if number % every == 0:
+            sample.append(joined[:_SAMPLED_CHARACTERS].split("\n"))
+        if len(sample) > _SAMPLED_DOCUMENTS:
+            sample, every = sample[::2], every * 2
+    for space in [character for character in characters if character.isspace()]:
+        del characters[space]
+    if not characters:
+        raise InputError("no text in the files given: give files that hold some")
+    return characters, sample
+
+
+def _choose_characters(
+    counts: collections.Counter, blank: ElectraTokenizer, min_frequency: int, size: int
+) -> tuple[list[str], list[str]]:
+    """The characters that begin a word, and with prefix those that go on with one, sorted."""
+    normalizer, pre_tokenizer = blank.normalizer(), pre_tokenizers.BertPreTokenizer()
+    room = int(_CHARACTERS_SHARE * size) - len(SPECIAL_TOKENS)
+    alphabet, inside = [], []
+    for character, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        # Punctuation marks and Chinese characters are words, and never inside one.
+        words = pre_tokenizer.pre_tokenize_str(normalizer.normalize_str(f"a{character}"))
+        goes_on = len(words) == 1
+        if count < min_frequency or len(alphabet) + len(inside) + 1 + goes_on > room:
+            break
+        alphabet.append(character)
+        if goes_on:
+            inside.append(_PREFIX + character)
+    return sorted(alphabet), sorted(inside)
+
+
+def _learn_pieces(
+    text: _Text,
+    blank: ElectraTokenizer,
+    alphabet: list[str],
+    inside: list[str],
+    min_frequency: int,
+    size: int,
+) -> list[str]:
+    engine = tokenizers.Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    engine.normalizer = blank.normalizer()
+    engine.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    # The trainer numbers pieces that it finds in the order of a hash table, and breaks ties by
+    # number. Given all characters in order it has nothing left to number so.
+    given = [*SPECIAL_TOKENS, *inside]
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=size,
+        min_frequency=min_frequency,
+        special_tokens=given,
+        initial_alphabet=alphabet,
+        limit_alphabet=len(alphabet),
+        continuing_subword_prefix=_PREFIX,
+        show_progress=False,
+    )
+    engine.train_from_iterator(text.documents("Learning pieces"), trainer)
+    ids = engine.get_vocab()
+    known = {*given, *alphabet}
+    return [token for token in sorted(ids, key=ids.get) if token not in known]
+
+
+def _describe(tokenizer: ElectraTokenizer, size: int, stride: int, sample: list[list[str]]) -> str:
+    ids = [id for document in sample for line in tokenizer.encode_ids(document) for id in line]
+    unknown = ids.count(tokenizer.unk_token_id) / max(1, len(ids))
+    note = f"vocabulary of {tokenizer.vocab_size:,} tokens"
+    if tokenizer.vocab_size < size:
+        note += f" (of {size:,} asked for: the text has no more pieces that are frequent enough)"
+    if stride > 1:
+        note += f", learnt from every {stride}th document"
+    return f"{note}; unknown {unknown:.3%} of {len(ids):,} tokens in a sample"
