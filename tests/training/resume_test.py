@@ -29,12 +29,22 @@ def uninterrupted(repository, tmp_path_factory):
     "plan",
     [
         # The state is renamed twice a checkpoint, before and after old ones are deleted.
-        ["before-rename-of-file=1", "before-rename-of-state=1", "before-rename-of-state=6"],
-        ["checkpoint-written=2", "evaluation=3", "evaluation=1", "before-deletion=4"],
-        ["journal=1", "before-rename-of-file=1", "journal=6", "before-rename-of-file=1"],
-        ["lines=2", "lines=9", "lines=15", "lines=24"],
+        pytest.param(
+            ["before-rename-of-file=1", "before-rename-of-state=1", "before-rename-of-state=6"],
+            id="between write and rename",
+        ),
+        pytest.param(["lines=2", "lines=9", "lines=24"], id="at random moments"),
+        pytest.param(
+            ["checkpoint-written=2", "evaluation=3", "evaluation=1", "before-deletion=4"],
+            id="around checkpoints",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            ["journal=1", "before-rename-of-file=1", "journal=6", "before-rename-of-file=1"],
+            id="within lines",
+            marks=pytest.mark.slow,
+        ),
     ],
-    ids=["between write and rename", "around checkpoints", "within lines", "at random moments"],
 )
 def test_a_run_that_was_killed_ends_in_the_same_bits(repository, tmp_path, uninterrupted, plan):
     killed = _run(repository, tmp_path / "run", *plan)
