@@ -34,7 +34,10 @@ install() {
     fi
     echo "Installing into $VENV: 3.5 GB, about 3 minutes, only when setup.py has changed."
     rm -f "$VENV/setup.sha256"
-    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --editable "$ROOT[test]" ||
+    # The pip that comes with older Pythons searches for half an hour for versions that fit.
+    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check "pip>=25" &&
+        "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check \
+            --editable "$ROOT[test]" ||
         fail "the installation failed; a second call goes on from here"
     wanted_hash "$VENV/bin/python" >"$VENV/setup.sha256"
 }
