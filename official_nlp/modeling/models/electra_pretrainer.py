@@ -408,8 +408,8 @@ def _network_inputs(inputs) -> dict:
     """Returns exactly the three inputs, filled in where they are missing."""
     ids = tf.convert_to_tensor(inputs["input_word_ids"])
     mask, types = inputs.get("input_mask"), inputs.get("input_type_ids")
-    mask = tf.ones_like(ids) if mask is None else mask
-    types = tf.zeros_like(ids) if types is None else types
+    mask = tf.ones_like(ids) if mask is None else tf.convert_to_tensor(mask)
+    types = tf.zeros_like(ids) if types is None else tf.convert_to_tensor(types)
     return dict(zip(_NETWORK_INPUTS, (ids, mask, types), strict=True))
 
 

@@ -204,7 +204,7 @@ def _named(inputs) -> dict:
             other = next(alias for alias, known in _ALIASES.items() if known == target)
             raise InputError(f"give {target!r} or {other!r}, not both: they are one input")
         if value is not None:
-            named[target] = value
+            named[target] = tf.convert_to_tensor(value)
     if ("input_word_ids" in named) == ("inputs_embeds" in named):
         raise InputError("give either input_word_ids or inputs_embeds, not both and not none")
     return named
