@@ -29,11 +29,12 @@ def without_dropout(**changes) -> networks.ElectraConfig:
     return config(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, **changes)
 
 
-def pretrainer(sharing="shared", dropout=True, **options) -> models.ElectraPretrainer:
+def pretrainer(sharing="shared", dropout=True, layers=2, **options) -> models.ElectraPretrainer:
     """A generator of half the width, and the discriminator."""
     make = config if dropout else without_dropout
-    discriminator = make()
-    generator = discriminator if sharing == "whole" else make(hidden_size=8, num_attention_heads=1)
+    sizes = {"num_hidden_layers": layers}
+    narrow = {} if sharing == "whole" else {"hidden_size": 8, "num_attention_heads": 1}
+    generator, discriminator = make(**sizes, **narrow), make(**sizes)
     return models.ElectraPretrainer.from_config_pair(
         generator, discriminator, sharing=sharing, **options
     )

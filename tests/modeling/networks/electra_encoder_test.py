@@ -31,7 +31,8 @@ def test_inputs_may_be_named_as_tfnlp_or_as_hugging_face_names_them_or_listed(en
     ids, mask, types = text().values()
     expected = sequence(encoder, text())
     named = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
-    for inputs in (named, [ids, mask, types], (ids, mask, types)):
+    numbers = {name: value.numpy().tolist() for name, value in text().items()}
+    for inputs in (named, [ids, mask, types], (ids, mask, types), numbers):
         np.testing.assert_array_equal(sequence(encoder, inputs), expected)
 
 
