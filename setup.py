@@ -4,12 +4,9 @@ import pathlib
 import re
 
 import setuptools
+from setuptools.command import build_py
 
 ROOT = pathlib.Path(__file__).parent
-
-# The command and its recipes belong to the package when it is installed, although the recipes lie
-# beside it in a checkout, where people look for them.
-CONFIGS = "official_nlp.configs"
 
 REQUIREMENTS = [
     # Orbit, the training loop, comes with tf-models-official, which holds TensorFlow to its own
@@ -43,14 +40,29 @@ TEST_REQUIREMENTS = [
 ]
 
 
+class BuildWithRecipes(build_py.build_py):
+    """Puts configs/ into the package, beside which it lies in a checkout, where people look for it.
+
+    An editable install needs no copy: the package looks beside itself too.
+    """
+
+    def run(self):
+        super().run()
+        if not self.editable_mode:
+            self.copy_tree("configs", str(pathlib.Path(self.build_lib, "official_nlp", "configs")))
+
+    def get_source_files(self):
+        return super().get_source_files() + [str(file) for file in recipe_files()]
+
+
+def recipe_files() -> list[pathlib.Path]:
+    folder = ROOT / "configs"
+    return sorted(file.relative_to(ROOT) for file in folder.rglob("*.*") if file.is_file())
+
+
 def version() -> str:
     source = (ROOT / "official_nlp" / "__init__.py").read_text(encoding="utf-8")
     return re.search(r'^__version__ = "(.+)"$', source, re.MULTILINE).group(1)
-
-
-def config_packages() -> list[str]:
-    folders = sorted({file.parent for file in (ROOT / "configs").rglob("*.gin")})
-    return [CONFIGS] + [f"{CONFIGS}.{folder.name}" for folder in folders]
 
 
 def readme() -> str:
@@ -66,10 +78,8 @@ setuptools.setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10",
-    packages=setuptools.find_packages(include=["official_nlp", "official_nlp.*"])
-    + config_packages(),
-    package_dir={CONFIGS: "configs"},
-    package_data={CONFIGS: ["*.gin", "*.md", "*/*.gin"]},
+    packages=setuptools.find_packages(include=["official_nlp", "official_nlp.*"]),
+    cmdclass={"build_py": BuildWithRecipes},
     install_requires=REQUIREMENTS,
     extras_require={"test": TEST_REQUIREMENTS},
     entry_points={"console_scripts": ["electra = official_nlp.cli:main"]},

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 
 import pytest
@@ -76,6 +77,17 @@ def test_a_wheel_holds_nothing_but_the_package(wheel):
     assert tops == {"official_nlp", f"official_nlp-{official_nlp.__version__}.dist-info"}
 
 
+def test_a_source_distribution_holds_the_recipes(clone, tmp_path):
+    source = tmp_path / "source"
+    shutil.copytree(clone, source)
+    run(sys.executable, "setup.py", "--quiet", "sdist", "--dist-dir", tmp_path, cwd=source)
+    (file,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(file) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    recipes = {str(f.relative_to(clone)) for f in (clone / "configs").rglob("*.*")}
+    assert names >= recipes | {"setup.py", "LICENSE", "official_nlp/cli.py"}
+
+
 def test_a_wheel_has_every_module(wheel, clone):
     with zipfile.ZipFile(wheel) as archive:
         packed = {name for name in archive.namelist() if name.endswith(".py")}
@@ -106,6 +118,14 @@ def test_an_editable_install_finds_the_recipes_of_the_checkout(clone, tmp_path):
 def test_a_bare_clone_finds_its_recipes(clone, tmp_path):
     printed = run(sys.executable, "-c", PROBE, cwd=tmp_path, PYTHONPATH=clone)
     assert printed.splitlines()[0] == f"{clone}/configs/experiments/demo.gin"
+
+
+def test_every_recipe_is_in_the_repository(repository):
+    if not (repository / ".git").exists():
+        pytest.skip("no git checkout")
+    tracked = set(run("git", "ls-files", "configs", cwd=repository).splitlines())
+    there = {str(f.relative_to(repository)) for f in (repository / "configs").rglob("*.*")}
+    assert there == tracked
 
 
 def test_the_top_level_is_what_it_should_be(repository):
