@@ -16,7 +16,8 @@ class NotFiniteError(RuntimeError):
     def __init__(self, term: str, step: int):
         super().__init__(
             f"{term} is not finite at step {step}; that step and those after it changed nothing. "
-            "Lower the learning rate or lengthen the warm-up, then continue from the last checkpoint."
+            "The last checkpoint is from before; a new run with a lower learning rate or a longer "
+            "warm-up may do better."
         )
         self.term = term
         self.step = step

@@ -4,9 +4,9 @@
 
 Three sources: the language reference (`pydoc_data.topics`), the docstrings of the standard
 library's own files, and those of its modules written in C. A topic or a module is a document;
-blank lines lie between documents, and a line is a sentence. Code, signatures, tables and markup are
-left out as far as rules can tell them from sentences, and no sentence comes twice. The same Python
-gives the same bytes; another version of it, nearly the same text.
+blank lines lie between documents. A paragraph is a line; code, signatures and tables keep their
+lines, as text that repeats itself is what a tiny model learns something of in minutes. No
+docstring comes twice. The same Python gives the same bytes; another version, nearly the same text.
 """
 
 import argparse
@@ -39,15 +39,6 @@ MARKUP = [
 ]
 BULLET = re.compile(r"^\s*(?:[-*+•]|\(?\d+[.)])\s")
 RULER = re.compile(r"^\s*([-=~*#^+_.\"'])\1{2,}\s*$")
-TABLE = re.compile(r"\S(?: {3,}|\t)\S|[|+][-=]{2,}|\|.*\|")
-CODE = re.compile(r"^\s*(?:>>>|\.\.\.(?:\s|$)|\$ |#!|import |from \w+ import |def |class |\w+ ::=)")
-# A full stop, and no abbreviation before it, and a capital after it.
-SENTENCE_END = re.compile(
-    r"(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\betc\.)(?<!\bvs\.)(?<!\bcf\.)(?<=[.!?])[\"')]?\s+(?=[\"'(]?[A-Z])"
-)
-WORD = re.compile(r"^[\"'(]*[A-Za-z]+(?:['-][A-Za-z]+)*[\"')]*[.,;:!?]*[\"')]*$")
-FEWEST_WORDS = 3
-WORD_SHARE = 0.75  # of a sentence's pieces that are words and no code
 
 
 def topics() -> list[list[str]]:
@@ -112,63 +103,35 @@ def docstrings_of_object(thing, depth: int) -> list[str]:
     return [inspect.cleandoc(text) for text in texts]
 
 
-def sentences(text: str) -> list[str]:
-    """The running English of a docstring, a sentence a piece."""
-    found = []
-    for paragraph in paragraphs(text):
-        for pattern, replacement in MARKUP:
-            paragraph = pattern.sub(replacement, paragraph)
-        found += [piece for piece in SENTENCE_END.split(paragraph.strip()) if is_english(piece)]
-    return found
-
-
-def paragraphs(text: str) -> list[str]:
-    """Blocks of lines that belong together, without rulers, tables and code."""
-    blocks, indents = [[]], [0]
-    code_below = None  # the indent of a line that ended in `::`; what is deeper is code
-    for line in text.expandtabs().splitlines():
+def lines(text: str) -> list[str]:
+    """The paragraphs of a docstring, a line each; its code, tables and signatures as they are."""
+    found, paragraph, last = [], [], 0
+    for line in [*text.expandtabs().splitlines(), ""]:
         indent = len(line) - len(line.lstrip())
-        if not line.strip() or RULER.match(line) or TABLE.search(line.strip()) or CODE.match(line):
-            blocks.append([])
-            continue
-        if code_below is not None:
-            if indent > code_below:
-                continue
-            code_below = None
-        hanging = len(blocks[-1]) == 1 and indent > indents[-1]  # as below a bullet or a term
-        if BULLET.match(line) or (blocks[-1] and indent != indents[-1] and not hanging):
-            blocks.append([])
-        blocks[-1].append(line.strip())
-        indents.append(indent)
-        if line.rstrip().endswith("::"):
-            code_below = indent
-            blocks.append([])
-    return [" ".join(block) for block in blocks if block]
-
-
-def is_english(piece: str) -> bool:
-    """Whether a piece of text is a sentence rather than code, a heading or a signature."""
-    words = piece.split()
-    plain = sum(bool(WORD.match(word)) for word in words)
-    if len(words) < FEWEST_WORDS or plain < WORD_SHARE * len(words):
-        return False
-    looks_whole = piece[0].isupper() and piece[-1] in ".!?:)\"'"
-    return looks_whole or plain >= 5
+        if not line.strip() or RULER.match(line) or BULLET.match(line) or indent != last:
+            found.append(" ".join(paragraph))
+            paragraph = []
+        if line.strip() and not RULER.match(line):
+            paragraph.append(line.strip())
+        last = indent
+    for pattern, replacement in MARKUP:
+        found = [pattern.sub(replacement, line) for line in found]
+    return [line.strip() for line in found if line.strip()]
 
 
 def write(to: pathlib.Path, sources: dict[str, list[list[str]]]) -> dict[str, tuple[int, int, int]]:
-    """Writes all documents; returns documents, sentences and bytes of each source."""
+    """Writes all documents; returns documents, lines and bytes of each source."""
     seen, written = set(), {}
     with open(to, "wb") as file:
         for source, documents in sources.items():
             counts = [0, 0, 0]
             for texts in documents:
-                lines = [line for text in texts for line in sentences(text)]
-                lines = [line for line in lines if not (line in seen or seen.add(line))]
-                if lines:
-                    block = "\n".join(lines) + "\n\n"
+                new = [text for text in texts if not (text in seen or seen.add(text))]
+                found = [line for text in new for line in lines(text)]
+                if found:
+                    block = "\n".join(found) + "\n\n"
                     counts[0] += 1
-                    counts[1] += len(lines)
+                    counts[1] += len(found)
                     counts[2] += file.write(block.encode(errors="replace"))
             written[source] = tuple(counts)
     return written
@@ -186,8 +149,8 @@ def main():
     out.parent.mkdir(parents=True, exist_ok=True)
     # Written aside and renamed, so that a file under this name is always whole.
     unfinished = out.with_name(out.name + ".unfinished")
-    for source, (documents, lines, size) in write(unfinished, sources).items():
-        print(f"{source}: {documents} documents, {lines} sentences, {size / 1e6:.2f} MB")
+    for source, (documents, count, size) in write(unfinished, sources).items():
+        print(f"{source}: {documents} documents, {count} lines, {size / 1e6:.2f} MB")
     os.replace(unfinished, out)
     print(f"{out}: {out.stat().st_size / 1e6:.2f} MB")
 

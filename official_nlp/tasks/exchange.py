@@ -10,8 +10,11 @@ import numpy as np
 from official_nlp.errors import InputError
 from official_nlp.tasks.word_scores import WordScore, WordScorer, find_words
 
-_SENTENCE = re.compile(r"(?<=[.!?])\s+")
-_SHORTEST, _LONGEST = 10, 24
+_BORDER = re.compile(r"(?<=[.!?])\s+|\n+")
+_SENTENCE = re.compile(r"[\"'“(]?[A-Z].*[.!?][\"'”)]?$")
+_SHORTEST, _LONGEST = 12, 24
+# Of a sentence's pieces between blanks so many are words and no code.
+_WORD_SHARE = 0.8
 _FREQUENT = 500
 
 
@@ -66,8 +69,9 @@ def exchange_test(
 ) -> ExchangeTest:
     """Exchanges one word in each of `count` sentences for another frequent one and ranks all words.
 
-    Sentences have 10 to 24 words and fit into a row. Which are taken, which word is exchanged and
-    for which of the text's `frequent` most frequent words, is drawn by `seed`.
+    Sentences lie within a line, start with a capital, end with a stop, have 12 to 24 words, are no
+    code, and fit into a row. Which are taken, which word is exchanged and for which of the text's
+    `frequent` most frequent words, is drawn by `seed`.
 
     Args:
       scorer: a `WordScorer`.
@@ -94,17 +98,25 @@ def exchange_test(
 
 
 def _sentences(scorer, text) -> list[str]:
-    found = []
-    for sentence in dict.fromkeys(s.strip() for s in _SENTENCE.split(text.replace("\n", "\n "))):
-        number = len(find_words(sentence))
-        if _SHORTEST <= number <= _LONGEST and scorer.pieces(sentence) <= scorer.length - 2:
-            found.append(sentence)
+    found = [s for s in dict.fromkeys(s.strip() for s in _BORDER.split(text)) if _is_sentence(s)]
+    found = [s for s in found if scorer.pieces(s) <= scorer.length - 2]
     if not found:
         raise InputError(
             f"the text has no sentence of {_SHORTEST} to {_LONGEST} words that fits into "
             f"{scorer.length - 2} tokens; give more text"
         )
     return found
+
+
+def _is_sentence(piece: str) -> bool:
+    parts = piece.split()
+    words = sum(part.strip(".,;:!?()\"'“”").replace("-", "").isalpha() for part in parts)
+    number = len(find_words(piece))
+    return (
+        _SHORTEST <= number <= _LONGEST
+        and bool(_SENTENCE.match(piece))
+        and words >= _WORD_SHARE * len(parts)
+    )
 
 
 def _frequent_words(text, number) -> list[str]:

@@ -11,6 +11,7 @@ from official_nlp import randomness
 from official_nlp.data import MaskingConfig
 from official_nlp.data.pipeline import evaluation_dataset, pretraining_dataset
 from official_nlp.data.records import DataFolder
+from official_nlp.data.yardsticks import unigram_probabilities
 from official_nlp.errors import InputError
 from official_nlp.modeling import losses
 from official_nlp.modeling.models.electra_pretrainer import ElectraPretrainer
@@ -132,7 +133,8 @@ class ElectraPretraining:
         self.phase_data = dict(phase_data or {})
         self.numerics = numerics or Numerics()
         self._check_vocabularies()
-        self._unigram = _cumulative(data.unigram_counts(), data.tokenizer.special_ids)
+        # The inner borders of the cumulative distribution, `[V - 1]`.
+        self._unigram = np.cumsum(unigram_probabilities(data))[:-1].astype(np.float32)
 
     def _check_vocabularies(self):
         for name, folder in self.phase_data.items():
@@ -268,13 +270,6 @@ def checkpoint_items(model: ElectraPretrainer) -> dict:
     if model.classification is not None:
         items["sentence_head"] = model.classification
     return items
-
-
-def _cumulative(counts, special_ids) -> np.ndarray:
-    """Returns float32 `[V - 1]`: the inner borders of the cumulative unigram distribution."""
-    counts = np.asarray(counts, np.float64).copy()
-    counts[list(special_ids)] = 0
-    return (np.cumsum(counts) / counts.sum())[:-1].astype(np.float32)
 
 
 def _pair(projection, head) -> tf.Module:
