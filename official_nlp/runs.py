@@ -330,9 +330,9 @@ def _print_exchanges(test, console, count=10):
         console.print()
         console.print(word_page.styled(exchange.text, exchange.words, exchange.place))
         console.print(
-            f"  most suspicious: {word_page.suspects(exchange.text, exchange.words)}; the exchanged "
-            f"word, underlined, ranks {exchange.rank} of {len(exchange.words)}; it was "
-            f"{exchange.original!r}",
+            f"  most suspicious: {word_page.suspects(exchange.text, exchange.words)}; "
+            f"the exchanged word, underlined, ranks {exchange.rank} of {len(exchange.words)}; "
+            f"it was {exchange.original!r}",
             style="dim",
         )
     console.print()

@@ -131,7 +131,7 @@ def _filling(filling: Filling) -> str:
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>{title}</title>
 <style>
-body {{ font: 16px/1.6 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }}
+body {{ font: 16px/1.6 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto }}
 td, th {{ text-align: left; vertical-align: top; padding: .2rem .8rem .2rem 0 }}
 td:first-child {{ white-space: nowrap; color: #666 }}
 span[style] {{ border-radius: .2rem; padding: 0 .15rem }}
