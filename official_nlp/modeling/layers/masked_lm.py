@@ -83,8 +83,11 @@ class MaskedLM(tf_keras.layers.Layer):
         hidden = self.layer_norm(self.activation(self.dense(hidden)))  # [B, P, E]
         hidden = tf.cast(hidden, self.compute_dtype)
         table = tf.cast(self.table, self.compute_dtype)
-        logits = tf.matmul(hidden, table, transpose_b=True)  # [B, P, V]
+        *rows, width = ops.shape_list(hidden)
+        # Of a product in three dimensions the gradient would be a table for each row of the batch.
+        logits = tf.matmul(tf.reshape(hidden, [-1, width]), table, transpose_b=True)
         logits = tf.cast(logits, tf.float32) + tf.cast(self.bias, tf.float32)
+        logits = tf.reshape(logits, tf.stack([*rows, table.shape[0]]))  # [B, P, V]
         return logits if self.output_type == "logits" else tf.nn.log_softmax(logits)
 
     def get_config(self):
