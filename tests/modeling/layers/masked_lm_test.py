@@ -67,6 +67,31 @@ def test_training_the_head_trains_the_table(table):
     assert np.abs(tape.gradient(loss, table.embeddings)).max() > 0
 
 
+def test_the_gradient_of_the_table_is_one_table_not_one_a_row(table):
+    head = layers.MaskedLM(table)
+    head(X)
+
+    @tf.function
+    def gradient(x):
+        return tf.gradients(tf.reduce_sum(head(x) ** 2), [head.table.handle])
+
+    operations = gradient.get_concrete_function(tf.TensorSpec([B, L, H])).graph.get_operations()
+    shapes = [
+        output.shape.as_list() for op in operations for output in op.outputs if output.shape.rank
+    ]
+    assert [V, E] in shapes
+    assert not [shape for shape in shapes if sorted(shape) == sorted([B, V, E])]
+
+
+def test_the_shape_of_the_scores_is_known_while_tracing(table):
+    head = layers.MaskedLM(table)
+    head(X)
+    for batch in (B, None):
+        positions = tf.TensorSpec([batch, 3], tf.int32)
+        traced = tf.function(head).get_concrete_function(tf.TensorSpec([batch, L, H]), positions)
+        assert traced.output_shapes == tf.TensorShape([batch, 3, V])
+
+
 @pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
 def test_scores_are_float32_under_every_policy(table, dtype):
     head = layers.MaskedLM(table, dtype=dtype)

@@ -1,0 +1,47 @@
+"""The examples in the docstrings run, and give what they say."""
+
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from official_nlp import modeling, randomness
+from official_nlp.modeling import layers, losses, models, networks, ops
+
+# What a reader of the documentation has imported.
+NAMES = {
+    "tf": tf,
+    "tf_keras": tf_keras,
+    "layers": layers,
+    "losses": losses,
+    "ops": ops,
+    "randomness": randomness,
+    **{name: getattr(part, name) for part in (layers, networks, models) for name in part.__all__},
+}
+
+
+def examples():
+    """Every docstring of the folder that has an example, in a module or an object of it."""
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    for info in pkgutil.walk_packages(modeling.__path__, "official_nlp.modeling."):
+        module = importlib.import_module(info.name)
+        yield from (test for test in finder.find(module, extraglobs=NAMES) if test.examples)
+
+
+EXAMPLES = {test.name.removeprefix("official_nlp.modeling."): test for test in examples()}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_example_runs(name):
+    said = []
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    runner.run(EXAMPLES[name], out=said.append)
+    assert runner.summarize(verbose=False).failed == 0, "".join(said)
+
+
+def test_the_central_classes_have_an_example():
+    documented = {name.rsplit(".", 1)[-1] for name in EXAMPLES}
+    assert {"ElectraEncoder", "ElectraPretrainer"} <= documented
