@@ -78,7 +78,7 @@ def _dispatch(words: list[str], runs: "types.ModuleType | None") -> None:
         return
     options = vars(arguments.parse(verb, rest))
     # TensorFlow reads it once, when it is imported: without it a dozen lines precede ours.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if verb not in arguments.RECIPE_VERBS:
         getattr(runs or _runs(), verb)(**options)
         return
