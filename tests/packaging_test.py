@@ -225,3 +225,27 @@ def test_the_lint_refuses_what_is_banned(repository, line):
     )
     assert done.returncode == 1
     assert "TID251" in done.stdout
+
+
+def test_the_import_contracts_refuse_what_they_say(repository, clone, tmp_path):
+    shutil.copytree(clone / "official_nlp", tmp_path / "official_nlp")
+    shutil.copy(repository / ".importlinter", tmp_path)
+    violations = {
+        "errors.py": "from official_nlp import runs",
+        "data/tokenizer.py": "from official_nlp.training import phase\nimport tf_keras",
+        "modeling/ops.py": "from official_nlp.modeling import layers\nimport orbit",
+        "runs.py": "import gin",
+        "tasks/pretraining.py": "import official",
+    }
+    for name, lines in violations.items():
+        with open(tmp_path / "official_nlp" / name, "a") as file:
+            file.write(f"\n{lines}\n")
+    lint = "from importlinter.cli import lint_imports; import sys; sys.exit(lint_imports())"
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path.insert(0, '.'); {lint}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "Contracts: 0 kept, 5 broken." in done.stdout
