@@ -101,9 +101,8 @@ def test_a_saved_model_gives_the_models_outputs_for_any_number_of_rows(tmp_path)
     outputs, expected = served.run(batch), called(model, batch)
     assert outputs.keys() == expected.keys()
     np.testing.assert_allclose(outputs["lm_outputs"], expected["lm_outputs"], atol=1e-5)
-    # Samples are drawn anew in every call, so labels and what depends on them vary.
-    labels = {served.run(batch)["disc_label"].numpy().tobytes() for _ in range(10)}
-    assert len(labels) > 1
+    # Samples are drawn anew in every call.
+    assert not np.array_equal(served.run(batch)["disc_logits"], outputs["disc_logits"])
 
 
 # === Any encoder will do ===

@@ -2,6 +2,7 @@
 
 import numpy as np
 import tensorflow as tf
+import tf_keras
 
 from official_nlp.modeling import models, networks
 
@@ -29,8 +30,11 @@ def without_dropout(**changes) -> networks.ElectraConfig:
     return config(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, **changes)
 
 
-def pretrainer(sharing="shared", dropout=True, layers=2, **options) -> models.ElectraPretrainer:
-    """A generator of half the width, and the discriminator."""
+def pretrainer(
+    sharing="shared", dropout=True, layers=2, seed=1, **options
+) -> models.ElectraPretrainer:
+    """A generator of half the width, and the discriminator; a failure can be repeated."""
+    tf_keras.utils.set_random_seed(seed)
     make = config if dropout else without_dropout
     sizes = {"num_hidden_layers": layers}
     narrow = {} if sharing == "whole" else {"hidden_size": 8, "num_attention_heads": 1}

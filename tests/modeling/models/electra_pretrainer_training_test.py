@@ -1,0 +1,167 @@
+"""Training the pre-trainer: which loss moves what, `fit`, replicas, files."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from official_nlp import randomness
+from official_nlp.errors import InputError
+from official_nlp.modeling import losses, networks
+from tests.modeling import tiny
+
+KEY = randomness.Key(7)
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A pre-trainer that shares embeddings."""
+    return tiny.pretrainer()
+
+
+@pytest.fixture(scope="module")
+def batch():
+    """Two rows, five slots in use of six."""
+    return tiny.batch()
+
+
+def called(model, batch, **options):
+    with randomness.stream(KEY, 3):
+        return model(batch, **options)
+
+
+# === Gradients ===
+def gradients(model, batch, term):
+    with randomness.stream(KEY), tf.GradientTape() as tape:
+        loss_sum, _ = losses.electra_loss(batch, model(batch, training=True))[term]
+    found = tape.gradient(loss_sum, model.trainable_variables)
+    return {v.ref() for v, g in zip(model.trainable_variables, found) if g is not None}
+
+
+def refs(*owners):
+    return {v.ref() for owner in owners for v in owner.trainable_variables}
+
+
+@pytest.mark.parametrize("mode", ["shared", "word_only", "untied", "whole"])
+def test_each_term_of_the_loss_moves_its_own_network_and_no_other(batch, mode):
+    model = tiny.pretrainer(mode)
+    generator, discriminator = model.generator_network, model.discriminator_network
+    heads = model.discriminator_projection, model.discriminator_head
+    assert gradients(model, batch, "mlm") == refs(generator, model.masked_lm)
+    assert gradients(model, batch, "rtd") == refs(discriminator, *heads)
+
+
+def test_only_shared_embeddings_feel_both_terms(model, batch):
+    both = gradients(model, batch, "mlm") & gradients(model, batch, "rtd")
+    assert both == refs(model.generator_network.embeddings)
+    assert len(both) == 5
+
+
+# === Training with fit ===
+def dataset(rows=2):
+    return tf.data.Dataset.from_tensor_slices(tiny.batch(rows)).batch(rows)
+
+
+def test_fit_learns_and_reports_both_terms():
+    model = tiny.pretrainer(dropout=False, layers=1)
+    weights = {"generator_weight": 2.0, "discriminator_weight": 20.0}
+    model.compile(tf_keras.optimizers.Adam(0.01), **weights, run_eagerly=True)
+    history = model.fit(dataset().repeat(16), epochs=2, steps_per_epoch=8, verbose=0).history
+    assert history.keys() == {"loss", "mlm_loss", "rtd_loss"}
+    assert history["mlm_loss"][1] < history["mlm_loss"][0]
+    weighed = 2 * np.array(history["mlm_loss"]) + 20 * np.array(history["rtd_loss"])
+    np.testing.assert_allclose(history["loss"], weighed, rtol=1e-5)
+    evaluated = model.evaluate(dataset(), verbose=0, return_dict=True)
+    assert evaluated.keys() == history.keys()
+    assert evaluated["mlm_loss"] < history["mlm_loss"][0]
+
+
+def test_the_loss_of_fit_is_the_loss_of_the_losses(model, batch):
+    model.compile("sgd")
+    with randomness.stream(KEY):
+        logs = model.test_step(batch)
+    with randomness.stream(KEY):
+        terms = losses.electra_loss(batch, model(batch))
+    total = losses.weighted_total(terms, {"mlm": 1.0, "rtd": 50.0})
+    np.testing.assert_allclose(logs["loss"], total, rtol=1e-6)
+
+
+def fitted(strategy):
+    with strategy.scope():
+        model = tiny.pretrainer(dropout=False, layers=1)
+        # A generator that is sure makes the samples certain.
+        model.masked_lm.bias.assign(1e4 * np.eye(tiny.VOCABULARY, dtype=np.float32)[9])
+        model.compile(tf_keras.optimizers.SGD(1e-3), run_eagerly=True)
+    history = model.fit(dataset(rows=4), verbose=0).history
+    evaluated = model.evaluate(dataset(rows=4), verbose=0, return_dict=True)
+    return [v.numpy() for v in model.trainable_variables], history, evaluated
+
+
+def test_fit_on_two_replicas_takes_the_step_of_one_device(two_devices):
+    # The rows of the two replicas have unequal numbers of tokens.
+    one = fitted(tf.distribute.get_strategy())
+    two = fitted(tf.distribute.MirroredStrategy(two_devices))
+    for got, want in zip(tf.nest.flatten(two), tf.nest.flatten(one)):
+        np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["loss", "metrics", "loss_weights", "weighted_metrics"])
+def test_another_loss_or_metric_is_refused(model, name):
+    with pytest.raises(
+        InputError, match=rf"{name} must be left out, was \['x'\]; the model has its"
+    ):
+        model.compile("adam", **{name: ["x"]})
+
+
+def test_an_unknown_keyword_of_compile_is_refused(model):
+    with pytest.raises(TypeError, match="generator_wait"):
+        model.compile("adam", generator_wait=1.0)
+
+
+# === Files ===
+def test_a_file_of_a_compiled_model_keeps_how_it_was_compiled_and_trains_on(tmp_path, batch):
+    model = tiny.pretrainer(layers=1)
+    model.compile(
+        tf_keras.optimizers.Adam(0.01),
+        generator_weight=3.0,
+        discriminator_weight=7.0,
+        run_eagerly=True,
+    )
+    model.fit(dataset(), verbose=0)
+    model.save(tmp_path / "model.keras")
+    again = tf_keras.models.load_model(tmp_path / "model.keras")
+    assert again.coefficients == {"mlm": 3.0, "rtd": 7.0}
+    assert again.run_eagerly
+    assert isinstance(again.optimizer, tf_keras.optimizers.Adam)
+    assert int(again.optimizer.iterations) == 1
+    for one, other in zip(again.optimizer.variables, model.optimizer.variables):
+        np.testing.assert_array_equal(one, other)
+    again.fit(dataset(), verbose=0)
+    assert int(again.optimizer.iterations) == 2
+
+
+@pytest.mark.parametrize("mode", ["shared", "word_only", "untied", "whole"])
+def test_a_checkpoint_comes_back_into_one_object(tmp_path, batch, mode):
+    model = tiny.pretrainer(mode)
+    path = tf.train.Checkpoint(model=model).write(str(tmp_path / "model"))
+    again = tiny.pretrainer(mode, seed=2)
+    tf.train.Checkpoint(model=again).read(path).assert_consumed()
+    table = again.generator_network.get_embedding_table()
+    assert again.masked_lm.table is table
+    assert (again.discriminator_network.get_embedding_table() is table) == (mode != "untied")
+    for name, value in called(model, batch).items():
+        np.testing.assert_array_equal(called(again, batch)[name], value, err_msg=name)
+
+
+def test_a_shared_table_is_stored_once(tmp_path):
+    path = tf.train.Checkpoint(model=tiny.pretrainer()).write(str(tmp_path / "model"))
+    stored = [name for name, _ in tf.train.list_variables(path) if "VARIABLE_VALUE" in name]
+    assert len(stored) == len(tiny.pretrainer().variables)
+
+
+def test_a_fine_tuning_job_finds_the_discriminator_as_encoder(tmp_path, model):
+    path = tf.train.Checkpoint(**model.checkpoint_items).write(str(tmp_path / "model"))
+    encoder = networks.ElectraEncoder(tiny.config())
+    tf.train.Checkpoint(encoder=encoder).read(path).assert_consumed()
+    for ours, theirs in zip(encoder.variables, model.discriminator_network.variables):
+        np.testing.assert_array_equal(ours, theirs)
