@@ -6,10 +6,12 @@ what can be set; recipes bind `train` and `evaluate`, the command line calls the
 
 import dataclasses
 import hashlib
+import math
 import pathlib
 
 import rich.console
 import rich.table
+import rich.text
 
 from official_nlp import data as text_data
 from official_nlp.errors import InputError
@@ -73,7 +75,7 @@ def train(*, model_dir, data, task, phases, training, dry_run=False, configurati
     from official_nlp.tasks import ElectraPretraining
     from official_nlp.training import loop
 
-    console = rich.console.Console()
+    console = rich.console.Console(markup=False)
     folder = text_data.open_folder(data)
     others = {p.data: text_data.open_folder(p.data) for p in phases if p.data is not None}
     objective = ElectraPretraining(
@@ -103,10 +105,10 @@ def evaluate(*, model_dir, data, dry_run=False, configuration_text=""):
       configuration_text: not used; the run folder says all that is needed.
     """
     from official_nlp.tasks import ElectraPretraining
-    from official_nlp.training import TrainingConfig, loop
+    from official_nlp.training import TrainingConfig, checkpoints, loop
 
     del configuration_text
-    console = rich.console.Console()
+    console = rich.console.Console(markup=False)
     config, described = _task_config(model_dir)
     folder = text_data.open_folder(data)
     if folder.tokenizer.vocab_hash != _tokenizer(model_dir).vocab_hash:
@@ -119,6 +121,8 @@ def evaluate(*, model_dir, data, dry_run=False, configuration_text=""):
     seed = described["training"]["seed"]
     objective = ElectraPretraining(config, folder, seed=seed)
     if dry_run:
+        newest = checkpoints.newest(pathlib.Path(model_dir) / "checkpoints")
+        console.print(f"{newest} and {data} fit; nothing was measured")
         return
     strategy = described["training"]["strategy"]
     training = TrainingConfig(seed=seed, strategy=strategy)
@@ -132,7 +136,7 @@ def info(*, path):
     Args:
       path: the folder.
     """
-    console = rich.console.Console()
+    console = rich.console.Console(markup=False)
     place = pathlib.Path(path)
     if (place / "run.json").is_file():
         _describe_run(place, console)
@@ -162,16 +166,18 @@ def predict(*, run, texts=(), file=None, exchange=None, html=None):
 
     texts = [*texts]
     content = _read(file) if file else ""
+    if exchange is not None and exchange < 1:
+        raise InputError(f"--exchange must be a number of sentences, at least 1, was {exchange}")
     if exchange and not file:
         raise InputError("--exchange needs --file, text that the run was not trained on")
     if exchange is None:
         texts += [line for line in content.splitlines() if line.strip()]
     if not texts and not exchange:
         raise InputError("predict needs a TEXT, or --file with some")
-    console = rich.console.Console(highlight=False)
+    console = rich.console.Console(highlight=False, markup=False)
     scorer = _scorer(run)
-    blank = [text for text in texts if "[MASK]" in text or "__" in text]
-    plain = [text for text in texts if text not in blank]
+    blank = [text for text in texts if scorer.has_blank(text)]
+    plain = [text for text in texts if not scorer.has_blank(text)]
     scored = list(zip(plain, scorer.score(plain)))
     for text, words in scored:
         console.print(word_page.styled(text, words))
@@ -193,10 +199,7 @@ def predict(*, run, texts=(), file=None, exchange=None, html=None):
 
 def _check_lengths(objective, phases):
     """A row must fit into the model, and every row of the data into its phase's."""
-    longest = min(
-        getattr(objective.config, name).max_position_embeddings
-        for name in ("generator", "discriminator")
-    )
+    longest = objective.config.longest_row
     for number, phase in enumerate(phases, start=1):
         rows = objective.phase_data.get(phase.data, objective.data).index.longest_row
         if phase.length > longest:
@@ -256,8 +259,8 @@ def _describe_model(objective, phases, console):
     model = objective.build()
     count = sum(v.shape.num_elements() for v in model.trainable_variables)
     console.print(f"model: {count:,} trainable parameters, sharing {model.sharing}")
-    rows = objective.data.count("train")
     for number, phase in enumerate(phases, start=1):
+        rows = objective.phase_data.get(phase.data, objective.data).count("train")
         epochs = phase.steps * phase.batch_size / rows
         console.print(
             f"phase {number}: {phase.steps:,} steps of {phase.batch_size} x {phase.length} tokens, "
@@ -273,7 +276,9 @@ def _print_figures(figures, console):
     table = rich.table.Table("held out", "", box=None, pad_edge=False)
     for name, value in figures.items():
         if name.startswith("held_out/"):
-            table.add_row(name.removeprefix("held_out/"), f"{value:.4f}")
+            # The area under a curve is no number where nothing was replaced.
+            shown = "-" if value is None or math.isnan(value) else f"{value:.4f}"
+            table.add_row(name.removeprefix("held_out/"), shown)
     console.print(table)
 
 
@@ -375,8 +380,11 @@ def _describe_run(place, console):
     folder = RunFolder(place)
     config, described = _task_config(place)
     steps = sum(phase["steps"] for phase in described["phases"])
-    newest = int(checkpoints.newest(folder.checkpoints).rpartition("-")[2])
-    console.print(f"run: step {newest:,} of {steps:,}, seed {described['training']['seed']}")
+    begun = (folder.checkpoints / "checkpoint").exists()
+    newest = int(checkpoints.newest(folder.checkpoints).rpartition("-")[2]) if begun else 0
+    console.print(
+        f"run: saved at step {newest:,} of {steps:,}, seed {described['training']['seed']}"
+    )
     for name in ("generator", "discriminator"):
         sizes = getattr(config, name)
         console.print(
@@ -394,10 +402,14 @@ def _read(file) -> str:
         raise InputError(
             f"{file} must be UTF-8 text, byte {error.start} is not; convert it"
         ) from error
+    except OSError as error:
+        raise InputError(f"cannot read {file}: {error.strerror}") from error
 
 
 def _write(file, content: str):
     try:
         pathlib.Path(file).write_text(content, encoding="utf-8")
     except OSError as error:
-        raise InputError(f"cannot write {file}: {error.strerror}") from error
+        raise InputError(
+            f"cannot write {file}: {error.strerror}; name a file in a folder that is there"
+        ) from error

@@ -27,7 +27,7 @@ class Exchange:
       original: the word that stood there.
       place: number of the word, from 0.
       words: all its words with scores.
-      rank: of the exchanged word among them, 1 is the most suspicious.
+      rank: of the exchanged word among them, 1 is the most suspicious; of equals the last.
       original_rank: of the original word at that place, in the unchanged sentence.
     """
 
@@ -76,13 +76,17 @@ def exchange_test(
     Args:
       scorer: a `WordScorer`.
       text: running text that the model was not trained on.
-      count: number of sentences; all where there are fewer.
+      count: number of sentences, at least 1; all where there are fewer.
       seed: of the draws.
       frequent: number of words to draw from.
 
     Raises:
-      InputError: the text has no such sentence.
+      InputError: `count` is below 1, or the text has no such sentence or no word to exchange for.
     """
+    if count < 1:
+        raise InputError(
+            f"the number of sentences to exchange a word in must be at least 1, was {count}"
+        )
     sentences = _sentences(scorer, text)
     random = np.random.default_rng(seed)
     chosen = [sentences[i] for i in random.permutation(len(sentences))[:count]]
@@ -131,14 +135,18 @@ def _exchanged(sentence, frequent_words, random):
     start, end = spans[place]
     word = sentence[start:end]
     others = [other for other in frequent_words if other != word.lower()]
+    if not others:
+        raise InputError(
+            "the text has too few different words to exchange one for another; give more text"
+        )
     new = str(random.choice(others))
     new = new.capitalize() if word[:1].isupper() else new
     return sentence[:start] + new + sentence[end:], word, place
 
 
 def _rank(words, place) -> int:
-    own = words[place].probability
-    return 1 + sum(word.probability > own for word in words)
+    # Ties count against it: who says the same of all words has found nothing.
+    return sum(word.probability >= words[place].probability for word in words)
 
 
 def _summary(exchanges: Sequence[Exchange]) -> ExchangeTest:

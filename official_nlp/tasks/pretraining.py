@@ -50,6 +50,12 @@ class PretrainingConfig:
     evaluation_examples: int = 10_000
     evaluation_batch_size: int = 64
 
+    @property
+    def longest_row(self) -> int:
+        """Tokens of the longest row that both networks have positions for."""
+        networks = self.generator, self.discriminator
+        return min(network.max_position_embeddings for network in networks)
+
     def for_vocabulary(self, size: int) -> "PretrainingConfig":
         """Returns this configuration with the word table's rows filled in.
 
@@ -114,7 +120,7 @@ class ElectraPretraining:
       numerics: quirks of the original to reproduce.
 
     Raises:
-      InputError: vocabularies do not fit each other or the configuration.
+      InputError: vocabularies do not fit each other or the configuration, or rows not the model.
     """
 
     name = "electra"
@@ -133,6 +139,7 @@ class ElectraPretraining:
         self.phase_data = dict(phase_data or {})
         self.numerics = numerics or Numerics()
         self._check_vocabularies()
+        self._check_rows()
         # The inner borders of the cumulative distribution, `[V - 1]`.
         self._unigram = np.cumsum(unigram_probabilities(data))[:-1].astype(np.float32)
 
@@ -143,6 +150,14 @@ class ElectraPretraining:
                     f"the phase's data {name} has another vocabulary than the run's "
                     f"{self.data.path}; build its examples with the same tokenizer"
                 )
+
+    def _check_rows(self):
+        rows, positions = self.data.index.longest_row, self.config.longest_row
+        if rows > positions:
+            raise InputError(
+                f"{self.data.path} has rows of {rows} tokens, and max_position_embeddings is only "
+                f"{positions}; build examples with --length {positions}, or train a model for more"
+            )
 
     def build(self) -> ElectraPretrainer:
         tf_keras.utils.set_random_seed(self.seed)

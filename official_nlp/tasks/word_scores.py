@@ -12,7 +12,8 @@ from official_nlp.errors import InputError
 from official_nlp.modeling.models.electra_pretrainer import ElectraPretrainer
 
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")
-_BLANK = re.compile(r"_{2,}")
+# Three at least: two are part of names such as __init__.
+_BLANK = re.compile(r"_{3,}")
 _ROWS = 64
 
 
@@ -22,7 +23,8 @@ class WordScore:
 
     Attributes:
       start, end: its characters, `text[start:end]`.
-      probability: that it was replaced, as the discriminator thinks; of its pieces the highest.
+      probability: that it was replaced, as the discriminator thinks; of its pieces the highest,
+        and 0 for a word of which the tokenizer leaves nothing.
     """
 
     start: int
@@ -64,6 +66,10 @@ class WordScorer:
                 # Place 0 is [CLS].
                 by_text[index].update(zip(spans, row[1 : 1 + len(spans)].tolist()))
         return [_words(text, pieces) for text, pieces in zip(texts, by_text)]
+
+    def has_blank(self, text: str) -> bool:
+        """Returns whether a text has something for `fill`: [MASK] or ___."""
+        return self.tokenizer.mask_token in text or bool(_BLANK.search(text))
 
     def fill(self, text: str, top: int = 3) -> list[list[tuple[str, float]]]:
         """Returns for each blank, [MASK] or ___, the generator's best tokens and their chances.
@@ -125,6 +131,5 @@ def _words(text, pieces) -> list[WordScore]:
     words = []
     for start, end in find_words(text):
         inside = [p for (a, b), p in pieces.items() if a < end and b > start]
-        if inside:
-            words.append(WordScore(start, end, max(inside)))
+        words.append(WordScore(start, end, max(inside, default=0.0)))
     return words
