@@ -148,9 +148,10 @@ def _lines(file: pathlib.Path, advance) -> Iterator[tuple[int, str]]:
                 yield number, "\n"
             advance(raw.tell() - done)
     except UnicodeDecodeError as error:
+        place = offset - len(decoder.getstate()[0]) + error.start
         raise InputError(
-            f"{file}, line {number}: text must be UTF-8, but byte {offset + error.start} of the "
-            f"text, 0x{error.object[error.start]:02x}, is not; convert it with iconv"
+            f"{file}, line {number}: text must be UTF-8, but byte {place} of the text, "
+            f"0x{error.object[error.start]:02x}, is not; convert it with iconv"
         ) from error
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"{file} is no whole gzip file: {error}; copy it again") from error

@@ -109,7 +109,7 @@ def build_examples(
     start = time.monotonic()
     paths = corpus.find_files(files)
     tokenizer = ElectraTokenizer.from_pretrained(tokenizer_folder)
-    processes = processes or len(os.sched_getaffinity(0))
+    processes = processes or _usable_cores()
     with staged(to) as folder:
         tokenizer.save_pretrained(folder / TOKENIZER_FOLDER)
         settings = Settings(
@@ -191,6 +191,13 @@ def _blocks(documents: Iterable[list[str]]) -> Iterator[Block]:
             block, size = [], 0
     if block:
         yield Block(block, number)
+
+
+def _usable_cores() -> int:
+    # Not every system can tell which cores this process may use.
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _summary(shards, counts: Counts, length: int, seconds: float) -> ExamplesSummary:

@@ -134,7 +134,7 @@ def _parse(file: pathlib.Path, block) -> tuple[np.ndarray, np.ndarray, np.ndarra
         parsed = tf.io.parse_example(
             [data for _, data in block], {name: tf.io.RaggedFeature(tf.int64) for name in names}
         )
-    except tf.errors.InvalidArgumentError as error:
+    except (tf.errors.InvalidArgumentError, UnicodeDecodeError) as error:  # of the message, too
         _refuse(file, block, error)
     rows = {name: parsed[name].row_lengths().numpy() for name in names}
     lengths = rows[features.INPUT_IDS]

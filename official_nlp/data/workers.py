@@ -6,12 +6,12 @@ the script that called, and end when the caller does, however it ends.
 
 import collections
 import concurrent.futures
+import contextlib
 import importlib
 import os
 import pathlib
 import pickle
 import queue
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -54,7 +54,8 @@ class Workers:
         self._threads.shutdown(cancel_futures=True)
         for process in self._processes:
             process.wait()
-            process.stdin.close()
+            with contextlib.suppress(BrokenPipeError):  # of a job it did not live to read
+                process.stdin.close()
             process.stdout.close()
 
     def map(self, jobs: Iterable) -> Iterator:
@@ -94,7 +95,6 @@ class Workers:
 
 def serve(make_function: Callable):
     """Answers jobs from standard input until it ends: what a worker does."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller has it too, and ends us
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     try:
@@ -120,6 +120,8 @@ def _start(maker: str) -> subprocess.Popen:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=environment,
+        # An interrupt from the keyboard is for the caller, who then ends its workers.
+        start_new_session=True,
     )
 
 

@@ -42,5 +42,5 @@ def test_bytes_that_are_not_one_record_are_refused():
     framed = framing.frame(b"some bytes")
     assert framing.unframe(framed, "file", 0) == b"some bytes"
     for piece in (framed[:5], framed[:-1], framed + b"x", struct.pack("<Q", 3)):
-        with pytest.raises(InputError, match="file: the record at byte 7 is damaged"):
+        with pytest.raises(InputError, match=r"file: the record at byte 7 is damaged"):
             framing.unframe(piece, "file", 7)

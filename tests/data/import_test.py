@@ -23,7 +23,7 @@ def test_every_public_name_is_there(name):
 
 
 def test_another_name_is_refused():
-    with pytest.raises(AttributeError, match="no attribute 'ElectraTokeniser'"):
+    with pytest.raises(AttributeError, match=r"no attribute 'ElectraTokeniser'"):
         data.ElectraTokeniser  # noqa: B018
 
 
