@@ -75,7 +75,7 @@ def train(*, model_dir, data, task, phases, training, dry_run=False, configurati
     from official_nlp.tasks import ElectraPretraining
     from official_nlp.training import loop
 
-    console = rich.console.Console(markup=False)
+    console = _console()
     folder = text_data.open_folder(data)
     others = {p.data: text_data.open_folder(p.data) for p in phases if p.data is not None}
     objective = ElectraPretraining(
@@ -108,7 +108,7 @@ def evaluate(*, model_dir, data, dry_run=False, configuration_text=""):
     from official_nlp.training import TrainingConfig, checkpoints, loop
 
     del configuration_text
-    console = rich.console.Console(markup=False)
+    console = _console()
     config, described = _task_config(model_dir)
     folder = text_data.open_folder(data)
     if folder.tokenizer.vocab_hash != _tokenizer(model_dir).vocab_hash:
@@ -136,7 +136,7 @@ def info(*, path):
     Args:
       path: the folder.
     """
-    console = rich.console.Console(markup=False)
+    console = _console()
     place = pathlib.Path(path)
     if (place / "run.json").is_file():
         _describe_run(place, console)
@@ -174,7 +174,7 @@ def predict(*, run, texts=(), file=None, exchange=None, html=None):
         texts += [line for line in content.splitlines() if line.strip()]
     if not texts and not exchange:
         raise InputError("predict needs a TEXT, or --file with some")
-    console = rich.console.Console(highlight=False, markup=False)
+    console = _console(highlight=False)
     scorer = _scorer(run)
     blank = [text for text in texts if scorer.has_blank(text)]
     plain = [text for text in texts if not scorer.has_blank(text)]
@@ -192,6 +192,13 @@ def predict(*, run, texts=(), file=None, exchange=None, html=None):
         title = f"Words scored by {run}"
         _write(html, word_page.page(title, test, scored, fillings))
         console.print(f"wrote {html}")
+
+
+def _console(highlight=True):
+    """Returns where to print: nothing that is said is markup, and no line into a pipe is cut."""
+    console = rich.console.Console(highlight=highlight, markup=False)
+    console.soft_wrap = not console.is_terminal
+    return console
 
 
 # === Training ===
