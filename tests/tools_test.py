@@ -16,7 +16,7 @@ LOG = 'echo "$(basename "$0") $*" >> "$LOG"\n'
 @pytest.fixture
 def checkout(repository, tmp_path):
     """A checkout of the scripts alone."""
-    to = tmp_path / "checkout"
+    to = tmp_path / "a checkout"
     shutil.copytree(repository / "tools", to / "tools", ignore=shutil.ignore_patterns("__pyc*"))
     shutil.copy(repository / "setup.py", to)
     return to
@@ -25,7 +25,7 @@ def checkout(repository, tmp_path):
 @pytest.fixture
 def stand_ins(tmp_path):
     """Writes programs that note how they were called; the environment variables to use them."""
-    bin_ = tmp_path / "venv" / "bin"
+    bin_ = tmp_path / "an environment" / "bin"
     bin_.mkdir(parents=True)
 
     def write(name, body="", folder=bin_):
@@ -124,6 +124,13 @@ def test_the_environment_is_made_with_the_interpreter_that_was_named(checkout, s
     )
     assert done.returncode == 0, done.stderr
     assert calls(stand_ins)[0] == f"mine -m venv {fresh}"
+
+
+def test_a_relative_environment_lies_where_the_caller_is(checkout, stand_ins, tmp_path):
+    done = bash("check.sh", checkout, stand_ins, VENV="an environment")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "an environment" / "setup.sha256").exists()
+    assert calls(stand_ins)[-1] == "python -m pytest"
 
 
 def make_demo_stand_ins(stand_ins):

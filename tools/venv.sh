@@ -9,6 +9,7 @@
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 VENV=${VENV:-$ROOT/.venv}
 PYTHON=${PYTHON:-python3}
+[[ $VENV = /* ]] || VENV=$PWD/$VENV
 
 fail() {
     echo "error: $*" >&2
@@ -28,16 +29,16 @@ install() {
     command -v "$PYTHON" >/dev/null || fail "no program '$PYTHON'; give PYTHON=/path/to/python3"
     "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
         fail "Python 3.10 or later is needed, '$PYTHON' is $("$PYTHON" -V 2>&1); give PYTHON="
-    if [ ! -x "$VENV/bin/python" ]; then
+    # Also where an earlier call was stopped between the interpreter and its pip.
+    if ! "$VENV/bin/python" -c "import pip" 2>/dev/null; then
         "$PYTHON" -m venv "$VENV" ||
             fail "could not make $VENV; on Debian and Ubuntu: apt install python3-venv"
     fi
     echo "Installing into $VENV: 3.5 GB, about 3 minutes, only when setup.py has changed."
     rm -f "$VENV/setup.sha256"
     # The pip that comes with older Pythons searches for half an hour for versions that fit.
-    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check "pip>=25" &&
-        "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check \
-            --editable "$ROOT[test]" ||
+    local pip=("$VENV/bin/python" -m pip install --quiet --disable-pip-version-check)
+    "${pip[@]}" "pip>=25" && PYTHONWARNINGS=ignore "${pip[@]}" --editable "$ROOT[test]" ||
         fail "the installation failed; a second call goes on from here"
     wanted_hash "$VENV/bin/python" >"$VENV/setup.sha256"
 }
