@@ -114,15 +114,18 @@ class BlockBuilder:
         counts.documents = len(block.documents)
         counts.tokens = len(ids)
         counts.unknown_tokens = int((ids == self._tokenizer.unk_token_id).sum())
+        return self._finish(rows, "".join(held_out_text), counts)
+
+    def _finish(self, rows: "dict[str, _Rows]", held_out_text: str, counts: Counts) -> Built:
         records, sizes = {}, {}
         for split, split_rows in rows.items():
             records[split], sizes[split] = split_rows.records(self._settings.length)
-            lengths = [len(row) for row in split_rows.ids]
-            counts.stored_tokens += sum(lengths)
-            counts.longest_row = max([counts.longest_row, *lengths])
-        counts.largest_id = max([0, *(int(row.max()) for r in rows.values() for row in r.ids)])
+        every = [row for split_rows in rows.values() for row in split_rows.ids]
+        counts.stored_tokens = sum(map(len, every))
+        counts.longest_row = max(map(len, every), default=0)
+        counts.largest_id = max((int(row.max()) for row in every), default=0)
         unigram = rows[features.TRAIN].unigram(self._tokenizer.vocab_size)
-        return Built(records, sizes, unigram, "".join(held_out_text), counts)
+        return Built(records, sizes, unigram, held_out_text, counts)
 
     def _split(self, text: str, counts: Counts) -> str:
         data = text.encode()
