@@ -23,8 +23,7 @@ class WordScore:
 
     Attributes:
       start, end: its characters, `text[start:end]`.
-      probability: that it was replaced, as the discriminator thinks; of its pieces the highest,
-        and 0 for a word of which the tokenizer leaves nothing.
+      probability: that it was replaced, as the discriminator thinks; of its pieces the highest.
     """
 
     start: int

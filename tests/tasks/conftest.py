@@ -1,0 +1,50 @@
+"""Data folders as in the tests of data, and the smallest pair of networks for them."""
+
+import pytest
+
+from official_nlp.modeling.networks import ElectraConfig
+from official_nlp.tasks import ElectraPretraining, PretrainingConfig
+from official_nlp.training import PhaseConfig
+from tests.data.conftest import (  # noqa: F401
+    built,
+    folder,
+    text_file,
+    tokenizer,
+    tokenizer_folder,
+)
+
+LENGTH = 32
+
+
+def network(**changes) -> ElectraConfig:
+    """A discriminator of two layers, with dropout."""
+    sizes = {
+        "embedding_size": 8,
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+        "max_position_embeddings": LENGTH,
+        "initializer_range": 0.2,
+    }
+    return ElectraConfig(**{**sizes, **changes})
+
+
+def config(sharing="shared", **changes) -> PretrainingConfig:
+    """A generator of half the width, and a discriminator; one network where `whole` is shared."""
+    narrow = {} if sharing == "whole" else {"hidden_size": 8, "num_attention_heads": 1}
+    return PretrainingConfig(network(**narrow), network(), sharing=sharing, **changes)
+
+
+def phase(**changes) -> PhaseConfig:
+    return PhaseConfig(**{"steps": 4, "batch_size": 4, "length": LENGTH, **changes})
+
+
+MLM_ONLY = phase(discriminator_weight=0.0)
+RTD_ONLY = phase(generator_weight=0.0)
+BOTH = phase()
+
+
+@pytest.fixture
+def task(folder):  # noqa: F811
+    return ElectraPretraining(config(), folder, seed=3)
