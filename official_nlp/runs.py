@@ -4,6 +4,7 @@ Every function takes plain values and configuration objects by keyword, so that 
 what can be set; recipes bind `train` and `evaluate`, the command line calls the others.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import math
@@ -34,7 +35,16 @@ def vocab(*, texts, to, size=30522, lower_case=True, strip_accents=None):
 
 
 def examples(
-    *, texts, tokenizer, to, length=128, held_out=0.01, seed=0, processes=None, segments=2
+    *,
+    texts,
+    tokenizer,
+    to,
+    length=128,
+    held_out=0.01,
+    seed=0,
+    processes=None,
+    segments=2,
+    original=False,
 ):
     """Cuts documents into examples and writes a data folder.
 
@@ -47,6 +57,7 @@ def examples(
       seed: of the cuts.
       processes: number of them; the bytes written do not depend on it.
       segments: 1 or 2 in an example.
+      original: pack as google-research does, which drops what overflows a row.
     """
     text_data.build_examples(
         text_data.find_files(texts),
@@ -57,10 +68,21 @@ def examples(
         seed=seed,
         processes=processes,
         segments=segments,
+        original=original,
     )
 
 
-def train(*, model_dir, data, task, phases, training, dry_run=False, configuration_text=""):
+def train(
+    *,
+    model_dir,
+    data,
+    task,
+    phases,
+    training,
+    vocabulary=None,
+    dry_run=False,
+    configuration_text="",
+) -> dict[str, float]:
     """Pre-trains, or continues a run that was stopped.
 
     Args:
@@ -69,15 +91,20 @@ def train(*, model_dir, data, task, phases, training, dry_run=False, configurati
       task: a `PretrainingConfig`.
       phases: sequence of `PhaseConfig`.
       training: a `TrainingConfig`.
+      vocabulary: vocabulary file or tokenizer folder of data that has none beside it, as shards of
+        google-research have not.
       dry_run: check everything, build the model, and stop before the first step.
       configuration_text: the recipe as it was resolved, written as `config.gin`.
+
+    Returns:
+      The last held-out figures, named `held_out/...`; empty without any.
     """
     from official_nlp.tasks import ElectraPretraining
     from official_nlp.training import loop
 
     console = _console()
-    folder = text_data.open_folder(data)
-    others = {p.data: text_data.open_folder(p.data) for p in phases if p.data is not None}
+    folder = text_data.open_folder(data, vocabulary)
+    others = {p.data: text_data.open_folder(p.data, vocabulary) for p in phases if p.data}
     objective = ElectraPretraining(
         task, folder, seed=training.seed, phase_data=others, numerics=training.numerics
     )
@@ -85,17 +112,25 @@ def train(*, model_dir, data, task, phases, training, dry_run=False, configurati
     references = _yardsticks(folder, console)
     if dry_run:
         _describe_model(objective, phases, console)
-        return
+        return {}
     _write_beginning(pathlib.Path(model_dir), objective, configuration_text)
     fixed = {"task": objective.config.to_dict(), "data": _data_hash(folder)}
     fixed["phase_data"] = {name: _data_hash(other) for name, other in others.items()}
-    figures = loop.train(
-        objective, phases, training, model_dir, fixed=fixed, references=references, console=console
-    )
+    with _damage_named(folder, *others.values()):
+        figures = loop.train(
+            objective,
+            phases,
+            training,
+            model_dir,
+            fixed=fixed,
+            references=references,
+            console=console,
+        )
     _print_figures(figures, console)
+    return figures
 
 
-def evaluate(*, model_dir, data, dry_run=False, configuration_text=""):
+def evaluate(*, model_dir, data, dry_run=False, configuration_text="") -> dict[str, float]:
     """Measures a run's newest checkpoint on held-out text, as while it trained.
 
     Args:
@@ -103,6 +138,9 @@ def evaluate(*, model_dir, data, dry_run=False, configuration_text=""):
       data: a data folder with a held-out part.
       dry_run: check that run and data are there and fit, and stop.
       configuration_text: not used; the run folder says all that is needed.
+
+    Returns:
+      The figures, named as `train` returns them.
     """
     from official_nlp.tasks import ElectraPretraining
     from official_nlp.training import TrainingConfig, checkpoints, loop
@@ -123,11 +161,14 @@ def evaluate(*, model_dir, data, dry_run=False, configuration_text=""):
     if dry_run:
         newest = checkpoints.newest(pathlib.Path(model_dir) / "checkpoints")
         console.print(f"{newest} and {data} fit; nothing was measured")
-        return
+        return {}
     strategy = described["training"]["strategy"]
     training = TrainingConfig(seed=seed, strategy=strategy)
-    figures = loop.evaluate(objective, training, model_dir)
-    _print_figures({f"held_out/{name}": value for name, value in figures.items()}, console)
+    with _damage_named(folder):
+        figures = loop.evaluate(objective, training, model_dir)
+    figures = {f"held_out/{name}": value for name, value in figures.items()}
+    _print_figures(figures, console)
+    return figures
 
 
 def info(*, path):
@@ -219,6 +260,18 @@ def _check_lengths(objective, phases):
                 f"length of phase {number} must be at least {rows}, the longest row of its data, "
                 f"was {phase.length}; build examples with --length {phase.length}"
             )
+
+
+@contextlib.contextmanager
+def _damage_named(*folders):
+    """Raises what reading ended with: inside a dataset TensorFlow hides which file it was."""
+    try:
+        yield
+    except Exception:
+        for folder in folders:
+            if folder.fault is not None:
+                raise folder.fault from None
+        raise
 
 
 def _yardsticks(folder, console) -> dict:

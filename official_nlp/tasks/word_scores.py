@@ -53,6 +53,9 @@ class WordScorer:
             lambda ids, mask: tf.sigmoid(model.discriminate(ids, mask)), reduce_retracing=True
         )
         self._generate = tf.function(self._fill_probabilities, reduce_retracing=True)
+        # No text is written with a special token: 1 at others, `[V]`.
+        self._words = np.ones([model.vocab_size], np.float32)
+        self._words[[*tokenizer.special_ids, tokenizer.unk_token_id]] = 0
 
     def score(self, texts: Sequence[str]) -> list[list[WordScore]]:
         """Returns the words of each text, in order, with their scores. Punctuation has none."""
@@ -73,6 +76,8 @@ class WordScorer:
     def fill(self, text: str, top: int = 3) -> list[list[tuple[str, float]]]:
         """Returns for each blank, [MASK] or ___, the generator's best tokens and their chances.
 
+        Special tokens, [UNK] among them, are left out.
+
         Raises:
           InputError: there is no blank, or the text is longer than a row.
         """
@@ -87,7 +92,7 @@ class WordScorer:
             )
         ids, mask = self._batch([ids[1:-1]])
         probabilities = self._generate(ids, mask, tf.constant(blanks[np.newaxis], tf.int32))
-        best = tf.math.top_k(probabilities[0], top)
+        best = tf.math.top_k(probabilities[0] * self._words, top)
         return [
             [(self.tokenizer.vocab[i], float(p)) for i, p in zip(*pair)]
             for pair in zip(best.indices.numpy(), best.values.numpy())

@@ -18,6 +18,7 @@ class Table:
     """
 
     def __init__(self, size, suspicion=None, taste=None):
+        self.vocab_size = size
         self.logits = np.full([size], np.log(0.1 / 0.9), np.float32)
         for id, probability in (suspicion or {}).items():
             self.logits[id] = np.log(probability / (1 - probability))
@@ -162,6 +163,13 @@ def test_a_blank_is_filled_with_the_best_tokens(tokenizer, blank):
 def test_every_blank_is_filled(tokenizer):
     found = scorer(tokenizer, taste={"boat": 0.9, "bird": 0.1}).fill("___ red [MASK]", top=1)
     assert [[token for token, _ in best] for best in found] == [["boat"], ["boat"]]
+
+
+def test_a_blank_is_not_filled_with_special_tokens(tokenizer):
+    ours = scorer(tokenizer, taste={"[UNK]": 0.5, "[MASK]": 0.2, "boat": 0.2, "bird": 0.1})
+    (best,) = ours.fill("[MASK]", top=2)
+    assert [token for token, _ in best] == ["boat", "bird"]
+    assert [chance for _, chance in best] == pytest.approx([0.2, 0.1])
 
 
 def test_a_blank_may_stand_anywhere_in_a_real_model(tokenizer, folder):
