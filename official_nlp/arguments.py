@@ -129,6 +129,11 @@ def _examples(parser):
         default=2,
         help="in an example: two, as the original, or one (default: %(default)s)",
     )
+    parser.add_argument(
+        "--original",
+        action="store_true",
+        help="pack as google-research does, which drops what overflows a row",
+    )
 
 
 def _train(parser):

@@ -122,11 +122,12 @@ def assert_refused(capsys, code, *parts):
                 "seed": 0,
                 "processes": None,
                 "segments": 2,
+                "original": False,
             },
         ),
         (
             "examples a.txt b.txt --tokenizer t --to d --length 32 --held-out 4% --seed 3"
-            " --processes 2 --segments 1",
+            " --processes 2 --segments 1 --original",
             {
                 "texts": ["a.txt", "b.txt"],
                 "tokenizer": "t",
@@ -136,6 +137,7 @@ def assert_refused(capsys, code, *parts):
                 "seed": 3,
                 "processes": 2,
                 "segments": 1,
+                "original": True,
             },
         ),
         ("info runs/a", {"path": "runs/a"}),
@@ -340,7 +342,7 @@ def test_a_recipe_that_says_nothing_of_the_verb_is_refused(tmp_path, capsys):
     ("words", "parts"),
     [
         (["trian"], ["unknown verb 'trian' (did you mean train?)", "vocab, examples, train"]),
-        (["train"], ["train needs a recipe: demo, small, or the path of a .gin file"]),
+        (["train"], [f"train needs a recipe: {recipes.listed()}"]),
         (["train", "dmeo"], ["unknown recipe 'dmeo' (did you mean demo?)"]),
         (["train", "nothing.gin"], ["no such recipe: nothing.gin"]),
         (["train", "./"], ["a recipe is a file, ./ is a folder", "config.gin"]),

@@ -154,11 +154,11 @@ def test_the_demo_goes_from_text_to_words_and_reuses_what_is_there(checkout, sta
         "python tools/gather_python_text.py demo/text.txt",
         "electra vocab demo/text.txt --to demo/tokenizer --size 2048",
         "electra examples demo/text.txt --tokenizer demo/tokenizer --to demo/data"
-        " --length 32 --held-out 4%",
+        " --length 32 --held-out 10%",
     ]
     always = [
         "electra train demo DATA=demo/data MODEL_DIR=demo/run-0 SEED=0",
-        "electra predict demo/run-0 --file demo/data/held_out.txt --exchange 200"
+        "electra predict demo/run-0 --file demo/data/held_out.txt --exchange 250"
         " --html demo/run-0/words.html",
     ]
     assert calls(stand_ins)[2:] == once + always

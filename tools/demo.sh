@@ -29,19 +29,19 @@ else
     electra vocab "$OUT/text.txt" --to "$OUT/tokenizer" --size 2048
 fi
 
-step "Examples: 32 tokens each, 4 % of the documents held out"
+step "Examples: 32 tokens each, 10 % of the documents held out"
 if [ -f "$OUT/data/index.json" ]; then
     echo "$OUT/data is there"
 else
     electra examples "$OUT/text.txt" --tokenizer "$OUT/tokenizer" --to "$OUT/data" \
-        --length 32 --held-out 4%
+        --length 32 --held-out 10%
 fi
 
 step "Training: at most five minutes on two cores; goes on where it was stopped"
 electra train demo DATA="$OUT/data" MODEL_DIR="$RUN" SEED="$SEED"
 
 step "Held-out sentences in which one word was exchanged"
-electra predict "$RUN" --file "$OUT/data/held_out.txt" --exchange 200 --html "$RUN/words.html"
+electra predict "$RUN" --file "$OUT/data/held_out.txt" --exchange 250 --html "$RUN/words.html"
 
 step "Done"
 cat <<END

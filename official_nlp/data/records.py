@@ -191,7 +191,7 @@ def _tokenizer(path: pathlib.Path, vocab_file) -> ElectraTokenizer:
     if not own.is_dir():
         raise InputError(
             f"{path} has no {TOKENIZER_FOLDER}/: give the vocabulary its examples were made with "
-            "as vocab_file"
+            "(VOCABULARY=vocab.txt; vocab_file= in Python)"
         )
     return ElectraTokenizer.from_pretrained(own)
 

@@ -163,6 +163,6 @@ def test_an_id_beyond_the_vocabulary_is_refused(copy, tokenizer):
 
 def test_a_folder_without_a_vocabulary_asks_for_one(copy, tokenizer_folder):
     shutil.rmtree(copy / "tokenizer")
-    with pytest.raises(InputError, match=r"give the vocabulary .* as vocab_file"):
+    with pytest.raises(InputError, match=r"give the vocabulary .* vocab_file= in Python"):
         records.open_folder(copy)
     assert records.open_folder(copy, tokenizer_folder).count("train")

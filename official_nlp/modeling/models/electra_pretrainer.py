@@ -8,11 +8,10 @@ from official_nlp.errors import InputError
 from official_nlp.modeling import losses, ops
 from official_nlp.modeling.layers.classification_head import ClassificationHead
 from official_nlp.modeling.layers.masked_lm import MaskedLM
+from official_nlp.modeling.models import network_contract
 from official_nlp.modeling.models import sharing as sharing_modes
 from official_nlp.modeling.networks.electra_config import ElectraConfig
-from official_nlp.modeling.networks.electra_encoder import ElectraEncoder
 
-_NETWORK_INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
 # Places in the random stream: structure, so that a part's bits do not depend on the others' calls.
 _GENERATE, _SAMPLE, _DISCRIMINATE = range(3)
 
@@ -41,12 +40,12 @@ class ElectraPretrainer(tf_keras.Model):
     Args:
       generator_network: a network that, called with a dict of exactly the three inputs above
         named `input_*`, returns a dict with `sequence_output` `[batch, length, width]` or a list
-        of these, of which the last counts; with `get_embedding_table()` or
+        of these, of which the last counts; with `getnetwork_contract.embedding_table()` or
         `get_embedding_layer()`.
       discriminator_network: another, or the same.
       vocab_size: number of tokens.
       num_classes: outputs of the sentence head; 0 for no head.
-      num_token_predictions: largest number of predicted positions a row, P.
+      num_token_predictions: largest number of predicted positions a row, P; more are refused.
       mlm_activation: in the heads; None is linear.
       mlm_initializer: of the kernels of the heads.
       output_type: `logits` or `predictions` (log-probabilities) for `lm_outputs`.
@@ -102,15 +101,17 @@ class ElectraPretrainer(tf_keras.Model):
         self.disallow_correct = disallow_correct
         self.temperature = temperature
         self.average_duplicates = average_duplicates
-        generator_width = _checked_width(generator_network, "generator_network")
-        discriminator_width = _checked_width(discriminator_network, "discriminator_network")
-        self.sharing = _checked_sharing(sharing, generator_network, discriminator_network)
+        generator_width = network_contract.checked_width(generator_network, "generator_network")
+        discriminator_width = network_contract.checked_width(
+            discriminator_network, "discriminator_network"
+        )
+        self.sharing = sharing_modes.checked(sharing, generator_network, discriminator_network)
         self._build_heads(generator_width, discriminator_width)
         self.generator_weight, self.discriminator_weight = 1.0, 50.0
         self.built = True
 
     def _build_heads(self, generator_width, discriminator_width):
-        table = _embedding_table(self.generator_network)
+        table = network_contract.embedding_table(self.generator_network)
         if table.shape[0] != self.vocab_size:
             raise InputError(
                 f"vocab_size must be the generator's, {table.shape[0]}, was {self.vocab_size}"
@@ -122,7 +123,7 @@ class ElectraPretrainer(tf_keras.Model):
             output=self.output_type,
             dtype=self._dtype_policy,
             name="generator_masked_lm",
-            norm_epsilon=_norm_epsilon(self.generator_network),
+            norm_epsilon=network_contract.norm_epsilon(self.generator_network),
         )
         self.masked_lm.build([None, None, generator_width])
         self.classification = None
@@ -166,15 +167,14 @@ class ElectraPretrainer(tf_keras.Model):
           sharing: `shared`: word, position and type tables and their LayerNorm, as the original;
             `word_only`: the word table, as tfnlp; `untied`: nothing; `whole`: one encoder is both.
           num_classes: outputs of the sentence head; 0 for none.
-          num_token_predictions: largest number of predictions a row; None for 15 % of the
-            longest row.
+          num_token_predictions: largest number of predictions a row; None for as many as tokens.
           **kwargs: of the constructor.
 
         Raises:
           InputError: the two configurations do not allow `sharing`.
         """
         if num_token_predictions is None:
-            num_token_predictions = int(0.155 * discriminator.max_position_embeddings)
+            num_token_predictions = discriminator.max_position_embeddings
         first, second = sharing_modes.build_pair(generator, discriminator, sharing)
         kwargs.setdefault("mlm_activation", "gelu")
         stddev = discriminator.initializer_range
@@ -207,8 +207,9 @@ class ElectraPretrainer(tf_keras.Model):
         `[batch, num_classes]`, both float32.
         """
         _require(inputs, ["input_word_ids", "masked_lm_positions"])
+        self._check_predictions(inputs["masked_lm_positions"])
         with randomness.scope(_GENERATE, training=bool(training)):
-            sequence = _run(self.generator_network, _network_inputs(inputs), training)
+            sequence = network_contract.run(self.generator_network, inputs, training)
             lm_outputs = self.masked_lm(sequence, inputs["masked_lm_positions"])
             if self.classification is None:
                 sentence_outputs = tf.zeros([tf.shape(sequence)[0], 0], tf.float32)
@@ -216,6 +217,14 @@ class ElectraPretrainer(tf_keras.Model):
                 sentence_outputs = self.classification(sequence, training=training)
                 sentence_outputs = tf.cast(sentence_outputs, tf.float32)
         return {"lm_outputs": lm_outputs, "sentence_outputs": sentence_outputs}
+
+    def _check_predictions(self, positions):
+        slots = tf.convert_to_tensor(positions).shape[1]
+        if slots is not None and slots > self.num_token_predictions:
+            raise InputError(
+                f"masked_lm_positions must be at most [batch, {self.num_token_predictions}] as "
+                f"num_token_predictions says, had {slots} columns"
+            )
 
     def corrupt(self, inputs, lm_outputs, sampled_ids=None) -> dict:
         """Puts sampled tokens in place of the masked ones.
@@ -256,7 +265,7 @@ class ElectraPretrainer(tf_keras.Model):
         """Returns float32 `[batch, length]`: above 0 where a token of `ids` looks replaced."""
         inputs = {"input_word_ids": ids, "input_mask": input_mask, "input_type_ids": input_type_ids}
         with randomness.scope(_DISCRIMINATE, training=bool(training)):
-            sequence = _run(self.discriminator_network, _network_inputs(inputs), training)
+            sequence = network_contract.run(self.discriminator_network, inputs, training)
             hidden = self.mlm_activation(self.discriminator_projection(sequence))
             logits = self.discriminator_head(hidden)
         return tf.cast(logits[..., 0], tf.float32)
@@ -334,11 +343,11 @@ class ElectraPretrainer(tf_keras.Model):
 
     # === Config ===
     def get_config(self):
+        networks = sharing_modes.serialize(
+            self.generator_network, self.discriminator_network, self.sharing
+        )
         return {
-            "generator_network": _serialize(self.generator_network, "generator_network"),
-            "discriminator_network": _serialize(
-                self.discriminator_network, "discriminator_network"
-            ),
+            **networks,
             "vocab_size": self.vocab_size,
             "num_classes": self.num_classes,
             "num_token_predictions": self.num_token_predictions,
@@ -356,22 +365,7 @@ class ElectraPretrainer(tf_keras.Model):
     @classmethod
     def from_config(cls, config, custom_objects=None):
         """Builds the model again, and what the networks share is shared again."""
-        config = dict(config)
-        mode = config["sharing"]
-        deserialize = tf_keras.saving.deserialize_keras_object
-        generator = deserialize(config["generator_network"], custom_objects=custom_objects)
-        serialized = config["discriminator_network"]
-        if mode == "whole":
-            discriminator = generator
-        elif isinstance(generator, ElectraEncoder) and mode != "untied":
-            inner = dict(serialized["config"])
-            options = {key: inner.pop(key) for key in ("name", "dtype") if key in inner}
-            inner = ElectraConfig.from_dict(inner)
-            discriminator = sharing_modes.partner(generator, inner, mode, **options)
-        else:
-            discriminator = deserialize(serialized, custom_objects=custom_objects)
-        config.update(generator_network=generator, discriminator_network=discriminator)
-        return cls(**config)
+        return cls(**{**config, **sharing_modes.deserialize(config, custom_objects)})
 
     def get_compile_config(self):
         if not hasattr(self, "_loss_metrics"):
@@ -404,20 +398,6 @@ def _over_replicas(terms) -> dict:
     return {name: (loss_sum, weights[name]) for name, (loss_sum, _) in terms.items()}
 
 
-def _network_inputs(inputs) -> dict:
-    """Returns exactly the three inputs, filled in where they are missing."""
-    ids = tf.convert_to_tensor(inputs["input_word_ids"])
-    mask, types = inputs.get("input_mask"), inputs.get("input_type_ids")
-    mask = tf.ones_like(ids) if mask is None else tf.convert_to_tensor(mask)
-    types = tf.zeros_like(ids) if types is None else tf.convert_to_tensor(types)
-    return dict(zip(_NETWORK_INPUTS, (ids, mask, types), strict=True))
-
-
-def _run(network, inputs, training):
-    sequence = network(inputs, training=training)["sequence_output"]
-    return sequence[-1] if isinstance(sequence, (list, tuple)) else sequence  # [B, L, H]
-
-
 def _require(inputs, names):
     missing = [name for name in names if name not in inputs]
     if missing:
@@ -425,63 +405,3 @@ def _require(inputs, names):
             f"the inputs lack {', '.join(missing)}; they hold "
             f"{', '.join(sorted(inputs)) or 'nothing'}"
         )
-
-
-def _checked_width(network, argument) -> int:
-    """Returns the width of a network, after a call has shown that it keeps the contract."""
-    if isinstance(network, ElectraEncoder):
-        return network.config.hidden_size
-    # A foreign network may make its variables only now; its table is needed for the heads.
-    with tf.init_scope():
-        probe = tf.zeros([1, 2], tf.int32)
-        outputs = network(dict.fromkeys(_NETWORK_INPUTS, probe))
-    if not isinstance(outputs, dict) or "sequence_output" not in outputs:
-        raise TypeError(
-            f"{argument} must return a dict with 'sequence_output' when called with a dict of "
-            f"{', '.join(_NETWORK_INPUTS)}; {type(network).__name__} returned "
-            f"{type(outputs).__name__}"
-        )
-    sequence = outputs["sequence_output"]
-    return (sequence[-1] if isinstance(sequence, (list, tuple)) else sequence).shape[-1]
-
-
-def _embedding_table(network):
-    """Returns the variable `[vocab_size, width]`, from whichever getter the network has."""
-    if hasattr(network, "get_embedding_table"):
-        return network.get_embedding_table()
-    if hasattr(network, "get_embedding_layer"):
-        return network.get_embedding_layer().embeddings
-    raise TypeError(
-        f"generator_network must have get_embedding_table() or get_embedding_layer(); "
-        f"{type(network).__name__} has neither"
-    )
-
-
-def _norm_epsilon(network) -> float:
-    return network.config.layer_norm_eps if isinstance(network, ElectraEncoder) else 1e-12
-
-
-def _checked_sharing(wanted, generator, discriminator) -> str:
-    found = sharing_modes.detect(generator, discriminator)
-    if wanted is None:
-        return found
-    sharing_modes.check_mode(wanted)
-    if wanted != found:
-        raise InputError(
-            f"sharing={wanted!r} contradicts the given networks, which are {found!r}; build them "
-            f"with from_config_pair(..., sharing={wanted!r}), or leave sharing out"
-        )
-    return found
-
-
-def _serialize(network, argument):
-    try:
-        config = tf_keras.saving.serialize_keras_object(network)
-        if not isinstance(network, ElectraEncoder):
-            tf_keras.saving.deserialize_keras_object(config)
-        return config
-    except Exception as error:
-        raise InputError(
-            f"{argument} cannot be rebuilt from its configuration: {type(network).__name__}: "
-            f"{error}; save its weights with tf.train.Checkpoint instead"
-        ) from error

@@ -2,7 +2,11 @@
 
 import dataclasses
 
+import tf_keras
+
 from official_nlp.errors import InputError
+from official_nlp.modeling.models import network_contract
+from official_nlp.modeling.networks.electra_config import ElectraConfig
 from official_nlp.modeling.networks.electra_encoder import ElectraEncoder
 
 MODES = ("shared", "word_only", "untied", "whole")
@@ -49,6 +53,58 @@ def detect(generator, discriminator) -> str:
         return "shared"
     same_table = _table(generator) is _table(discriminator)
     return "word_only" if same_table else "untied"
+
+
+def checked(wanted: "str | None", generator, discriminator) -> str:
+    """Returns the mode that two given networks are in.
+
+    Raises:
+      InputError: it is not the one `wanted`, or that is none.
+    """
+    found = detect(generator, discriminator)
+    if wanted is None:
+        return found
+    check_mode(wanted)
+    if wanted != found:
+        raise InputError(
+            f"sharing={wanted!r} contradicts the given networks, which are {found!r}; build them "
+            f"with from_config_pair(..., sharing={wanted!r}), or leave sharing out"
+        )
+    return found
+
+
+def serialize(generator, discriminator, mode: str) -> dict:
+    """Returns both networks' configurations, for `deserialize`.
+
+    Raises:
+      InputError: a network cannot be built again, or what the two share cannot be shared again.
+    """
+    ours = all(isinstance(network, ElectraEncoder) for network in (generator, discriminator))
+    if mode in ("shared", "word_only") and not ours:
+        raise InputError(
+            f"generator_network and discriminator_network are {mode!r}, and only ElectraEncoders "
+            "can share again after a file; save their weights with tf.train.Checkpoint instead"
+        )
+    return {
+        "generator_network": network_contract.serialize(generator, "generator_network"),
+        "discriminator_network": network_contract.serialize(discriminator, "discriminator_network"),
+    }
+
+
+def deserialize(config: dict, custom_objects=None) -> dict:
+    """Returns both networks of a pre-trainer's configuration; what they shared is shared again."""
+    build = tf_keras.saving.deserialize_keras_object
+    mode, serialized = config["sharing"], config["discriminator_network"]
+    generator = build(config["generator_network"], custom_objects=custom_objects)
+    if mode == "untied":
+        discriminator = build(serialized, custom_objects=custom_objects)
+    elif mode == "whole":
+        discriminator = generator
+    else:
+        inner = dict(serialized["config"])
+        options = {key: inner.pop(key) for key in ("name", "dtype") if key in inner}
+        discriminator = partner(generator, ElectraConfig.from_dict(inner), mode, **options)
+    return {"generator_network": generator, "discriminator_network": discriminator}
 
 
 def check_mode(sharing):

@@ -306,9 +306,24 @@ def test_heads_start_as_the_original_starts_them():
     assert model.mlm_activation is tf_keras.activations.gelu
 
 
-def test_predictions_a_row_are_15_percent_of_the_longest_row_unless_said():
-    assert tiny.pretrainer().num_token_predictions == int(0.155 * 8)
+def test_predictions_a_row_are_as_many_as_tokens_unless_said():
+    assert tiny.pretrainer().num_token_predictions == 8
     assert tiny.pretrainer(num_token_predictions=5).num_token_predictions == 5
+
+
+def test_more_predictions_a_row_than_were_said_are_refused(batch):
+    small = tiny.pretrainer(num_token_predictions=tiny.PREDICTIONS - 1)
+    with pytest.raises(InputError, match=f"num_token_predictions says, had {tiny.PREDICTIONS}"):
+        small(batch)
+
+
+def test_networks_of_others_that_share_a_table_are_not_serialized():
+    first, second = Foreign(), Foreign()
+    second.table = first.table
+    model = models.ElectraPretrainer(first, second, 32, 0, 3)
+    assert model.sharing == "word_only"
+    with pytest.raises(InputError, match="only ElectraEncoders can share again"):
+        model.get_config()
 
 
 # === Hugging Face ===

@@ -1,0 +1,90 @@
+"""What the pre-trainer asks of a network, ours or another's."""
+
+import inspect
+
+import tensorflow as tf
+import tf_keras
+
+from official_nlp.errors import InputError
+from official_nlp.modeling.networks.electra_encoder import ElectraEncoder
+
+INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
+
+
+def network_inputs(inputs) -> dict:
+    """Returns exactly the three inputs, filled in where they are missing."""
+    ids = tf.convert_to_tensor(inputs["input_word_ids"])
+    mask, types = inputs.get("input_mask"), inputs.get("input_type_ids")
+    mask = tf.ones_like(ids) if mask is None else tf.convert_to_tensor(mask)
+    types = tf.zeros_like(ids) if types is None else tf.convert_to_tensor(types)
+    return dict(zip(INPUTS, (ids, mask, types), strict=True))
+
+
+def run(network, inputs, training=None) -> tf.Tensor:
+    """Returns the last sequence output `[batch, length, width]`."""
+    # A network without dropout need not know of training.
+    knows = "training" in inspect.signature(getattr(network, "call", network)).parameters
+    outputs = network(network_inputs(inputs), **({"training": training} if knows else {}))
+    return _last(outputs["sequence_output"])
+
+
+def checked_width(network, argument: str) -> int:
+    """Returns the width of a network, after a call has shown that it keeps the contract.
+
+    Raises:
+      TypeError: it does not; says what is missing.
+    """
+    if isinstance(network, ElectraEncoder):
+        return network.config.hidden_size
+    # A foreign network may make its variables only now; its table is needed for the heads.
+    with tf.init_scope():
+        outputs = network(dict.fromkeys(INPUTS, tf.zeros([1, 2], tf.int32)))
+    if not isinstance(outputs, dict) or "sequence_output" not in outputs:
+        raise TypeError(
+            f"{argument} must return a dict with 'sequence_output' when called with a dict of "
+            f"{', '.join(INPUTS)}; {type(network).__name__} returned {type(outputs).__name__}"
+        )
+    return _last(outputs["sequence_output"]).shape[-1]
+
+
+def embedding_table(network):
+    """Returns the variable `[vocab_size, width]`, from whichever getter the network has.
+
+    Raises:
+      TypeError: it has none.
+    """
+    if hasattr(network, "get_embedding_table"):
+        return network.get_embedding_table()
+    if hasattr(network, "get_embedding_layer"):
+        return network.get_embedding_layer().embeddings
+    raise TypeError(
+        "generator_network must have get_embedding_table() or get_embedding_layer(); "
+        f"{type(network).__name__} has neither"
+    )
+
+
+def norm_epsilon(network) -> float:
+    """Returns what the network's LayerNorms add to the variance, as far as it says."""
+    return network.config.layer_norm_eps if isinstance(network, ElectraEncoder) else 1e-12
+
+
+def serialize(network, argument: str) -> dict:
+    """Returns the network's configuration, of which it can be built again.
+
+    Raises:
+      InputError: it cannot.
+    """
+    try:
+        config = tf_keras.saving.serialize_keras_object(network)
+        if not isinstance(network, ElectraEncoder):
+            tf_keras.saving.deserialize_keras_object(config)
+        return config
+    except Exception as error:
+        raise InputError(
+            f"{argument} cannot be rebuilt from its configuration: {type(network).__name__}: "
+            f"{error}; save its weights with tf.train.Checkpoint instead"
+        ) from error
+
+
+def _last(sequence):
+    return sequence[-1] if isinstance(sequence, (list, tuple)) else sequence
