@@ -161,9 +161,9 @@ def test_shares_out_of_range_are_refused(case):
 
 
 @pytest.fixture(scope="module", params=["p15_L64", "p25_L48"])
-def reference(request, outside_data):
+def reference(request, repository):
     """Arrays and statistics of 300 runs of google-research's own function over 64 rows."""
-    folder = outside_data / "golden" / "google_masking"
+    folder = repository / "tests" / "golden" / "google_masking"
     prefix = f"{request.param}__"
     with np.load(folder / "expected.npz") as arrays:
         found = {k.removeprefix(prefix): arrays[k] for k in arrays if k.startswith(prefix)}
