@@ -7,14 +7,10 @@ what can be set; recipes bind `train` and `evaluate`, the command line calls the
 import contextlib
 import dataclasses
 import hashlib
-import math
 import pathlib
 
-import rich.console
-import rich.table
-import rich.text
-
 from official_nlp import data as text_data
+from official_nlp import reports
 from official_nlp.errors import InputError
 
 
@@ -102,7 +98,7 @@ def train(
     from official_nlp.tasks import ElectraPretraining
     from official_nlp.training import loop
 
-    console = _console()
+    console = reports.console()
     folder = text_data.open_folder(data, vocabulary)
     others = {p.data: text_data.open_folder(p.data, vocabulary) for p in phases if p.data}
     objective = ElectraPretraining(
@@ -111,7 +107,7 @@ def train(
     _check_lengths(objective, phases)
     references = _yardsticks(folder, console)
     if dry_run:
-        _describe_model(objective, phases, console)
+        reports.print_model(objective, phases, console)
         return {}
     _write_beginning(pathlib.Path(model_dir), objective, configuration_text)
     fixed = {"task": objective.config.to_dict(), "data": _data_hash(folder)}
@@ -126,7 +122,7 @@ def train(
             references=references,
             console=console,
         )
-    _print_figures(figures, console)
+    reports.print_figures(figures, console)
     return figures
 
 
@@ -146,7 +142,7 @@ def evaluate(*, model_dir, data, dry_run=False, configuration_text="") -> dict[s
     from official_nlp.training import TrainingConfig, checkpoints, loop
 
     del configuration_text
-    console = _console()
+    console = reports.console()
     config, described = _task_config(model_dir)
     folder = text_data.open_folder(data)
     if folder.tokenizer.vocab_hash != _tokenizer(model_dir).vocab_hash:
@@ -167,7 +163,7 @@ def evaluate(*, model_dir, data, dry_run=False, configuration_text="") -> dict[s
     with _damage_named(folder):
         figures = loop.evaluate(objective, training, model_dir)
     figures = {f"held_out/{name}": value for name, value in figures.items()}
-    _print_figures(figures, console)
+    reports.print_figures(figures, console)
     return figures
 
 
@@ -177,14 +173,14 @@ def info(*, path):
     Args:
       path: the folder.
     """
-    console = _console()
+    console = reports.console()
     place = pathlib.Path(path)
     if (place / "run.json").is_file():
-        _describe_run(place, console)
+        reports.print_run_folder(place, *_task_config(place), console)
     elif (place / "index.json").is_file():
-        _describe_data(place, console)
+        reports.print_data_folder(place, console)
     elif (place / "vocab.txt").is_file() or place.name == "vocab.txt":
-        _describe_tokenizer(place, console)
+        reports.print_tokenizer_folder(place, console)
     else:
         what = "holds none of their files" if place.is_dir() else "is not there"
         raise InputError(
@@ -215,7 +211,7 @@ def predict(*, run, texts=(), file=None, exchange=None, html=None):
         texts += [line for line in content.splitlines() if line.strip()]
     if not texts and not exchange:
         raise InputError("predict needs a TEXT, or --file with some")
-    console = _console(highlight=False)
+    console = reports.console(highlight=False)
     scorer = _scorer(run)
     blank = [text for text in texts if scorer.has_blank(text)]
     plain = [text for text in texts if not scorer.has_blank(text)]
@@ -227,19 +223,12 @@ def predict(*, run, texts=(), file=None, exchange=None, html=None):
     test = exchange_test(scorer, content, exchange) if exchange else None
     if test:
         fillings += _fill(scorer, _blanked(test, count=5))
-        _print_exchanges(test, console)
-    _print_fillings(fillings, console)
+        reports.print_exchanges(test, console)
+    reports.print_fillings(fillings, console)
     if html:
         title = f"Words scored by {run}"
         _write(html, word_page.page(title, test, scored, fillings))
         console.print(f"wrote {html}")
-
-
-def _console(highlight=True):
-    """Returns where to print: nothing that is said is markup, and no line into a pipe is cut."""
-    console = rich.console.Console(highlight=highlight, markup=False)
-    console.soft_wrap = not console.is_terminal
-    return console
 
 
 # === Training ===
@@ -315,33 +304,6 @@ def _data_hash(folder) -> str:
     return digest.hexdigest()
 
 
-def _describe_model(objective, phases, console):
-    model = objective.build()
-    count = sum(v.shape.num_elements() for v in model.trainable_variables)
-    console.print(f"model: {count:,} trainable parameters, sharing {model.sharing}")
-    for number, phase in enumerate(phases, start=1):
-        rows = objective.phase_data.get(phase.data, objective.data).count("train")
-        epochs = phase.steps * phase.batch_size / rows
-        console.print(
-            f"phase {number}: {phase.steps:,} steps of {phase.batch_size} x {phase.length} tokens, "
-            f"{epochs:.3g} times through {rows:,} examples; weights: generator "
-            f"{phase.generator_weight:g}, discriminator {phase.discriminator_weight:g}"
-        )
-    console.print("everything fits; nothing was trained or written")
-
-
-def _print_figures(figures, console):
-    if not figures:
-        return
-    table = rich.table.Table("held out", "", box=None, pad_edge=False)
-    for name, value in figures.items():
-        if name.startswith("held_out/"):
-            # The area under a curve is no number where nothing was replaced.
-            shown = "-" if value is None or math.isnan(value) else f"{value:.4f}"
-            table.add_row(name.removeprefix("held_out/"), shown)
-    console.print(table)
-
-
 # === Reading a run ===
 
 
@@ -387,72 +349,7 @@ def _blanked(test, count) -> list[str]:
     return texts
 
 
-def _print_exchanges(test, console, count=10):
-    from official_nlp.tasks import word_page
-
-    console.print(word_page.CAUTION, style="dim")
-    for exchange in test.sentences[:count]:
-        console.print()
-        console.print(word_page.styled(exchange.text, exchange.words, exchange.place))
-        console.print(
-            f"  most suspicious: {word_page.suspects(exchange.text, exchange.words)}; "
-            f"the exchanged word, underlined, ranks {exchange.rank} of {len(exchange.words)}; "
-            f"it was {exchange.original!r}",
-            style="dim",
-        )
-    console.print()
-    console.print("\n".join(word_page.verdict(test)))
-
-
-def _print_fillings(fillings, console):
-    for filling in fillings:
-        best = ", ".join(f"{token} {chance:.0%}" for token, chance in filling.best)
-        console.print(rich.text.Text(filling.text))
-        console.print(f"  the generator's best: {best}", style="dim")
-
-
-# === Folders ===
-
-
-def _describe_tokenizer(place, console):
-    tokenizer = text_data.ElectraTokenizer.from_pretrained(place)
-    case = "lower-cased" if tokenizer.do_lower_case else "cased"
-    console.print(f"tokenizer: {tokenizer.vocab_size:,} tokens, {case}")
-    console.print(f"sha256 {tokenizer.vocab_hash}")
-
-
-def _describe_data(place, console):
-    folder = text_data.open_folder(place)
-    console.print(
-        f"data: {folder.count('train'):,} examples for training, {folder.count('held_out'):,} held "
-        f"out; longest row {folder.index.longest_row} tokens; vocabulary of "
-        f"{folder.tokenizer.vocab_size:,}"
-    )
-    for name, value in folder.index.settings.items():
-        console.print(f"  {name}: {value}")
-
-
-def _describe_run(place, console):
-    from official_nlp.training import checkpoints
-    from official_nlp.training.journal import Journal
-    from official_nlp.training.run_folder import RunFolder
-
-    folder = RunFolder(place)
-    config, described = _task_config(place)
-    steps = sum(phase["steps"] for phase in described["phases"])
-    begun = (folder.checkpoints / "checkpoint").exists()
-    newest = int(checkpoints.newest(folder.checkpoints).rpartition("-")[2]) if begun else 0
-    console.print(
-        f"run: saved at step {newest:,} of {steps:,}, seed {described['training']['seed']}"
-    )
-    for name in ("generator", "discriminator"):
-        sizes = getattr(config, name)
-        console.print(
-            f"{name}: {sizes.num_hidden_layers} layers, width {sizes.hidden_size}, "
-            f"{sizes.num_attention_heads} heads, vocabulary {sizes.vocab_size:,}"
-        )
-    console.print(f"sharing: {config.sharing}")
-    _print_figures(Journal(folder.metrics, folder.timing).last("held_out/") or {}, console)
+# === Files ===
 
 
 def _read(file) -> str:

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from official_nlp import data, runs
+from official_nlp import data, reports, runs
 from official_nlp.data.tokenizer import ElectraTokenizer
 from official_nlp.errors import InputError
 from official_nlp.tasks import PretrainingConfig
@@ -273,7 +273,7 @@ def test_evaluate_gives_the_figures_of_the_last_evaluation(run, built, capsys): 
 
 def test_a_figure_that_is_no_number_is_shown_as_a_stroke(capsys):
     figures = {"held_out/a": None, "held_out/b": float("nan"), "held_out/c": 1.0, "step": 3}
-    runs._print_figures(figures, runs._console())
+    reports.print_figures(figures, reports.console())
     assert said(capsys) == "held out a - b - c 1.0000"
 
 

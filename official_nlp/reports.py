@@ -1,0 +1,114 @@
+"""What the program says: every line that a verb prints, but for the progress of training."""
+
+import math
+
+import rich.console
+import rich.table
+import rich.text
+
+from official_nlp import data as text_data
+
+
+def console(highlight=True):
+    """Returns where to print: nothing that is said is markup, and no line into a pipe is cut."""
+    console = rich.console.Console(highlight=highlight, markup=False)
+    console.soft_wrap = not console.is_terminal
+    return console
+
+
+def print_model(objective, phases, console):
+    """Prints what a dry run found: the size of the model and what each phase will do."""
+    model = objective.build()
+    count = sum(v.shape.num_elements() for v in model.trainable_variables)
+    console.print(f"model: {count:,} trainable parameters, sharing {model.sharing}")
+    for number, phase in enumerate(phases, start=1):
+        rows = objective.phase_data.get(phase.data, objective.data).count("train")
+        epochs = phase.steps * phase.batch_size / rows
+        console.print(
+            f"phase {number}: {phase.steps:,} steps of {phase.batch_size} x {phase.length} tokens, "
+            f"{epochs:.3g} times through {rows:,} examples; weights: generator "
+            f"{phase.generator_weight:g}, discriminator {phase.discriminator_weight:g}"
+        )
+    console.print("everything fits; nothing was trained or written")
+
+
+def print_figures(figures, console):
+    """Prints the held-out ones among figures as a table; nothing where there are none."""
+    if not figures:
+        return
+    table = rich.table.Table("held out", "", box=None, pad_edge=False)
+    for name, value in figures.items():
+        if name.startswith("held_out/"):
+            # The area under a curve is no number where nothing was replaced.
+            shown = "-" if value is None or math.isnan(value) else f"{value:.4f}"
+            table.add_row(name.removeprefix("held_out/"), shown)
+    console.print(table)
+
+
+def print_exchanges(test, console, count=10):
+    """Prints some sentences of an `ExchangeTest`, and what all of them come to."""
+    from official_nlp.tasks import word_page
+
+    console.print(word_page.CAUTION, style="dim")
+    for exchange in test.sentences[:count]:
+        console.print()
+        console.print(word_page.styled(exchange.text, exchange.words, exchange.place))
+        console.print(
+            f"  most suspicious: {word_page.suspects(exchange.text, exchange.words)}; "
+            f"the exchanged word, underlined, ranks {exchange.rank} of {len(exchange.words)}; "
+            f"it was {exchange.original!r}",
+            style="dim",
+        )
+    console.print()
+    console.print("\n".join(word_page.verdict(test)))
+
+
+def print_fillings(fillings, console):
+    """Prints sentences with a blank and the generator's best tokens for it."""
+    for filling in fillings:
+        best = ", ".join(f"{token} {chance:.0%}" for token, chance in filling.best)
+        console.print(rich.text.Text(filling.text))
+        console.print(f"  the generator's best: {best}", style="dim")
+
+
+def print_tokenizer_folder(place, console):
+    """Prints what a tokenizer folder holds."""
+    tokenizer = text_data.ElectraTokenizer.from_pretrained(place)
+    case = "lower-cased" if tokenizer.do_lower_case else "cased"
+    console.print(f"tokenizer: {tokenizer.vocab_size:,} tokens, {case}")
+    console.print(f"sha256 {tokenizer.vocab_hash}")
+
+
+def print_data_folder(place, console):
+    """Prints what a data folder holds and how it was made."""
+    folder = text_data.open_folder(place)
+    console.print(
+        f"data: {folder.count('train'):,} examples for training, {folder.count('held_out'):,} held "
+        f"out; longest row {folder.index.longest_row} tokens; vocabulary of "
+        f"{folder.tokenizer.vocab_size:,}"
+    )
+    for name, value in folder.index.settings.items():
+        console.print(f"  {name}: {value}")
+
+
+def print_run_folder(place, config, described, console):
+    """Prints how far a run is, what it trains, and its last held-out figures."""
+    from official_nlp.training import checkpoints
+    from official_nlp.training.journal import Journal
+    from official_nlp.training.run_folder import RunFolder
+
+    folder = RunFolder(place)
+    steps = sum(phase["steps"] for phase in described["phases"])
+    begun = (folder.checkpoints / "checkpoint").exists()
+    newest = int(checkpoints.newest(folder.checkpoints).rpartition("-")[2]) if begun else 0
+    console.print(
+        f"run: saved at step {newest:,} of {steps:,}, seed {described['training']['seed']}"
+    )
+    for name in ("generator", "discriminator"):
+        sizes = getattr(config, name)
+        console.print(
+            f"{name}: {sizes.num_hidden_layers} layers, width {sizes.hidden_size}, "
+            f"{sizes.num_attention_heads} heads, vocabulary {sizes.vocab_size:,}"
+        )
+    console.print(f"sharing: {config.sharing}")
+    print_figures(Journal(folder.metrics, folder.timing).last("held_out/") or {}, console)
