@@ -264,7 +264,7 @@ def _damage_named(*folders):
 
 
 def _yardsticks(folder, console) -> dict:
-    """Prints what models without any network reach on the held-out text; returns two for curves."""
+    """Prints what models without any network reach on the held-out text; returns them for the curves."""
     if not folder.count("held_out"):
         console.print("no held-out examples: nothing is evaluated while training")
         return {}
@@ -275,7 +275,11 @@ def _yardsticks(folder, console) -> dict:
         f"{found.two_sided_bigram:.2f}; always the most frequent token is right in "
         f"{found.most_frequent_accuracy:.1%}"
     )
-    return {"unigram loss": found.unigram, "two-sided bigram loss": found.two_sided_bigram}
+    return {
+        "unigram loss": found.unigram,
+        "bigram loss": found.left_bigram,
+        "two-sided bigram loss": found.two_sided_bigram,
+    }
 
 
 def _write_beginning(run: pathlib.Path, objective, configuration_text):

@@ -67,8 +67,8 @@ def verdict(test: ExchangeTest) -> list[str]:
 
 CAUTION = (
     "The three most suspicious words of a sentence are coloured: what counts is their order, not "
-    "the percentage. The text is formulaic and the model tiny: a demonstration of the method, not "
-    "of what ELECTRA can do."
+    "the percentage. A model that trained for minutes, on text as formulaic as documentation, "
+    "shows the method and not what ELECTRA can do."
 )
 
 
