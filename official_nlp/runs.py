@@ -12,6 +12,7 @@ import pathlib
 from official_nlp import data as text_data
 from official_nlp import reports
 from official_nlp.errors import InputError
+from official_nlp.numerics import Numerics
 
 
 def vocab(*, texts, to, size=30522, lower_case=True, strip_accents=None):
@@ -76,6 +77,7 @@ def train(
     phases,
     training,
     vocabulary=None,
+    original=False,
     dry_run=False,
     configuration_text="",
 ) -> dict[str, float]:
@@ -89,6 +91,8 @@ def train(
       training: a `TrainingConfig`.
       vocabulary: vocabulary file or tokenizer folder of data that has none beside it, as shards of
         google-research have not.
+      original: reproduce the oddities of google-research's code, `Numerics.original()`, instead of
+        those that `training` names.
       dry_run: check everything, build the model, and stop before the first step.
       configuration_text: the recipe as it was resolved, written as `config.gin`.
 
@@ -99,6 +103,8 @@ def train(
     from official_nlp.training import loop
 
     console = reports.console()
+    if original:
+        training = dataclasses.replace(training, numerics=Numerics.original())
     folder = text_data.open_folder(data, vocabulary)
     others = {p.data: text_data.open_folder(p.data, vocabulary) for p in phases if p.data}
     objective = ElectraPretraining(

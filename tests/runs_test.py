@@ -9,8 +9,10 @@ import pytest
 from official_nlp import data, reports, runs
 from official_nlp.data.tokenizer import ElectraTokenizer
 from official_nlp.errors import InputError
+from official_nlp.numerics import Numerics
 from official_nlp.tasks import PretrainingConfig
 from official_nlp.training import TrainingConfig, journal
+from official_nlp.training.run_folder import RunFolder
 from tests.data.conftest import (  # noqa: F401
     VOCABULARY,
     built,
@@ -252,6 +254,12 @@ def test_a_dry_run_says_what_would_be_and_writes_nothing(tmp_path, built, capsys
     assert "phase 1: 6 steps of 4 x 32 tokens" in text
     assert "weights: generator 1, discriminator 20" in text
     assert "nothing was trained or written" in text
+
+
+def test_the_oddities_of_the_original_are_one_setting(tmp_path, built):  # noqa: F811
+    train(built, tmp_path / "run", original=True)
+    told = RunFolder(tmp_path / "run").describe()["fixed"]["training"]["numerics"]
+    assert told == dataclasses.asdict(Numerics.original())
 
 
 def test_without_held_out_examples_there_are_no_yardsticks(tmp_path, shards, capsys):
