@@ -270,7 +270,7 @@ def _damage_named(*folders):
 
 
 def _yardsticks(folder, console) -> dict:
-    """Prints what models without any network reach on the held-out text; returns them for the curves."""
+    """Prints what is reached on the held-out text without a network; returns it for the curves."""
     if not folder.count("held_out"):
         console.print("no held-out examples: nothing is evaluated while training")
         return {}
