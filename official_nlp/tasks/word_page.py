@@ -9,10 +9,9 @@ import rich.text
 from official_nlp.tasks.exchange import Exchange, ExchangeTest
 from official_nlp.tasks.word_scores import WordScore
 
-# The most suspicious words of a sentence get the strongest colours; probabilities of a model that
-# trained for minutes are all small, and only their order says something.
-_STYLES = ("bold white on dark_red", "bold black on dark_orange3", "black on light_goldenrod2")
-_COLOURS = ("#c0392b", "#e67e22", "#f4d03f")
+# From hardly to most suspicious, in red, green and blue.
+_LEAST, _MOST = (255, 250, 230), (222, 73, 52)
+_BOLD = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +23,7 @@ class Filling:
 
 
 def styled(text: str, words: Sequence[WordScore], marked: "int | None" = None) -> rich.text.Text:
-    """Returns the text with its three most suspicious words coloured.
+    """Returns the text with every word coloured and the three most suspicious ones bold.
 
     Args:
       text: what was scored.
@@ -32,11 +31,28 @@ def styled(text: str, words: Sequence[WordScore], marked: "int | None" = None) -
       marked: number of a word to underline, or None.
     """
     line = rich.text.Text(text)
-    for style, word in zip(_STYLES, ranked(words)):
+    first = _most_suspicious(words)
+    for place, (word, colour) in enumerate(zip(words, colours(words))):
+        style = f"black on rgb({','.join(map(str, colour))})"
+        style = f"bold {style}" if word in first else style
+        style = f"underline {style}" if place == marked else style
         line.stylize(style, word.start, word.end)
-    if marked is not None:
-        line.stylize("underline", words[marked].start, words[marked].end)
     return line
+
+
+def colours(words: Sequence[WordScore]) -> list[tuple[int, int, int]]:
+    """Returns red, green and blue for each word, by its probability beside the sentence's highest.
+
+    Probabilities of a model that trained for minutes are all small: only their order tells.
+    """
+    highest = max((word.probability for word in words), default=0.0) or 1.0
+    shares = [(word.probability / highest) ** 2 for word in words]
+    pairs = list(zip(_LEAST, _MOST))
+    return [tuple(round(a + share * (b - a)) for a, b in pairs) for share in shares]
+
+
+def _most_suspicious(words) -> list[WordScore]:
+    return ranked(words)[:_BOLD]
 
 
 def ranked(words: Sequence[WordScore]) -> list[WordScore]:
@@ -60,15 +76,16 @@ def verdict(test: ExchangeTest) -> list[str]:
         f"{test.chance_first:.0%}; the original word at that place: {test.original_first:.0%}),",
         f"among the three most suspicious in {test.top_three:.0%} (blind: "
         f"{test.chance_top_three:.0%}; original: {test.original_top_three:.0%}), median rank "
-        f"{test.median_rank:g} (blind: {test.chance_median:g}; original: "
-        f"{test.original_median:g}).",
+        f"{test.median_rank:.3g} (blind: {test.chance_median:.2g}; original: "
+        f"{test.original_median:.3g}).",
     ]
 
 
 CAUTION = (
-    "The three most suspicious words of a sentence are coloured: what counts is their order, not "
-    "the percentage. A model that trained for minutes, on text as formulaic as documentation, "
-    "shows the method and not what ELECTRA can do."
+    "Every word is coloured by the probability that it was replaced, as the discriminator thinks, "
+    "beside the highest of its sentence; the three most suspicious are bold. What counts is their "
+    "order, not the percentage. A model that trained for minutes, on text as formulaic as "
+    "documentation, shows the method and not what ELECTRA can do."
 )
 
 
@@ -110,15 +127,15 @@ def _row(exchange: Exchange) -> str:
 
 
 def _words(text, words, marked=None) -> str:
-    colours = {id(word): colour for word, colour in zip(ranked(words), _COLOURS)}
+    first = _most_suspicious(words)
     pieces, last = [], 0
-    for place, word in enumerate(words):
-        colour = colours.get(id(word))
-        style = f' style="background:{colour}"' if colour else ""
+    for place, (word, colour) in enumerate(zip(words, colours(words))):
         inner = html.escape(text[word.start : word.end])
+        inner = f"<b>{inner}</b>" if word in first else inner
         inner = f"<u>{inner}</u>" if place == marked else inner
+        style = "background:#" + "".join(f"{part:02x}" for part in colour)
         pieces.append(html.escape(text[last : word.start]))
-        pieces.append(f'<span{style} title="{word.probability:.1%}">{inner}</span>')
+        pieces.append(f'<span style="{style}" title="{word.probability:.1%}">{inner}</span>')
         last = word.end
     return "".join([*pieces, html.escape(text[last:])])
 

@@ -55,17 +55,28 @@ class Parser(html.parser.HTMLParser):
 # === Terminal ===
 
 
-def test_the_three_most_suspicious_words_are_coloured_in_order():
+def test_every_word_is_coloured_and_the_three_most_suspicious_are_bold():
     line = word_page.styled(TEXT, words())
     assert line.plain == TEXT
-    found = [(line.plain[span.start : span.end], span.style) for span in line.spans]
-    assert [word for word, _ in found] == ["cat", "sat", "dog"]
-    assert len({style for _, style in found}) == 3
+    found = {line.plain[span.start : span.end]: span.style for span in line.spans}
+    assert set(found) == {"The", "b", "cat", "dog", "sat"}
+    assert {word for word, style in found.items() if "bold" in style} == {"cat", "sat", "dog"}
+    assert found["cat"] == "bold black on rgb(222,73,52)"
+
+
+def test_the_higher_the_probability_the_stronger_the_colour():
+    colours = word_page.colours(words("a b c d", [0.02, 0.01, 0.0, 0.015]))
+    assert colours[2] == (255, 250, 230)
+    assert [green for _, green, _ in colours] == sorted(
+        (green for _, green, _ in colours), key=lambda green: [73, 206, 250, 150].index(green)
+    )
+    assert word_page.colours(words("a", [0.0])) == [(255, 250, 230)]
+    assert word_page.colours([]) == []
 
 
 def test_the_marked_word_is_underlined():
     line = word_page.styled(TEXT, words(), marked=0)
-    assert [(s.start, s.end) for s in line.spans if s.style == "underline"] == [(0, 3)]
+    assert [(s.start, s.end) for s in line.spans if "underline" in s.style] == [(0, 3)]
 
 
 def test_words_are_ranked_by_suspicion_and_equals_by_place():
@@ -107,24 +118,22 @@ def test_the_verdict_stands_beside_chance_and_original():
 
 def test_text_of_the_user_is_text_on_the_page():
     page = word_page.page("<i>title</i>", scored=[(TEXT, words())])
-    assert "<b>cat</b>" not in page
+    assert "<b>cat</b> &" not in page
     assert "<i>" not in page
     parsed = Parser(page)
     assert TEXT in parsed.text
     assert "<i>title</i>" in parsed.text
 
 
-def test_words_on_the_page_have_the_colours_of_their_rank():
+def test_every_word_on_the_page_has_its_colour():
     spans = Parser(word_page.page("title", scored=[(TEXT, words())])).spans
-    coloured = {word: colour for colour, word in spans if colour}
-    assert set(coloured) == {"cat", "sat", "dog"}
-    assert len(set(coloured.values())) == 3
-    first = Parser(word_page.page("title", scored=[("one", words("one", [0.01]))])).spans
-    assert first == [[coloured["cat"], "one"]]
+    assert [word for _, word in spans] == ["The", "b", "cat", "b", "dog", "sat"]
+    assert spans[2] == ["#de4934", "cat"]
+    assert len({colour for colour, _ in spans}) == 5  # two are equal to a rounding
 
 
 def test_a_word_tells_its_probability():
-    assert 'title="80.0%">cat</span>' in word_page.page("title", scored=[(TEXT, words())])
+    assert 'title="80.0%"><b>cat</b></span>' in word_page.page("title", scored=[(TEXT, words())])
 
 
 def test_exchanges_come_in_the_order_of_their_ranks():
