@@ -230,6 +230,13 @@ def test_no_docstring_comes_twice_and_blank_lines_lie_between_documents(tmp_path
     assert written == {"some": (2, 3, len(text))}
 
 
+def test_no_longer_line_comes_twice_and_short_ones_do(tmp_path):
+    long = "This sentence has as many words as are too many to repeat."
+    documents = [[f"First.\n\n{long}"], [f"First.\n\nSecond. {long}"]]
+    gather.write(tmp_path / "text.txt", {"some": documents})
+    assert (tmp_path / "text.txt").read_text() == f"First.\n{long}\n\nFirst.\n\n"
+
+
 def test_the_text_of_this_python_is_large_and_the_same_each_time(tmp_path, repository):
     script = repository / "tools" / "gather_python_text.py"
     files = [tmp_path / "deeper" / name for name in ("a.txt", "b.txt")]

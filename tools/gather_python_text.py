@@ -6,7 +6,8 @@ Three sources: the language reference (`pydoc_data.topics`), the docstrings of t
 library's own files, and those of its modules written in C. A topic or a module is a document;
 blank lines lie between documents. A paragraph is a line; code, signatures and tables keep their
 lines, as text that repeats itself is what a tiny model learns something of in minutes. No
-docstring comes twice. The same Python gives the same bytes; another version, nearly the same text.
+docstring and no longer line comes twice, so that a document kept for evaluation is new. The same
+Python gives the same bytes; another version, nearly the same text.
 """
 
 import argparse
@@ -38,6 +39,8 @@ MARKUP = [
     (re.compile(r"\s+"), " "),
 ]
 BULLET = re.compile(r"^\s*(?:[-*+•]|\(?\d+[.)])\s")
+SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
+FEWEST_WORDS = 8
 RULER = re.compile(r"^\s*([-=~*#^+_.\"'])\1{2,}\s*$")
 
 
@@ -119,6 +122,14 @@ def lines(text: str) -> list[str]:
     return [line.strip() for line in found if line.strip()]
 
 
+def is_known(line: str, seen: set[str]) -> bool:
+    """Whether a sentence of a line has come before; short ones may come again. Remembers them."""
+    long = [part for part in SENTENCE_END.split(line) if len(part.split()) >= FEWEST_WORDS]
+    known = any(part in seen for part in long)
+    seen.update(long)
+    return known
+
+
 def write(to: pathlib.Path, sources: dict[str, list[list[str]]]) -> dict[str, tuple[int, int, int]]:
     """Writes all documents; returns documents, lines and bytes of each source."""
     seen, written = set(), {}
@@ -127,7 +138,7 @@ def write(to: pathlib.Path, sources: dict[str, list[list[str]]]) -> dict[str, tu
             counts = [0, 0, 0]
             for texts in documents:
                 new = [text for text in texts if not (text in seen or seen.add(text))]
-                found = [line for text in new for line in lines(text)]
+                found = [line for text in new for line in lines(text) if not is_known(line, seen)]
                 if found:
                     block = "\n".join(found) + "\n\n"
                     counts[0] += 1
