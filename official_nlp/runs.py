@@ -111,6 +111,12 @@ def train(
         task, folder, seed=training.seed, phase_data=others, numerics=training.numerics
     )
     _check_lengths(objective, phases)
+    steps = sum(phase.steps for phase in phases)
+    if training.warmup_steps >= steps:
+        console.print(
+            f"the warm-up of {training.warmup_steps:,} steps is not over at the last of {steps:,}: "
+            "the learning rate never reaches its highest"
+        )
     references = _yardsticks(folder, console)
     if dry_run:
         reports.print_model(objective, phases, console)

@@ -262,6 +262,14 @@ def test_the_oddities_of_the_original_are_one_setting(tmp_path, built):  # noqa:
     assert told == dataclasses.asdict(Numerics.original())
 
 
+def test_a_warm_up_longer_than_the_run_is_said(tmp_path, built, capsys):  # noqa: F811
+    train(built, tmp_path / "run", dry_run=True)
+    assert "warm-up" not in said(capsys)
+    long = dataclasses.replace(TRAINING, warmup_steps=14)
+    train(built, tmp_path / "run", training=long, dry_run=True)
+    assert "the warm-up of 14 steps is not over at the last of 14" in said(capsys)
+
+
 def test_without_held_out_examples_there_are_no_yardsticks(tmp_path, shards, capsys):
     train(shards(length=32, held_out=0), tmp_path / "run", dry_run=True)
     assert "no held-out examples: nothing is evaluated while training" in said(capsys)
