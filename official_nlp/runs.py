@@ -156,7 +156,9 @@ def evaluate(*, model_dir, data, dry_run=False, configuration_text="") -> dict[s
     del configuration_text
     console = reports.console()
     config, described = _task_config(model_dir)
-    folder = text_data.open_folder(data)
+    # Shards of others have no tokenizer beside them: the run's is the one they were trained with.
+    has_own = (pathlib.Path(data) / "tokenizer").is_dir()
+    folder = text_data.open_folder(data, None if has_own else pathlib.Path(model_dir) / "tokenizer")
     if folder.tokenizer.vocab_hash != _tokenizer(model_dir).vocab_hash:
         raise InputError(
             f"DATA={data} has another vocabulary than the run {model_dir}: give the data it was "

@@ -242,6 +242,32 @@ def test_a_phase_with_data_of_its_own_may_be_shorter(tmp_path, built, shards, ca
     assert f"4 steps of 4 x 16 tokens, {16 / rows:.3g} times through {rows} ex" in said(capsys)
 
 
+@pytest.fixture
+def foreign(tmp_path, built):  # noqa: F811
+    """Shards as another program leaves them: without index and vocabulary."""
+    (tmp_path / "foreign").mkdir()
+    for number, shard in enumerate(sorted(built.glob("train-*.tfrecord"))):
+        shutil.copy(shard, tmp_path / f"foreign/pretrain_data.tfrecord-{number}-of-1000")
+    return tmp_path / "foreign"
+
+
+def test_shards_of_others_are_trained_on_with_a_vocabulary(
+    tmp_path,
+    foreign,
+    tokenizer_folder,  # noqa: F811
+    capsys,
+):
+    train(foreign, tmp_path / "run", vocabulary=tokenizer_folder / "vocab.txt", dry_run=True)
+    assert "times through" in said(capsys)
+    with pytest.raises(InputError, match="foreign has no tokenizer/"):
+        train(foreign, tmp_path / "run", dry_run=True)
+
+
+def test_shards_of_others_are_evaluated_with_the_runs_vocabulary(run, foreign):
+    figures = runs.evaluate(model_dir=run, data=foreign)
+    assert 0 < figures["held_out/rtd_unigram_auc"] < 1
+
+
 def test_a_dry_run_says_what_would_be_and_writes_nothing(tmp_path, built, capsys):  # noqa: F811
     before = contents(built)
     assert train(built, tmp_path / "run", dry_run=True, configuration_text="# text\n") == {}
