@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -241,7 +242,8 @@ def test_a_run_scores_words_and_fills_blanks(place, run):
     assert text in output
     assert "the generator's best: " in output
     page = (place.folder / "words.html").read_text()
-    assert ">coal</span>" in page
+    assert text in re.sub("<[^>]*>", "", page)
+    assert len(re.findall(r'title="[\d.]+%"', page)) == 7
 
 
 def test_the_resolved_recipe_continues_the_run(electra, place, run):
