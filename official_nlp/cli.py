@@ -57,7 +57,7 @@ def _explain(error: Exception) -> int:
         case NotFiniteError():
             return _say(f"error: {_first_line(error)}", NOT_FINITE)
         case Preempted():
-            return _say(f"{_first_line(error)} The same command continues.", PREEMPTED)
+            return _say(f"{_first_line(error)}; the same command continues", PREEMPTED)
         case FileNotFoundError() | PermissionError() | IsADirectoryError() | NotADirectoryError():
             return _say(f"error: {error.filename}: {error.strerror}", USAGE)
         case OSError() if error.errno == errno.ENOSPC:

@@ -372,7 +372,7 @@ def test_wrong_usage_is_refused(capsys, words, parts):
         ),
         (PermissionError(errno.EACCES, "Not allowed", "x"), 2, "electra: error: x: Not allowed"),
         (NotFiniteError("mlm", 12), 43, "electra: error: mlm is not finite at step 12"),
-        (Preempted("Stopped at step 7."), 42, "electra: Stopped at step 7. The same command"),
+        (Preempted("stopped at step 7"), 42, "electra: stopped at step 7; the same command"),
         (OSError(errno.ENOSPC, "No space left", "x"), 1, "electra: fault: No space left: x"),
         (
             KeyboardInterrupt(),
