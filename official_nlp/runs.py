@@ -300,6 +300,8 @@ def _write_beginning(run: pathlib.Path, objective, configuration_text):
     """Writes what other verbs need to rebuild the model, once, when a run begins."""
     if (run / "run.json").exists():
         return
+    if (run / "index.json").exists():
+        raise InputError(f"MODEL_DIR={run} is a data folder; give a folder for the run")
     try:
         for name in ("generator", "discriminator"):
             (run / name).mkdir(parents=True, exist_ok=True)

@@ -288,6 +288,13 @@ def test_the_oddities_of_the_original_are_one_setting(tmp_path, built):  # noqa:
     assert told == dataclasses.asdict(Numerics.original())
 
 
+def test_a_data_folder_is_not_taken_for_the_runs(built):  # noqa: F811
+    before = contents(built)
+    with pytest.raises(InputError, match=r"MODEL_DIR=.* is a data folder"):
+        train(built, built)
+    assert contents(built) == before
+
+
 def test_a_warm_up_longer_than_the_run_is_said(tmp_path, built, capsys):  # noqa: F811
     train(built, tmp_path / "run", dry_run=True)
     assert "warm-up" not in said(capsys)
