@@ -11,7 +11,10 @@ from official_nlp.data import ElectraTokenizer
 from official_nlp.errors import InputError
 from official_nlp.modeling.models.electra_pretrainer import ElectraPretrainer
 
-_WORD = re.compile(r"\w+(?:['’-]\w+)*")
+# An ideograph is a word, as it is to the tokenizer.
+_IDEOGRAPH = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f"
+_LETTERS = rf"[^\W{_IDEOGRAPH}]+"
+_WORD = re.compile(rf"[{_IDEOGRAPH}]|{_LETTERS}(?:['’-]{_LETTERS})*")
 # Three at least: two are part of names such as __init__.
 _BLANK = re.compile(r"_{3,}")
 _ROWS = 64
@@ -127,7 +130,7 @@ class WordScorer:
 
 
 def find_words(text: str) -> list[tuple[int, int]]:
-    """Returns the spans of the words of a text: letters and digits, joined by ' or -."""
+    """Returns the spans of words: letters and digits, joined by ' or -, or a Chinese character."""
     return [match.span() for match in _WORD.finditer(text)]
 
 
