@@ -101,6 +101,7 @@ def train(
     """
     from official_nlp.tasks import ElectraPretraining
     from official_nlp.training import loop
+    from official_nlp.training.run_folder import RunFolder
 
     console = reports.console()
     if original:
@@ -118,12 +119,13 @@ def train(
             "the learning rate never reaches its highest"
         )
     references = _yardsticks(folder, console)
+    fixed = {"task": objective.config.to_dict(), "data": _data_hash(folder)}
+    fixed["phase_data"] = {name: _data_hash(other) for name, other in others.items()}
+    RunFolder(model_dir).require_same(loop.fixed_fields(phases, training, fixed))
     if dry_run:
         reports.print_model(objective, phases, console)
         return {}
     _write_beginning(pathlib.Path(model_dir), objective, configuration_text)
-    fixed = {"task": objective.config.to_dict(), "data": _data_hash(folder)}
-    fixed["phase_data"] = {name: _data_hash(other) for name, other in others.items()}
     with _damage_named(folder, *others.values()):
         figures = loop.train(
             objective,

@@ -282,6 +282,14 @@ def test_a_dry_run_says_what_would_be_and_writes_nothing(tmp_path, built, capsys
     assert "nothing was trained or written" in text
 
 
+def test_a_dry_run_refuses_the_folder_of_another_run(run, built):  # noqa: F811
+    before = contents(run)
+    train(built, run, dry_run=True)
+    with pytest.raises(InputError, match=r"another configuration: training\.seed was 5, is now 6"):
+        train(built, run, training=dataclasses.replace(TRAINING, seed=6), dry_run=True)
+    assert contents(run) == before
+
+
 def test_the_oddities_of_the_original_are_one_setting(tmp_path, built):  # noqa: F811
     train(built, tmp_path / "run", original=True)
     told = RunFolder(tmp_path / "run").describe()["fixed"]["training"]["numerics"]

@@ -61,11 +61,7 @@ def train(
       Preempted: at SIGTERM or Ctrl-C, once the window was finished and the state saved.
     """
     folder = RunFolder(model_dir)
-    described = {
-        "training": config.fixed(),
-        "phases": [dataclasses.asdict(each) for each in phases],
-        **(fixed or {}),
-    }
+    described = fixed_fields(phases, config, fixed)
     stop = StopRequest()
     progress = Progress(phase.total_steps(phases), len(phases), console)
     with folder.locked(), stop.watched(), progress:
@@ -77,6 +73,19 @@ def train(
             return run.journal.last("held_out/") or {}
         finally:
             curves.draw(folder.metrics, folder.curves, references)
+
+
+def fixed_fields(
+    phases: Sequence[phase.PhaseConfig],
+    config: TrainingConfig,
+    others: "Mapping[str, Any] | None" = None,
+) -> dict:
+    """Returns what `run.json` keeps of a run, and a resumed one must have kept."""
+    return {
+        "training": config.fixed(),
+        "phases": [dataclasses.asdict(each) for each in phases],
+        **(others or {}),
+    }
 
 
 def evaluate(task: Task, config: TrainingConfig, model_dir) -> dict[str, float]:

@@ -82,15 +82,29 @@ class RunFolder:
                 )
             atomic.write(self.description, json.dumps(new, indent=2) + "\n")
             return []
+        self.require_same(fixed)
         old = self.describe()
-        different = _differences(old.get("fixed", {}), new["fixed"])
+        parts = ("versions", "flags", "devices")
+        return [line for part in parts for line in _differences(old.get(part), new[part], part)]
+
+    def require_same(self, fixed: Mapping) -> None:
+        """Compares with `run.json`, if a run was begun here; writes nothing.
+
+        Args:
+          fixed: as of `claim`.
+
+        Raises:
+          InputError: another configuration was trained here, with the fields that differ.
+        """
+        if not self.description.exists():
+            return
+        new = json.loads(json.dumps(fixed))
+        different = _differences(self.describe().get("fixed", {}), new)
         if different:
             raise InputError(
                 f"{self.path} holds a run of another configuration: {'; '.join(different)}; give "
                 "another folder, or these values"
             )
-        parts = ("versions", "flags", "devices")
-        return [line for part in parts for line in _differences(old.get(part), new[part], part)]
 
     @contextlib.contextmanager
     def locked(self):
