@@ -14,18 +14,6 @@ B, L, P, V = 2, tiny.LENGTH, tiny.PREDICTIONS, tiny.VOCABULARY
 WEIGHTS = {"mlm": 1.0, "rtd": 50.0}
 
 
-@pytest.fixture(scope="module")
-def model():
-    """A pre-trainer that shares embeddings."""
-    return tiny.pretrainer()
-
-
-@pytest.fixture(scope="module")
-def batch():
-    """Two rows."""
-    return tiny.batch()
-
-
 def called(model, batch, seed=1, **options):
     with randomness.stream(randomness.Key(seed)):
         return model(batch, **options)

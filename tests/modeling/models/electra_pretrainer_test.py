@@ -19,18 +19,6 @@ OUTPUTS = {
 }
 
 
-@pytest.fixture(scope="module")
-def model():
-    """A pre-trainer that shares embeddings."""
-    return tiny.pretrainer()
-
-
-@pytest.fixture(scope="module")
-def batch():
-    """Two rows, five slots in use of six."""
-    return tiny.batch()
-
-
 def called(model, batch, **options):
     with randomness.stream(KEY, 3):
         return model(batch, **options)
