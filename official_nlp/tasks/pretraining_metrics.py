@@ -16,6 +16,8 @@ UNIGRAM_HISTOGRAM = "rtd_unigram_histogram"
 _GENERATOR = "mlm_sums"
 _DISCRIMINATOR = "rtd_sums"
 _HISTOGRAM = "rtd_histogram"
+# Those that tell whether anything is learnt; a progress line has room for no more.
+_MAIN = ("mlm_mask_loss", "rtd_auc", "rtd_below_entropy", "mlm_mask_accuracy")
 
 
 def generator_sums(batch, lm_outputs, mask_id: int, sampled_ids=None) -> dict[str, tf.Tensor]:
@@ -65,7 +67,7 @@ def discriminator_sums(batch, disc_logits, disc_label) -> dict[str, tf.Tensor]:
 
 
 def figures(sums: dict[str, np.ndarray]) -> dict[str, float]:
-    """Returns the figures of a window or of an evaluation; see the table in the README.
+    """Returns the figures of a window or an evaluation, the main ones first; see the README.
 
     Args:
       sums: float64 arrays, added over batches; a network that did not run is missing.
@@ -77,7 +79,8 @@ def figures(sums: dict[str, np.ndarray]) -> dict[str, float]:
         result.update(_discriminator_figures(*sums[_DISCRIMINATOR], sums[_HISTOGRAM]))
     if UNIGRAM_HISTOGRAM in sums:
         result["rtd_unigram_auc"] = histogram.auc(sums[UNIGRAM_HISTOGRAM])
-    return result
+    first = {name: result[name] for name in _MAIN if name in result}
+    return {**first, **result}
 
 
 def _generator_figures(

@@ -78,11 +78,12 @@ class Progress:
         parts = [f"step {step}/{self._total}"]
         if self._phases > 1:
             parts.append(f"phase {phase + 1}/{self._phases}")
-        parts.append(_shown(self._figures, _SHOWN))
-        if tokens_per_second:
-            parts.append(f"{tokens_per_second:,.0f} tokens/s")
         if seconds_left is not None:
             parts.append(f"{datetime.timedelta(seconds=round(seconds_left))} left")
+        if tokens_per_second:
+            parts.append(f"{tokens_per_second:,.0f} tokens/s")
+        # Last, as a narrow terminal cuts the end off.
+        parts.append(_shown(self._figures, _SHOWN))
         return "  ".join(part for part in parts if part)
 
 

@@ -18,7 +18,7 @@ def test_where_no_terminal_is_each_window_is_a_line():
         progress.evaluated(20, {"loss": 2.0})
     assert console.file.getvalue().splitlines() == [
         "step 10/40  phase 1/2  loss 2.5  auc 0.6123",
-        "step 20/40  phase 2/2  loss 1.5  12,346 tokens/s  0:01:01 left",
+        "step 20/40  phase 2/2  0:01:01 left  12,346 tokens/s  loss 1.5",
         "step 20 held out  loss 2",
     ]
 
@@ -30,7 +30,7 @@ def test_in_a_terminal_one_line_is_kept_up_to_date():
         progress.update(15, 0, None, 100.0, 8.0)
         progress.evaluated(15, {"loss": 2.0})
     text = console.file.getvalue()
-    assert "step 15/40  loss 2.5  100 tokens/s  0:00:08 left" in text
+    assert "step 15/40  0:00:08 left  100 tokens/s  loss 2.5" in text
     assert "step 15 held out  loss 2\n" in text
     # The live line is erased before it is drawn again.
     assert "\x1b[2K" in text
