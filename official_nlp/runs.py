@@ -4,7 +4,6 @@ Every function takes plain values and configuration objects by keyword, so that 
 what can be set; recipes bind `train` and `evaluate`, the command line calls the others.
 """
 
-import contextlib
 import dataclasses
 import hashlib
 import pathlib
@@ -126,16 +125,15 @@ def train(
         reports.print_model(objective, phases, console)
         return {}
     _write_beginning(pathlib.Path(model_dir), objective, configuration_text)
-    with _damage_named(folder, *others.values()):
-        figures = loop.train(
-            objective,
-            phases,
-            training,
-            model_dir,
-            fixed=fixed,
-            references=references,
-            console=console,
-        )
+    figures = loop.train(
+        objective,
+        phases,
+        training,
+        model_dir,
+        fixed=fixed,
+        references=references,
+        console=console,
+    )
     reports.print_figures(figures, console)
     return figures
 
@@ -176,8 +174,7 @@ def evaluate(*, model_dir, data, dry_run=False, configuration_text="") -> dict[s
         return {}
     strategy = described["training"]["strategy"]
     training = TrainingConfig(seed=seed, strategy=strategy)
-    with _damage_named(folder):
-        figures = loop.evaluate(objective, training, model_dir)
+    figures = loop.evaluate(objective, training, model_dir)
     figures = {f"held_out/{name}": value for name, value in figures.items()}
     reports.print_figures(figures, console)
     return figures
@@ -265,18 +262,6 @@ def _check_lengths(objective, phases):
                 f"length of phase {number} must be at least {rows}, the longest row of its data, "
                 f"was {phase.length}; build examples with --length {phase.length}"
             )
-
-
-@contextlib.contextmanager
-def _damage_named(*folders):
-    """Raises what reading ended with: inside a dataset TensorFlow hides which file it was."""
-    try:
-        yield
-    except Exception:
-        for folder in folders:
-            if folder.fault is not None:
-                raise folder.fault from None
-        raise
 
 
 def _yardsticks(folder, console) -> dict:

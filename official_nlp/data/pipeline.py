@@ -81,7 +81,7 @@ def pretraining_dataset(
 
     key = Key(seed).fold(TRAINING_MASKS, phase)
     masks = masking or MaskingConfig(), key, with_replacement
-    serialized = _read(folder, split, positions, examples, rows)
+    serialized = _read(split, positions, examples, rows)
     return _batches(folder, serialized, rows, length, *masks)
 
 
@@ -126,14 +126,13 @@ def evaluation_dataset(
     def examples(position: np.ndarray) -> np.ndarray:
         return position[position < count]
 
-    serialized = _read(folder, source, positions, examples, batch_size)
+    serialized = _read(source, positions, examples, batch_size)
     serialized = serialized.apply(tf.data.experimental.assert_cardinality(-(-count // batch_size)))
     key = Key(seed).fold(EVALUATION_MASKS)
     return _batches(folder, serialized, batch_size, length, masking or MaskingConfig(), key, False)
 
 
 def _read(
-    folder: DataFolder,
     split: Split,
     positions: Callable[[], Iterator[np.ndarray]],
     examples: Callable[[np.ndarray], np.ndarray],
@@ -142,13 +141,9 @@ def _read(
     """Dataset of (position int64 `[rows]`, serialized example string `[rows]`)."""
 
     def read():
-        try:
-            for position in positions():
-                serialized = split.read(examples(position))
-                yield position, serialized + [b""] * (rows - len(serialized))
-        except InputError as error:
-            folder.fault = error
-            raise
+        for position in positions():
+            serialized = split.read(examples(position))
+            yield position, serialized + [b""] * (rows - len(serialized))
 
     signature = (tf.TensorSpec([rows], tf.int64), tf.TensorSpec([rows], tf.string))
     return tf.data.Dataset.from_generator(read, output_signature=signature)

@@ -54,15 +54,12 @@ class DataFolder:
       path: the folder.
       index: an `Index`.
       tokenizer: an `ElectraTokenizer`.
-      fault: the error that reading last ended with, None if none. TensorFlow wraps what is raised
-        inside a dataset; this is the error itself.
     """
 
     def __init__(self, path: pathlib.Path, content: index.Index, tokenizer: ElectraTokenizer):
         self.path = path
         self.index = content
         self.tokenizer = tokenizer
-        self.fault: InputError | None = None
         self._splits = {name: Split(path, name, content.splits[name]) for name in content.splits}
 
     def split(self, name: str) -> "Split":
