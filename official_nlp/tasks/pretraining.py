@@ -93,11 +93,6 @@ class PretrainingConfig:
     def build(self, numerics: "Numerics | None" = None) -> ElectraPretrainer:
         """Returns the model, freshly initialized."""
         numerics = numerics or Numerics()
-        options = {}
-        if self.discriminator.initializer == "fan_in":
-            options["mlm_initializer"] = tf_keras.initializers.VarianceScaling(
-                1.0, "fan_in", "untruncated_normal"
-            )
         return ElectraPretrainer.from_config_pair(
             self.generator,
             self.discriminator,
@@ -105,7 +100,6 @@ class PretrainingConfig:
             temperature=self.temperature,
             disallow_correct=self.disallow_correct,
             average_duplicates=numerics.average_duplicates,
-            **options,
         )
 
 

@@ -5,7 +5,7 @@ import tf_keras
 
 from official_nlp import randomness
 from official_nlp.errors import InputError
-from official_nlp.modeling import losses, ops
+from official_nlp.modeling import initializers, losses, ops
 from official_nlp.modeling.layers.classification_head import ClassificationHead
 from official_nlp.modeling.layers.masked_lm import MaskedLM
 from official_nlp.modeling.models import network_contract
@@ -177,8 +177,7 @@ class ElectraPretrainer(tf_keras.Model):
             num_token_predictions = discriminator.max_position_embeddings
         first, second = sharing_modes.build_pair(generator, discriminator, sharing)
         kwargs.setdefault("mlm_activation", "gelu")
-        stddev = discriminator.initializer_range
-        kwargs.setdefault("mlm_initializer", tf_keras.initializers.TruncatedNormal(stddev=stddev))
+        kwargs.setdefault("mlm_initializer", initializers.kernel_initializer(discriminator))
         return cls(
             first,
             second,
