@@ -16,7 +16,7 @@ class OnDeviceEmbedding(tf_keras.layers.Layer):
       initializer: of the table.
       use_one_hot: multiply with one-hot vectors instead of gathering; for very small tables on
         accelerators that gather slowly.
-      scale_factor: the looked-up vectors are multiplied with its square root; None for not.
+      scale_factor: number the looked-up vectors are multiplied with; None for 1.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class OnDeviceEmbedding(tf_keras.layers.Layer):
             vectors = tf.matmul(tf.one_hot(inputs, self.vocab_size, dtype=table.dtype), table)
         else:
             vectors = tf.gather(table, inputs)
-        return vectors * self.scale_factor**0.5 if self.scale_factor else vectors
+        return vectors * self.scale_factor if self.scale_factor else vectors
 
     def get_config(self):
         return {

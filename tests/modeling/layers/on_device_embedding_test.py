@@ -21,9 +21,9 @@ def test_ids_may_have_any_shape(shape):
     assert layers.OnDeviceEmbedding(7, 4)(np.zeros(shape, np.int64)).shape == [*shape, 4]
 
 
-def test_vectors_are_scaled_by_the_root_of_the_factor():
+def test_vectors_are_scaled_by_the_factor():
     layer = layers.OnDeviceEmbedding(7, 4, scale_factor=9)
-    np.testing.assert_allclose(layer(IDS), 3 * layer.embeddings.numpy()[IDS], rtol=1e-6)
+    np.testing.assert_allclose(layer(IDS), 9 * layer.embeddings.numpy()[IDS], rtol=1e-6)
 
 
 @pytest.mark.parametrize("use_one_hot", [False, True])
