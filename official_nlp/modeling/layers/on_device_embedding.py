@@ -3,6 +3,10 @@
 import tensorflow as tf
 import tf_keras
 
+from official_nlp.modeling.refused import drop_refused
+
+_REFUSED = {"weight_fallback_dtype": (tf.float32, "tables are float32 under every policy")}
+
 
 @tf_keras.utils.register_keras_serializable(package="official_nlp")
 class OnDeviceEmbedding(tf_keras.layers.Layer):
@@ -17,6 +21,9 @@ class OnDeviceEmbedding(tf_keras.layers.Layer):
       use_one_hot: multiply with one-hot vectors instead of gathering; for very small tables on
         accelerators that gather slowly.
       scale_factor: number the looked-up vectors are multiplied with; None for 1.
+
+    Raises:
+      InputError: `weight_fallback_dtype`, which tfnlp has, is given and not float32.
     """
 
     def __init__(
@@ -28,6 +35,7 @@ class OnDeviceEmbedding(tf_keras.layers.Layer):
         scale_factor=None,
         **kwargs,
     ):
+        drop_refused("OnDeviceEmbedding", kwargs, _REFUSED)
         super().__init__(**kwargs)
         self.vocab_size = vocab_size
         self.embedding_width = embedding_width

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from official_nlp.errors import InputError
 from official_nlp.modeling import layers
 
 IDS = np.int32([[3, 0], [6, 3]])
@@ -31,3 +32,14 @@ def test_half_precision_looks_up_in_a_float32_table(use_one_hot):
     layer = layers.OnDeviceEmbedding(7, 4, use_one_hot=use_one_hot, dtype="mixed_bfloat16")
     assert layer(IDS).dtype == tf.bfloat16
     assert layer.embeddings.dtype == tf.float32
+
+
+@pytest.mark.parametrize("dtype", [tf.float32, "float32"])
+def test_a_float32_table_may_be_asked_for(dtype):
+    layer = layers.OnDeviceEmbedding(7, 4, weight_fallback_dtype=dtype)
+    assert "weight_fallback_dtype" not in layer.get_config()
+
+
+def test_a_table_of_another_type_is_refused():
+    with pytest.raises(InputError, match=r"weight_fallback_dtype must be left out or tf\.float32"):
+        layers.OnDeviceEmbedding(7, 4, weight_fallback_dtype=tf.float16)
