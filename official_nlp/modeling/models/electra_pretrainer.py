@@ -90,8 +90,9 @@ class ElectraPretrainer(tf_keras.Model):
         super().__init__(**kwargs)
         if temperature <= 0:
             raise InputError(f"temperature must be above 0, was {temperature!r}")
-        self.generator_network = generator_network
+        # Variables come in this order in tfnlp, whose weights can be set here as one list.
         self.discriminator_network = discriminator_network
+        self.generator_network = generator_network
         self.vocab_size = vocab_size
         self.num_classes = num_classes
         self.num_token_predictions = num_token_predictions
