@@ -1,0 +1,35 @@
+"""The tiny networks of `tests/modeling/tiny.py`, as tfnlp's `BertEncoder` and as ours."""
+
+from official_nlp.modeling import ops
+from tests.modeling import tiny
+
+
+def config(**changes):
+    """Our configuration, with the activation that tfnlp's encoder has by default."""
+    return tiny.without_dropout(hidden_act="gelu_new", **changes)
+
+
+def bert_encoder(cls, embedding_size=8, hidden_size=16, heads=2, **options):
+    """tfnlp's encoder of the same sizes."""
+    return cls(
+        vocab_size=tiny.VOCABULARY,
+        hidden_size=hidden_size,
+        num_layers=2,
+        num_attention_heads=heads,
+        max_sequence_length=tiny.LENGTH,
+        type_vocab_size=2,
+        inner_dim=32,
+        inner_activation=ops.gelu_new,
+        output_dropout=0.0,
+        attention_dropout=0.0,
+        embedding_width=embedding_size,
+        **options,
+    )
+
+
+def without_pooler(encoder) -> list:
+    """The encoder's weights; the pooler's kernel and bias are the last two."""
+    *rest, kernel, bias = encoder.get_weights()
+    assert kernel.shape == (16, 16)
+    assert bias.shape == (16,)
+    return rest
