@@ -1,0 +1,98 @@
+"""Several classifications of a row that share their first layer."""
+
+import tensorflow as tf
+import tf_keras
+
+from official_nlp.errors import InputError
+from official_nlp.modeling import ops
+
+
+@tf_keras.utils.register_keras_serializable(package="official_nlp")
+class MultiClsHeads(tf_keras.layers.Layer):
+    """Classifies each row of a batch in several ways, all from one vector.
+
+    Call: `features` `[batch, length, width]` to a dict of float32 `[batch, classes]` by name. Where
+    `inner_dim` is 0 or None the caller has pooled: `features` is `[..., width]`. With
+    `only_project` the vector itself, `[batch, inner_dim]`.
+
+    Args:
+      inner_dim: width of the shared dense layer; 0 or None for none.
+      cls_list: list of pairs (name of a classification, number of its classes).
+      cls_token_idx: the position that is classified.
+      activation: of the shared layer.
+      dropout_rate: share dropped before the last layers, in training.
+      initializer: of all kernels.
+
+    Raises:
+      InputError: a name comes twice in `cls_list`, or it is empty.
+    """
+
+    def __init__(
+        self,
+        inner_dim,
+        cls_list,
+        cls_token_idx=0,
+        activation="tanh",
+        dropout_rate=0.0,
+        initializer="glorot_uniform",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        names = [name for name, _ in cls_list]
+        if not names or len(set(names)) < len(names):
+            raise InputError(
+                "cls_list must be pairs (name, number of classes) with different names, was "
+                f"{cls_list!r}"
+            )
+        self.inner_dim = inner_dim
+        self.cls_list = [tuple(pair) for pair in cls_list]
+        self.cls_token_idx = cls_token_idx
+        self.activation = ops.activation(activation)
+        self.dropout_rate = dropout_rate
+        self.initializer = tf_keras.initializers.get(initializer)
+        self.dense = None
+        if inner_dim:
+            self.dense = self._dense(inner_dim, "pooler_dense", self._dtype_policy)
+        self.out_projs = [self._dense(classes, name, tf.float32) for name, classes in cls_list]
+
+    def _dense(self, units, name, dtype):
+        return tf_keras.layers.Dense(
+            units,
+            kernel_initializer=ops.copy_initializer(self.initializer),
+            dtype=dtype,
+            name=name,
+        )
+
+    def build(self, input_shape):
+        width = input_shape[-1]
+        if self.dense:
+            self.dense.build([None, width])
+        for projection in self.out_projs:
+            projection.build([None, self.inner_dim or width])
+        super().build(input_shape)
+
+    def call(self, features, only_project=False, training=None):
+        x = features
+        if self.dense:
+            x = self.activation(self.dense(features[:, self.cls_token_idx, :]))  # [B, inner]
+        if only_project:
+            return x
+        x = ops.apply_dropout(x, self.dropout_rate, training)
+        return {projection.name: projection(x) for projection in self.out_projs}
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "inner_dim": self.inner_dim,
+            "cls_list": [list(pair) for pair in self.cls_list],
+            "cls_token_idx": self.cls_token_idx,
+            "activation": tf_keras.activations.serialize(self.activation),
+            "dropout_rate": self.dropout_rate,
+            "initializer": tf_keras.initializers.serialize(self.initializer),
+        }
+
+    @property
+    def checkpoint_items(self):
+        """The layers by name, for a checkpoint that keeps each on its own."""
+        parts = [self.dense, *self.out_projs] if self.dense else self.out_projs
+        return {part.name: part for part in parts}

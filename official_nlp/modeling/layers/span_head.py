@@ -1,0 +1,49 @@
+"""A head that points at a span of tokens."""
+
+import tensorflow as tf
+import tf_keras
+
+from official_nlp.modeling import ops
+
+
+@tf_keras.utils.register_keras_serializable(package="official_nlp")
+class SpanHead(tf_keras.layers.Layer):
+    """Scores every token of a row as the first and as the last of a span, such as an answer.
+
+    Call: `[batch, length, width]` to the pair (start logits, end logits), each float32
+    `[batch, length]`. With `span_mask` `[batch, length]`, 1 where a span may start and end (the
+    paragraph, without question and padding), the logits of all other tokens are float32's lowest.
+
+    Args:
+      initializer: of the kernel.
+
+    Reference: Devlin et al. 2018 section 4.2.
+    """
+
+    def __init__(self, initializer="glorot_uniform", **kwargs):
+        super().__init__(**kwargs)
+        self.initializer = tf_keras.initializers.get(initializer)
+        self.out_proj = tf_keras.layers.Dense(
+            2,
+            kernel_initializer=ops.copy_initializer(self.initializer),
+            dtype=tf.float32,
+            name="logits",
+        )
+
+    def build(self, input_shape):
+        self.out_proj.build(input_shape)
+        super().build(input_shape)
+
+    def call(self, features, span_mask=None):
+        logits = self.out_proj(features)  # [B, L, 2]
+        if span_mask is not None:
+            allowed = tf.cast(span_mask, tf.bool)[:, :, tf.newaxis]  # [B, L, 1]
+            logits = tf.where(allowed, logits, tf.float32.min)
+        start_logits, end_logits = tf.unstack(logits, axis=-1)
+        return start_logits, end_logits
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "initializer": tf_keras.initializers.serialize(self.initializer),
+        }

@@ -1,0 +1,48 @@
+"""A head that classifies every token."""
+
+import tensorflow as tf
+import tf_keras
+
+from official_nlp.modeling import ops
+
+
+@tf_keras.utils.register_keras_serializable(package="official_nlp")
+class TokenClassificationHead(tf_keras.layers.Layer):
+    """Classifies every token of a row.
+
+    Call: `[batch, length, width]` to float32 logits `[batch, length, num_classes]`.
+
+    Args:
+      num_classes: number of outputs.
+      dropout_rate: share dropped before the dense layer, in training.
+      initializer: of the kernel.
+
+    Reference: Devlin et al. 2018 section 5.3.
+    """
+
+    def __init__(self, num_classes, dropout_rate=0.0, initializer="glorot_uniform", **kwargs):
+        super().__init__(**kwargs)
+        self.num_classes = num_classes
+        self.dropout_rate = dropout_rate
+        self.initializer = tf_keras.initializers.get(initializer)
+        self.out_proj = tf_keras.layers.Dense(
+            num_classes,
+            kernel_initializer=ops.copy_initializer(self.initializer),
+            dtype=tf.float32,
+            name="logits",
+        )
+
+    def build(self, input_shape):
+        self.out_proj.build(input_shape)
+        super().build(input_shape)
+
+    def call(self, features, training=None):
+        return self.out_proj(ops.apply_dropout(features, self.dropout_rate, training))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_classes": self.num_classes,
+            "dropout_rate": self.dropout_rate,
+            "initializer": tf_keras.initializers.serialize(self.initializer),
+        }
