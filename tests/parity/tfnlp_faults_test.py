@@ -1,0 +1,135 @@
+"""Where tfnlp's layers are wrong, ours are right. Each test shows both.
+
+The faults of its pre-trainer are in `tests/modeling/model_garden_faults_test.py`.
+"""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+from official.nlp.modeling import layers as tfnlp  # noqa: TID251
+
+from official_nlp.errors import InputError
+from official_nlp.modeling import layers
+
+B, L, H, V = 2, 5, 8, 9
+X = np.random.default_rng(0).normal(size=[B, L, H]).astype(np.float32)
+
+
+def block(library, **options):
+    made = library.TransformerEncoderBlock(2, 12, "relu", **options)
+    made(X)
+    return made
+
+
+def dropped_after_attention(made) -> bool:
+    """Whether training changes what a block makes of its attention alone."""
+    kernel = next(v for v in made.variables if v.shape == [12, H])  # of the feed-forward's output
+    kernel.assign(tf.zeros_like(kernel))
+    return not np.array_equal(made(X, training=True), made(X, training=False))
+
+
+def test_the_output_of_the_attention_is_dropped_at_the_rate_of_outputs():
+    # Vaswani et al. 2017 section 5.4; tfnlp drops it at the rate of the probabilities.
+    assert dropped_after_attention(block(layers, output_dropout=0.5))
+    assert not dropped_after_attention(block(tfnlp, output_dropout=0.5))
+
+
+def test_a_kernel_regularizer_reaches_all_six_kernels_of_a_block():
+    regularizer = tf_keras.regularizers.L2(0.1)
+    assert len(block(layers, kernel_regularizer=regularizer).losses) == 6
+    assert len(block(tfnlp, kernel_regularizer=regularizer).losses) == 0
+
+
+def test_a_block_of_a_configuration_returns_scores_as_the_first_did():
+    def again(library):
+        made = block(library, return_attention_scores=True)
+        return type(made).from_config(made.get_config())(X)
+
+    output, scores = again(layers)
+    assert output.shape == X.shape
+    assert scores.shape == [B, 2, L, L]
+    assert isinstance(again(tfnlp), tf.Tensor)
+
+
+def test_building_a_block_leaves_its_configuration_as_it_was():
+    assert block(layers).get_config()["key_dim"] is None
+    assert block(tfnlp).get_config()["key_dim"] == H // 2
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_a_layers_own_policy_reaches_its_parts(policy):
+    compute = tf_keras.mixed_precision.Policy(policy).compute_dtype
+    assert block(layers, dtype=policy)(X).dtype == compute
+    with pytest.raises(tf.errors.InvalidArgumentError, match="cannot compute AddV2"):
+        block(tfnlp, dtype=policy)
+    table, positions = tf.Variable(tf.ones([V, 4])), np.int32([[0, 1], [1, 2]])
+    assert layers.MaskedLM(table, dtype=policy)(X, positions).dtype == tf.float32
+    with pytest.raises(ValueError, match="Incompatible type conversion"):
+        tfnlp.MaskedLM(table, dtype=policy)(X, positions)
+
+
+def test_a_position_that_may_attend_nowhere_attends_everywhere_alike_in_half_precision():
+    def probabilities(cls):
+        made = cls(2, 4, dtype="mixed_float16")
+        made(X, X)
+        for variable in made.variables:
+            variable.assign(np.random.default_rng(1).normal(scale=3.0, size=variable.shape))
+        mask = np.zeros([B, L, L])
+        return made(X, X, attention_mask=mask, return_attention_scores=True)[1].numpy()
+
+    np.testing.assert_allclose(probabilities(layers.MultiHeadAttention), 1 / L, atol=1e-3)
+    theirs = probabilities(tf_keras.layers.MultiHeadAttention)
+    assert np.abs(theirs - 1 / L).max() > 0.5
+
+
+def test_a_head_without_pooler_has_nothing_to_hand_to_a_checkpoint():
+    assert layers.ClassificationHead(0, 3).checkpoint_items == {}
+    with pytest.raises(AttributeError):
+        _ = tfnlp.ClassificationHead(0, 3).checkpoint_items
+
+
+def test_a_model_with_a_head_is_saved_and_loaded(tmp_path):
+    def loaded(library):
+        inputs = tf_keras.Input([L, H])
+        model = tf_keras.Model(inputs, library.ClassificationHead(4, 3)(inputs))
+        model.save(tmp_path / "model.keras")
+        return model, tf_keras.models.load_model(tmp_path / "model.keras")
+
+    model, again = loaded(layers)
+    np.testing.assert_array_equal(again(X), model(X))
+    with pytest.raises(TypeError):
+        loaded(tfnlp)
+
+
+def test_all_variables_of_a_head_exist_after_its_first_call():
+    def variables(library):
+        made = library.ClassificationHead(4, 3)
+        made(X, only_project=True)
+        return len(made.variables)
+
+    assert (variables(layers), variables(tfnlp)) == (4, 2)
+
+
+def test_a_row_longer_than_the_positions_is_refused_with_both_numbers():
+    with pytest.raises(InputError, match=r"5 positions .* max_length=3"):
+        layers.PositionEmbedding(3)(X)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Input to reshape"):
+        tfnlp.PositionEmbedding(3)(X)
+
+
+def test_a_mask_of_tokens_is_a_mask_for_every_position():
+    mask = np.float32([[1, 1, 1, 0, 0], [1, 0, 0, 0, 0]])
+    pairs = np.repeat(mask[:, np.newaxis], L, axis=1)
+    made = block(layers)
+    np.testing.assert_array_equal(made([X, mask]), made([X, pairs]))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Incompatible shapes"):
+        block(tfnlp)([X, mask])
+
+
+def test_inputs_and_mask_may_come_as_a_tuple():
+    mask = np.ones([B, L], np.int32)
+    ours = layers.SelfAttentionMask()((X, mask))
+    np.testing.assert_array_equal(ours, np.ones([B, L, L]))
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        tfnlp.SelfAttentionMask()((X, mask))
