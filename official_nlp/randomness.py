@@ -62,13 +62,13 @@ def random_bits(key: Key, shape, first_row=0) -> tf.Tensor:
 
     Args:
       key: a `Key`.
-      shape: list of integers or scalar tensors; at least one axis. Only the first may be a tensor.
+      shape: list of integers or scalar int32 tensors; at least one axis.
       first_row: integer or scalar integer tensor, at least 0.
     """
     rows, *row_shape = shape
     words = math.prod(row_shape)
     blocks = -(-words // 4)
-    counter_low = tf.cast(first_row, tf.uint64) * tf.constant(blocks, tf.uint64)
+    counter_low = tf.cast(first_row, tf.uint64) * tf.cast(blocks, tf.uint64)
     bits = tf.raw_ops.StatelessRandomUniformFullIntV2(
         shape=tf.stack([rows, blocks * 4]),
         key=tf.reshape(_uint64(key.seed), [1]),

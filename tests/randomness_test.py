@@ -227,6 +227,16 @@ def test_outside_a_stream_every_call_draws_anew(jit_compile):
     assert len(set(drawn)) == 4
 
 
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_a_size_that_only_the_call_knows_gives_the_same_bits(jit_compile):
+    @tf.function(input_signature=[tf.TensorSpec([None, None])], jit_compile=jit_compile)
+    def draw(x):
+        rows, columns = tf.unstack(tf.shape(x))
+        return randomness.random_bits(KEY, [rows, columns, 3], 2**40)
+
+    np.testing.assert_array_equal(draw(tf.zeros([2, 7])), bits(KEY, [2, 7, 3], 2**40))
+
+
 # === What is built on it keeps the promise ===
 @pytest.fixture(scope="module")
 def block():
