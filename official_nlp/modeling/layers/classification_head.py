@@ -1,5 +1,6 @@
 """A head that classifies a row by one of its positions."""
 
+import tensorflow as tf
 import tf_keras
 
 from official_nlp.modeling import ops
@@ -9,8 +10,8 @@ from official_nlp.modeling import ops
 class ClassificationHead(tf_keras.layers.Layer):
     """Classifies each row of a batch by its first token.
 
-    Call: `features` `[batch, length, width]` to `[batch, num_classes]`. Where `inner_dim` is 0 or
-    None the caller has pooled: `[..., width]` to `[..., num_classes]`.
+    Call: `features` `[batch, length, width]` to float32 `[batch, num_classes]`. Where `inner_dim`
+    is 0 or None the caller has pooled: `[..., width]` to `[..., num_classes]`.
 
     Args:
       inner_dim: width of the dense layer before the last; 0 or None for none.
@@ -62,7 +63,8 @@ class ClassificationHead(tf_keras.layers.Layer):
             x = self.activation(self.dense(features[:, self.cls_token_idx, :]))
         if only_project:
             return x
-        return self.out_proj(ops.apply_dropout(x, self.dropout_rate, training))
+        logits = self.out_proj(ops.apply_dropout(x, self.dropout_rate, training))
+        return tf.cast(logits, tf.float32)  # [B, num_classes]
 
     def get_config(self):
         return {

@@ -52,3 +52,8 @@ def test_the_two_kernels_start_at_different_values():
     head(X)
     assert not np.allclose(head.dense.kernel, head.out_proj.kernel)
     assert head(tf.zeros([1, 5, 4])).shape == [1, 4]
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_logits_are_float32_under_every_policy(policy):
+    assert layers.ClassificationHead(6, 2, dtype=policy)(X).dtype == tf.float32
