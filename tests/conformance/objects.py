@@ -1,0 +1,160 @@
+"""How the objects of the table are made, called, traced and saved."""
+
+import functools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from official_nlp import randomness
+from tests.conformance.outputs import flat
+from tests.conformance.table import LENGTH, REPRESENTATIVES, TABLE, Line
+
+SEED, FIRST_ROW = 11, 3
+PROMISES: set[str] = set()
+
+
+def keep(promise: str, representatives_only: bool = False):
+    """Runs a test for every line: `name`. The costly ones are slow but for the representatives."""
+    lines = []
+    for name, line in TABLE.items():
+        marks = []
+        if promise in line.exceptions:
+            marks.append(pytest.mark.xfail(reason=line.exceptions[promise], strict=True))
+        if representatives_only and name not in REPRESENTATIVES:
+            marks.append(pytest.mark.slow)
+        lines.append(pytest.param(name, marks=marks))
+    PROMISES.add(promise)
+    return pytest.mark.parametrize("name", lines)
+
+
+# === Making ===
+@functools.cache
+def made(name: str):
+    """Returns the object in float32, for all tests: not to be changed for good."""
+    return fresh(name)
+
+
+def fresh(name: str, **options):
+    """Returns a new object, built, with every variable drawn anew so that dropped ones show."""
+    tf_keras.utils.set_random_seed(1)
+    line = TABLE[name]
+    new = line.make(**options)
+    call(new, line)
+    random = np.random.default_rng(2)
+    for variable in new.variables:
+        noise = 0.5 * random.normal(size=variable.shape)
+        variable.assign_add(noise.astype(np.float32))
+    return new
+
+
+# === Calling ===
+def call(made, line: Line, training=False, arrays=None, first_row=FIRST_ROW) -> dict:
+    """Calls the object inside a random stream, so that two calls agree."""
+    with randomness.stream(randomness.Key(SEED), first_row):
+        return call_at_random(made, line, training, arrays)
+
+
+def call_at_random(made, line: Line, training=False, arrays=None) -> dict:
+    """Calls the object; returns its outputs by name.
+
+    Args:
+      made: the object.
+      line: its line.
+      training: passed to objects that know it.
+      arrays: used in place of those in the line; see `arrays_of`.
+    """
+    inputs, options = line.inputs, dict(line.options)
+    if arrays is not None:
+        inputs, options = _with_arrays(line, arrays)
+    if "training" in made._call_spec.full_argspec.args:
+        options["training"] = training
+    return flat(made(*inputs, **options))
+
+
+def arrays_of(line: Line) -> list[np.ndarray]:
+    """Returns what is an array in the arguments of the call, in the order of `tf.nest`."""
+    return [x for x in tf.nest.flatten((line.inputs, line.options)) if isinstance(x, np.ndarray)]
+
+
+def rows_of(line: Line, rows: slice) -> list[np.ndarray]:
+    """Returns some rows of these."""
+    return [array[rows] for array in arrays_of(line)]
+
+
+def _with_arrays(line, arrays):
+    arrays, structure = iter(arrays), (line.inputs, line.options)
+    leaves = [next(arrays) if isinstance(x, np.ndarray) else x for x in tf.nest.flatten(structure)]
+    return tf.nest.pack_sequence_as(structure, leaves)
+
+
+# === Tracing ===
+@functools.cache
+def graph(name: str):
+    """Returns the object as a graph for any number of rows and tokens, called with arrays."""
+    line = TABLE[name]
+    specs = [dynamic(array) for array in arrays_of(line)]
+    return tf.function(
+        lambda arrays: call(made(name), line, arrays=arrays), input_signature=[specs]
+    )
+
+
+def dynamic(array: np.ndarray) -> tf.TensorSpec:
+    """Returns the type of an input of any number of rows and tokens."""
+    shape = [None, *(None if size == LENGTH else size for size in array.shape[1:])]
+    return tf.TensorSpec(shape, array.dtype)
+
+
+def cotangents(outputs: dict) -> dict:
+    """Returns what the float outputs are multiplied with, to make a loss of them."""
+    random = np.random.default_rng(4)
+    return {
+        name: random.normal(size=output.shape).astype(np.float32)
+        for name, output in sorted(outputs.items())
+        if output.dtype.is_floating
+    }
+
+
+def gradients(made, line: Line, factors: dict, training=False, arrays=None, first_row=FIRST_ROW):
+    """Returns (outputs, gradients of every trainable variable) of the outputs times `factors`."""
+    with tf.GradientTape() as tape:
+        outputs = call(made, line, training, arrays, first_row)
+        loss = tf.zeros([])
+        for name, factor in factors.items():
+            loss += tf.reduce_sum(tf.cast(outputs[name], tf.float32) * factor)
+    found = tape.gradient(loss, made.trainable_variables, unconnected_gradients="zero")
+    return outputs, [tf.convert_to_tensor(gradient) for gradient in found]
+
+
+# === Saving ===
+@functools.cache
+def savable(name: str) -> tf_keras.Model:
+    """Returns a model that Keras can save: the object itself, or a functional model of it."""
+    if isinstance(made(name), tf_keras.Model):
+        return made(name)
+    specs = [dynamic(array) for array in arrays_of(TABLE[name])]
+    inputs = [tf_keras.Input(s.shape[1:], name=f"x{i}", dtype=s.dtype) for i, s in enumerate(specs)]
+    args, options = _with_arrays(TABLE[name], inputs)
+    return tf_keras.Model(inputs, made(name)(*args, **options))
+
+
+def call_saved(model, name: str) -> dict:
+    """Calls what `savable` returned, inside a random stream."""
+    line = TABLE[name]
+    if _is_functional_of_a_layer(model):
+        with randomness.stream(randomness.Key(SEED), FIRST_ROW):
+            return flat(model(arrays_of(line)))
+    return call(model, line)
+
+
+def named_arrays(model, name: str) -> dict:
+    """Returns the inputs under the names that the signature of a saved model gives them."""
+    line = TABLE[name]
+    if _is_functional_of_a_layer(model):
+        return {f"x{i}": array for i, array in enumerate(arrays_of(line))}
+    return dict(line.inputs[0])
+
+
+def _is_functional_of_a_layer(model):
+    return type(model).__name__ == "Functional" and model.input_names[0] == "x0"

@@ -1,0 +1,23 @@
+"""A graph for any number of rows and tokens gives what static shapes give."""
+
+import numpy as np
+
+from tests.conformance import objects, outputs
+from tests.conformance.table import TABLE
+
+
+@objects.keep("dynamic shapes")
+def test_dynamic_shapes_equal_static_ones(name):
+    line = TABLE[name]
+    eager = objects.call(objects.made(name), line)
+    outputs.assert_close(objects.graph(name)(objects.arrays_of(line)), eager)
+
+
+@objects.keep("batch of one")
+def test_a_batch_of_one_equals_its_row_of_the_batch(name):
+    line = TABLE[name]
+    whole = objects.call(objects.made(name), line)
+    alone = objects.call(objects.made(name), line, arrays=objects.rows_of(line, slice(1)))
+    for key, value in alone.items():
+        assert value.shape[0] == 1
+        np.testing.assert_allclose(value, whole[key][:1], rtol=1e-4, atol=5e-5, err_msg=key)
