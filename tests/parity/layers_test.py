@@ -102,6 +102,18 @@ def _head(inner_dim, inputs=X, call=None, **options):
     return _pair(theirs, ours, inner_dim, 3, inputs=[inputs], call=call, **options)
 
 
+def _heads(inner_dim, inputs=X, call=None, **options):
+    theirs, ours = tfnlp.MultiClsHeads, layers.MultiClsHeads
+    classes = [("sentiment", 3), ("topic", 4)]
+    return _pair(theirs, ours, inner_dim, classes, inputs=[inputs], call=call, **options)
+
+
+def _gated(**options):
+    theirs, ours = tfnlp.GatedFeedforward, layers.GatedFeedforward
+    options = {"inner_dim": 12, "inner_activation": ops.gelu_new, **options}
+    return _pair(theirs, ours, inputs=[X], **options)
+
+
 PAIRS = {
     # === Tables ===
     "OnDeviceEmbedding": _pair(
@@ -191,6 +203,23 @@ PAIRS = {
     "ClassificationHead, no pooler": _head(0, inputs=X[:, 0]),
     "ClassificationHead, and what it projects": _head(
         6, call=lambda made, inputs: (made(*inputs), made(*inputs, only_project=True))
+    ),
+    "MultiClsHeads": _heads(6),
+    "MultiClsHeads, third token": _heads(6, cls_token_idx=2, activation=ops.gelu_new),
+    "MultiClsHeads, no pooler": _heads(0, inputs=X[:, 0]),
+    "MultiClsHeads, and what they project": _heads(
+        6, call=lambda made, inputs: (made(*inputs), made(*inputs, only_project=True))
+    ),
+    "GatedFeedforward": _gated(),
+    "GatedFeedforward, two blocks": _gated(num_blocks=2, dropout_position="after_residual"),
+    "GatedFeedforward, no gate": _gated(use_gate=False, num_blocks=2),
+    "GatedFeedforward, no norm": _gated(apply_output_layer_norm=False),
+    "GatedFeedforward, older names": _pair(
+        tfnlp.GatedFeedforward,
+        layers.GatedFeedforward,
+        intermediate_size=12,
+        intermediate_activation=ops.gelu_new,
+        inputs=[X],
     ),
 }
 

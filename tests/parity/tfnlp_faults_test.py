@@ -133,3 +133,13 @@ def test_inputs_and_mask_may_come_as_a_tuple():
     np.testing.assert_array_equal(ours, np.ones([B, L, L]))
     with pytest.raises(tf.errors.InvalidArgumentError):
         tfnlp.SelfAttentionMask()((X, mask))
+
+
+def test_a_feed_forward_network_of_a_configuration_has_norms_only_where_the_first_had():
+    def variables(library):
+        made = library.GatedFeedforward(12, "relu", apply_output_layer_norm=False)
+        again = type(made).from_config(made.get_config())
+        again(X)
+        return len(again.variables)
+
+    assert (variables(layers), variables(tfnlp)) == (6, 8)
