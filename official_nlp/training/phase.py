@@ -1,6 +1,7 @@
 """A run is a sequence of phases over one global step."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 from official_nlp.errors import InputError
@@ -8,30 +9,40 @@ from official_nlp.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class PhaseConfig:
-    """What holds for a number of steps.
+    """What holds for a number of steps, or of times through the data: one of the two is given.
 
     Attributes:
-      steps: number of updates, at least 1.
+      steps: number of updates, at least 1; or None where `epochs` says it.
       batch_size: rows of a batch, over all replicas and hosts.
       length: tokens of a row.
       data: data folder, or None for the run's.
       generator_weight: coefficient of the loss term `mlm`; 0 leaves the generator out.
       discriminator_weight: coefficient of the loss term `rtd`; 0 leaves the discriminator out.
       mask_probability: share of the tokens to predict, or None for the run's.
+      epochs: times through the phase's examples, which `in_steps` makes steps of.
     """
 
-    steps: int
+    steps: "int | None"
     batch_size: int
     length: int
     data: "str | None" = None
     generator_weight: float = 1.0
     discriminator_weight: float = 50.0
     mask_probability: "float | None" = None
+    epochs: "float | None" = None
 
     def __post_init__(self):
+        if (self.steps is None) == (self.epochs is None):
+            raise InputError(
+                f"a phase is given steps or epochs, one of the two: steps was {self.steps}, epochs "
+                f"{self.epochs}"
+            )
         for name in ("steps", "batch_size", "length"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} of a phase must be at least 1, was {getattr(self, name)}")
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"{name} of a phase must be at least 1, was {value}")
+        if self.epochs is not None and not _positive(self.epochs):
+            raise InputError(f"epochs of a phase must be a number above 0, was {self.epochs!r}")
         for name in ("generator_weight", "discriminator_weight"):
             if getattr(self, name) < 0:
                 raise InputError(
@@ -46,10 +57,28 @@ class PhaseConfig:
                 f"mask_probability of a phase must lie between 0 and 1, was {self.mask_probability}"
             )
 
+    def in_steps(self, examples: int) -> "PhaseConfig":
+        """Returns this phase with a number of steps.
+
+        An epoch that ends within a batch is filled up from the next, so that every example is seen.
+
+        Args:
+          examples: of the phase's training data.
+        """
+        if self.epochs is None:
+            return self
+        steps = max(1, math.ceil(self.epochs * examples / self.batch_size))
+        return dataclasses.replace(self, steps=steps, epochs=None)
+
     def coefficient(self, term: str) -> float:
         """Returns what a term of the loss is multiplied with in this phase."""
         weights = {"mlm": self.generator_weight, "rtd": self.discriminator_weight}
         return float(weights.get(term, 1.0))
+
+
+def _positive(value) -> bool:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and 0 < value < math.inf
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +97,11 @@ def places(phases: Sequence[PhaseConfig]) -> list[Place]:
         raise InputError("phases must hold at least one phase, was empty")
     result, start = [], 0
     for index, phase in enumerate(phases):
+        if phase.steps is None:
+            raise InputError(
+                f"phase {index + 1} is given in epochs ({phase.epochs}): make steps of them by "
+                "in_steps(number of examples)"
+            )
         result.append(Place(index, phase, start, start + phase.steps))
         start += phase.steps
     return result

@@ -33,6 +33,11 @@ def test_coefficients_are_those_of_the_networks_and_else_one():
         ({"generator_weight": -1.0}, "generator_weight of a phase must not be negative"),
         ({"generator_weight": 0.0, "discriminator_weight": 0.0}, "must train something"),
         ({"mask_probability": 1.5}, "must lie between 0 and 1, was 1.5"),
+        ({"steps": None}, "steps or epochs, one of the two: steps was None, epochs None"),
+        ({"epochs": 2}, "steps or epochs, one of the two: steps was 1, epochs 2"),
+        ({"steps": None, "epochs": 0}, "epochs of a phase must be a number above 0, was 0"),
+        ({"steps": None, "epochs": "x"}, "epochs of a phase must be a number above 0, was 'x'"),
+        ({"steps": None, "epochs": True}, "epochs of a phase must be a number above 0, was True"),
     ],
 )
 def test_impossible_phases_are_refused(change, message):
@@ -43,3 +48,20 @@ def test_impossible_phases_are_refused(change, message):
 def test_a_run_has_a_phase():
     with pytest.raises(InputError, match="at least one phase"):
         places(())
+
+
+@pytest.mark.parametrize(
+    ("epochs", "examples", "steps"), [(3, 8, 6), (2.5, 8, 5), (1, 9, 3), (0.01, 8, 1)]
+)
+def test_epochs_become_the_steps_that_see_every_example(epochs, examples, steps):
+    phase = PhaseConfig(None, 4, 1, epochs=epochs, generator_weight=2.0).in_steps(examples)
+    assert phase == PhaseConfig(steps, 4, 1, generator_weight=2.0)
+
+
+def test_steps_stay_what_they_are():
+    assert PHASES[0].in_steps(1000) is PHASES[0]
+
+
+def test_a_run_needs_its_epochs_in_steps():
+    with pytest.raises(InputError, match=r"phase 2 is given in epochs \(3\): make steps"):
+        places((PHASES[0], PhaseConfig(None, 2, 4, epochs=3)))
