@@ -1,6 +1,6 @@
 """Chooses the positions to predict, as a function of (key, row).
 
-B batch, L length, P predictions.
+B batch, L length, P predictions, V vocabulary.
 """
 
 import dataclasses
@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from official_nlp import randomness
+from official_nlp.data import spans
 from official_nlp.errors import InputError
 
 # What the bits of a masking key are for.
@@ -26,10 +27,17 @@ class MaskingConfig:
       probability: share of the tokens of a row, [CLS] and [SEP] counted, that is predicted.
       replaced: share of the predicted tokens that is replaced by [MASK]; the rest stays as it is.
         Never is a token replaced by a random one: that is the generator's work.
+      whole_word: the pieces of a word are predicted together or not at all, and together become
+        [MASK] or stay (Cui et al. 2019). A Chinese character is a word.
+      max_ngram: so many consecutive words (tokens, unless `whole_word`) at most are predicted
+        together; runs of n are drawn with probability proportional to 1/n, as for ALBERT (Lan et
+        al. 2020, section 4.1).
     """
 
     probability: float = 0.15
     replaced: float = 0.85
+    whole_word: bool = False
+    max_ngram: int = 1
 
     def __post_init__(self):
         if not 0 < self.probability < 1:
@@ -42,6 +50,29 @@ class MaskingConfig:
                 f"replaced, the share of predicted tokens that become [MASK], must be from 0 to 1, "
                 f"was {self.replaced}: 0.85 is usual"
             )
+        if self.max_ngram < 1:
+            raise InputError(
+                f"max_ngram, the most words predicted together, must be at least 1, "
+                f"was {self.max_ngram}: 1 is usual, 3 for n-gram masking"
+            )
+
+    @property
+    def by_tokens(self) -> bool:
+        """Whether each token is chosen for itself."""
+        return not self.whole_word and self.max_ngram == 1
+
+    def require_no_replacement(self):
+        """Refuses to be combined with the original's drawing with replacement.
+
+        Raises:
+          InputError: whole words or n-grams are asked for.
+        """
+        if not self.by_tokens:
+            raise InputError(
+                f"whole_word={self.whole_word}, max_ngram={self.max_ngram} cannot be drawn with "
+                "replacement, as the original draws single tokens: leave out "
+                "mask_with_replacement (ORIGINAL), or give whole_word=False, max_ngram=1"
+            )
 
 
 class MaskedRows(NamedTuple):
@@ -49,7 +80,8 @@ class MaskedRows(NamedTuple):
 
     Attributes:
       input_ids: int32 `[B, L]`.
-      positions: int32 `[B, P]`, in the order they were drawn, 0 in unused slots.
+      positions: int32 `[B, P]`, in the order they were drawn, or in that of the row where whole
+        words or n-grams are; 0 in unused slots.
       ids: int32 `[B, P]`, the original ids at `positions`, 0 in unused slots.
       weights: float32 `[B, P]`, 1 in used slots, which come first, else 0.
     """
@@ -75,6 +107,7 @@ def mask_tokens(
     key: randomness.Key,
     first_row=0,
     with_replacement: bool = False,
+    joins: "spans.WordJoins | None" = None,
 ) -> MaskedRows:
     """Hides some tokens of each row.
 
@@ -82,6 +115,10 @@ def mask_tokens(
     there are candidates, are drawn from the real tokens that are not special; each becomes
     [MASK] with probability `config.replaced`. Row i is a function of the key and of
     `first_row + i`, alike under every executor.
+
+    Whole words are drawn in random order; one that does not fit into what is left of that number
+    is passed over for the next that does, and never cut. So fewer are predicted only where every
+    word that was left out is longer than what is missing.
 
     Args:
       input_ids: int32 `[B, L]`.
@@ -94,9 +131,17 @@ def mask_tokens(
       first_row: integer or scalar int64 tensor, at least 0.
       with_replacement: positions are drawn independently, so that some are drawn twice, as the
         original does; each draw decides about [MASK] for itself.
+      joins: which pieces belong together, the tokenizer's `word_joins`; for `config.whole_word`.
+
+    Raises:
+      InputError: `with_replacement` for whole words or n-grams, or these without `joins`.
 
     Reference: google-research/electra, pretrain/pretrain_helpers.py.
     """
+    if with_replacement:
+        config.require_no_replacement()
+    if config.whole_word and joins is None:
+        raise InputError("whole_word=True needs joins=, the word_joins of the tokenizer")
     length = input_ids.shape[1]
     candidates = tf.cast(input_mask, tf.bool)  # [B, L]
     for special in special_ids:
@@ -104,6 +149,18 @@ def mask_tokens(
     available = tf.reduce_sum(tf.cast(candidates, tf.int32), 1)
     tokens = tf.reduce_sum(tf.cast(input_mask, tf.int32), 1)
     counts = tf.gather(predictions_by_length(config.probability, max_predictions, length), tokens)
+
+    if not config.by_tokens:
+        chosen, hidden = spans.choose(
+            candidates,
+            spans.continues(input_ids, joins) if config.whole_word else None,
+            tf.minimum(counts, available),
+            config.max_ngram,
+            config.replaced,
+            key,
+            first_row,
+        )
+        return _masked_rows(input_ids, mask_id, chosen, hidden, max_predictions)
 
     draw = _draw_with_replacement if with_replacement else _draw_without_replacement
     positions = draw(candidates, available, max_predictions, key, first_row)  # [B, P]
@@ -113,9 +170,24 @@ def mask_tokens(
     positions = tf.where(used, positions, 0)
 
     uniform = randomness.uniform(
-        key.fold(REPLACEMENT_BITS), [_rows(input_ids), max_predictions], first_row
+        key.fold(REPLACEMENT_BITS), [spans.rows_of(input_ids), max_predictions], first_row
     )
     hidden = _mark(positions, used & (uniform < config.replaced), input_ids)
+    return MaskedRows(
+        input_ids=tf.where(hidden, mask_id, input_ids),
+        positions=positions,
+        ids=tf.where(used, tf.gather(input_ids, positions, batch_dims=1), 0),
+        weights=tf.cast(used, tf.float32),
+    )
+
+
+def _masked_rows(input_ids, mask_id: int, chosen, hidden, slots: int) -> MaskedRows:
+    """What becomes of rows of which bool `[B, L]` say what is chosen, and what of this hidden."""
+    length = input_ids.shape[1]
+    earlier_first = tf.where(chosen, tf.range(length, 0, -1), 0)
+    found, positions = tf.math.top_k(earlier_first, slots)  # [B, P]
+    used = found > 0
+    positions = tf.where(used, positions, 0)
     return MaskedRows(
         input_ids=tf.where(hidden, mask_id, input_ids),
         positions=positions,
@@ -135,13 +207,15 @@ def predictions_by_length(probability: float, max_predictions: int, length: int)
 
 def _draw_without_replacement(candidates, available, slots: int, key, first_row) -> tf.Tensor:
     del available
-    shape = [_rows(candidates), candidates.shape[1]]
+    shape = [spans.rows_of(candidates), candidates.shape[1]]
     bits = randomness.random_bits(key.fold(POSITION_BITS), shape, first_row)
-    return tf.math.top_k(tf.where(candidates, _to_int31(bits), -1), slots).indices
+    return tf.math.top_k(tf.where(candidates, spans.to_int31(bits), -1), slots).indices
 
 
 def _draw_with_replacement(candidates, available, slots: int, key, first_row) -> tf.Tensor:
-    bits = randomness.random_bits(key.fold(POSITION_BITS), [_rows(candidates), slots], first_row)
+    bits = randomness.random_bits(
+        key.fold(POSITION_BITS), [spans.rows_of(candidates), slots], first_row
+    )
     # The upper half of (random 32 bits) * (number of candidates) is uniform over them.
     product = tf.cast(bits, tf.int64) * tf.cast(available, tf.int64)[:, None]
     rank = tf.cast(tf.bitwise.right_shift(product, tf.constant(32, tf.int64)), tf.int32)
@@ -150,16 +224,8 @@ def _draw_with_replacement(candidates, available, slots: int, key, first_row) ->
     return tf.minimum(position, candidates.shape[1] - 1)
 
 
-def _to_int31(bits: tf.Tensor) -> tf.Tensor:
-    return tf.cast(tf.bitwise.right_shift(bits, tf.constant(1, tf.uint32)), tf.int32)
-
-
 def _mark(positions, marked, like) -> tf.Tensor:
     """bool `[B, L]`: true where some slot with `marked` points to."""
-    rows = tf.broadcast_to(tf.range(_rows(like))[:, None], tf.shape(positions))
+    rows = tf.broadcast_to(tf.range(spans.rows_of(like))[:, None], tf.shape(positions))
     places = tf.stack([rows, positions], -1)  # [B, P, 2]
     return tf.scatter_nd(places, tf.cast(marked, tf.int32), tf.shape(like)) > 0
-
-
-def _rows(tensor) -> "int | tf.Tensor":
-    return tensor.shape[0] if tensor.shape[0] is not None else tf.shape(tensor)[0]
