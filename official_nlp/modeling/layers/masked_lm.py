@@ -46,7 +46,9 @@ class MaskedLM(tf_keras.layers.Layer):
     ):
         super().__init__(name=name, **kwargs)
         if output not in ("logits", "predictions"):
-            raise InputError(f"output must be 'logits' or 'predictions', was {output!r}")
+            raise InputError(
+                f'Unknown `output` value "{output}": output must be "logits" or "predictions"'
+            )
         self.embedding_table = embedding_table
         self.activation = ops.activation(activation)
         self.initializer = tf_keras.initializers.get(initializer)

@@ -108,7 +108,7 @@ def test_a_copy_has_a_table_of_its_own(table):
 
 
 def test_another_output_is_refused(table):
-    with pytest.raises(InputError, match="output must be 'logits' or 'predictions', was 'probs'"):
+    with pytest.raises(InputError, match='"probs": output must be "logits" or "predictions"'):
         layers.MaskedLM(table, output="probs")
 
 

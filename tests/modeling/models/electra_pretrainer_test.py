@@ -184,7 +184,7 @@ def test_no_two_draws_of_a_step_have_the_same_key(monkeypatch, batch):
     [
         ({"temperature": 0}, "temperature must be above 0, was 0"),
         ({"temperature": -1.0}, "temperature must be above 0, was -1.0"),
-        ({"output_type": "probs"}, "output must be 'logits' or 'predictions', was 'probs'"),
+        ({"output_type": "probs"}, '"probs": output must be "logits" or "predictions"'),
         ({"sharing": "all"}, "sharing must be one of shared, word_only, untied, whole, was 'all'"),
     ],
 )
