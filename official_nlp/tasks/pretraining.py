@@ -204,6 +204,14 @@ class ElectraPretraining:
         unique = {id(v): v for part in parts for v in part.trainable_variables}
         return list(unique.values())
 
+    def weights(self, batch, phase) -> dict[str, tf.Tensor]:
+        weights = {}
+        if phase.generator_weight:
+            weights["mlm"] = tf.reduce_sum(losses.prediction_weights(batch))
+        if phase.discriminator_weight:
+            weights["rtd"] = tf.reduce_sum(tf.cast(batch["input_mask"], tf.float32))
+        return weights
+
     def losses(self, model: ElectraPretrainer, batch, phase):
         outputs, sums, sampled_ids = {}, {}, None
         if phase.generator_weight:

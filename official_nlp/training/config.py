@@ -4,7 +4,7 @@ import dataclasses
 
 from official_nlp.errors import InputError
 from official_nlp.numerics import Numerics
-from official_nlp.training import distribution
+from official_nlp.training import distribution, precision
 
 # What may differ when a run is resumed: none of it changes a variable.
 CHANGEABLE = (
@@ -43,6 +43,9 @@ class TrainingConfig:
       strategy: see `distribution.STRATEGIES`.
       seed: of initial values, order, masks, dropout and sampling.
       jit_compile: whether XLA compiles forward and backward pass.
+      policy: the number format of the layers, see `precision.POLICIES`.
+      accumulation: number of micro-batches that a replica's rows of a step are cut into; only one
+        is in memory at a time, and the update is the same.
       numerics: which quirks of the original to reproduce.
     """
 
@@ -63,10 +66,12 @@ class TrainingConfig:
     strategy: str = "one_device"
     seed: int = 0
     jit_compile: bool = False
+    policy: str = "float32"
+    accumulation: int = 1
     numerics: Numerics = dataclasses.field(default_factory=Numerics)
 
     def __post_init__(self):
-        for name in ("steps_per_loop", "keep"):
+        for name in ("steps_per_loop", "keep", "accumulation"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, was {getattr(self, name)}")
         self._require_multiple("log_interval", "steps_per_loop")
@@ -75,6 +80,7 @@ class TrainingConfig:
         if self.evaluation_interval != 0:
             self._require_multiple("evaluation_interval", "steps_per_loop")
         distribution.require_known(self.strategy)
+        precision.require_known(self.policy)
 
     @property
     def window(self) -> int:

@@ -13,7 +13,7 @@ import tensorflow as tf
 import tf_keras
 
 from official_nlp.errors import Preempted
-from official_nlp.training import checkpoints, curves, distribution, phase
+from official_nlp.training import checkpoints, curves, distribution, phase, precision
 from official_nlp.training.adamw import AdamW
 from official_nlp.training.config import TrainingConfig
 from official_nlp.training.evaluator import HeldOutEvaluator
@@ -93,11 +93,11 @@ def evaluate(task: Task, config: TrainingConfig, model_dir) -> dict[str, float]:
 
     Args:
       task: with evaluation data.
-      config: of which strategy and seed are used; with the run's seed the figures are the run's.
+      config: of which strategy, policy and seed are used; with the run's they give its figures.
       model_dir: the run's folder.
     """
     strategy = distribution.create_strategy(config.strategy)
-    with strategy.scope():
+    with strategy.scope(), precision.policy(config.policy):
         model = task.build()
         checkpoints.restore_items(task.checkpoint_items(model), RunFolder(model_dir).checkpoints)
     evaluator = HeldOutEvaluator(task, model, task.evaluation_dataset(), strategy, config.seed)
@@ -122,6 +122,7 @@ class _Run:
                 **task.checkpoint_items(self._model),
                 "optimizer": self._optimizer,
                 "step": self._step,
+                **({"loss_scale": self._loss_scale} if self._loss_scale else {}),
             },
             folder.checkpoints,
             self._step,
@@ -161,8 +162,12 @@ class _Run:
             config.decay_power,
             config.numerics.warmup_from_zero,
         )
+        self._loss_scale = None
         with self._strategy.scope():
-            self._model = task.build()
+            with precision.policy(config.policy):
+                self._model = task.build()
+            if config.policy == "mixed_float16":
+                self._loss_scale = precision.LossScale()
             self._step = orbit.utils.create_global_step()
             self._optimizer = _optimizer(config, schedule)
             self._optimizer.build(self._all_variables())
@@ -176,6 +181,7 @@ class _Run:
                 place,
                 config,
                 self._strategy,
+                self._loss_scale,
             )
             for place in self._places
         ]

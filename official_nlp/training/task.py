@@ -42,6 +42,13 @@ class Task(Protocol):
     def evaluation_dataset(self) -> "tf.data.Dataset | None":
         """Returns one pass over held-out data, batches as above, or None where there is none."""
 
+    def weights(self, batch: dict, phase: PhaseConfig) -> dict[str, tf.Tensor]:
+        """Returns the weight of each term that `losses` will return, from the batch alone.
+
+        Summed over micro-batches and replicas it is what the term is divided by, before any of
+        them has run.
+        """
+
     def losses(
         self, model, batch: dict, phase: PhaseConfig
     ) -> tuple[dict[str, Term], dict[str, tf.Tensor]]:

@@ -4,10 +4,11 @@ import orbit
 import tensorflow as tf
 
 from official_nlp import randomness
-from official_nlp.errors import InputError, NotFiniteError
-from official_nlp.training import distribution
+from official_nlp.errors import NotFiniteError
+from official_nlp.training import distribution, precision
 from official_nlp.training.adamw import AdamW
 from official_nlp.training.config import TrainingConfig
+from official_nlp.training.gradients import Gradients
 from official_nlp.training.phase import Place
 from official_nlp.training.schedule import WarmupDecay
 from official_nlp.training.sums import Sums
@@ -16,14 +17,18 @@ from official_nlp.training.tracing import plain_errors
 
 # What a key of the run's seed is for; evaluation has its own in evaluator.py.
 _TRAINING = 0
+# Values of the variable that says why training must stop; from 0 on it is a place in `terms`.
+_NONE = -1
 
 
 class PhaseTrainer(orbit.StandardTrainer):
     """Runs the steps of one phase.
 
-    A step: losses; their sums and weights added over replicas; the total and its gradient; a check
-    that everything is finite; the update, or none. From the first step on that is not finite, no
-    step changes a variable, slot or counter, and the loop ends with `NotFiniteError`.
+    A step: the weights of the loss terms, added over replicas; gradients, micro-batch by
+    micro-batch, added up and over replicas; a check that everything is finite; the update, or none.
+    From the first step on that is not finite, no step changes a variable, slot or counter, and the
+    loop ends with `NotFiniteError`. In float16 a gradient that overflows is no such failure: the
+    step is skipped and counted, and the loss scale halved; twenty in a row are one.
 
     `train` returns `{"train": figures}` where a metric window ends and `{}` elsewhere.
 
@@ -32,10 +37,11 @@ class PhaseTrainer(orbit.StandardTrainer):
       model: of the task.
       optimizer: built for all variables of the run.
       schedule: of the optimizer's learning rate.
-      global_step: counts updates over all phases.
+      global_step: counts batches over all phases.
       place: the phase.
       config: of the run.
       strategy: the strategy in whose scope the variables were made.
+      loss_scale: of a float16 run, made in the strategy's scope; else None.
     """
 
     def __init__(
@@ -48,30 +54,29 @@ class PhaseTrainer(orbit.StandardTrainer):
         place: Place,
         config: TrainingConfig,
         strategy: tf.distribute.Strategy,
+        loss_scale: "precision.LossScale | None" = None,
     ):
         self._task = task
-        self._model = model
         self._optimizer = optimizer
+        self._model = model
         self._schedule = schedule
         self._global_step = global_step
         self._place = place
         self._config = config
         self._strategy = strategy
+        self._loss_scale = loss_scale
         self._variables = list(task.trainable_variables(model, place.phase))
-        self._key = randomness.Key(config.seed).fold(_TRAINING, place.index)
         self._sums = Sums()
         self._terms: list[str] = []
+        key = randomness.Key(config.seed).fold(_TRAINING, place.index)
+        self._gradients = Gradients(task, model, self._variables, place.phase, key, config)
         with strategy.scope():
-            # Index of the first term that was not finite, else -1.
             self._failure = tf.Variable(
-                -1,
+                _NONE,
                 dtype=tf.int32,
                 trainable=False,
                 aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
             )
-        self._gradients = self._compute_gradients
-        if config.jit_compile:
-            self._gradients = tf.function(self._compute_gradients, jit_compile=True)
         super().__init__(train_dataset=None)
 
     def train(self, num_steps: tf.Tensor) -> dict:
@@ -92,11 +97,24 @@ class PhaseTrainer(orbit.StandardTrainer):
 
     def train_step(self, iterator):
         """Runs one step on all replicas; called while tracing, in cross-replica context."""
-        packed, failure = self._strategy.run(self._replica_step, args=(next(iterator),))
+        results = self._strategy.run(self._replica_step, args=(next(iterator),))
+        packed, failure, overflow = results
         self._sums.add(self._strategy.reduce("SUM", packed, axis=None))
-        failure = self._strategy.experimental_local_results(failure)[0]
+        failure, overflow = (
+            self._strategy.experimental_local_results(each)[0] for each in (failure, overflow)
+        )
+        if self._loss_scale is not None:
+            failure = self._skip(overflow, failure)
         self._failure.assign(failure)
         self._global_step.assign_add(tf.cast(failure < 0, tf.int64))
+
+    def _skip(self, overflow, failure):
+        """Takes note of a step in float16 that overflowed, or did not; returns what failed."""
+        self._loss_scale.update(overflow)
+        # The rate is a function of the step, whether or not it updated.
+        self._optimizer.iterations.assign_add(tf.cast(overflow, tf.int64))
+        hopeless = self._loss_scale.in_a_row >= precision.OVERFLOWS_IN_A_ROW
+        return tf.where(hopeless & (failure < 0), len(self._terms) - 1, failure)
 
     def train_loop_end(self) -> dict:
         """Raises `NotFiniteError`, or returns the figures of a window that is full."""
@@ -110,73 +128,73 @@ class PhaseTrainer(orbit.StandardTrainer):
 
     def _figures(self, step: int) -> dict:
         sums = self._sums.take()
-        own = {name: sums.pop(name) for name in ("_loss", "_gradient_norm", "_steps")}
-        return {
+        own = {name: sums.pop(name) for name in ("_loss", "_gradient_norm", "_steps", "_skipped")}
+        updates = max(float(own["_steps"] - own["_skipped"]), 1.0)
+        figures = {
             "learning_rate": float(self._schedule(step - 1)),
-            "grad_norm": float(own["_gradient_norm"] / own["_steps"]),
+            "grad_norm": float(own["_gradient_norm"] / updates),
             "loss": float(own["_loss"] / own["_steps"]),
             **self._task.report(sums),
         }
+        if self._loss_scale is not None:
+            figures["skipped_steps"] = float(own["_skipped"])
+            figures["loss_scale"] = float(self._loss_scale.value.numpy())
+        return figures
 
     @tf.autograph.experimental.do_not_convert
     def _replica_step(self, batch):
-        """Returns the packed sums and the index of the first term not finite, or -1."""
-        gradients, totals, loss, sums = self._gradients(batch)
-        gradients = self._sum_over_replicas(gradients)
+        """Returns packed sums, the place of what was not finite or -1, and if it overflowed."""
+        weights = self._task.weights(batch, self._place.phase)
+        own = tf.stack([tf.cast(weight, tf.float32) for weight in weights.values()])  # [terms]
+        (totals,) = self._sum_over_replicas([own])
+        scale = None if self._loss_scale is None else tf.convert_to_tensor(self._loss_scale.value)
+        gradients, terms, sums = self._gradients(batch, self._divisors(own, totals), scale)
+        self._terms = [f"{name} loss" for name in weights]
+        self._terms += ["gradient norm", "gradient, scaled for float16, twenty times in a row,"]
+
+        (terms, *gradients) = self._sum_over_replicas([terms, *gradients])
+        if scale is not None:
+            gradients = [gradient / scale for gradient in gradients]
         norm = tf.linalg.global_norm(gradients)
-        finite = tf.concat(
-            [tf.reduce_all(tf.math.is_finite(totals), axis=0), [tf.math.is_finite(norm)]], 0
-        )
+        finite_terms = tf.math.is_finite(terms)
+        overflow = tf.constant(False)
+        if scale is not None:
+            overflow = ~tf.math.is_finite(norm) & tf.reduce_all(finite_terms)
+        finite = tf.concat([finite_terms, [tf.math.is_finite(norm) | overflow]], 0)
         new = tf.where(
-            tf.reduce_all(finite), -1, tf.argmin(tf.cast(finite, tf.int32), output_type=tf.int32)
+            tf.reduce_all(finite), _NONE, tf.argmin(tf.cast(finite, tf.int32), output_type=tf.int32)
         )
         before = tf.convert_to_tensor(self._failure)
         failure = tf.where(before < 0, new, before)
         self._optimizer.apply_gradients(
             zip(gradients, self._variables),
             skip_gradients_aggregation=True,
-            gate=failure < 0,
+            gate=(failure < 0) & ~overflow,
             gradient_norm=norm,
         )
-        sums = {**sums, "_loss": loss, "_gradient_norm": norm, "_steps": tf.ones([])}
-        return self._sums.pack(sums), failure
-
-    def _compute_gradients(self, batch):
-        """Returns gradients, `[2, terms]` sums and weights of all replicas, total loss, sums."""
-        with tf.GradientTape() as tape:
-            with randomness.stream(self._key, batch["stream_position"][0]):
-                terms, sums = self._task.losses(self._model, batch, self._place.phase)
-            own = tf.stack(
-                [tf.stack([tf.cast(x, tf.float32) for x in t]) for t in terms.values()], 1
-            )
-            totals = self._sum_over_replicas([tf.stop_gradient(own)])[0]  # [2, terms]
-            coefficients = [self._place.phase.coefficient(name) for name in terms]
-            loss = tf.reduce_sum(coefficients * self._own_share(own, totals))
-        self._terms = [*(f"{name} loss" for name in terms), "gradient norm"]
-        gradients = tape.gradient(loss, self._variables)
-        self._require_reached(gradients)
-        gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
-        loss = tf.reduce_sum(coefficients * tf.math.divide_no_nan(totals[0], totals[1]))
-        return gradients, totals, loss, sums
-
-    def _own_share(self, own, totals):
-        """Returns what this replica adds to each term, so that gradients add up over replicas."""
-        if self._config.numerics.loss_per_replica:
+        own_sums = {
+            "_loss": self._total(list(weights), terms, totals),
+            "_gradient_norm": tf.where(overflow, 0.0, norm),
+            "_steps": tf.ones([]),
+            "_skipped": tf.cast(overflow, tf.float32),
+        }
+        if self._strategy.num_replicas_in_sync > 1:
+            # Every replica knows them all, and all replicas' are added up.
             replicas = self._strategy.num_replicas_in_sync
-            return tf.math.divide_no_nan(own[0], tf.stop_gradient(own[1])) / replicas
-        return tf.math.divide_no_nan(own[0], totals[1])
+            own_sums = {name: value / replicas for name, value in own_sums.items()}
+        return self._sums.pack({**sums, **own_sums}), failure, overflow
+
+    def _divisors(self, own, totals):
+        """Returns `[terms]`: what each term's sum is divided by, so that gradients add up."""
+        if self._config.numerics.loss_per_replica:
+            return own * self._strategy.num_replicas_in_sync
+        return totals
+
+    def _total(self, names, terms, totals):
+        coefficients = [self._place.phase.coefficient(name) for name in names]
+        return tf.reduce_sum(coefficients * tf.math.divide_no_nan(terms, totals))
 
     def _sum_over_replicas(self, tensors):
         if self._strategy.num_replicas_in_sync == 1:
             return tensors
         return tf.distribute.get_replica_context().all_reduce("SUM", tensors)
-
-    def _require_reached(self, gradients):
-        if not gradients:
-            raise InputError(f"task {self._task.name} trains no variable in this phase")
-        missing = [v.name for v, gradient in zip(self._variables, gradients) if gradient is None]
-        if missing:
-            raise InputError(
-                f"task {self._task.name} lists variables to train that its losses do not reach: "
-                f"{', '.join(missing)}; leave them out of trainable_variables"
-            )

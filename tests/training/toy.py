@@ -67,6 +67,10 @@ class ToyTask:
         steps = tf.data.Dataset.range(self.evaluation_batches)
         return steps.map(lambda step: _batch(key, step, 8))
 
+    def weights(self, batch, phase):
+        weight = tf.reduce_sum(batch["weights"])
+        return {name: weight for name in ("mlm", "rtd") if phase.coefficient(name)}
+
     def losses(self, model, batch, phase):
         heads = [name for name in ("mlm", "rtd") if phase.coefficient(name)]
         outputs = model(batch["rows"], training=True, heads=heads)

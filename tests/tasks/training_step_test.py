@@ -1,0 +1,85 @@
+"""Ten steps of the real objective, dropout on, however the batch is divided and computed."""
+
+import dataclasses
+
+import numpy as np
+import orbit
+import pytest
+import tensorflow as tf
+
+from official_nlp.data import records
+from official_nlp.tasks import ElectraPretraining
+from official_nlp.training import AdamW, TrainingConfig, WarmupDecay, distribution, precision
+from official_nlp.training.phase import places
+from official_nlp.training.trainer import PhaseTrainer
+from tests.tasks.conftest import config, phase
+
+STEPS = 10
+PHASE = phase(steps=STEPS, batch_size=8)
+CONFIG = TrainingConfig(steps_per_loop=STEPS, warmup_steps=0, checkpoint_interval=None)
+
+
+def _run(folder, steps=STEPS, **changes):
+    """Returns the variables by name, and the figures."""
+    settings = dataclasses.replace(CONFIG, **changes)
+    task = ElectraPretraining(config(), folder, seed=3)
+    strategy = distribution.create_strategy(settings.strategy)
+    schedule = WarmupDecay(1e-3, PHASE.steps)
+    (place,) = places([PHASE])
+    with strategy.scope():
+        with precision.policy(settings.policy):
+            model = task.build()
+        optimizer = AdamW(schedule)
+        optimizer.build(task.trainable_variables(model, PHASE))
+        step = orbit.utils.create_global_step()
+        scale = precision.LossScale() if settings.policy == "mixed_float16" else None
+    trainer = PhaseTrainer(task, model, optimizer, schedule, step, place, settings, strategy, scale)
+    figures = trainer.train(tf.constant(steps))["train"]
+    return {v.name: v.numpy() for v in model.variables}, figures
+
+
+@pytest.fixture(scope="module")
+def whole(built):
+    """Variables and figures of ten whole batches on one device."""
+    return _run(records.open_folder(built))
+
+
+def _assert_close(whole, other):
+    for name, value in whole[0].items():
+        # The gradient of a key's bias is 0 but for rounding: such a variable stays near 0.
+        atol = 1e-5 * max(np.abs(value).max(), 1e-2)
+        np.testing.assert_allclose(other[0][name], value, rtol=1e-5, atol=atol, err_msg=name)
+    for name, value in whole[1].items():
+        assert other[1][name] == pytest.approx(value, rel=1e-5), name
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"strategy": "mirrored"}, {"accumulation": 4}, {"accumulation": 2, "strategy": "mirrored"}],
+    ids=str,
+)
+def test_two_replicas_and_micro_batches_give_the_update_of_the_whole_batch(
+    whole, built, changes, two_devices
+):
+    _assert_close(whole, _run(records.open_folder(built), **changes))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "changes", [{"jit_compile": True}, {"jit_compile": True, "strategy": "mirrored"}], ids=str
+)
+def test_a_compiled_step_gives_the_same_update(whole, built, changes, two_devices):
+    _assert_close(whole, _run(records.open_folder(built), **changes))
+
+
+def test_bfloat16_gives_nearly_the_figures_of_float32(whole, built):
+    variables, figures = _run(records.open_folder(built), policy="mixed_bfloat16")
+    assert all(value.dtype == np.float32 for value in variables.values())
+    assert figures["loss"] == pytest.approx(whole[1]["loss"], rel=0.01)
+
+
+def test_float16_finds_its_scale_in_a_few_steps(built):
+    variables, figures = _run(records.open_folder(built), policy="mixed_float16")
+    assert all(np.isfinite(value).all() for value in variables.values())
+    assert 0 < figures["skipped_steps"] < STEPS / 2
+    assert figures["loss_scale"] == 2.0 ** (15 - figures["skipped_steps"])
