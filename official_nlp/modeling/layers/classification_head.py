@@ -20,6 +20,11 @@ class ClassificationHead(tf_keras.layers.Layer):
       activation: of the dense layer.
       dropout_rate: share dropped before the last layer, in training.
       initializer: of both kernels.
+
+    Example:
+      >>> head = ClassificationHead(inner_dim=256, num_classes=2)
+      >>> head(tf.ones([8, 128, 256])).shape
+      TensorShape([8, 2])
     """
 
     def __init__(

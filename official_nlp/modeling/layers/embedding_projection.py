@@ -14,6 +14,11 @@ class EmbeddingProjection(tf_keras.layers.Layer):
       kernel_initializer: of the matrix `[embedding_width, output_size]`.
       bias_initializer: of the bias `[output_size]`.
 
+    Example:
+      >>> projection = EmbeddingProjection(output_size=256)
+      >>> projection(tf.ones([2, 5, 128])).shape
+      TensorShape([2, 5, 256])
+
     Reference: Lan et al. 2019 (ALBERT) section 3.1; ELECTRA uses it where the two widths differ.
     """
 

@@ -35,6 +35,11 @@ class GatedFeedforward(tf_keras.layers.Layer):
     Raises:
       InputError: `dropout_position` is something else.
 
+    Example:
+      >>> feedforward = GatedFeedforward(inner_dim=64, num_blocks=2)
+      >>> feedforward(tf.ones([2, 5, 16])).shape
+      TensorShape([2, 5, 16])
+
     Reference: Shazeer 2020 (GLU Variants Improve Transformer) section 2.
     """
 

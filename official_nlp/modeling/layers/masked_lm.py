@@ -31,6 +31,12 @@ class MaskedLM(tf_keras.layers.Layer):
       InputError: `output` is something else.
       NotImplementedError: `get_config` with a variable for a table.
 
+    Example:
+      >>> table = OnDeviceEmbedding(vocab_size=100, embedding_width=16)
+      >>> head = MaskedLM(table, activation="gelu")
+      >>> head(tf.ones([2, 8, 32]), masked_positions=tf.constant([[1, 3, 6], [2, 4, 0]])).shape
+      TensorShape([2, 3, 100])
+
     Reference: paper section 2; Devlin et al. 2018 section 3.1.
     """
 

@@ -25,6 +25,12 @@ class MultiClsHeads(tf_keras.layers.Layer):
 
     Raises:
       InputError: a name comes twice in `cls_list`, or it is empty.
+
+    Example:
+      >>> heads = MultiClsHeads(inner_dim=16, cls_list=[("topic", 5), ("polite", 2)])
+      >>> outputs = heads(tf.ones([2, 8, 32]))
+      >>> outputs["topic"].shape, outputs["polite"].shape
+      (TensorShape([2, 5]), TensorShape([2, 2]))
     """
 
     def __init__(

@@ -31,6 +31,11 @@ class MultipleChoiceHead(tf_keras.layers.Layer):
       InputError: another `summary_type`; three axes without `num_choices`; or `cls_index` where
         `summary_type` has no use for it.
 
+    Example:
+      >>> head = MultipleChoiceHead()
+      >>> head(tf.ones([2, 4, 8, 32])).shape  # two questions of four choices
+      TensorShape([2, 4])
+
     Reference: Hugging Face's ElectraForMultipleChoice, whose configuration has these names.
     """
 

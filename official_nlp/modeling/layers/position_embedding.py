@@ -20,6 +20,11 @@ class PositionEmbedding(tf_keras.layers.Layer):
 
     Raises:
       InputError: the input is longer than `max_length`.
+
+    Example:
+      >>> words = tf.ones([2, 5, 16])
+      >>> (words + PositionEmbedding(max_length=512)(words)).shape
+      TensorShape([2, 5, 16])
     """
 
     def __init__(self, max_length, initializer="glorot_uniform", seq_axis=1, **kwargs):

@@ -16,6 +16,11 @@ class SelfAttentionMask(tf_keras.layers.Layer):
 
     Raises:
       InputError: `to_mask` is missing.
+
+    Example:
+      >>> SelfAttentionMask()(tf.ones([1, 2, 16]), to_mask=tf.constant([[1, 0]])).numpy()
+      array([[[1., 0.],
+              [1., 0.]]], dtype=float32)
     """
 
     def call(self, inputs, to_mask=None):

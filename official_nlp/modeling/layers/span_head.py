@@ -17,6 +17,11 @@ class SpanHead(tf_keras.layers.Layer):
     Args:
       initializer: of the kernel.
 
+    Example:
+      >>> start_logits, end_logits = SpanHead()(tf.ones([2, 8, 32]))
+      >>> start_logits.shape, end_logits.shape
+      (TensorShape([2, 8]), TensorShape([2, 8]))
+
     Reference: Devlin et al. 2018 section 4.2.
     """
 

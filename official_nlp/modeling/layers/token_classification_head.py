@@ -17,6 +17,10 @@ class TokenClassificationHead(tf_keras.layers.Layer):
       dropout_rate: share dropped before the dense layer, in training.
       initializer: of the kernel.
 
+    Example:
+      >>> TokenClassificationHead(num_classes=9)(tf.ones([2, 8, 32])).shape
+      TensorShape([2, 8, 9])
+
     Reference: Devlin et al. 2018 section 5.3.
     """
 

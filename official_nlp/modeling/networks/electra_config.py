@@ -66,6 +66,11 @@ class ElectraConfig:
     Raises:
       InputError: a size is not a positive integer, a share not in [0, 1), or a name not known.
 
+    Example:
+      >>> discriminator = ElectraConfig.preset("small")
+      >>> discriminator.hidden_size, discriminator.generator().hidden_size
+      (256, 64)
+
     Reference: paper table 6.
     """
 
