@@ -37,6 +37,14 @@ class MultiHeadAttention(tf_keras.layers.Layer):
     Raises:
       InputError: `attention_axes` names another axis, or the mask has another rank.
 
+    Example:
+      >>> attention = MultiHeadAttention(num_heads=4, key_dim=8)
+      >>> x = tf.ones([1, 4, 32])
+      >>> padding = tf.constant([[1, 1, 0, 0]])
+      >>> _, scores = attention(x, x, attention_mask=padding, return_attention_scores=True)
+      >>> scores[0, 0, 0].numpy()
+      array([0.5, 0.5, 0. , 0. ], dtype=float32)
+
     Reference: Vaswani et al. 2017 section 3.2.2.
     """
 

@@ -43,6 +43,12 @@ class TransformerEncoderBlock(tf_keras.layers.Layer):
     Raises:
       InputError: the width is not a multiple of the heads, or the arguments exclude each other.
 
+    Example:
+      >>> block = TransformerEncoderBlock(4, inner_dim=64, inner_activation="gelu")
+      >>> x, mask = tf.ones([2, 5, 16]), tf.constant([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
+      >>> block([x, mask]).shape
+      TensorShape([2, 5, 16])
+
     Reference: Vaswani et al. 2017 section 3.1; Devlin et al. 2018.
     """
 
