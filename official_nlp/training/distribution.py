@@ -1,6 +1,8 @@
 """Where a run runs: strategies by name, and the one stream of rows seen by every replica."""
 
 import functools
+import json
+import os
 
 import tensorflow as tf
 
@@ -24,8 +26,48 @@ def _mirrored() -> tf.distribute.Strategy:
     )
 
 
+@functools.cache
+def _multi_worker() -> tf.distribute.Strategy:
+    try:
+        cluster = json.loads(os.environ["TF_CONFIG"])
+        workers, index = cluster["cluster"]["worker"], cluster["task"]["index"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            "strategy='multi_worker' needs TF_CONFIG in the environment, as "
+            '{"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}}; '
+            "tools/workers.py sets it"
+        ) from error
+    if not 0 <= index < len(workers):
+        raise InputError(
+            f"TF_CONFIG's task index must be one of its {len(workers)} workers, was {index}"
+        )
+    return tf.distribute.MultiWorkerMirroredStrategy()
+
+
+@functools.cache
+def _tpu() -> tf.distribute.Strategy:
+    # On a TPU VM the chips are local; TPU_NAME names a TPU elsewhere.
+    name = os.environ.get("TPU_NAME", "local")
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=name)
+        tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+    except (ValueError, RuntimeError, tf.errors.OpError) as error:
+        raise InputError(
+            f"strategy='tpu' finds no TPU named {name!r} ({str(error).splitlines()[0]}); run it on "
+            "a TPU VM, or name one by TPU_NAME"
+        ) from error
+    return tf.distribute.TPUStrategy(resolver)
+
+
 # one_device: the first GPU, or the CPU. mirrored: all GPUs of this machine, or all logical CPUs.
-STRATEGIES = {"one_device": _one_device, "mirrored": _mirrored}
+# multi_worker: all GPUs, or the CPU, of each process that TF_CONFIG lists. tpu: all cores.
+STRATEGIES = {
+    "one_device": _one_device,
+    "mirrored": _mirrored,
+    "multi_worker": _multi_worker,
+    "tpu": _tpu,
+}
 
 
 def require_known(name: str) -> None:
@@ -35,9 +77,43 @@ def require_known(name: str) -> None:
 
 
 def create_strategy(name: str) -> tf.distribute.Strategy:
-    """Returns the strategy of a name in `STRATEGIES`."""
+    """Returns the strategy of a name in `STRATEGIES`.
+
+    To be called before the first operation runs: several processes connect at the beginning.
+    """
     require_known(name)
     return STRATEGIES[name]()
+
+
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Whether this process is the one that writes the run's folder."""
+    resolver = strategy.cluster_resolver
+    return resolver is None or not resolver.task_id or resolver.task_type != "worker"
+
+
+def any_process(strategy: tf.distribute.Strategy, flag: bool) -> bool:
+    """Whether the flag is true in any process; all of them ask at the same step."""
+    if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return bool(_added(strategy)(tf.constant(float(flag))) > 0)
+    return flag
+
+
+@functools.cache
+def _added(strategy):
+    @tf.function
+    def added(number):
+        return strategy.reduce("SUM", strategy.run(lambda: number), axis=None)
+
+    return added
+
+
+def replicas_and_hosts(name: str) -> tuple[int, int]:
+    """Returns the copies of the model that a strategy keeps, and the processes that read data."""
+    strategy = create_strategy(name)
+    resolver = strategy.cluster_resolver
+    tasks = resolver.cluster_spec().as_dict() if resolver else {}
+    hosts = sum(len(tasks.get(job, [])) for job in ("chief", "worker"))
+    return strategy.num_replicas_in_sync, max(hosts, 1)
 
 
 def distribute(strategy: tf.distribute.Strategy, make_dataset):
@@ -58,19 +134,31 @@ def distribute(strategy: tf.distribute.Strategy, make_dataset):
     return strategy.distribute_datasets_from_function(dataset_fn)
 
 
+def share(dataset: tf.data.Dataset, host: int, hosts: int) -> tf.data.Dataset:
+    """Returns this host's consecutive rows of each batch of a dataset that all hosts read."""
+    if hosts == 1:
+        return dataset
+    return _rows(dataset, hosts, "hosts").map(lambda parts: {n: x[host] for n, x in parts.items()})
+
+
 def _cut(dataset: tf.data.Dataset, replicas: int) -> tf.data.Dataset:
     """Divides each batch into equal parts of consecutive rows, in order, with static shapes."""
+    return _rows(dataset, replicas, "replicas").unbatch()
+
+
+def _rows(dataset, parts: int, of: str):
+    """Turns rows `[B, ...]` into `[parts, B / parts, ...]`."""
     for name, spec in dataset.element_spec.items():
-        if not spec.shape.rank or not spec.shape[0] or spec.shape[0] % replicas:
+        if not spec.shape.rank or not spec.shape[0] or spec.shape[0] % parts:
             raise InputError(
-                f"batch_size must be a multiple of the number of replicas ({replicas}), "
+                f"batch_size must be a multiple of the number of {of} ({parts}), "
                 f"{name} has shape {spec.shape}"
             )
 
-    def parts(batch):
+    def cut(batch):
         return {
-            name: tf.reshape(x, [replicas, x.shape[0] // replicas, *x.shape[1:]])
+            name: tf.reshape(x, [parts, x.shape[0] // parts, *x.shape[1:]])
             for name, x in batch.items()
         }
 
-    return dataset.map(parts).unbatch()
+    return dataset.map(cut)

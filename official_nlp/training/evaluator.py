@@ -40,7 +40,11 @@ class HeldOutEvaluator(orbit.StandardEvaluator):
         self._strategy = strategy
         self._key = randomness.Key(seed).fold(_EVALUATION)
         self._sums = Sums()
-        super().__init__(distribution.distribute(strategy, lambda host, hosts: dataset))
+        super().__init__(
+            distribution.distribute(
+                strategy, lambda host, hosts: distribution.share(dataset, host, hosts)
+            )
+        )
 
     def evaluate(self, num_steps: tf.Tensor) -> dict:
         """Runs a number of batches, -1 for all; returns the figures."""

@@ -18,15 +18,17 @@ class Journal:
     Args:
       metrics: path of `metrics.jsonl`.
       timing: path of `timing.jsonl`.
+      writes: whether this process does; the others of a run on several hosts only read.
     """
 
-    def __init__(self, metrics: pathlib.Path, timing: pathlib.Path):
+    def __init__(self, metrics: pathlib.Path, timing: pathlib.Path, writes: bool = True):
         self._metrics = metrics
         self._timing = timing
+        self._writes = writes
 
     def cut(self, step: int) -> None:
         """Removes what was measured after a step, and a line that was not finished."""
-        if not self._metrics.exists():
+        if not self._writes or not self._metrics.exists():
             return
         kept = [line for line in _whole_lines(self._metrics) if json.loads(line)["step"] <= step]
         text = "".join(kept)
@@ -36,15 +38,17 @@ class Journal:
     def write(self, step: int, phase: int, figures: dict) -> None:
         """Appends a line of figures; what is infinite or not a number becomes null."""
         clean = {name: _jsonable(value) for name, value in figures.items()}
-        _append(self._metrics, {"step": step, "phase": phase, **clean})
+        if self._writes:
+            _append(self._metrics, {"step": step, "phase": phase, **clean})
 
     def write_timing(self, line: dict) -> None:
         """Appends a line to `timing.jsonl`."""
-        _append(self._timing, {name: _jsonable(value) for name, value in line.items()})
+        if self._writes:
+            _append(self._timing, {name: _jsonable(value) for name, value in line.items()})
 
     def to_disk(self) -> None:
         """Returns when what was written will survive a power failure."""
-        if self._metrics.exists():
+        if self._writes and self._metrics.exists():
             with open(self._metrics, "rb") as file:
                 os.fsync(file.fileno())
 

@@ -60,9 +60,12 @@ def train(
       NotFiniteError: a term of the loss, or the gradient; nothing was updated or saved after.
       Preempted: at SIGTERM or Ctrl-C, once the window was finished and the state saved.
     """
-    folder = RunFolder(model_dir)
+    strategy = distribution.create_strategy(config.strategy)
+    folder = RunFolder(model_dir, writes=distribution.is_chief(strategy))
     described = fixed_fields(phases, config, fixed)
     stop = StopRequest()
+    if not folder.writes:
+        console = rich.console.Console(quiet=True)
     progress = Progress(phase.total_steps(phases), len(phases), console)
     with folder.locked(), stop.watched(), progress:
         for difference in folder.claim(described):
@@ -72,7 +75,8 @@ def train(
             run.train()
             return run.journal.last("held_out/") or {}
         finally:
-            curves.draw(folder.metrics, folder.curves, references)
+            if folder.writes:
+                curves.draw(folder.metrics, folder.curves, references)
 
 
 def fixed_fields(
@@ -115,7 +119,7 @@ class _Run:
         self._phases = phases
         self._places = phase.places(phases)
         self._total = self._places[-1].end
-        self.journal = Journal(folder.metrics, folder.timing)
+        self.journal = Journal(folder.metrics, folder.timing, folder.writes)
         self._build()
         self._checkpoints = checkpoints.Checkpoints(
             {
@@ -211,7 +215,9 @@ class _Run:
             eval_actions=[self._on_held_out],
             steps_per_loop=config.steps_per_loop,
             checkpoint_manager=self._checkpoints,
-            summary_manager=Summaries(folder.summaries, self._step, interval, self._total),
+            summary_manager=Summaries(
+                folder.summaries if folder.writes else None, self._step, interval, self._total
+            ),
         )
 
     def _train_loop(self, place: phase.Place) -> None:
@@ -222,18 +228,21 @@ class _Run:
         saving = self._checkpoints.seconds
         with self._watch.part("training"):
             self._controller.train(end, checkpoint_at_completion=False)
-            if end == self._total or self._must_stop(end):
+            stopping = self._must_stop(end)
+            if end == self._total or stopping:
                 self._controller.save_checkpoint()
         tokens = (end - start) * place.phase.batch_size * place.phase.length
         self._watch.trained(end, tokens, self._checkpoints.seconds - saving)
-        if self._must_stop(end):
+        if stopping:
             raise Preempted(f"asked to stop: the run is saved at step {end} of {self._total}")
         self._evaluate_if_due()
         self._show(end, place)
 
     def _must_stop(self, step: int) -> bool:
         # Only where a window ends: a checkpoint holds no half window.
-        return self._stop.made and self._figures is not None and step < self._total
+        if self._figures is None or step == self._total:
+            return False
+        return distribution.any_process(self._strategy, self._stop.made)
 
     def _show(self, step: int, place: phase.Place) -> None:
         if self._figures is not None:

@@ -34,10 +34,12 @@ class RunFolder:
 
     Attributes:
       path: the folder.
+      writes: whether this process does; of a run on several hosts only the first.
     """
 
-    def __init__(self, path: "str | os.PathLike"):
+    def __init__(self, path: "str | os.PathLike", writes: bool = True):
         self.path = pathlib.Path(path)
+        self.writes = writes
 
     checkpoints = property(lambda self: self.path / "checkpoints")
     metrics = property(lambda self: self.path / "metrics.jsonl")
@@ -71,6 +73,9 @@ class RunFolder:
         Raises:
           InputError: another configuration was trained here, with the fields that differ.
         """
+        if not self.writes:
+            self.require_same(fixed)
+            return []
         self._make()
         new = {"fixed": fixed, **_surroundings()}
         new = json.loads(json.dumps(new))
@@ -108,7 +113,10 @@ class RunFolder:
 
     @contextlib.contextmanager
     def locked(self):
-        """Keeps other processes from training here; a killed process holds no lock."""
+        """Keeps other runs from training here; a killed process holds no lock."""
+        if not self.writes:
+            yield
+            return
         self._make()
         with open(self.path / ".lock", "w") as file:
             try:

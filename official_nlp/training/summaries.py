@@ -8,14 +8,15 @@ class Summaries(orbit.utils.SummaryManager):
     """Writes what was measured under `train/` and `held_out/`, one curve a figure.
 
     Args:
-      folder: where the event files go.
+      folder: where the event files go, or None for nowhere.
       global_step: counts updates.
       interval: steps between summaries of training; evaluations are always written.
       last_step: the run's last, always written.
     """
 
     def __init__(self, folder, global_step: tf.Variable, interval: int, last_step: int):
-        super().__init__(str(folder), tf.summary.scalar, global_step=global_step)
+        folder = folder and str(folder)
+        super().__init__(folder, tf.summary.scalar, global_step=global_step)
         self._step = global_step
         self._interval = interval
         self._last_step = last_step

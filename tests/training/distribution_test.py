@@ -30,6 +30,34 @@ def test_a_batch_that_cannot_be_divided_is_refused(two_devices):
         distribution.distribute(strategy, lambda host, hosts: odd)
 
 
+def test_hosts_share_the_rows_of_an_evaluation_in_their_order():
+    rows = tf.data.Dataset.from_tensors({"rows": tf.range(8)})
+    parts = [next(iter(distribution.share(rows, host, 2)))["rows"].numpy() for host in (0, 1)]
+    np.testing.assert_array_equal(np.concatenate(parts), np.arange(8))
+    assert distribution.share(rows, 0, 1) is rows
+
+
 def test_an_unknown_strategy_is_refused():
-    with pytest.raises(InputError, match="strategy must be one of one_device, mirrored, was 'tpu'"):
+    with pytest.raises(InputError, match="strategy must be one of one_device, .*, was 'gpu'"):
+        distribution.create_strategy("gpu")
+
+
+@pytest.mark.parametrize("value", [None, "{}", "not json"])
+def test_several_workers_need_to_know_one_another(value, monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    if value is not None:
+        monkeypatch.setenv("TF_CONFIG", value)
+    with pytest.raises(InputError, match=r"needs TF_CONFIG .*tools/workers.py sets it"):
+        distribution.create_strategy("multi_worker")
+
+
+def test_a_worker_beyond_the_list_is_refused(monkeypatch):
+    config = '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 2}}'
+    monkeypatch.setenv("TF_CONFIG", config)
+    with pytest.raises(InputError, match="one of its 2 workers, was 2"):
+        distribution.create_strategy("multi_worker")
+
+
+def test_without_a_tpu_its_strategy_says_where_to_find_one():
+    with pytest.raises(InputError, match="finds no TPU named 'local'.*run it on a TPU VM"):
         distribution.create_strategy("tpu")
