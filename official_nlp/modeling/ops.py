@@ -16,6 +16,8 @@ __all__ = [
     "apply_dropout",
     "copy_initializer",
     "gather_positions",
+    "packed_attention_mask",
+    "packed_positions",
     "random_bits",
     "sample_tokens",
     "scatter_tokens",
@@ -77,6 +79,43 @@ def apply_dropout(x, rate: float, training) -> tf.Tensor:
 def gather_positions(sequence, positions) -> tf.Tensor:
     """Returns `[B, P, ...]`: for each row the elements of `[B, L, ...]` at `positions` `[B, P]`."""
     return tf.gather(sequence, positions, batch_dims=1)
+
+
+def packed_attention_mask(document_ids) -> tf.Tensor:
+    """Returns bool `[B, L, L]`: in a row of several documents each token attends to its own.
+
+    Args:
+      document_ids: integer `[B, L]`: one positive number for all tokens of a document, 0 for
+        padding, which attends to nothing and is attended by nothing.
+
+    Example:
+      >>> packed_attention_mask([[7, 7, 3, 0]]).numpy().astype(int)
+      array([[[1, 1, 0, 0],
+              [1, 1, 0, 0],
+              [0, 0, 1, 0],
+              [0, 0, 0, 0]]])
+    """
+    ids = tf.convert_to_tensor(document_ids)
+    same = ids[:, :, tf.newaxis] == ids[:, tf.newaxis, :]  # [B, L, L]
+    return same & (ids > 0)[:, tf.newaxis, :]
+
+
+def packed_positions(document_ids) -> tf.Tensor:
+    """Returns int32 `[B, L]`: how many tokens of its own document stand before each token.
+
+    So positions restart at 0 in every document; padding has 0.
+
+    Args:
+      document_ids: integer `[B, L]`, see `packed_attention_mask`.
+
+    Example:
+      >>> packed_positions([[7, 7, 3, 0]])
+      <tf.Tensor: shape=(1, 4), dtype=int32, numpy=array([[0, 1, 0, 0]], dtype=int32)>
+    """
+    mask = packed_attention_mask(document_ids)
+    places = tf.range(tf.shape(mask)[1])
+    earlier = places < places[:, tf.newaxis]  # [L, L]
+    return tf.reduce_sum(tf.cast(mask & earlier, tf.int32), axis=-1)
 
 
 def scatter_tokens(ids, positions, updates, active, average_duplicates=False) -> tf.Tensor:

@@ -1,5 +1,7 @@
 """The functions on tensors, against the original's and against the laws of chance."""
 
+import hypothesis
+import hypothesis.strategies as st
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -180,6 +182,51 @@ def test_scatter_works_for_any_number_of_rows_and_positions():
 
     result = scatter([[1, 2, 3]], [[1, 2]], [[7, 8]], [[True, True]])
     np.testing.assert_array_equal(result, [[1, 7, 8]])
+
+
+# === Packed rows ===
+@st.composite
+def packed_rows(draw):
+    """Rows of a few documents, one after another, under any numbers, and padding."""
+    rows = []
+    for _ in range(draw(st.integers(1, 3))):
+        numbers = draw(st.lists(st.integers(1, 2**31 - 1), max_size=4, unique=True))
+        lengths = [draw(st.integers(1, 3)) for _ in numbers]
+        rows.append(np.repeat(np.int64(numbers), lengths))
+    longest = max([1, *(len(row) for row in rows)])
+    ids = np.zeros([len(rows), longest], draw(st.sampled_from([np.int32, np.int64])))
+    for row, written in zip(ids, rows):
+        row[: len(written)] = written
+    return ids
+
+
+@hypothesis.given(packed_rows())
+def test_in_a_packed_row_positions_restart_and_the_mask_is_block_diagonal(ids):
+    positions, mask = ops.packed_positions(ids).numpy(), ops.packed_attention_mask(ids).numpy()
+    assert (positions.dtype, mask.dtype) == (np.int32, bool)
+    for b, row in enumerate(ids):
+        expected, place = np.zeros([len(row), len(row)], bool), 0
+        for number in dict.fromkeys(row[row > 0]):
+            length = np.sum(row == number)
+            block = slice(place, place + length)
+            expected[block, block] = True
+            np.testing.assert_array_equal(positions[b, block], np.arange(length))
+            place += length
+        np.testing.assert_array_equal(mask[b], expected)
+        assert not positions[b, place:].any()
+
+
+def test_packed_rows_need_no_static_shape_and_compile():
+    ids = np.int32([[4, 4, 9, 9, 9, 0], [1, 1, 1, 1, 1, 1]])
+
+    def both(ids):
+        return ops.packed_positions(ids), ops.packed_attention_mask(ids)
+
+    expected = both(ids)
+    dynamic = tf.function(both, input_signature=[tf.TensorSpec([None, None], tf.int32)])
+    for run in (dynamic, tf.function(both, jit_compile=True)):
+        for got, want in zip(run(tf.constant(ids)), expected):
+            np.testing.assert_array_equal(got, want)
 
 
 # === Sampling ===
