@@ -1,4 +1,4 @@
-"""Networks of a tfnlp name compute what tfnlp's do, from its weights; our encoder what Bert's does."""
+"""Networks compute what tfnlp's of the same name do, and our encoder what its `BertEncoder` does."""
 
 import functools
 
