@@ -121,15 +121,17 @@ def distribute(strategy: tf.distribute.Strategy, make_dataset):
 
     Args:
       strategy: a strategy.
-      make_dataset: called with `(host, hosts)`, returns this host's batches, dicts of tensors with
-        static shapes; their rows are divided among the host's replicas.
+      make_dataset: called with `(host, hosts)`, returns this host's batches without end, dicts of
+        tensors with static shapes; their rows are divided among the host's replicas.
     """
 
     def dataset_fn(context: tf.distribute.InputContext) -> tf.data.Dataset:
         hosts = max(context.num_input_pipelines, 1)
         replicas = max(context.num_replicas_in_sync // hosts, 1)
         dataset = make_dataset(context.input_pipeline_id, hosts)
-        return dataset if replicas == 1 else _cut(dataset, replicas)
+        dataset = dataset if replicas == 1 else _cut(dataset, replicas)
+        # Of a dataset that may end, several hosts would get batches of unknown size.
+        return dataset.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
 
     return strategy.distribute_datasets_from_function(dataset_fn)
 

@@ -22,7 +22,7 @@ class HeldOutEvaluator(orbit.StandardEvaluator):
     Args:
       task: what is trained.
       model: of the task.
-      dataset: of the task, one pass.
+      dataset: of the task, one pass, of known length.
       strategy: the strategy in whose scope the variables were made.
       seed: of the run.
     """
@@ -40,16 +40,17 @@ class HeldOutEvaluator(orbit.StandardEvaluator):
         self._strategy = strategy
         self._key = randomness.Key(seed).fold(_EVALUATION)
         self._sums = Sums()
+        self._batches = int(dataset.cardinality())
         super().__init__(
             distribution.distribute(
-                strategy, lambda host, hosts: distribution.share(dataset, host, hosts)
+                strategy, lambda host, hosts: distribution.share(dataset.repeat(), host, hosts)
             )
         )
 
     def evaluate(self, num_steps: tf.Tensor) -> dict:
         """Runs a number of batches, -1 for all; returns the figures."""
         with plain_errors():
-            return super().evaluate(num_steps)
+            return super().evaluate(tf.where(num_steps < 0, self._batches, num_steps))
 
     def eval_begin(self):
         self._sums.reset()
