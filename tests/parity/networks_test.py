@@ -1,4 +1,4 @@
-"""Networks compute what tfnlp's of the same name do, and our encoder what its `BertEncoder` does."""
+"""Networks compute what tfnlp's of the same name do, and our encoder what `BertEncoder` does."""
 
 import functools
 
