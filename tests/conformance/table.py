@@ -93,6 +93,19 @@ def _pretrainer(sharing="shared", num_classes=0, **options):
     )
 
 
+def _scaffold(**options):
+    sizes = {"vocab_size": VOCABULARY, "type_vocab_size": 2, "hidden_size": WIDTH}
+    others = {"max_seq_length": LENGTH, "initializer": "glorot_uniform", "dropout_rate": 0.3}
+    return networks.EncoderScaffold(
+        pooled_output_dim=4,
+        embedding_cfg={**sizes, **others},
+        num_hidden_instances=2,
+        hidden_cfg={"num_attention_heads": 2, "inner_dim": 32, "inner_activation": "gelu"},
+        dict_outputs=True,
+        **options,
+    )
+
+
 def _table():
     return layers.OnDeviceEmbedding(VOCABULARY, 8, name="table")
 
@@ -116,6 +129,7 @@ _batch = {
     "masked_lm_weights": np.array([[1, 1, 1], [1, 1, 0]], np.float32),
 }
 _sequence = _floats(BATCH, LENGTH, WIDTH)
+_heads = _floats(BATCH, LENGTH, 2, 8)
 _choices = _floats(BATCH, 4, LENGTH, WIDTH)
 
 TABLE = {
@@ -123,6 +137,13 @@ TABLE = {
         lambda **k: layers.ClassificationHead(WIDTH, 3, dropout_rate=0.3, **k),
         (_sequence,),
         **LOGITS,
+    ),
+    "DisentangledEmbeddings": Line(
+        lambda **k: layers.DisentangledEmbeddings(
+            layers.ElectraEmbeddings(VOCABULARY, WIDTH, LENGTH), **k
+        ),
+        (_text["input_word_ids"],),
+        {"type_ids": _text["input_type_ids"]},
     ),
     "ElectraEmbeddings": Line(
         lambda **k: layers.ElectraEmbeddings(VOCABULARY, WIDTH, LENGTH, **k),
@@ -159,6 +180,13 @@ TABLE = {
         lambda **k: layers.OnDeviceEmbedding(VOCABULARY, WIDTH, **k), (_text["input_word_ids"],)
     ),
     "PositionEmbedding": Line(lambda **k: layers.PositionEmbedding(LENGTH, **k), (_sequence,)),
+    "RelativeKeyEmbedding": Line(
+        lambda **k: layers.RelativeKeyEmbedding(LENGTH, **k), (_heads, _heads)
+    ),
+    "RelativeKeyEmbedding keys and queries": Line(
+        lambda **k: layers.RelativeKeyEmbedding(LENGTH, "relative_key_query", **k),
+        (_heads, _heads),
+    ),
     "SelfAttentionMask": Line(layers.SelfAttentionMask, (_sequence,), {"to_mask": _mask()}),
     "SpanHead": Line(layers.SpanHead, (_sequence,), {"span_mask": _mask()}, float32=("0", "1")),
     "TokenClassificationHead": Line(
@@ -180,6 +208,9 @@ TABLE = {
         (_sequence,),
         silent=KEY_BIAS,
     ),
+    "Classification": Line(
+        lambda **k: networks.Classification(WIDTH, 3, **k), (_floats(BATCH, WIDTH),), **LOGITS
+    ),
     "ElectraEncoder": Line(
         lambda **k: networks.ElectraEncoder(config(), **k), (_text,), silent=KEY_BIAS
     ),
@@ -187,6 +218,10 @@ TABLE = {
         lambda **k: networks.ElectraEncoder(config(embedding_size=WIDTH), **k),
         (_text,),
         silent=KEY_BIAS,
+    ),
+    "EncoderScaffold": Line(_scaffold, (_text,), silent=KEY_BIAS, float32=("sequence", "encoder")),
+    "SpanLabeling": Line(
+        lambda **k: networks.SpanLabeling(WIDTH, **k), (_sequence,), float32=("0", "1")
     ),
     "ElectraPretrainer": Line(_pretrainer, (_batch,), silent=KEY_BIAS, **PRETRAINER),
     "ElectraPretrainer word_only": Line(
@@ -199,7 +234,13 @@ TABLE = {
         lambda **k: _pretrainer("untied", **k), (_batch,), silent=KEY_BIAS, **PRETRAINER
     ),
     "ElectraPretrainer whole": Line(
-        lambda **k: _pretrainer("whole", **k), (_batch,), silent=KEY_BIAS, **PRETRAINER
+        lambda **k: _pretrainer("whole", num_classes=2, **k),
+        (_batch,),
+        silent=KEY_BIAS,
+        **PRETRAINER,
+    ),
+    "ElectraPretrainer gdes": Line(
+        lambda **k: _pretrainer("gdes", **k), (_batch,), silent=KEY_BIAS, **PRETRAINER
     ),
 }
 
@@ -210,4 +251,5 @@ REPRESENTATIVES = (
     "TransformerEncoderBlock",
     "ElectraEncoder",
     "ElectraPretrainer",
+    "EncoderScaffold",
 )

@@ -1,6 +1,7 @@
 """Keras layers: one class a file."""
 
 from official_nlp.modeling.layers.classification_head import ClassificationHead
+from official_nlp.modeling.layers.disentangled_embeddings import DisentangledEmbeddings
 from official_nlp.modeling.layers.electra_embeddings import ElectraEmbeddings
 from official_nlp.modeling.layers.embedding_projection import EmbeddingProjection
 from official_nlp.modeling.layers.gated_feedforward import GatedFeedforward
@@ -10,6 +11,7 @@ from official_nlp.modeling.layers.multi_head_attention import MultiHeadAttention
 from official_nlp.modeling.layers.multiple_choice_head import MultipleChoiceHead
 from official_nlp.modeling.layers.on_device_embedding import OnDeviceEmbedding
 from official_nlp.modeling.layers.position_embedding import PositionEmbedding
+from official_nlp.modeling.layers.relative_key_embedding import RelativeKeyEmbedding
 from official_nlp.modeling.layers.self_attention_mask import SelfAttentionMask
 from official_nlp.modeling.layers.span_head import SpanHead
 from official_nlp.modeling.layers.token_classification_head import TokenClassificationHead
@@ -17,6 +19,7 @@ from official_nlp.modeling.layers.transformer_encoder_block import TransformerEn
 
 __all__ = [
     "ClassificationHead",
+    "DisentangledEmbeddings",
     "ElectraEmbeddings",
     "EmbeddingProjection",
     "GatedFeedforward",
@@ -26,6 +29,7 @@ __all__ = [
     "MultipleChoiceHead",
     "OnDeviceEmbedding",
     "PositionEmbedding",
+    "RelativeKeyEmbedding",
     "SelfAttentionMask",
     "SpanHead",
     "TokenClassificationHead",

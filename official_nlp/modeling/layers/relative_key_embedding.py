@@ -1,0 +1,89 @@
+"""Learnt vectors for the distance between two positions."""
+
+import tensorflow as tf
+import tf_keras
+
+from official_nlp.errors import InputError
+
+TYPES = ("relative_key", "relative_key_query")
+
+
+@tf_keras.utils.register_keras_serializable(package="official_nlp")
+class RelativeKeyEmbedding(tf_keras.layers.Layer):
+    """Scores of the distances between queries and keys, for the scores of an attention.
+
+    Each distance, from 1 - `max_length` to `max_length` - 1, has a vector, the same for all heads.
+    `relative_key` multiplies it with the query, `relative_key_query` with the query and with the
+    key. What comes out is added to the products of queries and keys before these are divided by
+    the root of the heads' width.
+
+    Call: `query` `[batch, to, heads, width]`, `key` `[batch, from, heads, width]` and
+    `query_offset`, the place among the keys of the first query, an integer or a scalar: 0 unless
+    keys of earlier tokens are kept. Returns `[batch, heads, to, from]` in the compute dtype.
+
+    Args:
+      max_length: number of positions; the table is `[2 * max_length - 1, width]`.
+      position_embedding_type: `relative_key` or `relative_key_query`.
+      initializer: of the table.
+
+    Raises:
+      InputError: another `position_embedding_type`, no `max_length`, or more keys than that.
+
+    Example:
+      >>> query = key = tf.ones([1, 5, 2, 8])
+      >>> RelativeKeyEmbedding(max_length=16)(query, key).shape
+      TensorShape([1, 2, 5, 5])
+
+    Reference: Shaw et al. 2018 section 3.2 (keys); Huang et al. 2020 section 3.2 (method 4).
+    """
+
+    def __init__(
+        self,
+        max_length,
+        position_embedding_type="relative_key",
+        initializer="glorot_uniform",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if position_embedding_type not in TYPES:
+            raise InputError(
+                f"position_embedding_type must be one of {', '.join(TYPES)}, was "
+                f"{position_embedding_type!r}"
+            )
+        if max_length is None:
+            raise InputError("max_length must be a number of positions, was None; give e.g. 512")
+        self.max_length = max_length
+        self.position_embedding_type = position_embedding_type
+        self.initializer = tf_keras.initializers.get(initializer)
+
+    def build(self, input_shape):
+        self.embeddings = self.add_weight(
+            "embeddings",
+            shape=[2 * self.max_length - 1, input_shape[-1]],
+            initializer=self.initializer,
+            dtype=tf.float32,
+        )
+        super().build(input_shape)
+
+    def call(self, query, key, query_offset=0):
+        if key.shape[1] is not None and key.shape[1] > self.max_length:
+            raise InputError(
+                f"there are {key.shape[1]} keys, and distances up to max_length={self.max_length} "
+                "alone have vectors; shorten the input or build with a longer table"
+            )
+        query_places = tf.range(tf.shape(query)[1]) + tf.cast(query_offset, tf.int32)
+        distances = query_places[:, tf.newaxis] - tf.range(tf.shape(key)[1])  # [T, S]
+        vectors = tf.gather(self.embeddings, distances + self.max_length - 1)  # [T, S, D]
+        vectors = tf.cast(vectors, self.compute_dtype)
+        scores = tf.einsum("BTND,TSD->BNTS", tf.cast(query, vectors.dtype), vectors)
+        if self.position_embedding_type == "relative_key_query":
+            scores += tf.einsum("BSND,TSD->BNTS", tf.cast(key, vectors.dtype), vectors)
+        return scores
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "max_length": self.max_length,
+            "position_embedding_type": self.position_embedding_type,
+            "initializer": tf_keras.initializers.serialize(self.initializer),
+        }
