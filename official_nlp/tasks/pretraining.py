@@ -30,7 +30,7 @@ class PretrainingConfig:
     Attributes:
       generator: sizes of the generator.
       discriminator: sizes of the discriminator.
-      sharing: `shared`, `word_only`, `untied` or `whole`: see `ElectraPretrainer`.
+      sharing: `shared`, `word_only`, `untied`, `whole` or `gdes`: see `ElectraPretrainer`.
       masking: share of tokens to predict, and how they are hidden.
       vocab_size: rows of the word table; None for the size of the vocabulary, whatever the two
         configurations say.
@@ -114,7 +114,8 @@ class ElectraPretraining:
       numerics: quirks of the original to reproduce.
 
     Raises:
-      InputError: vocabularies do not fit each other or the configuration, or rows not the model.
+      InputError: vocabularies do not fit each other or the configuration, rows not the model, or
+        the masking not the numerics.
     """
 
     name = "electra"
@@ -132,6 +133,8 @@ class ElectraPretraining:
         self.seed = seed
         self.phase_data = dict(phase_data or {})
         self.numerics = numerics or Numerics()
+        if self.numerics.mask_with_replacement:
+            config.masking.require_no_replacement()
         self._check_vocabularies()
         self._check_rows()
         # The inner borders of the cumulative distribution, `[V - 1]`.

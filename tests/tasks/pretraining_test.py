@@ -9,6 +9,7 @@ from official_nlp import data
 from official_nlp.data.tokenizer import ElectraTokenizer
 from official_nlp.errors import InputError
 from official_nlp.modeling import losses, models
+from official_nlp.modeling.models.sharing import MODES
 from official_nlp.numerics import Numerics
 from official_nlp.randomness import Key, stream
 from official_nlp.tasks import ElectraPretraining, PretrainingConfig
@@ -100,7 +101,7 @@ def test_variables_of_a_network_without_weight_are_not_read(folder, of, unread):
     assert read & others
 
 
-@pytest.mark.parametrize("sharing", ["shared", "word_only", "untied", "whole"])
+@pytest.mark.parametrize("sharing", MODES)
 @pytest.mark.parametrize("of", [MLM_ONLY, RTD_ONLY, BOTH], ids=["mlm", "rtd", "both"])
 def test_the_loss_reaches_the_trained_variables_and_no_others(folder, sharing, of):
     task = ElectraPretraining(config(sharing), folder)

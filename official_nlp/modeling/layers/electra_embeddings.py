@@ -35,6 +35,11 @@ class ElectraEmbeddings(tf_keras.layers.Layer):
       InputError: `word_embeddings` has other sizes, the row is longer than `max_length`, or both
         or neither of `word_ids` and `inputs_embeds` are given.
 
+    Example:
+      >>> embeddings = ElectraEmbeddings(vocab_size=100, embedding_width=16, max_length=32)
+      >>> embeddings(tf.constant([[2, 5, 6, 3]]), type_ids=tf.constant([[0, 0, 1, 1]])).shape
+      TensorShape([1, 4, 16])
+
     Reference: Devlin et al. 2018 figure 2; paper section 3.2 (weight sharing).
     """
 
@@ -99,6 +104,10 @@ class ElectraEmbeddings(tf_keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, word_ids=None, type_ids=None, position_ids=None, inputs_embeds=None):
+        return self.normalize(self.sum_vectors(word_ids, type_ids, position_ids, inputs_embeds))
+
+    def sum_vectors(self, word_ids=None, type_ids=None, position_ids=None, inputs_embeds=None):
+        """Returns `[batch, length, embedding_width]`: the vectors before the LayerNorm."""
         if (word_ids is None) == (inputs_embeds is None):
             raise InputError("give either word_ids or inputs_embeds, not both and not none")
         words = self.word_embeddings(word_ids) if inputs_embeds is None else inputs_embeds
@@ -106,8 +115,24 @@ class ElectraEmbeddings(tf_keras.layers.Layer):
         if type_ids is None:
             type_ids = tf.zeros([1, 1], tf.int32)
         positions = self.position_embeddings(words, position_ids=position_ids)
-        summed = words + positions + self.type_embeddings(type_ids)
+        return words + positions + self.type_embeddings(type_ids)
+
+    def normalize(self, summed):
+        """Returns the vectors after the LayerNorm, in the compute dtype."""
         return tf.cast(self.layer_norm(summed), self.compute_dtype)
+
+    @property
+    def tables(self):
+        """The three variables: words, positions, types."""
+        return [
+            self.word_embeddings.embeddings,
+            self.position_embeddings.position_embeddings,
+            self.type_embeddings.embeddings,
+        ]
+
+    def get_embedding_table(self):
+        """Returns the word table, a variable `[vocab_size, embedding_width]`."""
+        return self.word_embeddings.embeddings
 
     def get_config(self):
         return {

@@ -24,6 +24,11 @@ class OnDeviceEmbedding(tf_keras.layers.Layer):
 
     Raises:
       InputError: `weight_fallback_dtype`, which tfnlp has, is given and not float32.
+
+    Example:
+      >>> table = OnDeviceEmbedding(vocab_size=100, embedding_width=16)
+      >>> table(tf.constant([[2, 5, 6, 3]])).shape
+      TensorShape([1, 4, 16])
     """
 
     def __init__(
@@ -53,11 +58,12 @@ class OnDeviceEmbedding(tf_keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, inputs):
-        table = tf.cast(self.embeddings, self.compute_dtype)
         if self.use_one_hot:
+            table = tf.cast(self.embeddings, self.compute_dtype)
             vectors = tf.matmul(tf.one_hot(inputs, self.vocab_size, dtype=table.dtype), table)
         else:
-            vectors = tf.gather(table, inputs)
+            # Looked up before they are rounded: no copy of the table, its gradient in float32.
+            vectors = tf.cast(tf.gather(self.embeddings, inputs), self.compute_dtype)
         return vectors * self.scale_factor if self.scale_factor else vectors
 
     def get_config(self):

@@ -51,16 +51,23 @@ def embedding_table(network):
     """Returns the variable `[vocab_size, width]`, from whichever getter the network has.
 
     Raises:
-      TypeError: it has none.
+      TypeError: it has none, or what it gives is no variable.
     """
     if hasattr(network, "get_embedding_table"):
-        return network.get_embedding_table()
-    if hasattr(network, "get_embedding_layer"):
-        return network.get_embedding_layer().embeddings
-    raise TypeError(
-        "generator_network must have get_embedding_table() or get_embedding_layer(); "
-        f"{type(network).__name__} has neither"
-    )
+        table = network.get_embedding_table()
+    elif hasattr(network, "get_embedding_layer"):
+        table = network.get_embedding_layer().embeddings
+    else:
+        raise TypeError(
+            "generator_network must have get_embedding_table() or get_embedding_layer(); "
+            f"{type(network).__name__} has neither"
+        )
+    if not hasattr(table, "assign"):
+        raise TypeError(
+            "generator_network's word table must be a variable, which its head is tied to; that of "
+            f"{type(network).__name__} was a {type(table).__name__}"
+        )
+    return table
 
 
 def norm_epsilon(network) -> float:

@@ -5,11 +5,12 @@ import dataclasses
 import tf_keras
 
 from official_nlp.errors import InputError
+from official_nlp.modeling.layers.disentangled_embeddings import DisentangledEmbeddings
 from official_nlp.modeling.models import network_contract
 from official_nlp.modeling.networks.electra_config import ElectraConfig
 from official_nlp.modeling.networks.electra_encoder import ElectraEncoder
 
-MODES = ("shared", "word_only", "untied", "whole")
+MODES = ("shared", "word_only", "untied", "whole", "gdes")
 
 
 def build_pair(generator, discriminator, sharing: str, **options):
@@ -19,7 +20,9 @@ def build_pair(generator, discriminator, sharing: str, **options):
       generator: `ElectraConfig`.
       discriminator: `ElectraConfig`.
       sharing: `shared`: word, position and type tables and their LayerNorm, as the original;
-        `word_only`: the word table, as tfnlp; `untied`: nothing; `whole`: one encoder is both.
+        `word_only`: the word table, as tfnlp; `untied`: nothing; `whole`: one encoder is both;
+        `gdes`: no variable, but the discriminator's embeddings are the generator's plus
+        differences, which start at zero, and its gradient stops there.
       **options: keyword arguments of `ElectraEncoder`.
 
     Raises:
@@ -41,6 +44,14 @@ def partner(generator: ElectraEncoder, config, sharing: str, **options) -> Elect
         embeddings = generator.embeddings
     elif sharing == "word_only":
         embeddings = generator.get_embedding_layer()
+    elif sharing == "gdes":
+        embeddings = DisentangledEmbeddings(
+            generator.embeddings,
+            norm_epsilon=config.layer_norm_eps,
+            dtype=options.get("dtype"),
+            name="embeddings",
+        )
+        embeddings.build(None)
     return ElectraEncoder(config, embeddings=embeddings, **options)
 
 
@@ -51,6 +62,9 @@ def detect(generator, discriminator) -> str:
     ours = getattr(generator, "embeddings", None)
     if ours is not None and ours is getattr(discriminator, "embeddings", None):
         return "shared"
+    theirs = getattr(discriminator, "embeddings", None)
+    if isinstance(theirs, DisentangledEmbeddings) and theirs.base is ours:
+        return "gdes"
     same_table = _table(generator) is _table(discriminator)
     return "word_only" if same_table else "untied"
 
@@ -103,6 +117,7 @@ def deserialize(config: dict, custom_objects=None) -> dict:
     else:
         inner = dict(serialized["config"])
         options = {key: inner.pop(key) for key in ("name", "dtype") if key in inner}
+        inner.pop("disentangled", None)
         discriminator = partner(generator, ElectraConfig.from_dict(inner), mode, **options)
     return {"generator_network": generator, "discriminator_network": discriminator}
 
@@ -114,7 +129,12 @@ def check_mode(sharing):
 
 
 def _table(network):
-    return network.get_embedding_layer() if hasattr(network, "get_embedding_layer") else network
+    if isinstance(getattr(network, "embeddings", None), DisentangledEmbeddings):
+        return network
+    try:
+        return network.get_embedding_layer()
+    except (AttributeError, RuntimeError):  # a network that cannot say shares nothing
+        return network
 
 
 def _check_equal(generator, discriminator):

@@ -6,6 +6,7 @@ import tf_keras
 from official_nlp import randomness
 from official_nlp.errors import InputError
 from official_nlp.modeling import initializers, ops
+from official_nlp.modeling.layers.disentangled_embeddings import DisentangledEmbeddings
 from official_nlp.modeling.layers.electra_embeddings import ElectraEmbeddings
 from official_nlp.modeling.layers.embedding_projection import EmbeddingProjection
 from official_nlp.modeling.layers.transformer_encoder_block import TransformerEncoderBlock
@@ -38,8 +39,8 @@ class ElectraEncoder(tf_keras.Model):
     Args:
       config: an `ElectraConfig`.
       embeddings: None; or the `embeddings` of another encoder, whose tables (word, position and
-        type) and LayerNorm are shared then; or its word table alone
-        (`get_embedding_layer()`).
+        type) and LayerNorm are shared then; or its word table alone (`get_embedding_layer()`);
+        or `DisentangledEmbeddings` on those of another.
 
     Raises:
       InputError: shared embeddings have other sizes than the configuration, an input is unknown,
@@ -83,24 +84,10 @@ class ElectraEncoder(tf_keras.Model):
         self.built = True
 
     def _embeddings(self, given):
-        config = self.config
-        if isinstance(given, ElectraEmbeddings):
-            _check_shared(given, config)
+        if isinstance(given, (ElectraEmbeddings, DisentangledEmbeddings)):
+            _check_shared(given, self.config)
             return given
-        embeddings = ElectraEmbeddings(
-            config.vocab_size,
-            config.embedding_size,
-            config.max_position_embeddings,
-            config.type_vocab_size,
-            initializer=initializers.table_initializer(config),
-            position_initializer=initializers.position_initializer(config),
-            norm_epsilon=config.layer_norm_eps,
-            word_embeddings=given,
-            dtype=self._dtype_policy,
-            name="embeddings",
-        )
-        embeddings.build(None)
-        return embeddings
+        return _plain_embeddings(self.config, given, self._dtype_policy)
 
     def _block(self, index):
         config = self.config
@@ -148,23 +135,61 @@ class ElectraEncoder(tf_keras.Model):
         return outputs
 
     def get_embedding_table(self):
-        """Returns the word table, a variable `[vocab_size, embedding_size]`."""
-        return self.embeddings.word_embeddings.embeddings
+        """Returns the word table `[vocab_size, embedding_size]`: a variable.
+
+        Of an encoder with `DisentangledEmbeddings` it is a tensor, the sum of two tables.
+        """
+        return self.embeddings.get_embedding_table()
 
     def get_embedding_layer(self):
-        """Returns the word table's layer, an `OnDeviceEmbedding`."""
+        """Returns the word table's layer, an `OnDeviceEmbedding`.
+
+        Raises:
+          InputError: the encoder has `DisentangledEmbeddings`, and so no table of its own.
+        """
+        if isinstance(self.embeddings, DisentangledEmbeddings):
+            raise InputError(
+                "get_embedding_layer() is for an encoder with a word table of its own, this one's "
+                "is a sum of two: take get_embedding_table(), or embeddings.merged()"
+            )
         return self.embeddings.word_embeddings
 
     # === Config ===
     def get_config(self):
-        return {**self.config.to_dict(), "name": self.name, "dtype": _policy_config(self)}
+        config = {**self.config.to_dict(), "name": self.name, "dtype": _policy_config(self)}
+        if isinstance(self.embeddings, DisentangledEmbeddings):
+            config["disentangled"] = True
+        return config
 
     @classmethod
     def from_config(cls, config, embeddings=None):
         """Builds the encoder of a configuration; sharing is said by whoever owns both."""
         config = dict(config)
         options = {key: config.pop(key) for key in ("name", "dtype") if key in config}
-        return cls(ElectraConfig.from_dict(config), embeddings=embeddings, **options)
+        disentangled, sizes = config.pop("disentangled", False), ElectraConfig.from_dict(config)
+        if disentangled and embeddings is None:
+            policy = options.get("dtype")
+            base = _plain_embeddings(sizes, None, policy)
+            embeddings = DisentangledEmbeddings(base, dtype=policy, name="embeddings")
+            embeddings.build(None)
+        return cls(sizes, embeddings=embeddings, **options)
+
+
+def _plain_embeddings(config, word_embeddings, policy) -> ElectraEmbeddings:
+    embeddings = ElectraEmbeddings(
+        config.vocab_size,
+        config.embedding_size,
+        config.max_position_embeddings,
+        config.type_vocab_size,
+        initializer=initializers.table_initializer(config),
+        position_initializer=initializers.position_initializer(config),
+        norm_epsilon=config.layer_norm_eps,
+        word_embeddings=word_embeddings,
+        dtype=policy,
+        name="embeddings",
+    )
+    embeddings.build(None)
+    return embeddings
 
 
 def _check_shared(embeddings, config):

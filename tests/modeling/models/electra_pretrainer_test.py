@@ -185,7 +185,10 @@ def test_no_two_draws_of_a_step_have_the_same_key(monkeypatch, batch):
         ({"temperature": 0}, "temperature must be above 0, was 0"),
         ({"temperature": -1.0}, "temperature must be above 0, was -1.0"),
         ({"output_type": "probs"}, '"probs": output must be "logits" or "predictions"'),
-        ({"sharing": "all"}, "sharing must be one of shared, word_only, untied, whole, was 'all'"),
+        (
+            {"sharing": "all"},
+            "sharing must be one of shared, word_only, untied, whole, gdes, was 'all'",
+        ),
     ],
 )
 def test_arguments_out_of_range_are_refused(options, message):

@@ -8,6 +8,7 @@ import tf_keras
 from official_nlp import randomness
 from official_nlp.errors import InputError
 from official_nlp.modeling import losses, networks
+from official_nlp.modeling.models import sharing
 from tests.modeling import tiny
 
 KEY = randomness.Key(7)
@@ -30,7 +31,7 @@ def refs(*owners):
     return {v.ref() for owner in owners for v in owner.trainable_variables}
 
 
-@pytest.mark.parametrize("mode", ["shared", "word_only", "untied", "whole"])
+@pytest.mark.parametrize("mode", sharing.MODES)
 def test_each_term_of_the_loss_moves_its_own_network_and_no_other(batch, mode):
     model = tiny.pretrainer(mode)
     generator, discriminator = model.generator_network, model.discriminator_network
@@ -128,7 +129,7 @@ def test_a_file_of_a_compiled_model_keeps_how_it_was_compiled_and_trains_on(tmp_
     assert int(again.optimizer.iterations) == 2
 
 
-@pytest.mark.parametrize("mode", ["shared", "word_only", "untied", "whole"])
+@pytest.mark.parametrize("mode", sharing.MODES)
 def test_a_checkpoint_comes_back_into_one_object(tmp_path, batch, mode):
     model = tiny.pretrainer(mode)
     path = tf.train.Checkpoint(model=model).write(str(tmp_path / "model"))
@@ -136,7 +137,9 @@ def test_a_checkpoint_comes_back_into_one_object(tmp_path, batch, mode):
     tf.train.Checkpoint(model=again).read(path).assert_consumed()
     table = again.generator_network.get_embedding_table()
     assert again.masked_lm.table is table
-    assert (again.discriminator_network.get_embedding_table() is table) == (mode != "untied")
+    assert (again.discriminator_network.get_embedding_table() is table) == (
+        mode not in ("untied", "gdes")
+    )
     for name, value in called(model, batch).items():
         np.testing.assert_array_equal(called(again, batch)[name], value, err_msg=name)
 

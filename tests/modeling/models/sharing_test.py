@@ -1,6 +1,9 @@
 """What the two networks have in common, in each mode."""
 
+import numpy as np
 import pytest
+import tensorflow as tf
+import tf_keras
 
 from official_nlp.errors import InputError
 from official_nlp.modeling import models, networks
@@ -22,12 +25,14 @@ def common(first, second):
     )
 
 
-@pytest.mark.parametrize(("mode", "count"), [("shared", 5), ("word_only", 1), ("untied", 0)])
+@pytest.mark.parametrize(
+    ("mode", "count"), [("shared", 5), ("word_only", 1), ("untied", 0), ("gdes", 0)]
+)
 def test_a_mode_shares_its_variables_and_no_others(mode, count):
     first, second = pair(mode)
     assert len(common(first, second)) == count
     tables = first.get_embedding_table(), second.get_embedding_table()
-    assert (tables[0] is tables[1]) == (mode != "untied")
+    assert (tables[0] is tables[1]) == (count > 0)
 
 
 def test_the_whole_encoder_may_be_both():
@@ -48,7 +53,9 @@ def test_networks_may_be_in_half_precision():
 
 
 def test_an_unknown_mode_is_refused():
-    with pytest.raises(InputError, match="one of shared, word_only, untied, whole, was 'all'"):
+    with pytest.raises(
+        InputError, match="one of shared, word_only, untied, whole, gdes, was 'all'"
+    ):
         sharing.build_pair(tiny.config(), tiny.config(), "all")
 
 
@@ -114,3 +121,46 @@ def test_what_was_shared_is_shared_again_by_from_config(mode):
     assert again.sharing == mode
     assert len(again.trainable_variables) == len(made.trainable_variables)
     assert again.masked_lm.table is again.generator_network.get_embedding_table()
+
+
+# === Gradient-disentangled ===
+def test_each_mode_has_its_number_of_variables():
+    counts = {}
+    for mode in ("shared", "word_only", "untied", "gdes"):
+        made = tiny.pretrainer(mode)
+        assert len({v.ref() for v in made.variables}) == len(made.variables)
+        counts[mode] = len(made.variables)
+    # Three tables and the LayerNorm's two: shared by both, or each network's own.
+    assert counts["gdes"] == counts["untied"] == counts["word_only"] + 1 == counts["shared"] + 5
+
+
+def test_differences_start_at_zero_and_both_networks_embeddings_follow_the_generator(batch):
+    made = tiny.pretrainer("gdes", dropout=False)
+    first, second = made.generator_network, made.discriminator_network
+    np.testing.assert_array_equal(second.get_embedding_table(), first.get_embedding_table())
+    assert not any(np.any(table) for table in second.embeddings.own.tables)
+    before = second(batch["input_word_ids"])["sequence_output"].numpy()
+    first.get_embedding_table().assign_add(tf.ones([tiny.VOCABULARY, 8]) * np.arange(8.0))
+    np.testing.assert_array_equal(second.get_embedding_table(), first.get_embedding_table())
+    assert not np.allclose(second(batch["input_word_ids"])["sequence_output"], before)
+
+
+def test_disentangled_networks_come_back_joined(tmp_path, batch):
+    made = tiny.pretrainer("gdes")
+    made.save(tmp_path / "model.keras")
+    again = tf_keras.models.load_model(tmp_path / "model.keras")
+    for one in (made, again):
+        assert one.discriminator_network.embeddings.base is one.generator_network.embeddings
+    assert len(again.variables) == len(made.variables)
+
+
+def test_a_generator_whose_table_is_a_sum_is_refused():
+    _, sums = pair("gdes")
+    with pytest.raises(TypeError, match=r"must be a variable, .* ElectraEncoder was a EagerTensor"):
+        models.ElectraPretrainer(sums, sums, tiny.VOCABULARY, 0, tiny.PREDICTIONS)
+
+
+def test_a_discriminator_that_leans_on_a_third_network_is_not_disentangled_from_this_one():
+    _, sums = pair("gdes")
+    other = networks.ElectraEncoder(tiny.config())
+    assert sharing.detect(other, sums) == "untied"
