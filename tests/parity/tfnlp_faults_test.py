@@ -1,4 +1,4 @@
-"""Where tfnlp's layers are wrong, ours are right. Each test shows both.
+"""Where tfnlp's layers and networks are wrong, ours are right. Each test shows both.
 
 The faults of its pre-trainer are in `tests/modeling/model_garden_faults_test.py`.
 """
@@ -8,9 +8,10 @@ import pytest
 import tensorflow as tf
 import tf_keras
 from official.nlp.modeling import layers as tfnlp  # noqa: TID251
+from official.nlp.modeling import networks as tfnlp_networks  # noqa: TID251
 
 from official_nlp.errors import InputError
-from official_nlp.modeling import layers
+from official_nlp.modeling import layers, networks
 
 B, L, H, V = 2, 5, 8, 9
 X = np.random.default_rng(0).normal(size=[B, L, H]).astype(np.float32)
@@ -143,3 +144,75 @@ def test_a_feed_forward_network_of_a_configuration_has_norms_only_where_the_firs
         return len(again.variables)
 
     assert (variables(layers), variables(tfnlp)) == (6, 8)
+
+
+# === Networks ===
+EMBEDDINGS = {
+    "vocab_size": V,
+    "type_vocab_size": 2,
+    "hidden_size": H,
+    "max_seq_length": L,
+    "initializer": tf_keras.initializers.TruncatedNormal(stddev=0.02),
+    "dropout_rate": 0.0,
+}
+
+
+class Indexed(tf_keras.layers.Layer):
+    """A layer that scales by its place, and keeps a state."""
+
+    def __init__(self, layer_idx=10, **kwargs):
+        super().__init__(**kwargs)
+        self.layer_idx = layer_idx
+
+    def call(self, inputs):
+        x, _, state = inputs
+        return x * (self.layer_idx + 1), state
+
+
+tf_keras.utils.register_keras_serializable("parity")(Indexed)
+
+
+def scaffold(library, **options):
+    options = {"embedding_cfg": EMBEDDINGS, "hidden_cls": Indexed, "hidden_cfg": {}, **options}
+    return library.EncoderScaffold(H, num_hidden_instances=2, **options)
+
+
+def test_a_scaffold_of_a_configuration_feeds_places_and_states_as_the_first_did():
+    def again(library):
+        made = scaffold(library, feed_layer_idx=True, recursive=True)
+        return type(made).from_config(made.get_config())
+
+    assert [layer.layer_idx for layer in again(networks).hidden_layers] == [0, 1]
+    with pytest.raises(ValueError, match="not enough values to unpack"):
+        again(tfnlp_networks)
+
+
+def test_what_a_scaffold_is_given_is_left_as_it_was():
+    def given(library):
+        options = {"trainable": True}
+        scaffold(library, feed_layer_idx=True, recursive=True, hidden_cfg=options)
+        return options
+
+    assert given(networks) == {"trainable": True}
+    assert given(tfnlp_networks) == {"trainable": True, "layer_idx": 1}
+
+
+def test_a_list_of_another_number_of_hidden_classes_is_refused_with_both_numbers():
+    with pytest.raises(InputError, match=r"num_hidden_instances must be .* was 2 for 1"):
+        scaffold(networks, hidden_cls=[Indexed])
+    with pytest.raises(AttributeError, match="no attribute '_name'"):
+        scaffold(tfnlp_networks, hidden_cls=[Indexed])
+
+
+@pytest.mark.parametrize(("name", "sizes"), [("Classification", [H, 3]), ("SpanLabeling", [H])])
+def test_log_probabilities_are_float32_under_half_precision(name, sizes):
+    def dtype(library):
+        made = getattr(library, name)(*sizes, output="predictions")
+        return tf.nest.flatten(made(X if name == "SpanLabeling" else X[:, 0]))[0].dtype
+
+    before = tf_keras.mixed_precision.global_policy()
+    tf_keras.mixed_precision.set_global_policy("mixed_float16")
+    try:
+        assert (dtype(networks), dtype(tfnlp_networks)) == (tf.float32, tf.float16)
+    finally:
+        tf_keras.mixed_precision.set_global_policy(before)
