@@ -145,13 +145,6 @@ TABLE = {
         (_text["input_word_ids"],),
         {"type_ids": _text["input_type_ids"]},
     ),
-    "DisentangledEmbeddings": Line(
-        lambda **k: layers.DisentangledEmbeddings(
-            layers.ElectraEmbeddings(VOCABULARY, WIDTH, LENGTH), **k
-        ),
-        (_text["input_word_ids"],),
-        {"type_ids": _text["input_type_ids"]},
-    ),
     "ElectraEmbeddings": Line(
         lambda **k: layers.ElectraEmbeddings(VOCABULARY, WIDTH, LENGTH, **k),
         (_text["input_word_ids"],),
