@@ -19,8 +19,7 @@ PHASE = phase(steps=STEPS, batch_size=8)
 CONFIG = TrainingConfig(steps_per_loop=STEPS, warmup_steps=0, checkpoint_interval=None)
 
 
-def _run(folder, steps=STEPS, **changes):
-    """Returns the variables by name, and the figures."""
+def _trainer(folder, **changes):
     settings = dataclasses.replace(CONFIG, **changes)
     task = ElectraPretraining(config(), folder, seed=3)
     strategy = distribution.create_strategy(settings.strategy)
@@ -33,9 +32,15 @@ def _run(folder, steps=STEPS, **changes):
         optimizer.build(task.trainable_variables(model, PHASE))
         step = orbit.utils.create_global_step()
         scale = precision.LossScale() if settings.policy == "mixed_float16" else None
-    trainer = PhaseTrainer(task, model, optimizer, schedule, step, place, settings, strategy, scale)
+    return PhaseTrainer(task, model, optimizer, schedule, step, place, settings, strategy, scale)
+
+
+def _run(folder, steps=STEPS, **changes):
+    """Returns the variables by name, and the figures."""
+    trainer = _trainer(folder, **changes)
     figures = trainer.train(tf.constant(steps))["train"]
-    return {v.name: v.numpy() for v in model.variables}, figures
+    variables = trainer._model.variables
+    return {f"{i} {v.name}": v.numpy() for i, v in enumerate(variables)}, figures
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +88,24 @@ def test_float16_finds_its_scale_in_a_few_steps(built):
     assert all(np.isfinite(value).all() for value in variables.values())
     assert 0 < figures["skipped_steps"] < STEPS / 2
     assert figures["loss_scale"] == 2.0 ** (15 - figures["skipped_steps"])
+
+
+@pytest.mark.parametrize("policy", precision.POLICIES)
+def test_every_shape_in_the_step_is_static(built, policy):
+    trainer = _trainer(records.open_folder(built), policy=policy, accumulation=2)
+    batch = next(iter(trainer._task.train_dataset(0, PHASE, 0, 0, 1)))
+    step = tf.function(trainer._replica_step).get_concrete_function(batch)
+    graphs = [step.graph, *(f.graph for f in step.graph._functions.values() if hasattr(f, "graph"))]
+    dynamic = {
+        f"{op.type} {op.name}: {out.shape}"
+        for graph in graphs
+        for op in graph.get_operations()
+        for out in op.outputs
+        # Which axes a gradient is summed over is settled by static shapes; a loop's body is handed
+        # things it does not use.
+        if op.type != "BroadcastGradientArgs"
+        and "redundant_placeholder" not in op.name
+        and not out.shape.is_fully_defined()
+    }
+    assert not dynamic
+    assert len(graphs) > 1
