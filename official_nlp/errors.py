@@ -4,6 +4,9 @@
 class InputError(ValueError):
     """What the caller gave cannot be used: the message names it, says why and what to do."""
 
+    # By this AutoGraph knows that one message makes such an error, and hands it on as what it is.
+    __init__ = Exception.__init__
+
 
 class NotFiniteError(RuntimeError):
     """A loss term, or the gradient, became infinite or not a number.
