@@ -16,20 +16,18 @@ def console(highlight=True):
     return console
 
 
-def print_model(objective, phases, console):
-    """Prints what a dry run found: the size of the model and what each phase will do."""
-    model = objective.build()
+def print_findings(found, console):
+    """Prints the `Findings` of preflight; its errors are the caller's to raise."""
+    for line in found.lines:
+        console.print(line)
+    for line in found.warnings:
+        console.print(f"warning: {line}", style="yellow")
+
+
+def print_built(model, console):
+    """Prints what a dry run built."""
     count = sum(v.shape.num_elements() for v in model.trainable_variables)
-    console.print(f"model: {count:,} trainable parameters, sharing {model.sharing}")
-    for number, phase in enumerate(phases, start=1):
-        rows = objective.phase_data.get(phase.data, objective.data).count("train")
-        epochs = phase.steps * phase.batch_size / rows
-        console.print(
-            f"phase {number}: {phase.steps:,} steps of {phase.batch_size} x {phase.length} tokens, "
-            f"{epochs:.3g} times through {rows:,} examples; weights: generator "
-            f"{phase.generator_weight:g}, discriminator {phase.discriminator_weight:g}"
-        )
-    console.print("everything fits; nothing was trained or written")
+    console.print(f"built {count:,} parameters; everything fits; nothing was trained or written")
 
 
 def print_figures(figures, console):
@@ -75,7 +73,7 @@ def print_tokenizer_folder(place, console):
     """Prints what a tokenizer folder holds."""
     tokenizer = text_data.ElectraTokenizer.from_pretrained(place)
     case = "lower-cased" if tokenizer.do_lower_case else "cased"
-    console.print(f"tokenizer: {tokenizer.vocab_size:,} tokens, {case}")
+    console.print(f"tokenizer: {tokenizer.kind}, {tokenizer.vocab_size:,} tokens, {case}")
     console.print(f"sha256 {tokenizer.vocab_hash}")
 
 

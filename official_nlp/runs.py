@@ -6,6 +6,7 @@ what can be set; recipes bind `train` and `evaluate`, the command line calls the
 
 import dataclasses
 import hashlib
+import os
 import pathlib
 
 from official_nlp import data as text_data
@@ -13,8 +14,10 @@ from official_nlp import reports
 from official_nlp.errors import InputError
 from official_nlp.numerics import Numerics
 
+_VOCABULARIES = ("vocab.txt", "spm.model")
 
-def vocab(*, texts, to, size=30522, lower_case=True, strip_accents=None):
+
+def vocab(*, texts, to, size=30522, lower_case=True, strip_accents=None, kind="wordpiece"):
     """Learns a vocabulary from text and writes a tokenizer folder.
 
     Args:
@@ -23,10 +26,11 @@ def vocab(*, texts, to, size=30522, lower_case=True, strip_accents=None):
       size: number of tokens.
       lower_case: whether the tokenizer lower-cases.
       strip_accents: whether it drops accents; None: as `lower_case`.
+      kind: "wordpiece", "sentencepiece" or "sentencepiece-bpe".
     """
     files = text_data.find_files(texts)
     text_data.train_vocabulary(
-        files, to, size=size, lower_case=lower_case, strip_accents=strip_accents
+        files, to, size=size, lower_case=lower_case, strip_accents=strip_accents, kind=kind
     )
 
 
@@ -76,6 +80,7 @@ def train(
     phases,
     training,
     vocabulary=None,
+    epochs=None,
     original=False,
     dry_run=False,
     configuration_text="",
@@ -90,6 +95,7 @@ def train(
       training: a `TrainingConfig`.
       vocabulary: vocabulary file or tokenizer folder of data that has none beside it, as shards of
         google-research have not.
+      epochs: times through the data, instead of the steps of the only phase.
       original: reproduce the oddities of google-research's code, `Numerics.original()`, instead of
         those that `training` names.
       dry_run: check everything, build the model, and stop before the first step.
@@ -110,19 +116,14 @@ def train(
     objective = ElectraPretraining(
         task, folder, seed=training.seed, phase_data=others, numerics=training.numerics
     )
-    _check_lengths(objective, phases)
-    steps = sum(phase.steps for phase in phases)
-    if training.warmup_steps >= steps:
-        console.print(
-            f"the warm-up of {training.warmup_steps:,} steps is not over at the last of {steps:,}: "
-            "the learning rate never reaches its highest"
-        )
+    phases = _in_steps(phases, epochs, {None: folder, **others}, console)
+    _preflight(objective, phases, training, {None: folder, **others}, dry_run, console)
     references = _yardsticks(folder, console)
     fixed = {"task": objective.config.to_dict(), "data": _data_hash(folder)}
     fixed["phase_data"] = {name: _data_hash(other) for name, other in others.items()}
     RunFolder(model_dir).require_same(loop.fixed_fields(phases, training, fixed))
     if dry_run:
-        reports.print_model(objective, phases, console)
+        reports.print_built(objective.build(), console)
         return {}
     _write_beginning(pathlib.Path(model_dir), objective, configuration_text)
     figures = loop.train(
@@ -192,13 +193,13 @@ def info(*, path):
         reports.print_run_folder(place, *_task_config(place), console)
     elif (place / "index.json").is_file():
         reports.print_data_folder(place, console)
-    elif (place / "vocab.txt").is_file() or place.name == "vocab.txt":
+    elif any((place / name).is_file() or place.name == name for name in _VOCABULARIES):
         reports.print_tokenizer_folder(place, console)
     else:
         what = "holds none of their files" if place.is_dir() else "is not there"
         raise InputError(
             f"{path} must be a run folder (run.json), a data folder (index.json) or a tokenizer "
-            f"folder (vocab.txt); it {what}"
+            f"folder ({' or '.join(_VOCABULARIES)}); it {what}"
         )
 
 
@@ -247,27 +248,76 @@ def predict(*, run, texts=(), file=None, exchange=None, html=None):
 # === Training ===
 
 
-def _check_lengths(objective, phases):
-    """A row must fit into the model, and every row of the data into its phase's."""
-    longest = objective.config.longest_row
+def _in_steps(phases, epochs, folders, console) -> tuple:
+    """Returns the phases with steps in place of epochs, and says what became of them."""
+    if epochs is not None:
+        if len(phases) > 1:
+            raise InputError(
+                f"EPOCHS={epochs} says nothing of {len(phases)} phases: set `epochs` of each phase "
+                "in a recipe of your own, or the steps"
+            )
+        phases = [dataclasses.replace(phases[0], steps=None, epochs=epochs)]
+    result = []
     for number, phase in enumerate(phases, start=1):
-        rows = objective.phase_data.get(phase.data, objective.data).index.longest_row
-        if phase.length > longest:
-            raise InputError(
-                f"length of phase {number} must be at most max_position_embeddings={longest}, was "
-                f"{phase.length}"
+        rows = folders[phase.data].count("train")
+        result.append(phase.in_steps(rows))
+        if phase.epochs is not None:
+            console.print(
+                f"phase {number}: {phase.epochs:g} epochs of {rows:,} examples in batches of "
+                f"{phase.batch_size} are {result[-1].steps:,} steps"
             )
-        if rows > phase.length:
-            raise InputError(
-                f"length of phase {number} must be at least {rows}, the longest row of its data, "
-                f"was {phase.length}; build examples with --length {phase.length}"
-            )
+    return tuple(result)
+
+
+def _preflight(objective, phases, training, folders, dry_run, console):
+    """Prints what is known before the first step; raises `InputError` for what cannot be."""
+    from official_nlp import preflight
+
+    facts = {
+        name: preflight.Data(
+            examples=folder.count("train"),
+            held_out=folder.count("held_out"),
+            shards=len(folder.index.splits.get("train", [])),
+            longest_row=folder.index.longest_row,
+            largest_id=folder.index.largest_id,
+            vocabulary=folder.tokenizer.vocab_size,
+        )
+        for name, folder in folders.items()
+    }
+    devices = _devices(training.strategy, dry_run)
+    found = preflight.inspect(objective.config, phases, training, facts, devices)
+    reports.print_findings(found, console)
+    if found.errors:
+        raise InputError("; ".join(found.errors))
+
+
+def _devices(strategy, dry_run):
+    """Returns what preflight wants to know; a dry run may be made where the devices are not."""
+    from official_nlp.preflight import Devices
+    from official_nlp.training import distribution
+
+    distribution.require_known(strategy)
+    try:
+        replicas, hosts = distribution.replicas_and_hosts(strategy)
+    except InputError as error:
+        if not dry_run:
+            raise
+        return Devices(strategy, absent=str(error))
+    return Devices(strategy, replicas, hosts, _own_memory())
+
+
+def _own_memory() -> "int | None":
+    """Returns the bytes of this machine's memory, or None where the model lies elsewhere."""
+    import tensorflow as tf
+
+    if any(device.device_type != "CPU" for device in tf.config.list_physical_devices()):
+        return None
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _yardsticks(folder, console) -> dict:
     """Prints what is reached on the held-out text without a network; returns it for the curves."""
     if not folder.count("held_out"):
-        console.print("no held-out examples: nothing is evaluated while training")
         return {}
     found = text_data.measure_yardsticks(folder)
     console.print(
