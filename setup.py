@@ -24,6 +24,8 @@ REQUIREMENTS = [
     "protobuf>=5.28",
     "rich>=13",
     "safetensors>=0.4",
+    # Its offsets in characters came with this one.
+    "sentencepiece>=0.2.3,<0.3",
     "tokenizers>=0.20",
 ]
 

@@ -71,10 +71,17 @@ def parse(verb: str, words: list[str]) -> argparse.Namespace:
 
 
 def _vocab(parser):
-    """Learns a WordPiece vocabulary from text and writes a tokenizer folder."""
+    """Learns a vocabulary from text and writes a tokenizer folder."""
     _add_texts(parser)
     parser.add_argument("--to", required=True, metavar="FOLDER", help="the tokenizer folder")
     parser.add_argument("--size", type=int, default=30522, help="entries (default: %(default)s)")
+    parser.add_argument(
+        "--kind",
+        choices=("wordpiece", "sentencepiece", "sentencepiece-bpe"),
+        default="wordpiece",
+        help="sentencepiece is a unigram model, for languages without spaces too; it keeps accents "
+        "(default: %(default)s)",
+    )
     parser.add_argument(
         "--cased",
         dest="lower_case",
@@ -105,7 +112,10 @@ def _examples(parser):
     """
     _add_texts(parser)
     parser.add_argument(
-        "--tokenizer", required=True, metavar="FOLDER", help="a tokenizer folder or vocab.txt"
+        "--tokenizer",
+        required=True,
+        metavar="FOLDER",
+        help="a tokenizer folder, vocab.txt or spm.model",
     )
     parser.add_argument("--to", required=True, metavar="FOLDER", help="the data folder, a new one")
     parser.add_argument(

@@ -89,6 +89,7 @@ def assert_refused(capsys, code, *parts):
                 "size": 30522,
                 "lower_case": True,
                 "strip_accents": None,
+                "kind": "wordpiece",
             },
         ),
         (
@@ -99,6 +100,7 @@ def assert_refused(capsys, code, *parts):
                 "size": 100,
                 "lower_case": False,
                 "strip_accents": True,
+                "kind": "wordpiece",
             },
         ),
         (
@@ -109,6 +111,18 @@ def assert_refused(capsys, code, *parts):
                 "size": 30522,
                 "lower_case": True,
                 "strip_accents": False,
+                "kind": "wordpiece",
+            },
+        ),
+        (
+            "vocab a.txt --to t --kind sentencepiece",
+            {
+                "texts": ["a.txt"],
+                "to": "t",
+                "size": 30522,
+                "lower_case": True,
+                "strip_accents": None,
+                "kind": "sentencepiece",
             },
         ),
         (

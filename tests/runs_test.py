@@ -102,6 +102,15 @@ def test_vocab_writes_a_tokenizer_folder(tmp_path, text_file, capsys):  # noqa: 
     assert "vocabulary of" in said(capsys)
 
 
+def test_vocab_writes_a_sentencepiece_model(tmp_path, text_file, capsys):  # noqa: F811
+    runs.vocab(texts=[text_file], to=tmp_path / "to", size=90, kind="sentencepiece")
+    runs.info(path=tmp_path / "to")
+    runs.info(path=tmp_path / "to" / "spm.model")
+    text = said(capsys)
+    assert text.count("tokenizer: sentencepiece, ") == 2
+    assert "lower-cased" in text
+
+
 def test_vocab_and_examples_refuse_text_that_is_not_there(tmp_path, tokenizer_folder):  # noqa: F811
     with pytest.raises(InputError, match=r"nowhere\.txt"):
         runs.vocab(texts=[tmp_path / "nowhere.txt"], to=tmp_path / "a")
@@ -381,7 +390,7 @@ def test_info_of_a_tokenizer(tokenizer_folder, capsys):  # noqa: F811
     for place in (tokenizer_folder, tokenizer_folder / "vocab.txt"):
         runs.info(path=place)
         text = said(capsys)
-        assert f"tokenizer: {len(VOCABULARY)} tokens, lower-cased" in text
+        assert f"tokenizer: wordpiece, {len(VOCABULARY)} tokens, lower-cased" in text
         assert ElectraTokenizer.from_pretrained(place).vocab_hash in text
 
 

@@ -15,7 +15,7 @@ _LONGEST_KEPT = 24
 class LineEncoder:
     """Encodes as `ElectraTokenizer.encode_ids` does, remembering words.
 
-    No rule of the tokenizer reaches over a space, so the ids of a line are those of its words.
+    Where no rule of the tokenizer reaches over a space, the ids of a line are those of its words.
     """
 
     def __init__(self, tokenizer: ElectraTokenizer):
@@ -24,7 +24,8 @@ class LineEncoder:
 
     def encode(self, lines: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Returns the ids of all lines one after another, int32, and how many each has, int64."""
-        words = [line.split(" ") for line in lines]
+        apart = self._tokenizer.words_are_apart
+        words = [line.split(" ") if apart else [line] for line in lines]
         every = list(itertools.chain.from_iterable(words))
         known = self._ids
         new = list(set(every).difference(known))

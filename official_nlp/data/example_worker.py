@@ -91,7 +91,7 @@ class BlockBuilder:
         self._settings = settings
         self._tokenizer = ElectraTokenizer.from_pretrained(settings.tokenizer)
         self._encoder = LineEncoder(self._tokenizer)
-        self._continues = np.array([token.startswith("##") for token in self._tokenizer.vocab])
+        self._joins = self._tokenizer.word_joins
 
     def __call__(self, block: Block) -> Built:
         counts = Counts()
@@ -140,7 +140,7 @@ class BlockBuilder:
         cls, sep = [self._tokenizer.cls_token_id], [self._tokenizer.sep_token_id]
         draw = random.Random(f"{settings.seed} {number}")
         kept = 0
-        continues = self._continues[tokens].tolist()
+        continues = self._joins.continues(tokens).tolist()
         options = settings.length, draw, settings.segments, settings.original
         for first, second in packing.pack(lengths, continues, *options):
             parts = [cls, *(tokens[start:end] for start, end in first), sep]

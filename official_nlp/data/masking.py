@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from official_nlp import randomness
 from official_nlp.data import spans
+from official_nlp.data.words import WordJoins
 from official_nlp.errors import InputError
 
 # What the bits of a masking key are for.
@@ -107,7 +108,7 @@ def mask_tokens(
     key: randomness.Key,
     first_row=0,
     with_replacement: bool = False,
-    joins: "spans.WordJoins | None" = None,
+    joins: "WordJoins | None" = None,
 ) -> MaskedRows:
     """Hides some tokens of each row.
 

@@ -161,6 +161,9 @@ def _batches(
     _check(folder, length)
     tokenizer = folder.tokenizer
     predictions = max_predictions(masking.probability, length)
+    joins = tokenizer.word_joins if masking.whole_word else None
+    if with_replacement:
+        masking.require_no_replacement()
 
     def to_batch(position, examples):
         ids, mask, types = parse(examples, rows, length)
@@ -174,6 +177,7 @@ def _batches(
             key,
             first_row=position[0],
             with_replacement=with_replacement,
+            joins=joins,
         )
         return {
             features.INPUT_WORD_IDS: masked.input_ids,

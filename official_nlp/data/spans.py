@@ -6,29 +6,16 @@ and gives the same under every executor.
 B batch, L length, V vocabulary, N the most words of an n-gram.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 import tensorflow as tf
 
 from official_nlp import randomness
+from official_nlp.data.words import WordJoins
 
 # What the bits of a masking key are for; 1 and 2 are those of single tokens.
 LENGTH_BITS = 3
 ORDER_BITS = 4
 REPLACEMENT_BITS = 5
-
-
-class WordJoins(NamedTuple):
-    """How the pieces of a vocabulary make words; special tokens join nothing.
-
-    Attributes:
-      left: bool `[V]`: the piece goes on with the word before it, if that one joins to the right.
-      right: bool `[V]`: the piece may be gone on with.
-    """
-
-    left: np.ndarray
-    right: np.ndarray
 
 
 def continues(ids: tf.Tensor, joins: WordJoins) -> tf.Tensor:

@@ -1,30 +1,31 @@
-"""Text to ids and back: WordPiece, on the `tokenizers` package."""
+"""Text to ids and back, with a WordPiece vocabulary or a SentencePiece model."""
 
+import functools
 import hashlib
 import json
 import os
 import pathlib
-import threading
 from collections.abc import Sequence
 
 import numpy as np
-import tokenizers
-from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 
+from official_nlp.data import wordpiece
+from official_nlp.data.words import WordJoins
 from official_nlp.errors import InputError
 
-VOCABULARY_FILE = "vocab.txt"
+VOCABULARY_FILE = wordpiece.FILE
+MODEL_FILE = "spm.model"
 CONFIG_FILE = "tokenizer_config.json"
 SPECIAL_TOKENS_FILE = "special_tokens_map.json"
 
-_LONGEST_WORD = 100
+_MODEL_SUFFIX = ".model"
 _ROLES = ("unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 _CASING = ("do_lower_case", "strip_accents", "tokenize_chinese_chars")
 _STRATEGIES = ("longest_first", "only_first", "only_second")
 
 
 class ElectraTokenizer:
-    """Cuts text into the pieces of a vocabulary.
+    """Cuts text into the pieces of a vocabulary: WordPiece's, or a SentencePiece model's.
 
         tokenizer = ElectraTokenizer.from_pretrained("tokenizer/")
         tokenizer("Colourless green ideas", "sleep furiously")["input_ids"]
@@ -34,7 +35,9 @@ class ElectraTokenizer:
     Attributes:
       vocab: the tokens, a list: its places are the ids.
       vocab_size: number of tokens.
-      vocab_hash: sha256 of the tokens, hexadecimal.
+      vocab_hash: sha256 of the tokens, or of the SentencePiece model, hexadecimal.
+      kind: "wordpiece" or "sentencepiece".
+      word_joins: which pieces make words together, a `WordJoins`.
       unk_token, sep_token, pad_token, cls_token, mask_token: the special tokens, and with `_id`
         behind, their ids.
     """
@@ -42,7 +45,7 @@ class ElectraTokenizer:
     def __init__(
         self,
         vocab: "str | os.PathLike | Sequence[str]",
-        do_lower_case: bool = True,
+        do_lower_case: "bool | None" = None,
         strip_accents: "bool | None" = None,
         tokenize_chinese_chars: bool = True,
         unk_token: str = "[UNK]",
@@ -55,46 +58,65 @@ class ElectraTokenizer:
         """Makes a tokenizer.
 
         Args:
-          vocab: the tokens in order of their ids, or a file with one a line.
-          do_lower_case: text is lower-cased.
-          strip_accents: accents are taken off; None: when lower-casing.
-          tokenize_chinese_chars: each Chinese character is a word.
+          vocab: the tokens in order of their ids, or a file with one a line, or a SentencePiece
+            model, of which the name ends in ".model".
+          do_lower_case: text is lower-cased; None: it is, or as the SentencePiece model does.
+          strip_accents: accents are taken off; None: when lower-casing. A SentencePiece model
+            decides itself.
+          tokenize_chinese_chars: each Chinese character is a word. Likewise.
           unk_token, sep_token, pad_token, cls_token, mask_token: names of the special tokens.
           model_max_length: stored with the tokenizer for those who load it; nothing is cut by it.
 
         Raises:
-          InputError: the file cannot be read, or a special token is not in the vocabulary.
+          InputError: the file cannot be read, a special token is not in the vocabulary, or a
+            SentencePiece model treats case or accents otherwise.
         """
         source = "vocab"
+        self.kind = "wordpiece"
         if isinstance(vocab, str | os.PathLike):
-            source, vocab = os.fspath(vocab), read_vocabulary(vocab)
+            source, file = os.fspath(vocab), pathlib.Path(vocab)
+            if file.name.endswith(_MODEL_SUFFIX):
+                self.kind = "sentencepiece"
+                self._engine = _sentencepiece_engine(file)
+                vocab = self._engine.vocab
+            else:
+                vocab = wordpiece.read_vocabulary(file)
         self.vocab = list(vocab)
         self.vocab_size = len(self.vocab)
-        self.do_lower_case = do_lower_case
+        self.do_lower_case = True if do_lower_case is None else do_lower_case
         self.strip_accents = strip_accents
         self.tokenize_chinese_chars = tokenize_chinese_chars
         self.model_max_length = model_max_length
-        self.unk_token, self.sep_token, self.pad_token = unk_token, sep_token, pad_token
-        self.cls_token, self.mask_token = cls_token, mask_token
+        roles = (unk_token, sep_token, pad_token, cls_token, mask_token)
+        self._roles = dict(zip(_ROLES, roles, strict=True))
         self._ids = {token: place for place, token in enumerate(self.vocab)}
-        for role in _ROLES:
-            token = getattr(self, role)
+        for role, token in self._roles.items():
             if token not in self._ids:
-                raise InputError(
-                    f"{source}: the vocabulary must hold {role} {token!r}, but none of its "
-                    f"{self.vocab_size} tokens is that; add it on its own line, or give {role}="
-                )
+                raise InputError(_special_token_missing(self, source, role, token))
+            setattr(self, role, token)
             setattr(self, f"{role}_id", self._ids[token])
-        # Truncation is a state of the engine, so calls take turns.
-        self._lock = threading.Lock()
-        self._engine = self._make_engine()
-        # The same, but special tokens' names in the text are text.
-        self._plain = self._make_engine()
-        self._plain.encode_special_tokens = True
+        if self.kind == "sentencepiece":
+            _check_casing(source, self._engine.folds_case, do_lower_case, strip_accents)
+            self.do_lower_case = self._engine.folds_case
+            self._engine.set_roles(self._roles, self._ids)
+        else:
+            normalizer = wordpiece.make_normalizer(
+                self.do_lower_case, strip_accents, tokenize_chinese_chars
+            )
+            self._engine = wordpiece.WordPiece(self.vocab, self._roles, normalizer)
+
+    @functools.cached_property
+    def word_joins(self) -> WordJoins:
+        return self._engine.joins(self.special_ids)
 
     @property
     def vocab_hash(self) -> str:
-        return hashlib.sha256("\n".join(self.vocab).encode()).hexdigest()
+        return hashlib.sha256(self._engine.identity()).hexdigest()
+
+    @property
+    def words_are_apart(self) -> bool:
+        """Whether the ids of a text are those of its words, cut at spaces, one after another."""
+        return self._engine.words_are_apart
 
     @property
     def special_ids(self) -> list[int]:
@@ -106,8 +128,8 @@ class ElectraTokenizer:
         """Loads a tokenizer folder, ours or Hugging Face's, or a bare vocabulary file.
 
         Args:
-          folder: a folder with `vocab.txt` and, where it is not all default,
-            `tokenizer_config.json`; or a vocabulary file.
+          folder: a folder with `vocab.txt` or `spm.model` and, where it is not all default,
+            `tokenizer_config.json`; or such a vocabulary file.
           **overrides: arguments of the constructor that go before what the folder says.
 
         Raises:
@@ -116,28 +138,36 @@ class ElectraTokenizer:
         path = pathlib.Path(folder)
         if not path.exists():
             raise InputError(
-                f"no tokenizer at {path}: give a folder with {VOCABULARY_FILE}, or such a file"
+                f"no tokenizer at {path}: give a folder with {VOCABULARY_FILE} or {MODEL_FILE}, "
+                "or such a file"
             )
         if path.is_file():
             return cls(path, **overrides)
-        if not (path / VOCABULARY_FILE).is_file():
+        files = [path / name for name in (VOCABULARY_FILE, MODEL_FILE) if (path / name).is_file()]
+        if not files:
             raise InputError(
-                f"{path} holds no {VOCABULARY_FILE}: give the tokenizer's folder or vocabulary file"
+                f"{path} holds no {VOCABULARY_FILE} or {MODEL_FILE}: give the tokenizer's folder "
+                "or vocabulary file"
+            )
+        if len(files) > 1:
+            raise InputError(
+                f"{path} holds {VOCABULARY_FILE} and {MODEL_FILE}: give the one that is meant"
             )
         settings = _read_settings(path / SPECIAL_TOKENS_FILE) | _read_settings(path / CONFIG_FILE)
-        return cls(path / VOCABULARY_FILE, **(settings | overrides))
+        return cls(files[0], **(settings | overrides))
 
     def save_pretrained(self, folder: "str | os.PathLike"):
-        """Writes `vocab.txt`, `tokenizer_config.json`, `special_tokens_map.json`."""
+        """Writes vocabulary or model, `tokenizer_config.json`, `special_tokens_map.json`."""
         path = pathlib.Path(folder)
-        specials = {role: getattr(self, role) for role in _ROLES}
-        config = {name: getattr(self, name) for name in _CASING}
+        specials = self._roles
+        is_model = self.kind == "sentencepiece"
+        config = {name: getattr(self, name) for name in (_CASING[:1] if is_model else _CASING)}
         config |= {"model_max_length": self.model_max_length, **specials}
         config |= {"tokenizer_class": "ElectraTokenizer"}
         try:
             path.mkdir(parents=True, exist_ok=True)
-            vocabulary = "".join(f"{token}\n" for token in self.vocab)
-            (path / VOCABULARY_FILE).write_text(vocabulary, encoding="utf-8")
+            file = path / (MODEL_FILE if is_model else VOCABULARY_FILE)
+            file.write_bytes(self._engine.content())
             (path / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n")
             (path / SPECIAL_TOKENS_FILE).write_text(json.dumps(specials, indent=2) + "\n")
         except OSError as error:
@@ -181,7 +211,7 @@ class ElectraTokenizer:
         if padding == "max_length" and max_length is None:
             raise InputError('padding="max_length" needs max_length=')
         single = isinstance(text, str)
-        encodings = self._encode(_pair_up(text, text_pair), strategy, max_length)
+        encodings = self._engine.encode(_pair_up(text, text_pair), strategy, max_length)
         rows = {
             "input_ids": [row.ids for row in encodings],
             "token_type_ids": [row.type_ids for row in encodings],
@@ -199,9 +229,7 @@ class ElectraTokenizer:
 
     def tokenize(self, text: str) -> list[str]:
         """The pieces of a text as strings, without special tokens around."""
-        with self._lock:
-            self._engine.no_truncation()
-            return self._engine.encode(text, add_special_tokens=False).tokens
+        return self._engine.tokenize(text)
 
     def encode_ids(self, texts: Sequence[str]) -> list[np.ndarray]:
         """The ids of many texts, int32 `[length]` each, without special tokens around.
@@ -209,13 +237,12 @@ class ElectraTokenizer:
         A special token's name in a text is text here, so that no document can put a [MASK] or
         [SEP] into an example.
         """
-        encodings = self._plain.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [np.array(encoding.ids, np.int32) for encoding in encodings]
+        return self._engine.encode_plain(texts)
 
     def decode(self, ids, skip_special_tokens: bool = False) -> str:
         """The text of ids, as far as it can be had back: case and white space may be lost."""
         ids = [int(id) for id in np.asarray(ids).ravel()]
-        return self._engine.decode(ids, skip_special_tokens=skip_special_tokens)
+        return self._engine.decode(ids, skip_special_tokens)
 
     def convert_ids_to_tokens(self, ids) -> list[str]:
         """The names of ids."""
@@ -228,43 +255,6 @@ class ElectraTokenizer:
     def __len__(self) -> int:
         return self.vocab_size
 
-    def _make_engine(self) -> tokenizers.Tokenizer:
-        engine = tokenizers.Tokenizer(
-            models.WordPiece(
-                self._ids, unk_token=self.unk_token, max_input_chars_per_word=_LONGEST_WORD
-            )
-        )
-        engine.normalizer = self.normalizer()
-        engine.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        engine.post_processor = processors.BertProcessing(
-            (self.sep_token, self.sep_token_id), (self.cls_token, self.cls_token_id)
-        )
-        engine.decoder = decoders.WordPiece()
-        engine.add_special_tokens([getattr(self, role) for role in _ROLES])
-        return engine
-
-    def normalizer(self) -> normalizers.BertNormalizer:
-        """What is done to characters before words are cut."""
-        return normalizers.BertNormalizer(
-            clean_text=True,
-            handle_chinese_chars=self.tokenize_chinese_chars,
-            strip_accents=self.strip_accents,
-            lowercase=self.do_lower_case,
-        )
-
-    def _encode(self, inputs: list, strategy: "str | None", max_length: "int | None"):
-        with self._lock:
-            if strategy is None:
-                self._engine.no_truncation()
-            else:
-                self._engine.enable_truncation(max_length, strategy=strategy)
-            try:
-                return self._engine.encode_batch(inputs)
-            except Exception as error:  # the engine raises nothing narrower
-                raise InputError(
-                    f"truncation={strategy!r}, max_length={max_length}: {error}"
-                ) from error
-
     def _pad(self, name: str, rows: list, width: int) -> np.ndarray:
         fill = self.pad_token_id if name == "input_ids" else 0
         shape = (len(rows), width, 2) if name == "offset_mapping" else (len(rows), width)
@@ -275,22 +265,40 @@ class ElectraTokenizer:
         return result
 
 
-def read_vocabulary(file: "str | os.PathLike") -> list[str]:
-    """The tokens of a file that has one a line.
+def _sentencepiece_engine(file: pathlib.Path):
+    # Most tokenizers need it not.
+    from official_nlp.data.sentencepiece import SentencePiece
 
-    Raises:
-      InputError: no such file, or it is not UTF-8.
-    """
     try:
-        text = pathlib.Path(file).read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{file}: a vocabulary must be UTF-8 text, but byte {error.start} is not; convert it"
-        ) from error
+        return SentencePiece(file.read_bytes(), os.fspath(file))
     except OSError as error:
         raise InputError(f"cannot read the vocabulary {file}: {error.strerror}") from error
-    # Not splitlines: other separators than the newline are characters of tokens.
-    return text.removesuffix("\n").split("\n")
+
+
+def _special_token_missing(tokenizer, source: str, role: str, token: str) -> str:
+    how = "add it on its own line"
+    if tokenizer.kind == "sentencepiece":
+        how = (
+            f"train the model with it as a control symbol (`electra vocab --kind {tokenizer.kind}`)"
+        )
+    return (
+        f"{source}: the vocabulary must hold {role} {token!r}, but none of its "
+        f"{tokenizer.vocab_size} tokens is that; {how}, or give {role}="
+    )
+
+
+def _check_casing(source: str, folds_case: bool, do_lower_case, strip_accents):
+    if do_lower_case not in (None, folds_case):
+        raise InputError(
+            f"do_lower_case must be {folds_case} or left out for {source}, whose normaliser "
+            f"{'folds' if folds_case else 'keeps'} case, was {do_lower_case}; train the model anew "
+            "for the other"
+        )
+    if strip_accents:
+        raise InputError(
+            f"strip_accents must be left out for {source}, was {strip_accents}: a SentencePiece "
+            "model treats accents as its normaliser says"
+        )
 
 
 def _read_settings(file: pathlib.Path) -> dict:

@@ -8,6 +8,7 @@ from hypothesis import strategies
 
 from official_nlp.data import spans
 from official_nlp.data.masking import MaskingConfig, mask_tokens, predictions_by_length
+from official_nlp.data.words import WordJoins
 from official_nlp.errors import InputError
 from official_nlp.randomness import Key
 
@@ -15,7 +16,7 @@ CLS, SEP, MASK = 1, 2, 3
 SPECIAL = [CLS, SEP, MASK]
 # Ids from 4 begin a word, from 30 go on with one; special tokens join nothing.
 BEGIN, GO_ON, VOCABULARY = 4, 30, 60
-JOINS = spans.WordJoins(left=np.arange(VOCABULARY) >= GO_ON, right=np.arange(VOCABULARY) >= BEGIN)
+JOINS = WordJoins(left=np.arange(VOCABULARY) >= GO_ON, right=np.arange(VOCABULARY) >= BEGIN)
 
 
 def masked(ids, config, seed=0, slots=8, first_row=0):

@@ -1,0 +1,88 @@
+"""Which pieces of a vocabulary make a word together."""
+
+import unicodedata
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+WORDPIECE_MARK = "##"
+SENTENCEPIECE_MARK = "\u2581"
+
+# Scripts that put no space between words: Thai, Lao, Myanmar, Khmer, kana, ideographs.
+_UNSPACED = (
+    (0x0E00, 0x0EFF),
+    (0x1000, 0x109F),
+    (0x1780, 0x17FF),
+    (0x3005, 0x3007),
+    (0x3040, 0x30FF),
+    (0x31F0, 0x31FF),
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+    (0xF900, 0xFAFF),
+    (0xFF66, 0xFF9F),
+    (0x20000, 0x323AF),
+)
+
+
+class WordJoins(NamedTuple):
+    """How the pieces of a vocabulary make words; special tokens join nothing.
+
+    Attributes:
+      left: bool `[V]`: the piece goes on with the word before it, if that one joins to the right.
+      right: bool `[V]`: the piece may be gone on with.
+    """
+
+    left: np.ndarray
+    right: np.ndarray
+
+    def continues(self, ids: np.ndarray) -> np.ndarray:
+        """bool like `ids`: which of these consecutive tokens go on with a word; not the first."""
+        result = np.zeros(len(ids), bool)
+        result[1:] = self.left[ids[1:]] & self.right[ids[:-1]]
+        return result
+
+
+def wordpiece_joins(vocab: Sequence[str], special: Collection[int]) -> WordJoins:
+    """The joins of a WordPiece vocabulary, where `##` marks what goes on.
+
+    Args:
+      vocab: the tokens.
+      special: ids of special tokens.
+    """
+    left = np.array([token.startswith(WORDPIECE_MARK) for token in vocab], bool)
+    right = np.ones(len(vocab), bool)
+    return _without(left, right, special)
+
+
+def sentencepiece_joins(
+    vocab: Sequence[str], special: Collection[int], joining: Iterable[int]
+) -> WordJoins:
+    """The joins of a SentencePiece vocabulary, where a mark stands where there was a space.
+
+    Between letters and anything else a word ends, as it does for WordPiece. In scripts that put no
+    space between words each piece is a word, for nothing says where one ends.
+
+    Args:
+      vocab: the pieces.
+      special: ids of special tokens.
+      joining: ids of pieces that are part of the word they stand in, whatever their names say:
+        bytes and what is unknown.
+    """
+    left = np.array([_is_in_word(piece[:1]) for piece in vocab], bool)
+    right = np.array(
+        [_is_in_word(piece[-1:]) or piece == SENTENCEPIECE_MARK for piece in vocab], bool
+    )
+    left[list(joining)] = right[list(joining)] = True
+    return _without(left, right, special)
+
+
+def _without(left, right, special) -> WordJoins:
+    left[list(special)] = right[list(special)] = False
+    return WordJoins(left, right)
+
+
+def _is_in_word(character: str) -> bool:
+    if not character or any(first <= ord(character) <= last for first, last in _UNSPACED):
+        return False
+    return character.isalnum() or unicodedata.category(character).startswith("M")

@@ -1,0 +1,322 @@
+import gzip
+import json
+
+import hypothesis
+import numpy as np
+import pytest
+import sentencepiece
+from hypothesis import strategies
+from sentencepiece import sentencepiece_model_pb2
+
+from official_nlp.data import corpus, examples, pipeline, records
+from official_nlp.data.encoding import LineEncoder
+from official_nlp.data.masking import MaskingConfig
+from official_nlp.data.tokenizer import ElectraTokenizer
+from official_nlp.data.vocabulary import SPECIAL_TOKENS, train_vocabulary
+from official_nlp.errors import InputError
+
+PAD, UNK, CLS, SEP, MASK = range(5)
+FOLDER_FILES = ["spm.model", "special_tokens_map.json", "tokenizer_config.json"]
+
+
+@pytest.fixture(scope="module", params=["sentencepiece", "sentencepiece-bpe"])
+def kind(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def folder(text_file, tmp_path_factory):
+    to = tmp_path_factory.mktemp("unigram") / "to"
+    train_vocabulary(text_file, to, size=80, kind="sentencepiece", progress=False)
+    return to
+
+
+@pytest.fixture(scope="module")
+def tokenizer(folder) -> ElectraTokenizer:
+    return ElectraTokenizer.from_pretrained(folder)
+
+
+@pytest.fixture(scope="module")
+def model(folder) -> sentencepiece_model_pb2.ModelProto:
+    return sentencepiece_model_pb2.ModelProto.FromString((folder / "spm.model").read_bytes())
+
+
+def ids(tokenizer, tokens: str) -> list[int]:
+    found = tokenizer.convert_tokens_to_ids(tokens.split())
+    assert UNK not in found
+    return found
+
+
+def test_special_tokens_come_first_and_the_folder_is_saved(text_file, tmp_path, kind):
+    made = train_vocabulary(text_file, tmp_path / "to", size=100, kind=kind, progress=False)
+    assert made.vocab[:5] == SPECIAL_TOKENS
+    assert made.kind == "sentencepiece"
+    assert len(set(made.vocab)) == made.vocab_size <= 100
+    assert sorted(file.name for file in (tmp_path / "to").iterdir()) == sorted(FOLDER_FILES)
+    found = ElectraTokenizer.from_pretrained(tmp_path / "to")
+    assert (found.vocab, found.vocab_hash) == (made.vocab, made.vocab_hash)
+    assert found.special_ids == [CLS, SEP, MASK, PAD]
+    assert {"▁the", "▁red", "▁boat"} <= set(found.vocab)
+
+
+def test_the_same_text_gives_the_same_model(text_file, tmp_path, kind):
+    files = []
+    for number in range(2):
+        to = tmp_path / str(number)
+        train_vocabulary(text_file, to, size=100, kind=kind, progress=False)
+        files.append((to / "spm.model").read_bytes())
+    assert files[0] == files[1]
+
+
+def test_a_text_is_encoded(tokenizer):
+    row = tokenizer("The red Boat")
+    assert row["input_ids"].tolist() == [CLS, *ids(tokenizer, "▁the ▁red ▁boat"), SEP]
+    assert row["input_ids"].dtype == np.int32
+    assert row["token_type_ids"].tolist() == [0] * 5
+    assert row["attention_mask"].tolist() == [1] * 5
+    pair = tokenizer("the", "red boat")
+    the, red, boat = ids(tokenizer, "▁the ▁red ▁boat")
+    assert pair["input_ids"].tolist() == [CLS, the, SEP, red, boat, SEP]
+    assert pair["token_type_ids"].tolist() == [0, 0, 0, 1, 1, 1]
+    padded = tokenizer(["the", "red boat"], padding=True)
+    assert padded["input_ids"].tolist() == [[CLS, the, SEP, PAD], [CLS, red, boat, SEP]]
+
+
+def test_offsets_point_into_the_text(tokenizer):
+    text = "The  red [MASK] boat."
+    row = tokenizer(text, return_offsets_mapping=True)
+    pieces = [text[start:end] for start, end in row["offset_mapping"]]
+    assert pieces == ["", "The", "red", "[MASK]", "boat", ".", ""]
+    assert row["input_ids"].tolist()[3] == MASK
+
+
+def test_names_of_special_tokens_stand_for_them_but_not_in_data(tokenizer):
+    assert tokenizer.tokenize("the[MASK]boat")[:2] == ["▁the", "[MASK]"]
+    # What follows without a space begins no word.
+    assert tokenizer.tokenize("the[MASK]boat")[2] != "▁boat"
+    assert tokenizer.tokenize("the [MASK] boat") == ["▁the", "[MASK]", "▁boat"]
+    (found,) = tokenizer.encode_ids(["the [MASK] [SEP] boat"])
+    assert not set(found.tolist()) & {CLS, SEP, MASK, PAD}
+
+
+def test_a_user_defined_mask_is_no_way_into_an_example(model, tmp_path):
+    model = type(model).FromString(model.SerializeToString())
+    model.pieces[MASK].type = model.SentencePiece.USER_DEFINED
+    (tmp_path / "a.model").write_bytes(model.SerializeToString())
+    found = ElectraTokenizer.from_pretrained(tmp_path / "a.model")
+    assert MASK not in found.encode_ids(["the [MASK] boat"])[0]
+    assert found("[MASK]")["input_ids"].tolist() == [CLS, MASK, SEP]
+
+
+def test_decoding_joins_pieces(tokenizer):
+    row = tokenizer("the red [MASK] boat.")["input_ids"]
+    assert tokenizer.decode(row) == "[CLS] the red [MASK] boat. [SEP]"
+    assert tokenizer.decode(row, skip_special_tokens=True) == "the red boat."
+    assert tokenizer.decode([]) == ""
+
+
+@pytest.mark.parametrize("strategy", ["longest_first", "only_first", "only_second"])
+@pytest.mark.parametrize(("first", "second"), [(5, 3), (3, 5), (4, 4), (9, 1), (1, 9)])
+@pytest.mark.parametrize("max_length", [6, 7, 8, 11, 20])
+def test_what_is_too_long_is_cut_as_wordpiece_cuts_it(
+    tokenizer, first, second, strategy, max_length
+):
+    other = ElectraTokenizer([*SPECIAL_TOKENS, "the", "red"])
+    options = {"truncation": strategy, "max_length": max_length}
+    texts = " ".join(["the"] * first), " ".join(["red"] * second)
+    try:
+        expected = other(*texts, **options)["token_type_ids"].tolist()
+    except InputError:
+        with pytest.raises(InputError, match=rf"truncation='{strategy}', max_length={max_length}"):
+            tokenizer(*texts, **options)
+        return
+    assert tokenizer(*texts, **options)["token_type_ids"].tolist() == expected
+
+
+def test_a_text_alone_is_cut(tokenizer):
+    assert len(tokenizer("the " * 9, truncation=True, max_length=6)["input_ids"]) == 6
+    with pytest.raises(InputError, match=r"from the second text, but there is none"):
+        tokenizer("the " * 9, truncation="only_second", max_length=6)
+
+
+@hypothesis.given(strategies.text(strategies.characters(exclude_categories=["Cs"])))
+def test_words_are_encoded_alone_as_in_their_line(tokenizer, text):
+    assert tokenizer.words_are_apart
+    found, _ = LineEncoder(tokenizer).encode([text])
+    np.testing.assert_array_equal(found, tokenizer.encode_ids([text])[0])
+    row = tokenizer(text, return_offsets_mapping=True)
+    assert (row["offset_mapping"] <= len(text)).all()
+    assert (row["offset_mapping"][:, 0] <= row["offset_mapping"][:, 1]).all()
+
+
+def test_of_a_model_with_pieces_across_spaces_lines_are_encoded_whole(text_file, tmp_path):
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(text_file),
+        model_prefix=str(tmp_path / "a"),
+        vocab_size=200,
+        split_by_whitespace=False,
+        unk_piece="[UNK]",
+        control_symbols="[PAD],[CLS],[SEP],[MASK]",
+        minloglevel=2,
+    )
+    found = ElectraTokenizer(tmp_path / "a.model")
+    assert not found.words_are_apart
+    lines = text_file.read_text().split("\n")[:50]
+    encoded, sizes = LineEncoder(found).encode(lines)
+    expected = found.encode_ids(lines)
+    np.testing.assert_array_equal(encoded, np.concatenate(expected))
+    assert sizes.tolist() == list(map(len, expected))
+    assert any("▁" in piece[1:] for line in lines for piece in found.tokenize(line))
+
+
+def test_a_folder_comes_back(tokenizer, tmp_path):
+    tokenizer.save_pretrained(tmp_path / "new" / "folder")
+    found = ElectraTokenizer.from_pretrained(tmp_path / "new" / "folder")
+    for name in ("vocab", "vocab_hash", "mask_token_id", "do_lower_case", "kind"):
+        assert getattr(found, name) == getattr(tokenizer, name), name
+    stored = json.loads((tmp_path / "new" / "folder" / "tokenizer_config.json").read_text())
+    assert stored["do_lower_case"] is True
+    assert stored["mask_token"] == "[MASK]"
+
+
+def test_the_hash_covers_more_than_the_pieces(model, tokenizer, tmp_path):
+    model = type(model).FromString(model.SerializeToString())
+    model.pieces[9].score -= 1
+    (tmp_path / "a.model").write_bytes(model.SerializeToString())
+    found = ElectraTokenizer(tmp_path / "a.model")
+    assert found.vocab == tokenizer.vocab
+    assert found.vocab_hash != tokenizer.vocab_hash
+
+
+def test_case_and_accents_are_the_models(text_file, folder, tmp_path):
+    (tmp_path / "text.txt").write_text("Der große Bär\n" * 50)
+    options = {"size": 64, "kind": "sentencepiece", "progress": False}
+    cased = train_vocabulary(tmp_path / "text.txt", tmp_path / "to", lower_case=False, **options)
+    assert not cased.do_lower_case
+    assert cased.decode(cased("Der große Bär")["input_ids"], True) == "Der große Bär"
+    with pytest.raises(InputError, match=r"do_lower_case must be False or left out .*keeps case"):
+        ElectraTokenizer.from_pretrained(tmp_path / "to", do_lower_case=True)
+    with pytest.raises(InputError, match=r"do_lower_case must be True or left out .*folds case"):
+        ElectraTokenizer.from_pretrained(folder, do_lower_case=False)
+    with pytest.raises(InputError, match=r"strip_accents must be left out for .*spm.model"):
+        ElectraTokenizer.from_pretrained(folder, strip_accents=True)
+    with pytest.raises(InputError, match=r"strip_accents must be left out for kind="):
+        train_vocabulary(text_file, tmp_path / "no", strip_accents=True, **options)
+
+
+@pytest.mark.parametrize("missing", ["[CLS]", "[SEP]", "[MASK]", "[PAD]"])
+def test_a_model_without_a_special_token_is_refused(model, tmp_path, missing):
+    model = type(model).FromString(model.SerializeToString())
+    model.pieces[SPECIAL_TOKENS.index(missing)].piece = "<other>"
+    (tmp_path / "spm.model").write_bytes(model.SerializeToString())
+    role = missing.strip("[]").lower() + "_token"
+    with pytest.raises(InputError) as error:
+        ElectraTokenizer.from_pretrained(tmp_path)
+    assert f"spm.model: the vocabulary must hold {role} {missing!r}" in str(error.value)
+    assert "train the model with it as a control symbol" in str(error.value)
+    found = ElectraTokenizer.from_pretrained(tmp_path, **{role: "<other>"})
+    assert getattr(found, f"{role}_id") == SPECIAL_TOKENS.index(missing)
+
+
+def test_another_token_for_the_unknown_is_refused(folder):
+    with pytest.raises(InputError, match=r"unk_token must be .*'\[UNK\]', was '▁the'"):
+        ElectraTokenizer.from_pretrained(folder, unk_token="▁the")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
+def test_a_model_that_is_not_whole_is_refused(folder, tmp_path, share):
+    content = (folder / "spm.model").read_bytes()
+    (tmp_path / "spm.model").write_bytes(content[: int(share * len(content))])
+    with pytest.raises(InputError, match=r"spm.model is no .*SentencePiece model.*copy it again"):
+        ElectraTokenizer.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("lost", ["trainer_spec", "normalizer_spec", "pieces"])
+def test_a_model_cut_between_its_parts_is_refused(model, tmp_path, lost):
+    model = type(model).FromString(model.SerializeToString())
+    model.ClearField(lost)
+    (tmp_path / "spm.model").write_bytes(model.SerializeToString())
+    with pytest.raises(InputError, match=r"spm.model is no whole SentencePiece model"):
+        ElectraTokenizer.from_pretrained(tmp_path)
+
+
+def test_folders_that_say_nothing_or_too_much_are_refused(folder, tmp_path):
+    with pytest.raises(InputError, match=r"holds no vocab.txt or spm.model"):
+        ElectraTokenizer.from_pretrained(tmp_path)
+    (tmp_path / "spm.model").write_bytes((folder / "spm.model").read_bytes())
+    (tmp_path / "vocab.txt").write_text("\n".join(SPECIAL_TOKENS))
+    with pytest.raises(InputError, match=r"holds vocab.txt and spm.model: give the one"):
+        ElectraTokenizer.from_pretrained(tmp_path)
+    with pytest.raises(InputError, match=r"cannot read the vocabulary .*none.model: No such file"):
+        ElectraTokenizer(tmp_path / "none.model")
+
+
+@pytest.mark.parametrize("text", ["", "\n\n"])
+def test_an_empty_corpus_is_refused(tmp_path, text, kind):
+    (tmp_path / "text.txt").write_text(text)
+    with pytest.raises(InputError, match=r"no text in the files given"):
+        train_vocabulary(tmp_path / "text.txt", tmp_path / "to", kind=kind, progress=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["text.txt"]
+
+
+def test_what_cannot_be_learnt_is_said(tmp_path, text_file, kind):
+    characters = "".join(map(chr, range(0x4E00, 0x4E00 + 300)))
+    (tmp_path / "a.txt").write_text(characters)
+    with pytest.raises(InputError, match=r"size must be more than 30\d, the number of different"):
+        train_vocabulary(tmp_path / "a.txt", tmp_path / "to", size=64, kind=kind, progress=False)
+    (tmp_path / "b.txt").write_bytes(b"fine\n\xff")
+    with pytest.raises(InputError, match=r"b.txt, line 2: text must be UTF-8"):
+        train_vocabulary(tmp_path / "b.txt", tmp_path / "to", size=64, kind=kind, progress=False)
+    with pytest.raises(InputError, match=r"kind must be one of wordpiece.*was 'words'"):
+        train_vocabulary(text_file, tmp_path / "to", kind="words")
+
+
+def test_long_lines_are_learnt_from(tmp_path, kind):
+    (tmp_path / "a.txt").write_text("word " * 20000 + "x" * 100000)
+    made = train_vocabulary(tmp_path / "a.txt", tmp_path / "to", size=64, kind=kind, progress=False)
+    assert made.tokenize("word") == ["▁word"]
+
+
+def test_examples_are_made_and_masked_by_words(folder, text_file, tmp_path):
+    options = {"length": 32, "held_out": 0.2, "processes": 1, "progress": False}
+    summary = examples.build_examples(text_file, folder, tmp_path / "data", **options)
+    assert summary.unknown_share == 0
+    data = records.open_folder(tmp_path / "data")
+    assert data.index.vocab_hash == data.tokenizer.vocab_hash
+    assert (tmp_path / "data" / "tokenizer" / "spm.model").is_file()
+    config = MaskingConfig(0.2, replaced=1.0, whole_word=True)
+    batch = next(
+        iter(pipeline.pretraining_dataset(data, batch_size=16, length=32, masking=config, seed=0))
+    )
+    word_ids = batch["input_word_ids"].numpy()
+    assert (word_ids == MASK).sum() == batch["masked_lm_weights"].numpy().sum() > 0
+    # What stands behind a [MASK] and is visible begins a word.
+    after = word_ids[:, 1:][word_ids[:, :-1] == MASK]
+    visible = after[~np.isin(after, data.tokenizer.special_ids)]
+    assert not data.tokenizer.word_joins.left[visible].any()
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "sample"),
+    [
+        ("zh_wikipedia_cmrc2018", 8000, "湖南省株洲市石峰区北站路236号。"),
+        ("de_books", 4000, "Als Gregor Samsa eines Morgens aus unruhigen Träumen erwachte"),
+        ("en_newwiki_paragraphs", 4000, "The boat was colourless, and it sank (in 1902)."),
+    ],
+)
+def test_real_text_is_known(outside_data, tmp_path, name, size, sample):
+    file = outside_data / "data" / "corpus" / f"{name}.txt.gz"
+    text = gzip.decompress(file.read_bytes()).decode()
+    (tmp_path / "text.txt").write_text(text[:600_000])
+    options = {"lower_case": not name.startswith("de"), "progress": False}
+    made = train_vocabulary(
+        tmp_path / "text.txt", tmp_path / "to", size, kind="sentencepiece", **options
+    )
+    assert made.vocab_size == size
+    assert "[UNK]" not in made.tokenize(sample)
+    row = made(sample)["input_ids"]
+    expected = sample if name.startswith("de") else sample.lower()
+    assert made.decode(row, skip_special_tokens=True) == expected
+    (lines, *_) = corpus.documents([tmp_path / "text.txt"])
+    found, _ = LineEncoder(made).encode(lines)
+    np.testing.assert_array_equal(found, np.concatenate(made.encode_ids(lines)))
