@@ -2,7 +2,6 @@
 
 from official_nlp.modeling.layers.classification_head import ClassificationHead
 from official_nlp.modeling.layers.disentangled_embeddings import DisentangledEmbeddings
-from official_nlp.modeling.layers.disentangled_embeddings import DisentangledEmbeddings
 from official_nlp.modeling.layers.electra_embeddings import ElectraEmbeddings
 from official_nlp.modeling.layers.embedding_projection import EmbeddingProjection
 from official_nlp.modeling.layers.gated_feedforward import GatedFeedforward
@@ -20,7 +19,6 @@ from official_nlp.modeling.layers.transformer_encoder_block import TransformerEn
 
 __all__ = [
     "ClassificationHead",
-    "DisentangledEmbeddings",
     "DisentangledEmbeddings",
     "ElectraEmbeddings",
     "EmbeddingProjection",
