@@ -1,4 +1,5 @@
 import itertools
+import os
 import re
 import shutil
 import time
@@ -117,6 +118,50 @@ def test_hosts_share_a_step(folder):
     parts = [training(folder, 3, batch_size=8, host=host, hosts=2) for host in (0, 1)]
     joined = rows([batch for step in zip(*parts, strict=True) for batch in step])
     assert_equal([whole], [joined])
+
+
+@pytest.mark.parametrize("hosts", [1, 2, 4])
+def test_a_host_reads_its_own_rows_and_no_others(folder, monkeypatch, hosts):
+    read = []
+
+    def pread(descriptor, size, start):
+        read[-1].append((os.readlink(f"/proc/self/fd/{descriptor}"), start, size))
+        return original(descriptor, size, start)
+
+    original = os.pread
+    monkeypatch.setattr(os, "pread", pread)
+    steps = 3
+    for host in range(hosts):
+        read.append([])
+        training(folder, steps, batch_size=8, host=host, hosts=hosts)
+        # Some batches are read ahead.
+        del read[-1][steps * 8 // hosts :]
+    whole = read.copy()
+    read.append([])
+    training(folder, steps, batch_size=8)
+    alone = read[-1][: steps * 8]
+    # Each record once, by one host, and of each record its bytes alone.
+    assert sorted(record for host in whole for record in host) == sorted(alone)
+    assert len(set(alone)) == steps * 8
+    shares = [sum(size for _, _, size in host) for host in whole]
+    assert sum(shares) == sum(size for _, _, size in alone)
+    assert max(shares) < 1.3 * min(shares)
+
+
+@pytest.mark.parametrize("max_ngram", [1, 3])
+def test_words_are_masked_as_wholes(folder, max_ngram):
+    config = masking.MaskingConfig(0.3, 1.0, whole_word=True, max_ngram=max_ngram)
+    batches = training(folder, 30, masking=config)
+    joined, ids = rows(batches), unmasked(batches)
+    joins = folder.tokenizer.word_joins
+    assert joined["masked_lm_weights"].any(1).all()
+    for before, after in zip(ids, joined["input_word_ids"]):
+        hidden = after != before
+        goes_on = joins.continues(before)
+        # A piece that goes on with a word is hidden if and only if what it goes on with is.
+        np.testing.assert_array_equal(hidden[1:][goes_on[1:]], hidden[:-1][goes_on[1:]])
+    with pytest.raises(InputError, match=r"whole_word=True.* cannot be drawn with replacement"):
+        training(folder, 1, masking=config, with_replacement=True)
 
 
 def test_replicas_have_consecutive_rows_of_one_batch(folder, two_devices):

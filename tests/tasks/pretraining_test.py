@@ -329,6 +329,15 @@ def test_another_vocabulary_in_a_phase_is_refused(folder, tmp_path, text_file):
         ElectraPretraining(config(), folder, phase_data={"mine": other})
 
 
+@pytest.mark.parametrize("masking", [{"whole_word": True}, {"max_ngram": 2}])
+def test_words_cannot_be_drawn_as_the_original_draws_tokens(folder, masking):
+    words = config(masking=data.MaskingConfig(**masking))
+    with pytest.raises(InputError, match="cannot be drawn with replacement"):
+        ElectraPretraining(words, folder, numerics=Numerics.original())
+    batch = first_batch(ElectraPretraining(words, folder))
+    assert batch["masked_lm_weights"].numpy().any(1).all()
+
+
 def test_rows_that_the_model_has_no_positions_for_are_refused(folder):
     short = dataclasses.replace(config(), generator=network(max_position_embeddings=16))
     with pytest.raises(InputError, match="rows of 32 tokens, and max_position_embeddings is only"):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from official_nlp.data.vocabulary import train_vocabulary
 from official_nlp.errors import InputError
 from official_nlp.tasks import ElectraPretraining
 from official_nlp.tasks.word_scores import WordScorer, find_words
@@ -83,6 +84,20 @@ def test_a_word_of_many_pieces_has_the_highest_of_them(tokenizer):
     assert tokenizer.tokenize("redaction")[:2] == ["red", "##a"]
     found = scorer(tokenizer, {"##t": 0.8, "##n": 0.6}).score([text])
     assert scored(found[0], text) == [("the", 0.1), ("redaction", 0.8), ("sings", 0.1)]
+
+
+def test_pieces_of_sentencepiece_make_words_too(text_file, tmp_path):
+    pieces = train_vocabulary(
+        text_file, tmp_path / "to", size=80, kind="sentencepiece", progress=False
+    )
+    text = "The old  boat, 中 walked."
+    assert pieces.tokenize("old") == ["▁old"]
+    last = pieces.tokenize("walked")[-1]
+    found = scorer(pieces, {"▁old": 0.7, ".": 0.9, last: 0.8}, {"▁boat": 0.6, "▁the": 0.3})
+    words = dict(scored(found.score([text])[0], text))
+    assert words == {"The": 0.1, "old": 0.7, "boat": 0.1, "中": 0.1, "walked": 0.8}
+    (best,) = found.fill("The old ___ walked.", top=2)
+    assert [token for token, _ in best] == ["▁boat", "▁the"]
 
 
 def test_every_text_has_its_own_words(tokenizer):
