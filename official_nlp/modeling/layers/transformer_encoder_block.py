@@ -117,7 +117,13 @@ class TransformerEncoderBlock(tf_keras.layers.Layer):
     def build(self, input_shape):
         shapes = list(input_shape)
         is_list = isinstance(shapes[0], (list, tuple, tf.TensorShape))
-        width = (shapes[0] if is_list else shapes)[-1]
+        shape = shapes[0] if is_list else shapes
+        if len(shape) != 3:
+            raise InputError(
+                f"the input must be [batch, length, width], had {len(shape)} axes; put axes beside "
+                "that of the tokens into the batch"
+            )
+        width = shape[-1]
         key_value_width = shapes[1][-1] if is_list and len(shapes) == 3 else width
         if width % self.num_attention_heads and self.key_dim is None:
             raise InputError(

@@ -127,6 +127,12 @@ def test_arguments_that_exclude_each_other_are_refused(options, message):
         layers.TransformerEncoderBlock(**options)(X)
 
 
+@pytest.mark.parametrize("inputs", [X[0], X[:, np.newaxis], [X[:, np.newaxis], None]])
+def test_an_input_without_or_with_more_than_one_axis_of_tokens_is_refused(inputs):
+    with pytest.raises(InputError, match=r"\[batch, length, width\], had [24] axes"):
+        block()(inputs)
+
+
 @pytest.mark.parametrize("count", [1, 4])
 def test_another_number_of_inputs_is_refused(count):
     with pytest.raises(InputError, match=f"inputs must be x, .* was a list of {count}"):
