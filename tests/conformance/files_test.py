@@ -57,13 +57,12 @@ def saved(request, tmp_path_factory):
         if item.originalname in TESTS
     )
     for name, kind in wanted:
-        model = objects.savable(name)
-        # Once a program has set TensorFlow's global seed, every stateful operation holds one.
-        tf.random.set_seed(None)  # noqa: TID251
-        arrays = objects.arrays_of(TABLE[name])
-        np.savez(folder / f"{name}.arrays.npz", *arrays)
-        np.savez(folder / f"{name}.named.npz", **objects.named_arrays(model, name))
         try:
+            model = objects.savable(name)
+            # Once a program has set TensorFlow's global seed, every stateful operation holds one.
+            tf.random.set_seed(None)  # noqa: TID251
+            np.savez(folder / f"{name}.arrays.npz", *objects.arrays_of(TABLE[name]))
+            np.savez(folder / f"{name}.named.npz", **objects.named_arrays(model, name))
             SAVE[kind](model, name, folder / f"{name}.{kind}")
         except Exception as error:
             wrong[name, kind] = error

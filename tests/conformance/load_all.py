@@ -41,9 +41,9 @@ def _run_plain(path) -> dict:
         return _named("serve", model.serve(list(_arrays(path, "arrays").values())))
     assert "serving_default" in model.signatures
     inputs = _arrays(path, "named")
-    if "x0" in inputs:  # a functional model takes a list, or an only tensor
+    if "x0" in inputs:
         inputs = list(inputs.values()) if len(inputs) > 1 else inputs["x0"]
-    return _named("called", model(inputs, training=False))
+    return _named("called", model(inputs))
 
 
 def _named(kind, tensors) -> dict:

@@ -149,11 +149,18 @@ def call_saved(model, name: str) -> dict:
 
 
 def named_arrays(model, name: str) -> dict:
-    """Returns the inputs under the names that the signature of a saved model gives them."""
+    """Returns the inputs by name, for the one form of call that a SavedModel keeps: the first.
+
+    A dict has its own names; the names of a list or an only array are x0, x1, ...
+    """
+    (spec, *_), _ = model.save_spec()
     line = TABLE[name]
-    if _is_functional_of_a_layer(model):
-        return {f"x{i}": array for i, array in enumerate(arrays_of(line))}
-    return dict(line.inputs[0])
+    if isinstance(spec, dict):
+        return dict(line.inputs[0])
+    arrays = arrays_of(line)
+    if isinstance(line.inputs[0], dict) and isinstance(model, type(made(name))):
+        arrays = [line.inputs[0][x.name] for x in spec]
+    return {f"x{i}": array for i, array in enumerate(arrays)}
 
 
 def _is_functional_of_a_layer(model):

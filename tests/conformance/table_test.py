@@ -3,8 +3,6 @@
 import importlib
 import pathlib
 
-import pytest
-
 from official_nlp.modeling import layers, models, networks
 from tests.conformance import objects, table
 
@@ -20,7 +18,7 @@ def test_every_public_class_is_in_the_table():
 
 
 def test_a_class_that_is_not_in_the_table_is_noticed():
-    assert missing(set(table.TABLE) - {"MaskedLM"}) == {"MaskedLM"}
+    assert "MaskedLM" in missing(set(table.TABLE) - {"MaskedLM"})
 
 
 def test_the_table_holds_nothing_else():
@@ -29,13 +27,13 @@ def test_the_table_holds_nothing_else():
 
 def test_the_representatives_are_in_the_table():
     assert set(table.REPRESENTATIVES) <= set(table.TABLE)
-    assert len(set(table.REPRESENTATIVES)) >= 5
+    assert len(set(table.REPRESENTATIVES)) >= 6
 
 
-@pytest.mark.parametrize("name", [n for n, line in table.TABLE.items() if line.exceptions])
-def test_exceptions_name_a_promise_and_a_reason(name):
+def test_exceptions_name_a_promise_and_a_reason():
     for file in pathlib.Path(__file__).parent.glob("*_test.py"):
         importlib.import_module(f"tests.conformance.{file.stem}")
-    for promise, reason in table.TABLE[name].exceptions.items():
-        assert promise in objects.PROMISES
-        assert len(reason) > 20
+    for name, line in table.TABLE.items():
+        for promise, reason in line.exceptions.items():
+            assert promise in objects.PROMISES, name
+            assert len(reason) > 20, name
