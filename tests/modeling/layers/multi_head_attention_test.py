@@ -156,3 +156,163 @@ def test_another_axis_is_refused(axes):
 def test_a_mask_of_another_rank_is_refused(attention, shape):
     with pytest.raises(InputError, match=rf"attention_mask must be .* had {len(shape)} axes"):
         attention(QUERY, attention_mask=np.ones(shape))
+
+
+# === Masks of heads ===
+def test_a_head_mask_multiplies_the_probabilities(attention):
+    plain, probabilities = attention(QUERY, return_attention_scores=True)
+    output, masked = attention(QUERY, head_mask=[1.0, 0.0], return_attention_scores=True)
+    np.testing.assert_array_equal(masked[:, 0], probabilities[:, 0])
+    np.testing.assert_array_equal(masked[:, 1], np.zeros([B, T, T]))
+    assert not np.allclose(output, plain)
+    # What the second head says does not count.
+    attention.value_kernel.assign(attention.value_kernel * [[1.0], [3.0]])
+    changed = attention(QUERY, head_mask=[1.0, 0.0])
+    attention.value_kernel.assign(attention.value_kernel * [[1.0], [1 / 3]])
+    np.testing.assert_allclose(changed, output, atol=1e-6)
+
+
+def test_head_masks_of_all_shapes_mean_the_same(attention):
+    mask = np.float32([0.5, 2.0])
+    expected = attention(QUERY, head_mask=mask)
+    for shape in ([B, 2], [B, 2, 1, 1], [1, 2, 1, 1], [B, 2, T, T]):
+        full = np.broadcast_to(mask if len(shape) == 2 else mask[:, np.newaxis, np.newaxis], shape)
+        np.testing.assert_allclose(attention(QUERY, head_mask=full), expected, atol=1e-6)
+
+
+def test_a_head_mask_comes_after_dropout():
+    layer = layers.MultiHeadAttention(num_heads=2, key_dim=3, dropout=0.5)
+
+    def called(**options):
+        with randomness.stream(randomness.Key(1)):
+            return layer(QUERY, training=True, **options)
+
+    np.testing.assert_allclose(called(head_mask=[3.0, 3.0]), 3 * called(), atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [[], [B, 2, T]])
+def test_a_head_mask_of_another_rank_is_refused(attention, shape):
+    with pytest.raises(InputError, match=rf"head_mask must be .* had {len(shape)} axes"):
+        attention(QUERY, head_mask=np.ones(shape))
+
+
+# === Caches ===
+@pytest.fixture(scope="module", params=["absolute", "relative_key", "relative_key_query"])
+def causal(request):
+    """A layer with each type of positions."""
+    options = {"position_embedding_type": request.param, "max_length": 2 * T}
+    layer = layers.MultiHeadAttention(2, 3, bias_initializer="random_normal", **options)
+    layer(QUERY)
+    return layer
+
+
+PADDING = np.int32([[1, 1, 1, 1, 1], [1, 0, 0, 1, 1]])
+
+
+@pytest.mark.parametrize("steps", [[1] * T, [3, 2]])
+def test_step_by_step_with_a_cache_equals_the_whole_row(causal, steps):
+    whole, scores = causal(
+        QUERY, attention_mask=PADDING, use_causal_mask=True, return_attention_scores=True
+    )
+    cache, first = causal.init_cache(B), 0
+    for count in steps:
+        last = first + count
+        output, probabilities, cache = causal(
+            QUERY[:, first:last],
+            attention_mask=PADDING[:, :last],
+            use_causal_mask=True,
+            return_attention_scores=True,
+            cache=cache,
+        )
+        np.testing.assert_allclose(output, whole[:, first:last], atol=1e-5)
+        np.testing.assert_allclose(probabilities, scores[:, :, first:last, :last], atol=1e-5)
+        first = last
+    assert cache["key"].shape == cache["value"].shape == [B, T, 2, 3]
+
+
+@pytest.mark.parametrize("use_causal_mask", [True, False])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_cache_of_fixed_length_gives_the_same_with_static_shapes(
+    causal, use_causal_mask, compiled
+):
+    @tf.function(jit_compile=compiled)
+    def step(x, cache, index):
+        return causal(x, use_causal_mask=use_causal_mask, cache=cache, cache_index=index)
+
+    fixed, growing = causal.init_cache(B, T + 2), causal.init_cache(B)
+    for i in range(T):
+        x = QUERY[:, i : i + 1]
+        output, fixed = step(x, fixed, tf.constant(i))
+        expected, growing = causal(x, use_causal_mask=use_causal_mask, cache=growing)
+        np.testing.assert_allclose(output, expected, atol=1e-5)
+    assert step.experimental_get_tracing_count() == 1
+    np.testing.assert_allclose(fixed["key"][:, :T], growing["key"], atol=1e-6)
+    np.testing.assert_array_equal(fixed["value"][:, T:], np.zeros([B, 2, 2, 3]))
+
+
+def test_a_cache_that_is_full_is_refused(causal):
+    cache = causal.init_cache(B, T + 1)
+    causal(QUERY, cache=cache, cache_index=1)
+    with pytest.raises(InputError, match="room for 5 more in a cache of 6 places, was 2; make"):
+        causal(QUERY, cache=cache, cache_index=2)
+
+
+def test_a_cache_is_in_the_compute_dtype():
+    layer = layers.MultiHeadAttention(2, 3, value_dim=5, dtype="mixed_bfloat16")
+    output, cache = layer(QUERY, cache=layer.init_cache(B))
+    assert output.dtype == cache["key"].dtype == cache["value"].dtype == tf.bfloat16
+    assert (cache["key"].shape, cache["value"].shape) == ([B, T, 2, 3], [B, T, 2, 5])
+
+
+def test_states_projected_once_give_what_they_give_each_time():
+    layer = layers.MultiHeadAttention(2, 3, value_dim=4, bias_initializer="random_normal")
+    expected = layer(QUERY, VALUE, attention_mask=CROSS_MASK)
+    np.testing.assert_array_equal(
+        layer(QUERY, layer.project(VALUE), attention_mask=CROSS_MASK), expected
+    )
+
+
+# === Relative positions ===
+@pytest.mark.parametrize("kind", ["relative_key", "relative_key_query"])
+def test_scores_of_distances_are_added_before_the_division(kind):
+    options = {"position_embedding_type": kind, "max_length": T}
+    layer = layers.MultiHeadAttention(2, 4, bias_initializer="random_normal", **options)
+    _, probabilities = layer(QUERY, return_attention_scores=True)
+    query, key = (
+        np.einsum("bth,hnd->btnd", QUERY, kernel) + bias
+        for kernel, bias in (
+            (layer.query_kernel, layer.query_bias),
+            (layer.key_kernel, layer.key_bias),
+        )
+    )
+    query, key = np.float32(query), np.float32(key)
+    scores = np.einsum("btnd,bsnd->bnts", query, key) + layer.relative_key(query, key)
+    np.testing.assert_allclose(probabilities, tf.nn.softmax(scores / 2), atol=1e-5)
+
+
+def test_distances_have_vectors_only_where_positions_are_relative(attention):
+    assert [v.name.split("/", 1)[1] for v in attention.variables if "relative" in v.name] == []
+    layer = layers.MultiHeadAttention(2, 4, position_embedding_type="relative_key", max_length=T)
+    layer(QUERY)
+    assert layer.variables[-1].shape == [2 * T - 1, 4]
+    assert layer.variables[-1] is layer.relative_key.embeddings
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"position_embedding_type": "relative"},
+            "must be one of absolute, relative_key, relative_key_query, was 'relative'",
+        ),
+        ({"position_embedding_type": "relative_key"}, "max_length must be .* was None"),
+        ({"num_kv_heads": 1}, "num_kv_heads must be left out or None, was 1: every head"),
+        ({"src_block_size": 64}, "src_block_size must be left out or None, was 64: attention is"),
+        ({"tgt_block_size": 64}, "tgt_block_size must be left out or None, was 64: attention is"),
+        ({"use_sigmoid_attn": True}, "use_sigmoid_attn must be left out or False, was True: the"),
+        ({"sigmoid_attn_bias": -2.0}, "sigmoid_attn_bias must be left out or None, was -2.0: the"),
+    ],
+)
+def test_arguments_that_are_not_supported_are_refused(options, message):
+    with pytest.raises(InputError, match=message):
+        layers.MultiHeadAttention(2, 3, **options)
