@@ -84,7 +84,10 @@ def serialize(network, argument: str) -> dict:
     try:
         config = tf_keras.saving.serialize_keras_object(network)
         if not isinstance(network, ElectraEncoder):
-            tf_keras.saving.deserialize_keras_object(config)
+            again = tf_keras.saving.deserialize_keras_object(config)
+            checked_width(again, argument)
+            if argument == "generator_network":
+                embedding_table(again)  # which may have been given to the network by hand
         return config
     except Exception as error:
         raise InputError(

@@ -312,6 +312,16 @@ def test_a_pretrainer_of_ones_own_networks_comes_back_from_a_file(tmp_path):
     assert again.masked_lm.table is again.generator_network.get_embedding_table()
 
 
+def test_a_pretrainer_whose_word_table_a_file_would_lose_cannot_be_saved():
+    words = Words(has_getter=False)
+    words.table.build(None)
+    generator = _own(embedding_cls=words, embedding_data=words.table.embeddings, dict_outputs=True)
+    discriminator = _scaffold(dict_outputs=True)
+    model = models.ElectraPretrainer(generator, discriminator, V, 0, tiny.PREDICTIONS)
+    with pytest.raises(InputError, match="does not have a reference to its word table"):
+        model.get_config()
+
+
 def test_a_discriminator_needs_no_word_table():
     discriminator = _own(dict_outputs=True, embedding_cfg={"has_getter": False})
     generator = _scaffold(dict_outputs=True)
