@@ -18,7 +18,7 @@ import gin
 import gin.config
 
 from official_nlp import arguments, recipes
-from official_nlp.errors import InputError, NotFiniteError, Preempted
+from official_nlp.errors import InputError, NotFiniteError, Preempted, StorageError
 
 DONE, FAULT, USAGE, PREEMPTED, NOT_FINITE, INTERRUPTED = 0, 1, 2, 42, 43, 130
 
@@ -58,6 +58,8 @@ def _explain(error: Exception) -> int:
             return _say(f"error: {_first_line(error)}", NOT_FINITE)
         case Preempted():
             return _say(f"{_first_line(error)}; the same command continues", PREEMPTED)
+        case StorageError():
+            return _say(f"fault: {_first_line(error)}", FAULT)
         case FileNotFoundError() | PermissionError() | IsADirectoryError() | NotADirectoryError():
             return _say(f"error: {error.filename}: {error.strerror}", USAGE)
         case OSError() if error.errno == errno.ENOSPC:

@@ -28,3 +28,7 @@ class NotFiniteError(RuntimeError):
 
 class Preempted(RuntimeError):
     """The run was asked to stop, and has saved its state."""
+
+
+class StorageError(RuntimeError):
+    """Something could not be written: the disk is full, or refuses. What was saved before is whole."""

@@ -4,17 +4,51 @@ import dataclasses
 
 from official_nlp.errors import InputError
 from official_nlp.numerics import Numerics
-from official_nlp.training import distribution, precision
+from official_nlp.training import best, distribution, precision
 
-# What may differ when a run is resumed: none of it changes a variable.
-CHANGEABLE = (
-    "steps_per_loop",
-    "log_interval",
-    "summary_interval",
-    "checkpoint_interval",
-    "evaluation_interval",
-    "keep",
-)
+# What a run that is continued must have kept, by the name of the field:
+#   fixed    the same, or it is refused: it is what the run is
+#   rounding free, and told: the same run computed in another order, to rounding
+#   free     free: no variable depends on it
+#   ignored  not looked at: it says where something lies, whose content is compared instead
+FIXED, ROUNDING, FREE, IGNORED = "fixed", "rounding", "free", "ignored"
+TRAINING_FIELDS = {
+    "learning_rate": FIXED,
+    "warmup_steps": FIXED,
+    "decay_power": FIXED,
+    "weight_decay": FIXED,
+    "beta_1": FIXED,
+    "beta_2": FIXED,
+    "epsilon": FIXED,
+    "clip": FIXED,
+    "steps_per_loop": FREE,
+    "log_interval": FREE,
+    "summary_interval": FREE,
+    "checkpoint_interval": FREE,
+    "evaluation_interval": FREE,
+    "keep": FREE,
+    "keep_every": FREE,
+    "keep_best": FREE,
+    "torn_records": FREE,
+    "strategy": ROUNDING,
+    "seed": FIXED,
+    "jit_compile": ROUNDING,
+    "policy": FIXED,
+    "accumulation": ROUNDING,
+    "numerics": FIXED,
+}
+PHASE_FIELDS = {
+    "steps": FIXED,  # Of the last phase they may grow when the run is extended.
+    "batch_size": FIXED,
+    "length": FIXED,
+    "data": IGNORED,
+    "generator_weight": FIXED,
+    "discriminator_weight": FIXED,
+    "mask_probability": FIXED,
+    "epochs": IGNORED,  # The steps that they made are compared.
+}
+# What becomes of a record of the data that is damaged.
+TORN_RECORDS = ("stop", "skip")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +73,13 @@ class TrainingConfig:
       checkpoint_interval: steps between checkpoints, a multiple of the window; None is only at
         the end.
       evaluation_interval: steps between evaluations; None is only at the end, 0 is never.
-      keep: number of checkpoints kept.
+      keep: number of the last checkpoints that are kept. From 2 on, there is one to go back to
+        where the newest is damaged.
+      keep_every: steps between checkpoints that are kept for ever, a multiple of
+        `checkpoint_interval`; None for none.
+      keep_best: a held-out figure whose best checkpoint is kept, as `rtd_auc`; see `best.parse`.
+      torn_records: what becomes of a damaged record of the data: `stop` ends the run, `skip` leaves
+        its row of the batch empty, without weight, and counts it.
       strategy: see `distribution.STRATEGIES`.
       seed: of initial values, order, masks, dropout and sampling.
       jit_compile: whether XLA compiles forward and backward pass.
@@ -63,6 +103,9 @@ class TrainingConfig:
     checkpoint_interval: "int | None" = 10_000
     evaluation_interval: "int | None" = 10_000
     keep: int = 3
+    keep_every: "int | None" = None
+    keep_best: "str | None" = None
+    torn_records: str = "stop"
     strategy: str = "one_device"
     seed: int = 0
     jit_compile: bool = False
@@ -79,6 +122,18 @@ class TrainingConfig:
         self._require_multiple("checkpoint_interval", "window")
         if self.evaluation_interval != 0:
             self._require_multiple("evaluation_interval", "steps_per_loop")
+        self._require_multiple("keep_every", "checkpoint_interval")
+        if self.keep_best is not None:
+            best.parse(self.keep_best)
+            if self.evaluation_interval == 0:
+                raise InputError(
+                    "keep_best needs held-out figures: evaluation_interval must not be 0, or "
+                    "keep_best must be None"
+                )
+        if self.torn_records not in TORN_RECORDS:
+            raise InputError(
+                f"torn_records must be one of {', '.join(TORN_RECORDS)}, was {self.torn_records!r}"
+            )
         distribution.require_known(self.strategy)
         precision.require_known(self.policy)
 
@@ -87,15 +142,29 @@ class TrainingConfig:
         """Steps of a metric window."""
         return self.log_interval or self.steps_per_loop
 
-    def fixed(self) -> dict:
-        """Returns the fields that a resumed run must have kept."""
-        fields = dataclasses.asdict(self)
-        return {name: value for name, value in fields.items() if name not in CHANGEABLE}
+    def of_kind(self, *kinds: str) -> dict:
+        """Returns the fields of some kinds, see `TRAINING_FIELDS`."""
+        return _of_kind(self, TRAINING_FIELDS, kinds)
 
     def _require_multiple(self, name: str, of: str) -> None:
         value, unit = getattr(self, name), getattr(self, of)
         if value is None:
             return
+        if unit is None:
+            raise InputError(f"{name} must be None where {of} is, was {value}")
         if value < 1 or value % unit:
-            label = "log_interval" if of == "window" and self.log_interval else "steps_per_loop"
+            label = of
+            if of == "window":
+                label = "log_interval" if self.log_interval else "steps_per_loop"
             raise InputError(f"{name} must be a positive multiple of {label} ({unit}), was {value}")
+
+
+def fixed_of_phase(phase) -> dict:
+    """Returns the fixed fields of a `PhaseConfig`."""
+    return _of_kind(phase, PHASE_FIELDS, (FIXED,))
+
+
+def _of_kind(config, table: dict, kinds: tuple) -> dict:
+    fields = dataclasses.asdict(config)
+    # What nobody has thought about yet is fixed.
+    return {name: value for name, value in fields.items() if table.get(name, FIXED) in kinds}

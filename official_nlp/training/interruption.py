@@ -1,8 +1,12 @@
 """Being asked to stop, politely."""
 
 import contextlib
+import os
 import signal
 import threading
+from collections.abc import Callable
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopRequest:
@@ -16,22 +20,51 @@ class StopRequest:
         self.made = False
 
     @contextlib.contextmanager
-    def watched(self):
-        """Listens to the signals; elsewhere than in the main thread it cannot, and does not."""
+    def watched(self, answer: Callable[[], None] = lambda: None):
+        """Listens to the signals; elsewhere than in the main thread it cannot, and does not.
+
+        Args:
+          answer: called when the first signal comes, in a thread of its own: Python's handlers wait
+            until the main thread is back from TensorFlow, which can take minutes.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        old = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
         def request(number, frame):
             if self.made and number == signal.SIGINT:
                 raise KeyboardInterrupt
             self.made = True
 
-        for number in old:
-            signal.signal(number, request)
-        try:
-            yield
-        finally:
-            for number, handler in old.items():
-                signal.signal(number, handler)
+        with _announced(answer):
+            old = {number: signal.signal(number, request) for number in _SIGNALS}
+            try:
+                yield
+            finally:
+                for number, handler in old.items():
+                    signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _announced(answer: Callable[[], None]):
+    """Calls `answer` once, as soon as one of the signals has come."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+
+    def listen():
+        answered = False
+        while number := os.read(reading, 1):
+            if not answered and number[0] in _SIGNALS:
+                answered = True
+                answer()
+
+    thread = threading.Thread(target=listen, daemon=True)
+    thread.start()
+    before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(writing)
+        thread.join()
+        os.close(reading)

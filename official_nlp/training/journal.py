@@ -9,7 +9,7 @@ import math
 import os
 import pathlib
 
-from official_nlp.training import atomic
+from official_nlp.training import atomic, storage
 
 
 class Journal:
@@ -33,7 +33,8 @@ class Journal:
         kept = [line for line in _whole_lines(self._metrics) if json.loads(line)["step"] <= step]
         text = "".join(kept)
         if text.encode() != self._metrics.read_bytes():
-            atomic.write(self._metrics, text)
+            with storage.writing("what is left of the metrics", self._metrics):
+                atomic.write(self._metrics, text)
 
     def write(self, step: int, phase: int, figures: dict) -> None:
         """Appends a line of figures; what is infinite or not a number becomes null."""
@@ -52,13 +53,15 @@ class Journal:
             with open(self._metrics, "rb") as file:
                 os.fsync(file.fileno())
 
+    def having(self, prefix: str) -> list[dict]:
+        """Returns the lines with figures under a prefix."""
+        lines = read(self._metrics)
+        return [line for line in lines if any(name.startswith(prefix) for name in line)]
+
     def last(self, prefix: str, step: "int | None" = None) -> "dict | None":
         """Returns the last line with figures under a prefix, at a step if one is given."""
-        for line in reversed(read(self._metrics)):
-            if any(name.startswith(prefix) for name in line):
-                if step is None or line["step"] == step:
-                    return line
-        return None
+        lines = self.having(prefix)
+        return next((line for line in reversed(lines) if step in (None, line["step"])), None)
 
 
 def read(path: pathlib.Path) -> list[dict]:
@@ -75,7 +78,7 @@ def _whole_lines(path: pathlib.Path) -> list[str]:
 
 def _append(path: pathlib.Path, line: dict) -> None:
     # A line that a killed process left unfinished must not swallow this one.
-    with open(path, "a+b") as file:
+    with storage.writing("a line", path), open(path, "a+b") as file:
         if file.tell() and not _ends_line(file):
             file.write(b"\n")
         file.write(json.dumps(line).encode() + b"\n")

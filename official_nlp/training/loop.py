@@ -1,10 +1,9 @@
 """Trains a task through its phases, resuming where a former process stopped."""
 
 import contextlib
-import dataclasses
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orbit
@@ -13,9 +12,9 @@ import tensorflow as tf
 import tf_keras
 
 from official_nlp.errors import Preempted
-from official_nlp.training import checkpoints, curves, distribution, phase, precision
+from official_nlp.training import checkpoints, curves, distribution, phase, precision, summaries
 from official_nlp.training.adamw import AdamW
-from official_nlp.training.config import TrainingConfig
+from official_nlp.training.config import FIXED, ROUNDING, TrainingConfig, fixed_of_phase
 from official_nlp.training.evaluator import HeldOutEvaluator
 from official_nlp.training.interruption import StopRequest
 from official_nlp.training.journal import Journal
@@ -23,7 +22,6 @@ from official_nlp.training.progress import Progress
 from official_nlp.training.run_folder import RunFolder
 from official_nlp.training.schedule import WarmupDecay
 from official_nlp.training.stopwatch import Stopwatch
-from official_nlp.training.summaries import Summaries
 from official_nlp.training.task import Task
 from official_nlp.training.trainer import PhaseTrainer
 
@@ -37,6 +35,8 @@ def train(
     fixed: "Mapping[str, Any] | None" = None,
     references: "Mapping[str, float] | None" = None,
     console: "rich.console.Console | None" = None,
+    extend: bool = False,
+    torn_rows: "Callable[[], int] | None" = None,
 ) -> dict[str, float]:
     """Trains until the last phase ends; goes on from the newest checkpoint if there is one.
 
@@ -51,6 +51,10 @@ def train(
         the hash of the data.
       references: horizontal lines for `curves.png`, see `curves.draw`.
       console: where progress goes; None is standard output.
+      extend: whether the last phase may have more steps than when the run began. The learning rate
+        then is, from here on, that of a run of so many steps.
+      torn_rows: returns how many rows were left empty so far for want of their record, for
+        `timing.jsonl`; None where such a record ends the run.
 
     Returns:
       The last line of held-out figures, named `held_out/...`, with its `step`; empty without any.
@@ -58,7 +62,8 @@ def train(
     Raises:
       InputError: the folder holds another run, or cannot be written.
       NotFiniteError: a term of the loss, or the gradient; nothing was updated or saved after.
-      Preempted: at SIGTERM or Ctrl-C, once the window was finished and the state saved.
+      Preempted: at SIGTERM or Ctrl-C, once the loop was finished and the state saved.
+      StorageError: the disk is full; the last checkpoint is whole.
     """
     strategy = distribution.create_strategy(config.strategy)
     folder = RunFolder(model_dir, writes=distribution.is_chief(strategy))
@@ -67,16 +72,44 @@ def train(
     if not folder.writes:
         console = rich.console.Console(quiet=True)
     progress = Progress(phase.total_steps(phases), len(phases), console)
-    with folder.locked(), stop.watched(), progress:
-        for difference in folder.claim(described):
+    watch = Stopwatch(0)
+    run = None
+
+    def answer():
+        progress.message(_promise(watch, run))
+
+    with folder.locked(), progress, stop.watched(answer):
+        extended_from = folder.extended_from(described)
+        rounding = config.of_kind(ROUNDING)
+        for difference in folder.claim(described, rounding, extend):
             progress.message(f"not bit-identical to an uninterrupted run: {difference}")
         try:
-            run = _Run(task, phases, config, folder, stop, progress)
+            run = _Run(task, phases, config, folder, stop, progress, watch, torn_rows)
+            if extended_from is not None:
+                progress.message(run.on_extension(extended_from))
             run.train()
             return run.journal.last("held_out/") or {}
         finally:
             if folder.writes:
-                curves.draw(folder.metrics, folder.curves, references)
+                _draw(folder, references, progress)
+
+
+def _promise(watch: Stopwatch, run: "_Run | None") -> str:
+    """Returns what a run that is asked to stop says at once."""
+    seconds = watch.seconds_of_loop_left()
+    if run is None or seconds is None:
+        return "stopping after this loop and a checkpoint"
+    saving = run.seconds_of_saving
+    about = f"about {seconds:,.0f} s" + (f" + {saving:,.0f} s of saving" if saving else "")
+    return f"stopping after this loop, {about}"
+
+
+def _draw(folder: RunFolder, references, progress: Progress) -> None:
+    try:
+        curves.draw(folder.metrics, folder.curves, references)
+    except OSError as error:
+        # Not to hide what ended the run, a full disk perhaps.
+        progress.message(f"{folder.curves} could not be drawn: {error.strerror}")
 
 
 def fixed_fields(
@@ -86,8 +119,8 @@ def fixed_fields(
 ) -> dict:
     """Returns what `run.json` keeps of a run, and a resumed one must have kept."""
     return {
-        "training": config.fixed(),
-        "phases": [dataclasses.asdict(each) for each in phases],
+        "training": config.of_kind(FIXED),
+        "phases": [fixed_of_phase(each) for each in phases],
         **(others or {}),
     }
 
@@ -111,7 +144,7 @@ def evaluate(task: Task, config: TrainingConfig, model_dir) -> dict[str, float]:
 class _Run:
     """The parts of a run, and the loop that moves them."""
 
-    def __init__(self, task, phases, config, folder, stop, progress):
+    def __init__(self, task, phases, config, folder, stop, progress, watch, torn_rows):
         self._task = task
         self._config = config
         self._stop = stop
@@ -132,15 +165,38 @@ class _Run:
             self._step,
             config.checkpoint_interval,
             config.keep,
+            config.keep_every,
+            config.keep_best,
+            last_step=self._total,
             notify=progress.message,
             before=self.journal.to_disk,
+            half_window=self._half_window,
+            writes=folder.writes,
         )
         with _quiet_orbit():
             self._controller = self._make_controller(folder)  # Restores.
-        self.journal.cut(self._now())
-        self._watch = Stopwatch(self._now())
+        self._go_back(folder)
+        self._watch = watch
+        self._watch.start(self._now())
+        self._torn_rows = torn_rows
         self._figures: dict | None = None  # Of the window that just ended.
         self._tokens_per_second: float | None = None
+
+    @property
+    def seconds_of_saving(self) -> "float | None":
+        """What the last checkpoint took, if there was one."""
+        return self._checkpoints.last_seconds
+
+    def on_extension(self, old_steps: int) -> str:
+        """Returns a line on what more steps of the last phase do to the schedule."""
+        step, last = self._now(), self._places[-1]
+        old_total = last.start + old_steps
+        old, new = (float(_schedule(self._config, n)(step)) for n in (old_total, self._total))
+        return (
+            f"extended from {old_total} to {self._total} steps: from step {step} on the learning "
+            f"rate is that of a run of {self._total} steps, {new:.3g} in place of {old:.3g}, and "
+            f"ends at {self._total}. A run of so many steps from the start would end elsewhere"
+        )
 
     def train(self) -> None:
         """Runs what is left of the phases."""
@@ -159,13 +215,7 @@ class _Run:
         tf_keras.utils.set_random_seed(self._config.seed)
         config, task = self._config, self._task
         self._strategy = distribution.create_strategy(config.strategy)
-        schedule = WarmupDecay(
-            config.learning_rate,
-            self._total,
-            config.warmup_steps,
-            config.decay_power,
-            config.numerics.warmup_from_zero,
-        )
+        schedule = _schedule(config, self._total)
         self._loss_scale = None
         with self._strategy.scope():
             with precision.policy(config.policy):
@@ -212,19 +262,37 @@ class _Run:
             evaluator=evaluator,
             strategy=self._strategy,
             train_actions=[self._on_figures],
-            eval_actions=[self._on_held_out],
             steps_per_loop=config.steps_per_loop,
             checkpoint_manager=self._checkpoints,
-            summary_manager=Summaries(
+            summary_manager=summaries.Summaries(
                 folder.summaries if folder.writes else None, self._step, interval, self._total
             ),
         )
+
+    def _go_back(self, folder: RunFolder) -> None:
+        """Takes back what was measured after the step that was restored, and tidies up."""
+        step = self._now()
+        self.journal.cut(step)
+        held_out = self.journal.having("held_out/")
+        self._checkpoints.tidy(held_out)
+        if folder.writes:
+            evaluated = bool(held_out) and held_out[-1]["step"] == step
+            summaries.cut(folder.summaries / "train", step)
+            summaries.cut(folder.summaries / "held_out", step if evaluated else step - 1)
+        if self._checkpoints.half_window:
+            index = phase.phase_at(self._phases, step).index
+            self._trainers[index].continue_window(self._checkpoints.half_window)
+
+    def _half_window(self) -> list[float]:
+        """Returns the sums of the window that has not ended, none where one has."""
+        return [] if self._figures is not None else self._controller.trainer.half_window()
 
     def _train_loop(self, place: phase.Place) -> None:
         """Runs steps up to the next multiple of the loop, or to the phase's end."""
         start, loop = self._now(), self._config.steps_per_loop
         end = min(start // loop * loop + loop, place.end)
         self._figures = None
+        self._watch.loop()
         saving = self._checkpoints.seconds
         with self._watch.part("training"):
             self._controller.train(end, checkpoint_at_completion=False)
@@ -239,14 +307,15 @@ class _Run:
         self._show(end, place)
 
     def _must_stop(self, step: int) -> bool:
-        # Only where a window ends: a checkpoint holds no half window.
-        if self._figures is None or step == self._total:
+        if step == self._total:
             return False
         return distribution.any_process(self._strategy, self._stop.made)
 
     def _show(self, step: int, place: phase.Place) -> None:
         if self._figures is not None:
             line = self._watch.window(step)
+            if self._torn_rows is not None:
+                line["torn_rows"] = self._torn_rows()
             self.journal.write_timing(line)
             self._tokens_per_second = line["tokens_per_second"]
         left = self._watch.seconds_left(step, self._total)
@@ -264,10 +333,12 @@ class _Run:
         self._figures = figures
 
     def _on_held_out(self, output: dict) -> None:
+        # After orbit has written them for TensorBoard: what is cut there goes by this line.
         step = self._now()
         figures = {f"held_out/{name}": value for name, value in output["held_out"].items()}
         self.journal.write(step, phase.phase_at(self._phases, step - 1).index, figures)
         self._progress.evaluated(step, output["held_out"])
+        self._checkpoints.tidy([{"step": step, **figures}])
 
     def _evaluate_if_due(self) -> None:
         step, interval = self._now(), self._config.evaluation_interval
@@ -277,10 +348,21 @@ class _Run:
         # A process killed while it evaluated has left a checkpoint of this step, but no line.
         if self.journal.last("held_out/", step) is None:
             with self._watch.part("evaluation"), _quiet_orbit():
-                self._controller.evaluate(-1)
+                output = self._controller.evaluate(-1)
+            self._on_held_out(output)
 
     def _now(self) -> int:
         return int(self._step.numpy())
+
+
+def _schedule(config: TrainingConfig, total: int) -> WarmupDecay:
+    return WarmupDecay(
+        config.learning_rate,
+        total,
+        config.warmup_steps,
+        config.decay_power,
+        config.numerics.warmup_from_zero,
+    )
 
 
 def _optimizer(config: TrainingConfig, schedule: WarmupDecay) -> AdamW:

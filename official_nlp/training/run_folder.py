@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 from official_nlp.errors import InputError
-from official_nlp.training import atomic
+from official_nlp.training import atomic, storage
 
 _PACKAGES = ("official_nlp", "tensorflow", "tf_keras", "tf-models-official", "numpy")
 # Environment that changes how TensorFlow computes, and with it the last bits.
@@ -59,25 +59,29 @@ class RunFolder:
         except ValueError as error:
             raise InputError(f"{self.description} cannot be read: {error}") from error
 
-    def claim(self, fixed: Mapping) -> list[str]:
+    def claim(
+        self, fixed: Mapping, rounding: "Mapping | None" = None, extend: bool = False
+    ) -> list[str]:
         """Writes `run.json`, or compares it where the run was begun before.
 
         Args:
           fixed: what a resumed run must have kept, as nested dicts, lists, strings and numbers:
             seed, model, hash of the data, batch, schedule.
+          rounding: settings that may differ, though they change the last bits.
+          extend: whether the last phase may have more steps than before; `run.json` then says so.
 
         Returns:
           Lines about what is different now and allowed to be, though it may change the last bits:
-          versions, flags, devices.
+          those settings, versions, flags, devices.
 
         Raises:
           InputError: another configuration was trained here, with the fields that differ.
         """
         if not self.writes:
-            self.require_same(fixed)
+            self.require_same(fixed, extend)
             return []
         self._make()
-        new = {"fixed": fixed, **_surroundings()}
+        new = {"fixed": fixed, "rounding": rounding or {}, **_surroundings()}
         new = json.loads(json.dumps(new))
         if not self.description.exists():
             if (self.checkpoints / "checkpoint").exists():
@@ -85,18 +89,40 @@ class RunFolder:
                     f"{self.path} has checkpoints but no {self.description.name}; give another "
                     "folder, or delete this one"
                 )
-            atomic.write(self.description, json.dumps(new, indent=2) + "\n")
+            self._describe(new)
             return []
-        self.require_same(fixed)
+        self.require_same(fixed, extend)
         old = self.describe()
-        parts = ("versions", "flags", "devices")
+        if old["fixed"] != new["fixed"]:
+            earlier = [*old.get("extended_from", []), old["fixed"]["phases"][-1]["steps"]]
+            self._describe({**old, "fixed": new["fixed"], "extended_from": earlier})
+        parts = ("rounding", "versions", "flags", "devices")
         return [line for part in parts for line in _differences(old.get(part), new[part], part)]
 
-    def require_same(self, fixed: Mapping) -> None:
+    def extended_from(self, fixed: Mapping) -> "int | None":
+        """Returns how many steps the last phase had, where that they are more is all that differs.
+
+        Args:
+          fixed: as of `claim`.
+        """
+        if not self.description.exists():
+            return None
+        old, new = self.describe().get("fixed", {}), json.loads(json.dumps(fixed))
+        try:
+            steps = old["phases"][-1]["steps"]
+            if new["phases"][-1]["steps"] <= steps:
+                return None
+            new["phases"][-1]["steps"] = steps
+        except (KeyError, IndexError, TypeError):
+            return None
+        return steps if old == new else None
+
+    def require_same(self, fixed: Mapping, extend: bool = False) -> None:
         """Compares with `run.json`, if a run was begun here; writes nothing.
 
         Args:
           fixed: as of `claim`.
+          extend: as of `claim`.
 
         Raises:
           InputError: another configuration was trained here, with the fields that differ.
@@ -105,10 +131,12 @@ class RunFolder:
             return
         new = json.loads(json.dumps(fixed))
         different = _differences(self.describe().get("fixed", {}), new)
-        if different:
+        longer = self.extended_from(fixed) is not None
+        if different and not (longer and extend):
+            hint = ", or EXTEND=true (extend=True in Python) to train longer" if longer else ""
             raise InputError(
                 f"{self.path} holds a run of another configuration: {'; '.join(different)}; give "
-                "another folder, or these values"
+                f"another folder, or these values{hint}"
             )
 
     @contextlib.contextmanager
@@ -124,6 +152,10 @@ class RunFolder:
             except OSError:
                 raise InputError(f"another process is training in {self.path}") from None
             yield
+
+    def _describe(self, content: dict) -> None:
+        with storage.writing(self.description.name, self.path):
+            atomic.write(self.description, json.dumps(content, indent=2) + "\n")
 
     def _make(self) -> None:
         try:

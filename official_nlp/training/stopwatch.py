@@ -12,9 +12,15 @@ class Stopwatch:
     """
 
     def __init__(self, step: int):
+        self.start(step)
+
+    def start(self, step: int) -> None:
+        """Starts again, at a number of finished steps."""
         self._begun = self._window_begun = time.perf_counter()
         self._window_step = step
         self._first_loop: tuple[float, int] | None = None
+        self._loop_begun = self._begun
+        self._loop_seconds: float | None = None
         self._seconds = {"training": 0.0, "evaluation": 0.0, "checkpoint": 0.0}
         self._tokens = 0
 
@@ -27,11 +33,22 @@ class Stopwatch:
         finally:
             self._seconds[name] += time.perf_counter() - start
 
+    def loop(self) -> None:
+        """Notes that a loop of steps begins."""
+        self._loop_begun = time.perf_counter()
+
+    def seconds_of_loop_left(self) -> "float | None":
+        """Returns an estimate from the loop before, or None without one; never blocks."""
+        if self._loop_seconds is None:
+            return None
+        return max(self._loop_begun + self._loop_seconds - time.perf_counter(), 0.0)
+
     def trained(self, step: int, tokens: int, checkpoint_seconds: float) -> None:
         """Notes a loop that ended: its tokens, and what of its time went into a checkpoint."""
         self._seconds["training"] -= checkpoint_seconds
         self._seconds["checkpoint"] += checkpoint_seconds
         self._tokens += tokens
+        self._loop_seconds = time.perf_counter() - self._loop_begun - checkpoint_seconds
         if self._first_loop is None:
             # The first loop is traced: it says nothing about the next.
             self._first_loop = time.perf_counter(), step

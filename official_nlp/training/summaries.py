@@ -1,7 +1,17 @@
 """TensorBoard summaries."""
 
+import pathlib
+import struct
+from collections.abc import Iterator
+
 import orbit
 import tensorflow as tf
+from tensorflow.core.util import event_pb2
+
+from official_nlp.training import atomic, storage
+
+# A record of an event file: its length, a checksum of that, the event, a checksum of it.
+_HEADER, _FOOTER_BYTES = struct.Struct("<QI"), 4
 
 
 class Summaries(orbit.utils.SummaryManager):
@@ -15,7 +25,7 @@ class Summaries(orbit.utils.SummaryManager):
     """
 
     def __init__(self, folder, global_step: tf.Variable, interval: int, last_step: int):
-        folder = folder and str(folder)
+        self._folder = folder = folder and str(folder)
         super().__init__(folder, tf.summary.scalar, global_step=global_step)
         self._step = global_step
         self._interval = interval
@@ -28,4 +38,40 @@ class Summaries(orbit.utils.SummaryManager):
         if "train" in figures and step % self._interval and step != self._last_step:
             del figures["train"]
         if figures:
-            super().write_summaries(figures)
+            with storage.writing("summaries", self._folder):
+                super().write_summaries(figures)
+
+    def flush(self):
+        """Returns when the files hold what was written."""
+        with storage.writing("summaries", self._folder):
+            super().flush()
+
+
+def cut(folder: pathlib.Path, step: int) -> None:
+    """Removes what event files hold of later steps, and an event that was not finished.
+
+    A process that was killed wrote them; the next writes the same steps again, and TensorBoard
+    would draw both.
+    """
+    for file in folder.glob("events.out.tfevents.*"):
+        content = file.read_bytes()
+        kept = b"".join(
+            record
+            for event, record in _events(content)
+            if event_pb2.Event.FromString(event).step <= step
+        )
+        if kept != content:
+            with storage.writing("what is left of the summaries", file):
+                atomic.write(file, kept)
+
+
+def _events(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yields events and their records, up to one that is not whole."""
+    start = 0
+    while start + _HEADER.size <= len(content):
+        first = start + _HEADER.size
+        last = first + _HEADER.unpack_from(content, start)[0]
+        if last + _FOOTER_BYTES > len(content):
+            return
+        yield content[first:last], content[start : last + _FOOTER_BYTES]
+        start = last + _FOOTER_BYTES

@@ -16,6 +16,7 @@ class Sums:
     def __init__(self):
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._total: tf.Variable | None = None
+        self._before: np.ndarray | None = None
 
     def pack(self, sums: dict[str, tf.Tensor]) -> tf.Tensor:
         """Returns the sums as one float64 vector. Shapes must be static."""
@@ -26,12 +27,21 @@ class Sums:
         """Adds a vector of `pack`, summed over replicas, in cross-replica context."""
         if self._total is None:
             with tf.init_scope():
+                before = np.zeros([self._size()]) if self._before is None else self._before
                 self._total = tf.Variable(
-                    tf.zeros([self._size()], tf.float64),
+                    tf.constant(before, tf.float64, [self._size()]),
                     trainable=False,
                     aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
                 )
         self._total.assign_add(packed)
+
+    def values(self) -> list[float]:
+        """Returns the sums as `start_from` takes them; empty before the first step."""
+        return [] if self._total is None else self._total.numpy().tolist()
+
+    def start_from(self, values: list[float]) -> None:
+        """Starts from the values of sums of the same names; to be called before the first step."""
+        self._before = np.asarray(values, np.float64)
 
     def take(self) -> dict[str, np.ndarray]:
         """Returns the sums by name and starts again from zero."""

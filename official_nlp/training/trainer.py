@@ -95,6 +95,14 @@ class PhaseTrainer(orbit.StandardTrainer):
                 ),
             )
 
+    def half_window(self) -> list[float]:
+        """Returns the sums of a window that has not ended, for `continue_window`."""
+        return self._sums.values()
+
+    def continue_window(self, sums: list[float]) -> None:
+        """Goes on with a window that another process began; before the first step."""
+        self._sums.start_from(sums)
+
     def train_step(self, iterator):
         """Runs one step on all replicas; called while tracing, in cross-replica context."""
         results = self._strategy.run(self._replica_step, args=(next(iterator),))

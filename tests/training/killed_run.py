@@ -17,7 +17,6 @@ import traceback
 from unittest import mock
 
 import rich.console
-from tensorflow.python.lib.io import file_io
 
 from official_nlp import training
 from official_nlp.training import atomic, checkpoints, journal
@@ -52,11 +51,11 @@ def kill_within_line(path, line):
 # What is replaced by a fatal version of itself.
 POINTS = {
     "checkpoint-written": (checkpoints, "_to_disk", kill_self),
-    "before-rename-of-state": (file_io, "rename_v2", kill_self),
+    "before-rename-of-state": (checkpoints, "_write_state", kill_self),
     "before-rename-of-file": (atomic.os, "rename", kill_self),
     "evaluation": (HeldOutEvaluator, "evaluate", kill_self),
     "journal": (journal, "_append", kill_within_line),
-    "before-deletion": (checkpoints.tf.train.CheckpointManager, "_sweep", kill_self),
+    "before-deletion": (checkpoints, "_remove", kill_self),
 }
 
 

@@ -28,9 +28,8 @@ def uninterrupted(repository, tmp_path_factory):
 @pytest.mark.parametrize(
     "plan",
     [
-        # The state is renamed twice a checkpoint, before and after old ones are deleted.
         pytest.param(
-            ["before-rename-of-file=1", "before-rename-of-state=1", "before-rename-of-state=6"],
+            ["before-rename-of-file=1", "before-rename-of-state=1", "before-rename-of-state=3"],
             id="between write and rename",
         ),
         pytest.param(["lines=2", "lines=9", "lines=24"], id="at random moments"),

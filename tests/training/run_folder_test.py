@@ -17,7 +17,7 @@ def test_it_writes_what_the_run_is_and_runs_on(tmp_path):
     description = folder.describe()
     assert description["fixed"] == FIXED
     assert description["versions"]["tensorflow"].startswith("2.")
-    assert set(description) == {"fixed", "versions", "flags", "devices"}
+    assert set(description) == {"fixed", "rounding", "versions", "flags", "devices"}
 
 
 def test_the_same_configuration_may_continue(tmp_path):
@@ -48,6 +48,38 @@ def test_another_version_or_flag_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "7")
     (line,) = RunFolder(tmp_path).claim(FIXED)
     assert line == 'flags.TF_ENABLE_ONEDNN_OPTS was null, is now "7"'
+
+
+def test_a_setting_that_changes_the_last_bits_is_told(tmp_path):
+    RunFolder(tmp_path).claim(FIXED, {"strategy": "one_device", "accumulation": 1})
+    (line,) = RunFolder(tmp_path).claim(FIXED, {"strategy": "mirrored", "accumulation": 1})
+    assert line == 'rounding.strategy was "one_device", is now "mirrored"'
+
+
+LONGER = {**FIXED, "phases": [{"steps": 9}]}
+
+
+def test_more_steps_need_to_be_asked_for(tmp_path):
+    folder = RunFolder(tmp_path)
+    assert folder.extended_from(LONGER) is None
+    folder.claim(FIXED)
+    assert folder.extended_from(LONGER) == 5
+    with pytest.raises(InputError, match=r"steps was 5, is now 9; give .*, or EXTEND=true"):
+        folder.claim(LONGER)
+    assert folder.claim(LONGER, extend=True) == []
+    assert (folder.describe()["fixed"], folder.describe()["extended_from"]) == (LONGER, [5])
+    # From then on it is a run of so many steps.
+    assert folder.extended_from(LONGER) is None
+    folder.claim(LONGER)
+    with pytest.raises(InputError, match=r"steps was 9, is now 5; give another folder, or these"):
+        folder.claim(FIXED, extend=True)
+
+
+@pytest.mark.parametrize("change", [{"seed": 2}, {"phases": [{"steps": 9, "batch": 3}]}])
+def test_an_extension_changes_nothing_else(tmp_path, change):
+    RunFolder(tmp_path).claim(FIXED)
+    with pytest.raises(InputError, match="of another configuration"):
+        RunFolder(tmp_path).claim({**LONGER, **change}, extend=True)
 
 
 def test_checkpoints_of_unknown_origin_are_not_overwritten(tmp_path):
