@@ -84,6 +84,18 @@ def test_a_position_that_may_attend_nowhere_attends_everywhere_alike_in_half_pre
     assert np.abs(theirs - 1 / L).max() > 0.5
 
 
+def test_a_position_that_may_attend_nowhere_teaches_queries_and_keys_nothing():
+    # Its output is the mean of all values whatever the scores are.
+    def gradient(cls):
+        made = cls(2, 4, bias_initializer="random_normal")
+        with tf.GradientTape() as tape:
+            output = made(X, X, attention_mask=np.zeros([B, L, L]))
+        return np.abs(tape.gradient(output, made.trainable_variables[0])).max()
+
+    assert gradient(layers.MultiHeadAttention) == 0
+    assert gradient(tf_keras.layers.MultiHeadAttention) > 1e-3
+
+
 def test_a_head_without_pooler_has_nothing_to_hand_to_a_checkpoint():
     assert layers.ClassificationHead(0, 3).checkpoint_items == {}
     with pytest.raises(AttributeError):
