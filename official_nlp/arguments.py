@@ -8,7 +8,7 @@ from official_nlp.errors import InputError
 
 RECIPE_VERBS = ("train", "evaluate")
 
-_RECIPE_USAGE = "electra {} RECIPE [NAME=value ...] [--dry-run]"
+_RECIPE_USAGE = "electra {0} RECIPE [NAME=value ...] [--dry-run]\n       electra {0} --list"
 _HELP = """\
 usage: electra VERB ...        electra VERB --help
 
@@ -38,6 +38,14 @@ exit codes
 """
 
 
+class _ListRecipes(argparse.Action):
+    """Prints the recipes and exits, as `--help` does."""
+
+    def __call__(self, parser, *_):
+        print(recipes.table())
+        parser.exit()
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message):
         raise InputError(f"{message} (`{self.prog} --help` says more)")
@@ -45,8 +53,7 @@ class _Parser(argparse.ArgumentParser):
 
 def overview() -> str:
     """The help of the whole command."""
-    lines = [f"  {name:<10} {recipes.summary(name)}" for name in recipes.names()]
-    return _HELP.format(recipes="\n".join(lines))
+    return _HELP.format(recipes=recipes.table())
 
 
 def parse(verb: str, words: list[str]) -> argparse.Namespace:
@@ -67,6 +74,8 @@ def parse(verb: str, words: list[str]) -> argparse.Namespace:
     options = parser.parse_intermixed_args(words)
     if verb in RECIPE_VERBS and options.recipe is None:
         raise InputError(f"{verb} needs a recipe: {recipes.listed()}")
+    if verb in RECIPE_VERBS:
+        recipes.check_together(word.partition("=")[0] for word in options.settings)
     return options
 
 
@@ -211,7 +220,11 @@ def _add_recipe(parser):
     parser.add_argument(
         "--dry-run",
         action="store_true",
-        help="print all settings, build and check everything, train and write nothing",
+        help="print all settings, what the run needs and what is wrong with it; build the model, "
+        "train and write nothing",
+    )
+    parser.add_argument(
+        "--list", action=_ListRecipes, nargs=0, help="print the recipes and what each trains"
     )
 
 

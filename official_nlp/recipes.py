@@ -29,8 +29,20 @@ def summary(name: str) -> str:
         return next(lines).lstrip("# ").rstrip()
 
 
+def table() -> str:
+    """The recipes that come with the program, a line each with what it says of itself."""
+    width = max(map(len, names())) + 2
+    return "\n".join(f"  {name:<{width}}{summary(name)}" for name in names())
+
+
 def listed() -> str:
     return f"{', '.join(names())}, or the path of a .gin file"
+
+
+def check_together(settings) -> None:
+    """Refuses settings of which each would undo the other."""
+    if {"STEPS", "EPOCHS"} <= set(settings):
+        raise InputError("give STEPS or EPOCHS, not both: epochs take the place of steps")
 
 
 def find(name: str) -> pathlib.Path:

@@ -296,6 +296,7 @@ def test_what_is_missing_is_asked_for_by_name(recipe, capsys):
         (["runs/a"], ["'runs/a' must be NAME=value"]),
         (["1A=2"], ["'1A=2' must be NAME=value"]),
         (["--dry"], ["unrecognized arguments: --dry"]),
+        (["STEPS=3", "EPOCHS=1"], ["give STEPS or EPOCHS, not both"]),
     ],
 )
 def test_a_wrong_setting_is_refused(recipe, capsys, words, parts):
@@ -428,6 +429,14 @@ def test_the_help_tells_the_four_commands_in_their_order(capsys, words):
     assert "demo" in text
     assert "small" in text
     assert max(map(len, text.splitlines())) <= 100
+
+
+def test_the_recipes_are_listed_with_what_each_trains(capsys):
+    assert electra("train", "--list") == cli.DONE
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == recipes.names()
+    assert all(line.endswith(recipes.summary(line.split()[0])) for line in lines)
+    assert not runs.calls
 
 
 @pytest.mark.parametrize("verb", ["vocab", "examples", "train", "evaluate", "info", "predict"])

@@ -206,3 +206,4 @@ def test_a_recipe_of_ones_own_can_build_on_a_packaged_one(resolved, tmp_path):
     values = resolved(str(file))
     assert values["phases"][0].steps == 200_000
     assert values["training"].keep == 10
+    assert values["training"].checkpoint_interval == 5000

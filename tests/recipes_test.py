@@ -83,9 +83,9 @@ def test_a_path_is_a_recipe_of_ones_own_even_where_a_packaged_one_has_its_name(
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("smal", r"unknown recipe 'smal' \(did you mean small\?\); a recipe is demo, "),
+        ("smal", r"unknown recipe 'smal' \(did you mean small\?\); a recipe is base, "),
         ("zzz", f"unknown recipe 'zzz'; a recipe is {recipes.listed()}"),
-        ("no/such", "no such recipe: no/such; a recipe is demo"),
+        ("no/such", "no such recipe: no/such; a recipe is base"),
         ("nothing.gin", "no such recipe: nothing.gin"),
     ],
 )
