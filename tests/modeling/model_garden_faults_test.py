@@ -8,6 +8,7 @@ import tf_keras
 from official_nlp import randomness
 from official_nlp.errors import InputError
 from official_nlp.modeling import layers, losses, models, networks, ops
+from official_nlp.modeling.models.sharing import MODES
 from tests.modeling import tiny
 
 B, L, P, V = 2, tiny.LENGTH, tiny.PREDICTIONS, tiny.VOCABULARY
@@ -46,35 +47,58 @@ def test_the_sentence_loss_is_a_mean_and_multiplies_no_other_gradient(batch):
 
 
 # === Mixed precision trains ===
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-def test_half_precision_trains_and_samples_and_scores_in_float32(batch, policy):
+@pytest.fixture(scope="module", params=["mixed_bfloat16", "mixed_float16"])
+def half(request):
+    """A pre-trainer made under a global policy, and compiled under it."""
     before = tf_keras.mixed_precision.global_policy()
-    tf_keras.mixed_precision.set_global_policy(policy)
+    tf_keras.mixed_precision.set_global_policy(request.param)
     try:
-        model = tiny.pretrainer(layers=1)
-        model.compile(tf_keras.optimizers.SGD(1e-3), run_eagerly=True)
+        model = tiny.pretrainer(layers=1, dropout=False, num_classes=2)
+        model.compile(tf_keras.optimizers.Adam(0.01))
     finally:
         tf_keras.mixed_precision.set_global_policy(before)
-    assert model.generator_network.dtype_policy.name == policy
-    assert {v.dtype for v in model.variables} == {tf.float32}
-    sequence = model.discriminator_network(batch["input_word_ids"])["sequence_output"]
-    assert sequence.dtype == tf.as_dtype(model.compute_dtype) != tf.float32
-    outputs = called(model, batch)
-    kinds = {name: value.dtype for name, value in outputs.items()}
+    assert model.generator_network.dtype_policy.name == request.param
+    return model
+
+
+def test_half_precision_has_float32_variables_scores_losses_and_gradients(half, batch):
+    sequence = half.discriminator_network(batch["input_word_ids"])["sequence_output"]
+    assert sequence.dtype == tf.as_dtype(half.compute_dtype) != tf.float32
+    kinds = {name: value.dtype for name, value in called(half, batch).items()}
     assert kinds.pop("disc_label") == tf.int32
     assert set(kinds.values()) == {tf.float32}
-    terms = losses.electra_loss(batch, outputs)
-    assert {value.dtype for term in terms.values() for value in term} == {tf.float32}
-    values = [v.numpy() for v in model.trainable_variables]
+    total, gradients = step(half, batch)
+    gradients = [tf.convert_to_tensor(g) for g in gradients if g is not None]
+    assert {v.dtype for v in [*half.variables, *gradients, total]} == {tf.float32}
+    assert all(np.isfinite(gradient).all() for gradient in gradients)
+
+
+def test_the_last_products_are_computed_in_float32(half, batch):
+    ids = batch["input_word_ids"]
+    for variable in half.discriminator_head.variables:
+        variable.assign_add(tf.fill(variable.shape, 1 / 3))  # no number of half precision
+    sequence = half.discriminator_network(ids)["sequence_output"]
+    hidden = half.discriminator_activation(half.discriminator_projection(sequence))
+    assert hidden.dtype != tf.float32
+    kernel, bias = (np.float64(v) for v in half.discriminator_head.variables)
+    expected = np.float64(tf.cast(hidden, tf.float64)) @ kernel + bias
+    np.testing.assert_allclose(half.discriminate(ids), expected[..., 0], atol=1e-5)
+
+
+def test_half_precision_trains(half, batch):
+    scaled = isinstance(half.optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
+    assert scaled == (half.dtype_policy.name == "mixed_float16")
+    values = [v.numpy() for v in half.trainable_variables]
     # The scale of float16's loss begins so high that the first steps are left out.
-    logs = model.fit(tf.data.Dataset.from_tensors(batch).repeat(12), verbose=0).history
-    assert np.isfinite(logs["loss"]).all()
-    scaled = isinstance(model.optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
-    assert scaled == (policy == "mixed_float16")
-    moved = [not np.array_equal(a, b) for a, b in zip(values, model.trainable_variables)]
-    # A key's bias has no effect, and where a gradient is lost in rounding nothing moves.
+    data = tf.data.Dataset.from_tensors(batch).repeat()
+    history = half.fit(data, epochs=3, steps_per_epoch=15, verbose=0).history
+    for name in ("loss", "mlm_loss", "rtd_loss"):
+        assert np.isfinite(history[name]).all()
+        assert history[name][2] < history[name][0], name
+    moved = [not np.array_equal(a, b) for a, b in zip(values, half.trainable_variables)]
+    # No labels for the sentence head; of a key's bias only rounding moves.
     assert np.mean(moved) > 0.9
-    assert all(np.isfinite(v).all() for v in model.trainable_variables)
+    assert all(np.isfinite(v).all() for v in half.trainable_variables)
 
 
 # === It can be saved and loaded ===
@@ -182,7 +206,7 @@ def _is_large(op):
 
 
 # === What can be chosen ===
-@pytest.mark.parametrize("sharing", ["shared", "word_only", "untied", "whole"])
+@pytest.mark.parametrize("sharing", MODES)
 def test_sharing_temperature_and_both_weights_can_be_chosen(sharing):
     model = tiny.pretrainer(sharing, temperature=0.5)
     model.compile("sgd", generator_weight=2.0, discriminator_weight=0.5)

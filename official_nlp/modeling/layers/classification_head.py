@@ -44,14 +44,16 @@ class ClassificationHead(tf_keras.layers.Layer):
         self.activation = ops.activation(activation)
         self.dropout_rate = dropout_rate
         self.initializer = tf_keras.initializers.get(initializer)
-        self.dense = self._dense(inner_dim, "pooler_dense") if inner_dim else None
-        self.out_proj = self._dense(num_classes, "logits")
+        self.dense = None
+        if inner_dim:
+            self.dense = self._dense(inner_dim, "pooler_dense", self._dtype_policy)
+        self.out_proj = self._dense(num_classes, "logits", tf.float32)
 
-    def _dense(self, units, name):
+    def _dense(self, units, name, dtype):
         return tf_keras.layers.Dense(
             units,
             kernel_initializer=ops.copy_initializer(self.initializer),
-            dtype=self._dtype_policy,
+            dtype=dtype,
             name=name,
         )
 
@@ -68,8 +70,7 @@ class ClassificationHead(tf_keras.layers.Layer):
             x = self.activation(self.dense(features[:, self.cls_token_idx, :]))
         if only_project:
             return x
-        logits = self.out_proj(ops.apply_dropout(x, self.dropout_rate, training))
-        return tf.cast(logits, tf.float32)  # [B, num_classes]
+        return self.out_proj(ops.apply_dropout(x, self.dropout_rate, training))  # [B, num_classes]
 
     def get_config(self):
         return {

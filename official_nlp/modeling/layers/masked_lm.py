@@ -50,7 +50,10 @@ class MaskedLM(tf_keras.layers.Layer):
         norm_epsilon=1e-12,
         **kwargs,
     ):
-        super().__init__(name=name, **kwargs)
+        super().__init__(name=name, autocast=False, **kwargs)
+        # The policy is the dense map's; what follows, table and bias too, is float32 under each.
+        self._dense_policy = self._dtype_policy
+        self._set_dtype_policy("float32")
         if output not in ("logits", "predictions"):
             raise InputError(
                 f'Unknown `output` value "{output}": output must be "logits" or "predictions"'
@@ -72,7 +75,7 @@ class MaskedLM(tf_keras.layers.Layer):
     def build(self, input_shape):
         vocab_size, width = self.table.shape
         self.dense = tf_keras.layers.Dense(
-            width, kernel_initializer=self.initializer, dtype=self._dtype_policy, name="dense"
+            width, kernel_initializer=self.initializer, dtype=self._dense_policy, name="dense"
         )
         self.dense.build([None, None, input_shape[-1]])
         self.layer_norm = tf_keras.layers.LayerNormalization(
@@ -89,13 +92,11 @@ class MaskedLM(tf_keras.layers.Layer):
         if masked_positions is not None:
             hidden = ops.gather_positions(sequence_data, masked_positions)  # [B, P, H]
         hidden = self.layer_norm(self.activation(self.dense(hidden)))  # [B, P, E]
-        hidden = tf.cast(hidden, self.compute_dtype)
-        table = tf.cast(self.table, self.compute_dtype)
         *rows, width = ops.shape_list(hidden)
         # Of a product in three dimensions the gradient would be a table for each row of the batch.
-        logits = tf.matmul(tf.reshape(hidden, [-1, width]), table, transpose_b=True)
-        logits = tf.cast(logits, tf.float32) + tf.cast(self.bias, tf.float32)
-        logits = tf.reshape(logits, tf.stack([*rows, table.shape[0]]))  # [B, P, V]
+        hidden = tf.reshape(hidden, [-1, width])
+        logits = tf.matmul(hidden, self.table, transpose_b=True) + self.bias  # [B * P, V]
+        logits = tf.reshape(logits, tf.stack([*rows, self.table.shape[0]]))  # [B, P, V]
         return logits if self.output_type == "logits" else tf.nn.log_softmax(logits)
 
     def get_config(self):
@@ -106,6 +107,7 @@ class MaskedLM(tf_keras.layers.Layer):
             )
         return {
             **super().get_config(),
+            "dtype": self._dense_policy.name,
             "embedding_table": tf_keras.saving.serialize_keras_object(self.embedding_table),
             "activation": tf_keras.activations.serialize(self.activation),
             "initializer": tf_keras.initializers.serialize(self.initializer),

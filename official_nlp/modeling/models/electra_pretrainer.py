@@ -31,8 +31,10 @@ class ElectraPretrainer(tf_keras.Model):
       `disc_label`: int32 `[batch, length]`, 1 where the sampled token differs from the original.
 
     Tokens are sampled in training and in inference, from the current random stream
-    (`official_nlp.randomness.stream`); outside one, every call draws anew. No gradient flows from
-    the discriminator through the samples.
+    (`official_nlp.randomness.stream`): the first call in a stream is a function of its key, and
+    the same as `generate`, `corrupt` and `discriminate` one by one; a second call in the same
+    stream draws others. Outside a stream every call draws anew. No gradient flows from the
+    discriminator through the samples.
 
     The loss is `losses.electra_loss`; `compile(optimizer, generator_weight,
     discriminator_weight)` and `fit` minimize it.
@@ -40,7 +42,7 @@ class ElectraPretrainer(tf_keras.Model):
     Args:
       generator_network: a network that, called with a dict of exactly the three inputs above
         named `input_*`, returns a dict with `sequence_output` `[batch, length, width]` or a list
-        of these, of which the last counts; with `getnetwork_contract.embedding_table()` or
+        of these, of which the last counts; and that has `get_embedding_table()` or
         `get_embedding_layer()`.
       discriminator_network: another, or the same.
       vocab_size: number of tokens.
@@ -52,8 +54,9 @@ class ElectraPretrainer(tf_keras.Model):
       disallow_correct: never sample the original token.
       temperature: of the sampling.
       sharing: None to take the networks as they are; or the mode they must be in: `shared`,
-        `word_only`, `untied`, `whole` (see `from_config_pair`).
+        `word_only`, `untied`, `whole`, `gdes` (see `from_config_pair`).
       average_duplicates: see `Numerics.average_duplicates`.
+      discriminator_activation: in the discriminator's head; None for `mlm_activation`.
 
     Raises:
       TypeError: a network does not keep the contract; says what is missing.
@@ -85,6 +88,7 @@ class ElectraPretrainer(tf_keras.Model):
         temperature=1.0,
         sharing=None,
         average_duplicates=False,
+        discriminator_activation=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -97,6 +101,9 @@ class ElectraPretrainer(tf_keras.Model):
         self.num_classes = num_classes
         self.num_token_predictions = num_token_predictions
         self.mlm_activation = ops.activation(mlm_activation)
+        self.discriminator_activation = self.mlm_activation
+        if discriminator_activation is not None:
+            self.discriminator_activation = ops.activation(discriminator_activation)
         self.mlm_initializer = tf_keras.initializers.get(mlm_initializer)
         self.output_type = output_type
         self.disallow_correct = disallow_correct
@@ -137,16 +144,18 @@ class ElectraPretrainer(tf_keras.Model):
                 name="generator_classification_head",
             )
             self.classification.build([None, None, generator_width])
-        self.discriminator_projection = self._dense(discriminator_width, "projection_head")
-        self.discriminator_head = self._dense(1, "head")
+        self.discriminator_projection = self._dense(
+            discriminator_width, "projection_head", self._dtype_policy
+        )
+        self.discriminator_head = self._dense(1, "head", tf.float32)
         for dense in (self.discriminator_projection, self.discriminator_head):
             dense.build([None, None, discriminator_width])
 
-    def _dense(self, units, name):
+    def _dense(self, units, name, dtype):
         return tf_keras.layers.Dense(
             units,
             kernel_initializer=ops.copy_initializer(self.mlm_initializer),
-            dtype=self._dtype_policy,
+            dtype=dtype,
             name=f"discriminator_{name}",
         )
 
@@ -162,11 +171,17 @@ class ElectraPretrainer(tf_keras.Model):
     ) -> "ElectraPretrainer":
         """Builds both networks and the heads with ELECTRA's numerics.
 
+        As in Hugging Face's models the generator's head has the exact GELU whatever the networks
+        have, the discriminator's has its network's `hidden_act`.
+
         Args:
           generator: its sizes.
           discriminator: its sizes.
           sharing: `shared`: word, position and type tables and their LayerNorm, as the original;
-            `word_only`: the word table, as tfnlp; `untied`: nothing; `whole`: one encoder is both.
+            `word_only`: the word table, as tfnlp; `untied`: nothing; `whole`: one encoder is both;
+            `gdes`: no variable, but the discriminator's embeddings are the generator's plus
+            differences, which start at zero, and its gradient stops there
+            (`DisentangledEmbeddings`).
           num_classes: outputs of the sentence head; 0 for none.
           num_token_predictions: largest number of predictions a row; None for as many as tokens.
           **kwargs: of the constructor.
@@ -178,6 +193,7 @@ class ElectraPretrainer(tf_keras.Model):
             num_token_predictions = discriminator.max_position_embeddings
         first, second = sharing_modes.build_pair(generator, discriminator, sharing)
         kwargs.setdefault("mlm_activation", "gelu")
+        kwargs.setdefault("discriminator_activation", discriminator.hidden_act)
         kwargs.setdefault("mlm_initializer", initializers.kernel_initializer(discriminator))
         return cls(
             first,
@@ -208,14 +224,13 @@ class ElectraPretrainer(tf_keras.Model):
         """
         _require(inputs, ["input_word_ids", "masked_lm_positions"])
         self._check_predictions(inputs["masked_lm_positions"])
-        with randomness.scope(_GENERATE, training=bool(training)):
+        with randomness.scope(_GENERATE, bool(training), anew=True):
             sequence = network_contract.run(self.generator_network, inputs, training)
             lm_outputs = self.masked_lm(sequence, inputs["masked_lm_positions"])
             if self.classification is None:
                 sentence_outputs = tf.zeros([tf.shape(sequence)[0], 0], tf.float32)
             else:
                 sentence_outputs = self.classification(sequence, training=training)
-                sentence_outputs = tf.cast(sentence_outputs, tf.float32)
         return {"lm_outputs": lm_outputs, "sentence_outputs": sentence_outputs}
 
     def _check_predictions(self, positions):
@@ -240,7 +255,7 @@ class ElectraPretrainer(tf_keras.Model):
         """
         _require(inputs, ["input_word_ids", "masked_lm_positions", "masked_lm_ids"])
         if sampled_ids is None:
-            with randomness.scope(_SAMPLE):
+            with randomness.scope(_SAMPLE, anew=True):
                 key, first_row = randomness.next_key()
             disallowed = inputs["masked_lm_ids"] if self.disallow_correct else None
             sampled_ids = ops.sample_tokens(
@@ -264,11 +279,10 @@ class ElectraPretrainer(tf_keras.Model):
     def discriminate(self, ids, input_mask=None, input_type_ids=None, training=None) -> tf.Tensor:
         """Returns float32 `[batch, length]`: above 0 where a token of `ids` looks replaced."""
         inputs = {"input_word_ids": ids, "input_mask": input_mask, "input_type_ids": input_type_ids}
-        with randomness.scope(_DISCRIMINATE, training=bool(training)):
+        with randomness.scope(_DISCRIMINATE, bool(training), anew=True):
             sequence = network_contract.run(self.discriminator_network, inputs, training)
-            hidden = self.mlm_activation(self.discriminator_projection(sequence))
-            logits = self.discriminator_head(hidden)
-        return tf.cast(logits[..., 0], tf.float32)
+            hidden = self.discriminator_activation(self.discriminator_projection(sequence))
+            return self.discriminator_head(hidden)[..., 0]
 
     # === Training with fit ===
     def compile(self, optimizer="adam", generator_weight=1.0, discriminator_weight=50.0, **kwargs):
@@ -352,6 +366,9 @@ class ElectraPretrainer(tf_keras.Model):
             "num_classes": self.num_classes,
             "num_token_predictions": self.num_token_predictions,
             "mlm_activation": tf_keras.activations.serialize(self.mlm_activation),
+            "discriminator_activation": tf_keras.activations.serialize(
+                self.discriminator_activation
+            ),
             "mlm_initializer": tf_keras.initializers.serialize(self.mlm_initializer),
             "output_type": self.output_type,
             "disallow_correct": self.disallow_correct,

@@ -55,5 +55,12 @@ def test_the_two_kernels_start_at_different_values():
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-def test_logits_are_float32_under_every_policy(policy):
-    assert layers.ClassificationHead(6, 2, dtype=policy)(X).dtype == tf.float32
+def test_logits_are_computed_in_float32_under_every_policy(policy):
+    head = layers.ClassificationHead(6, 2, dtype=policy)
+    logits = head(X)
+    pooled = head(X, only_project=True)
+    assert (logits.dtype, pooled.dtype) == (tf.float32, tf.as_dtype(head.compute_dtype))
+    head.out_proj.bias.assign([1 / 3, 2 / 3])  # no numbers of half precision
+    pooled = np.float64(tf.cast(pooled, tf.float64))
+    expected = pooled @ np.float64(head.out_proj.kernel) + np.float64(head.out_proj.bias)
+    np.testing.assert_allclose(head(X), expected, atol=1e-6)

@@ -93,10 +93,29 @@ def test_the_shape_of_the_scores_is_known_while_tracing(table):
 
 
 @pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
-def test_scores_are_float32_under_every_policy(table, dtype):
-    head = layers.MaskedLM(table, dtype=dtype)
+@pytest.mark.parametrize("of", ["layer", "variable"])
+def test_only_the_dense_map_is_in_half_precision(dtype, of):
+    table = layers.OnDeviceEmbedding(V, E, initializer="random_normal", dtype=dtype)
+    table.build()
+    head = layers.MaskedLM(table if of == "layer" else table.embeddings, dtype=dtype)
     assert head(X).dtype == tf.float32
-    assert head.layer_norm.compute_dtype == "float32"
+    head.bias.assign(np.arange(V) / 3)  # no number of half precision
+    hidden = head.layer_norm(head.dense(X))
+    assert (head.dense(X).dtype, hidden.dtype) == (
+        tf.as_dtype(head.dense.compute_dtype),
+        tf.float32,
+    )
+    assert head.dense.dtype_policy.name == dtype
+    expected = np.float64(hidden) @ np.float64(table.embeddings).T + np.float64(head.bias)
+    np.testing.assert_allclose(head(X), expected, atol=2e-6)
+
+
+def test_the_policy_is_written_down(table):
+    head = layers.MaskedLM(table, dtype="mixed_bfloat16")
+    assert head.get_config()["dtype"] == "mixed_bfloat16"
+    copy = layers.MaskedLM.from_config(head.get_config())
+    copy(X)
+    assert copy.dense.dtype_policy.name == "mixed_bfloat16"
 
 
 def test_a_copy_has_a_table_of_its_own(table):

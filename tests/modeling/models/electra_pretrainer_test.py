@@ -7,7 +7,7 @@ import tf_keras
 
 from official_nlp import randomness
 from official_nlp.errors import InputError
-from official_nlp.modeling import losses, models, networks
+from official_nlp.modeling import losses, models, networks, ops
 from tests.modeling import hugging_face_weights, tiny
 
 KEY = randomness.Key(7)
@@ -146,6 +146,15 @@ def test_tokens_are_sampled_in_both_modes_from_the_stream(model, batch, training
     # Outside a stream every call draws anew.
     first, second = (model(batch, training=training)["disc_logits"] for _ in range(2))
     assert not np.array_equal(first, second)
+
+
+def test_a_second_call_in_a_stream_draws_anew(model, batch):
+    with randomness.stream(KEY, 3):
+        first, second = (model(batch, training=True) for _ in range(2))
+    again = called(model, batch, training=True)
+    for name in ("lm_outputs", "disc_logits"):
+        np.testing.assert_array_equal(first[name], again[name])
+        assert not np.array_equal(first[name], second[name])
 
 
 def test_the_correct_token_may_be_ruled_out(batch):
@@ -318,15 +327,45 @@ def test_networks_of_others_that_share_a_table_are_not_serialized():
 
 
 # === Hugging Face ===
-@pytest.mark.parametrize(
-    ("name", "activation"),
-    [("hf_tiny_pretraining", "gelu"), ("hf_tiny_pretraining_gelu_new", "gelu_new")],
-)
-def test_the_discriminator_is_hugging_faces(outside_data, name, activation):
+def test_the_generators_head_has_the_exact_gelu_and_the_discriminators_its_networks():
+    tanh = tiny.config(hidden_act="gelu_new")
+    model = models.ElectraPretrainer.from_config_pair(tanh, tanh, sharing="whole")
+    for made in (model, models.ElectraPretrainer.from_config(model.get_config())):
+        assert made.masked_lm.activation is tf_keras.activations.gelu
+        assert made.discriminator_activation is ops.gelu_new
+
+
+def test_one_activation_is_for_both_heads_unless_a_second_is_given():
+    encoder = networks.ElectraEncoder(tiny.config())
+    for given, expected in ({}, "relu"), ({"discriminator_activation": "tanh"}, "tanh"):
+        made = models.ElectraPretrainer(
+            encoder, encoder, tiny.VOCABULARY, 0, 3, mlm_activation="relu", **given
+        )
+        assert made.masked_lm.activation is tf_keras.activations.relu
+        assert made.discriminator_activation is tf_keras.activations.get(expected)
+        assert made.get_config()["discriminator_activation"] == expected
+
+
+@pytest.mark.parametrize("name", ["hf_tiny_masked_lm", "hf_tiny_masked_lm_gelu_new"])
+def test_the_generator_is_hugging_faces(outside_data, name):
     config, weights, arrays = hugging_face_weights.read(outside_data / "golden" / name)
-    model = models.ElectraPretrainer.from_config_pair(
-        config, config, sharing="whole", mlm_activation=activation
+    model = models.ElectraPretrainer.from_config_pair(config, config, sharing="whole")
+    hugging_face_weights.fill_encoder(model.generator_network, weights)
+    hugging_face_weights.fill_masked_lm(model.masked_lm, weights)
+    inputs = hugging_face_weights.case(arrays, "plain", "in")
+    rows, length = inputs["input_ids"].shape
+    everywhere = np.tile(np.arange(length), [rows, 1])
+    outputs = model.generate(
+        {"input_word_ids": inputs["input_ids"], "masked_lm_positions": everywhere}
     )
+    expected = hugging_face_weights.case(arrays, "plain", "out")["logits"]
+    np.testing.assert_allclose(outputs["lm_outputs"], expected, rtol=1e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", ["hf_tiny_pretraining", "hf_tiny_pretraining_gelu_new"])
+def test_the_discriminator_is_hugging_faces(outside_data, name):
+    config, weights, arrays = hugging_face_weights.read(outside_data / "golden" / name)
+    model = models.ElectraPretrainer.from_config_pair(config, config, sharing="whole")
     hugging_face_weights.fill_encoder(model.discriminator_network, weights)
     hugging_face_weights.fill_discriminator_head(model, weights)
     for case in ("plain", "full", "labels_nomask"):
