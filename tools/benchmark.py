@@ -1,0 +1,175 @@
+"""Measures the program on this machine. Its figures mean something only when nothing else runs.
+
+  python tools/benchmark.py text    texts/ --tokenizer tokenizer --times 1 20
+  python tools/benchmark.py batches data --consumed 23
+
+`text` builds examples of the text, once for each number of times that it is repeated, and says how
+many MB of text a second became shards, and the most memory of all processes together. `batches`
+reads masked batches from a data folder, in rounds that take turns, and says how many rows a second
+there are with each kind of masking, and how many times those that a model consumes.
+"""
+
+import argparse
+import contextlib
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+_SAMPLES_A_SECOND = 10
+
+
+def main(words: "list[str] | None" = None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    verbs = parser.add_subparsers(required=True)
+    text = verbs.add_parser("text", help="text to shards")
+    text.add_argument("texts", nargs="+")
+    text.add_argument("--tokenizer", required=True)
+    text.add_argument("--times", nargs="+", type=int, default=[1])
+    text.add_argument("--length", type=int, default=128)
+    text.add_argument("--processes", type=int)
+    text.set_defaults(run=measure_text)
+    batches = verbs.add_parser("batches", help="shards to masked batches")
+    batches.add_argument("data")
+    batches.add_argument("--batch-size", type=int, default=16)
+    batches.add_argument("--length", type=int, default=128)
+    batches.add_argument("--rounds", type=int, default=5)
+    batches.add_argument("--seconds", type=float, default=3, help="of a round")
+    batches.add_argument("--consumed", type=float, help="rows a second that a model takes")
+    batches.set_defaults(run=measure_batches)
+    options = parser.parse_args(words)
+    print(f"load average before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    options.run(options)
+
+
+# === Text ===
+
+
+def measure_text(options):
+    """Prints speed and memory of `electra examples`."""
+    from official_nlp.data import documents, find_files
+
+    with tempfile.TemporaryDirectory() as folder:
+        plain = pathlib.Path(folder, "once.txt")
+        with open(plain, "w", encoding="utf-8") as stream:
+            for document in documents(find_files(options.texts)):
+                stream.write("\n".join(document) + "\n\n")
+        for times in options.times:
+            file = pathlib.Path(folder, "repeated.txt")
+            with open(file, "wb") as stream:
+                for _ in range(times):
+                    stream.write(plain.read_bytes())
+            to = pathlib.Path(folder, f"data-{times}")
+            command = [sys.executable, "-m", "official_nlp", "examples", str(file), "--to", str(to)]
+            command += ["--tokenizer", options.tokenizer, "--length", str(options.length)]
+            if options.processes:
+                command += ["--processes", str(options.processes)]
+            seconds, peak, processor = run_measured(command)
+            size = file.stat().st_size / 1e6
+            print(
+                f"text x {times}: {size:.1f} MB in {seconds:.1f} s, {size / seconds:.2f} MB/s; "
+                f"{size / processor:.2f} MB for each second of a core; "
+                f"most memory of all processes {peak / 1e6:.0f} MB"
+            )
+
+
+def run_measured(command: list[str]) -> tuple[float, int, float]:
+    """Runs a program; returns its seconds, the most memory of its processes, its core seconds."""
+    before = os.times()
+    start = time.monotonic()
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+    peak = 0
+    done = threading.Event()
+
+    def watch():
+        nonlocal peak
+        while not done.wait(1 / _SAMPLES_A_SECOND):
+            peak = max(peak, sum(map(resident_bytes, family(process.pid))))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    code = process.wait()
+    seconds = time.monotonic() - start
+    done.set()
+    watcher.join()
+    if code:
+        raise SystemExit(f"{' '.join(command)} ended with code {code}")
+    after = os.times()
+    processor = sum(after[2:4]) - sum(before[2:4])
+    return seconds, peak, processor
+
+
+def family(process: int) -> list[int]:
+    """A process and all below it."""
+    found = [process]
+    with contextlib.suppress(OSError):
+        for task in pathlib.Path(f"/proc/{process}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                found += family(int(child))
+    return found
+
+
+def resident_bytes(process: int) -> int:
+    """Memory of a process; what it shares with others is counted for each."""
+    with contextlib.suppress(OSError, IndexError):
+        pages = pathlib.Path(f"/proc/{process}/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+    return 0
+
+
+# === Batches ===
+
+
+def measure_batches(options):
+    """Prints rows a second of the pipeline, masking included."""
+    from official_nlp.data import MaskingConfig, open_folder, pretraining_dataset
+
+    folder = open_folder(options.data)
+    kinds = {
+        "tokens": MaskingConfig(),
+        "whole words": MaskingConfig(whole_word=True),
+        "n-grams of 3": MaskingConfig(max_ngram=3),
+        "n-grams of 3 whole words": MaskingConfig(whole_word=True, max_ngram=3),
+    }
+    streams = {}
+    for name, masking in kinds.items():
+        dataset = pretraining_dataset(
+            folder, batch_size=options.batch_size, length=options.length, masking=masking, seed=0
+        )
+        streams[name] = iter(dataset)
+        next(streams[name])
+    rates = {name: [] for name in kinds}
+    for _ in range(options.rounds):
+        for name, stream in streams.items():
+            rates[name].append(rows_a_second(stream, options))
+    for name, found in rates.items():
+        middle = statistics.median(found)
+        line = f"{name}: {middle:.0f} rows/s (from {min(found):.0f} to {max(found):.0f})"
+        if options.consumed:
+            line += f", {middle / options.consumed:.0f} times what is consumed"
+        print(line)
+
+
+def rows_a_second(stream, options) -> float:
+    """Rows a second of a stream, those that lie ready at the start left out."""
+    for _ in range(8):
+        next(stream)
+    rows, start = 0, time.monotonic()
+    while time.monotonic() - start < options.seconds:
+        next(stream)
+        rows += options.batch_size
+    return rows / (time.monotonic() - start)
+
+
+if __name__ == "__main__":
+    main()
