@@ -82,6 +82,7 @@ def train(
     vocabulary=None,
     epochs=None,
     original=False,
+    extend=False,
     dry_run=False,
     configuration_text="",
 ) -> dict[str, float]:
@@ -98,6 +99,7 @@ def train(
       epochs: times through the data, instead of the steps of the only phase.
       original: reproduce the oddities of google-research's code, `Numerics.original()`, instead of
         those that `training` names.
+      extend: the last phase may have more steps than when the run began.
       dry_run: check everything, build the model, and stop before the first step.
       configuration_text: the recipe as it was resolved, written as `config.gin`.
 
@@ -111,8 +113,11 @@ def train(
     console = reports.console()
     if original:
         training = dataclasses.replace(training, numerics=Numerics.original())
-    folder = text_data.open_folder(data, vocabulary)
-    others = {p.data: text_data.open_folder(p.data, vocabulary) for p in phases if p.data}
+    torn = text_data.TornRecords(training.torn_records)
+    folder = text_data.open_folder(data, vocabulary, torn=torn)
+    others = {
+        p.data: text_data.open_folder(p.data, vocabulary, torn=torn) for p in phases if p.data
+    }
     objective = ElectraPretraining(
         task, folder, seed=training.seed, phase_data=others, numerics=training.numerics
     )
@@ -120,21 +125,29 @@ def train(
     _preflight(objective, phases, training, {None: folder, **others}, dry_run, console)
     references = _yardsticks(folder, console)
     fixed = {"task": objective.config.to_dict(), "data": _data_hash(folder)}
-    fixed["phase_data"] = {name: _data_hash(other) for name, other in others.items()}
-    RunFolder(model_dir).require_same(loop.fixed_fields(phases, training, fixed))
+    # By content, not by name: a data folder may move.
+    fixed["phase_data"] = [_data_hash(others[p.data]) if p.data else None for p in phases]
+    RunFolder(model_dir).require_same(loop.fixed_fields(phases, training, fixed), extend)
     if dry_run:
         reports.print_built(objective.build(), console)
         return {}
     _write_beginning(pathlib.Path(model_dir), objective, configuration_text)
-    figures = loop.train(
-        objective,
-        phases,
-        training,
-        model_dir,
-        fixed=fixed,
-        references=references,
-        console=console,
-    )
+    before = torn.rows
+    try:
+        figures = loop.train(
+            objective,
+            phases,
+            training,
+            model_dir,
+            fixed=fixed,
+            references=references,
+            console=console,
+            extend=extend,
+            torn_rows=(lambda: torn.rows - before) if torn.skip else None,
+        )
+    finally:
+        if torn.describe():
+            console.print(torn.describe(), markup=False)
     reports.print_figures(figures, console)
     return figures
 
@@ -153,6 +166,7 @@ def evaluate(*, model_dir, data, dry_run=False, configuration_text="") -> dict[s
     """
     from official_nlp.tasks import ElectraPretraining
     from official_nlp.training import TrainingConfig, checkpoints, loop
+    from official_nlp.training.run_folder import RunFolder
 
     del configuration_text
     console = reports.console()
@@ -173,8 +187,9 @@ def evaluate(*, model_dir, data, dry_run=False, configuration_text="") -> dict[s
         newest = checkpoints.newest(pathlib.Path(model_dir) / "checkpoints")
         console.print(f"{newest} and {data} fit; nothing was measured")
         return {}
-    strategy = described["training"]["strategy"]
-    training = TrainingConfig(seed=seed, strategy=strategy)
+    strategy = RunFolder(model_dir).describe()["rounding"]["strategy"]
+    policy = described["training"]["policy"]
+    training = TrainingConfig(seed=seed, strategy=strategy, policy=policy)
     figures = loop.evaluate(objective, training, model_dir)
     figures = {f"held_out/{name}": value for name, value in figures.items()}
     reports.print_figures(figures, console)

@@ -7,6 +7,7 @@ _WHERE = {
     "ElectraTokenizer": "tokenizer",
     "ExamplesSummary": "examples",
     "MaskingConfig": "masking",
+    "TornRecords": "torn",
     "Yardsticks": "yardsticks",
     "build_examples": "examples",
     "documents": "corpus",

@@ -10,6 +10,7 @@ import numpy as np
 
 from official_nlp.data import features, framing, index
 from official_nlp.data.progress import Progress
+from official_nlp.data.torn import TornRecords
 from official_nlp.errors import InputError
 
 _PARSED_AT_ONCE = 1024
@@ -30,7 +31,12 @@ class _Part:
         return index.Shard(self.file.name, size, self.last - self.first, end)
 
 
-def build_index(folder: pathlib.Path, held_out: float, progress: bool = True):
+def build_index(
+    folder: pathlib.Path,
+    held_out: float,
+    progress: bool = True,
+    torn: "TornRecords | None" = None,
+):
     """Reads every record of a folder's shards once, and writes the index beside them.
 
     Files named `held_out*` are the held-out split; where there are none, the last records are.
@@ -39,16 +45,20 @@ def build_index(folder: pathlib.Path, held_out: float, progress: bool = True):
       folder: the data folder.
       held_out: share of the records that is held out, where no file is.
       progress: show a bar, and say what was found.
+      torn: what becomes of damaged records. One that is skipped stays an example, though empty, so
+        that the index does not depend on the policy under which it is read.
 
     Raises:
       InputError: no shards, none of them holds a record, or one is damaged or of another kind.
     """
     files = find_shards(folder)
+    torn = torn or TornRecords()
+    skipped = torn.note if torn.skip else None
     tally = _Tally()
     parts = []
     with Progress(f"Indexing {folder}", sum(f.stat().st_size for f in files), progress) as bar:
         for file in files:
-            offsets = tally.add(file, framing.records(file), bar.advance)
+            offsets = tally.add(file, framing.records(file, skipped), bar.advance)
             parts.append(_Part(file, offsets, 0, len(offsets)))
     if not tally.rows:
         raise InputError(f"the shards of {folder} hold no record: build the data again")
@@ -60,7 +70,7 @@ def build_index(folder: pathlib.Path, held_out: float, progress: bool = True):
         length=tally.length,
         settings={"made_by": "another program"},
     )
-    unigram = tally.counts - _counts(splits[features.HELD_OUT], len(tally.counts))
+    unigram = tally.counts - _counts(splits[features.HELD_OUT], len(tally.counts), skipped)
     for name, split in splits.items():
         offsets = [part.offsets[part.first : part.last] for part in split]
         index.write_offsets(folder, name, np.concatenate([np.empty(0, np.int64), *offsets]))
@@ -102,7 +112,7 @@ class _Tally:
     def add(
         self,
         file: pathlib.Path,
-        records: Iterable[tuple[int, bytes]],
+        records: "Iterable[tuple[int, bytes | None]]",
         advance: Callable[[int], None] = lambda size: None,
     ) -> np.ndarray:
         """Counts records, and returns their offsets, int64."""
@@ -111,10 +121,13 @@ class _Tally:
         while block := list(itertools.islice(records, _PARSED_AT_ONCE)):
             offsets += [offset for offset, _ in block]
             self._count(file, block)
-            advance(sum(len(data) for _, data in block))
+            advance(sum(len(data or b"") for _, data in block))
         return np.array(offsets, np.int64)
 
     def _count(self, file: pathlib.Path, block: list[tuple[int, bytes]]):
+        block = [(offset, data) for offset, data in block if data is not None]
+        if not block:
+            return
         ids, mask, lengths = _parse(file, block)
         self.rows += len(block)
         self.length = max(self.length, int(lengths.max()))
@@ -207,10 +220,11 @@ def _divide(parts: list[_Part], held_out: float) -> dict[str, list[_Part]]:
     return splits
 
 
-def _counts(parts: list[_Part], size: int) -> np.ndarray:
+def _counts(parts: list[_Part], size: int, torn=None) -> np.ndarray:
     tally = _Tally()
     for part in parts:
-        tally.add(part.file, itertools.islice(framing.records(part.file), part.first, part.last))
+        records = framing.records(part.file, torn)
+        tally.add(part.file, itertools.islice(records, part.first, part.last))
     return np.pad(tally.counts, (0, size - len(tally.counts)))
 
 

@@ -5,7 +5,7 @@ uint64 length, uint32 masked crc32c of the length, data, uint32 masked crc32c of
 
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import google_crc32c
 
@@ -13,6 +13,26 @@ from official_nlp.errors import InputError
 
 HEADER_BYTES = 12
 FOOTER_BYTES = 4
+
+
+class TornRecord(InputError):
+    """A record that is damaged or cut off.
+
+    Attributes:
+      file: where it is.
+      offset: byte at which it starts.
+      what: what is wrong with it.
+    """
+
+    def __init__(self, file, offset: int, what: str):
+        super().__init__(
+            f"{file}: the record at byte {offset} is damaged: {what}; copy or build the file "
+            "again, or give TORN_RECORDS=skip to train without it"
+        )
+        self.file = file
+        self.offset = offset
+        self.what = what
+
 
 _LENGTH = struct.Struct("<Q")
 _CHECKSUM = struct.Struct("<I")
@@ -34,7 +54,7 @@ def unframe(framed: bytes, file, offset: int) -> bytes:
       offset: likewise, bytes from the start of the file.
 
     Raises:
-      InputError: the bytes are not one whole record.
+      TornRecord: the bytes are not one whole record.
     """
     header, data, footer = (
         framed[:HEADER_BYTES],
@@ -42,29 +62,55 @@ def unframe(framed: bytes, file, offset: int) -> bytes:
         framed[-FOOTER_BYTES:],
     )
     if len(framed) < HEADER_BYTES + FOOTER_BYTES or _stated_length(header) != len(data):
-        raise InputError(_damage(file, offset, "its length is not the one written before it"))
+        raise TornRecord(file, offset, "its length is not the one written before it")
     if _checksum(data) != footer:
-        raise InputError(_damage(file, offset, "its checksum does not fit its bytes"))
+        raise TornRecord(file, offset, "its checksum does not fit its bytes")
     return data
 
 
-def records(file: "str | os.PathLike") -> Iterator[tuple[int, bytes]]:
+def records(
+    file: "str | os.PathLike", torn: "Callable[[TornRecord], None] | None" = None
+) -> "Iterator[tuple[int, bytes | None]]":
     """Yields `(offset, data)` for every record of a TFRecord file, in order.
 
+    Args:
+      file: the file.
+      torn: called with a record that is damaged, whose data is None. Where the length is damaged,
+        or the file ends, nothing is known of what follows: all of it is one record.
+
     Raises:
-      InputError: a record is damaged or cut off.
+      TornRecord: a record is damaged or cut off, and there is no `torn`.
     """
     offset = 0
     with open(file, "rb", buffering=_BUFFER_BYTES) as stream:
         while header := stream.read(HEADER_BYTES):
-            length = _stated_length(header)
-            if length is None:
-                raise InputError(_damage(file, offset, "its length and checksum do not agree"))
-            rest = stream.read(length + FOOTER_BYTES)
-            if len(rest) < length + FOOTER_BYTES:
-                raise InputError(_damage(file, offset, "the file ends in the middle of it"))
-            yield offset, unframe(header + rest, file, offset)
+            try:
+                length = _whole_length(header, file, offset)
+                rest = stream.read(length + FOOTER_BYTES)
+                if len(rest) < length + FOOTER_BYTES:
+                    raise _CutOff(file, offset, "the file ends in the middle of it")
+                data = unframe(header + rest, file, offset)
+            except TornRecord as found:
+                if torn is None:
+                    raise
+                torn(found)
+                data = None
+                if isinstance(found, _CutOff):
+                    yield offset, data
+                    return
+            yield offset, data
             offset += HEADER_BYTES + length + FOOTER_BYTES
+
+
+class _CutOff(TornRecord):
+    """A record of which it is not known where it ends."""
+
+
+def _whole_length(header: bytes, file, offset: int) -> int:
+    length = _stated_length(header)
+    if length is None:
+        raise _CutOff(file, offset, "its length and checksum do not agree")
+    return length
 
 
 def _stated_length(header: bytes) -> "int | None":
@@ -78,10 +124,3 @@ def _checksum(data: bytes) -> bytes:
     # Masked as the format asks, for a file may hold other files' checksums as data.
     rotated = (crc >> 15) | (crc << 17)
     return _CHECKSUM.pack((rotated + 0xA282EAD8) & 0xFFFFFFFF)
-
-
-def _damage(file, offset: int, what: str) -> str:
-    return (
-        f"{file}: the record at byte {offset} is damaged: {what}; "
-        "the file must be whole TFRecords: copy or build it again"
-    )

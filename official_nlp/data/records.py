@@ -10,6 +10,7 @@ import numpy as np
 
 from official_nlp.data import foreign, framing, index
 from official_nlp.data.tokenizer import ElectraTokenizer
+from official_nlp.data.torn import TornRecords
 from official_nlp.errors import InputError
 
 TOKENIZER_FOLDER = "tokenizer"
@@ -21,6 +22,7 @@ def open_folder(
     vocab_file: "str | os.PathLike | None" = None,
     held_out: float = 0.01,
     progress: bool = True,
+    torn: "TornRecords | None" = None,
 ) -> "DataFolder":
     """Opens a data folder, ours or one of google-research's shards.
 
@@ -31,6 +33,7 @@ def open_folder(
       vocab_file: vocabulary file or tokenizer folder, needed where `folder` has no `tokenizer/`.
       held_out: of shards that are not split, this share of the records, the last, is held out.
       progress: show the making of an index.
+      torn: what becomes of damaged records; by default the first that is met is an error.
 
     Raises:
       InputError: no such folder, no shards, shards of another kind, damaged or changed, or a
@@ -41,10 +44,10 @@ def open_folder(
         raise InputError(f"no data folder {path}: `electra examples` makes one from text")
     tokenizer = _tokenizer(path, vocab_file)
     if not (path / index.INDEX_FILE).is_file():
-        foreign.build_index(path, held_out, progress)
+        foreign.build_index(path, held_out, progress, torn)
     content = index.read(path)
     _check_vocabulary(path, content, tokenizer)
-    return DataFolder(path, content, tokenizer)
+    return DataFolder(path, content, tokenizer, torn)
 
 
 class DataFolder:
@@ -56,11 +59,20 @@ class DataFolder:
       tokenizer: an `ElectraTokenizer`.
     """
 
-    def __init__(self, path: pathlib.Path, content: index.Index, tokenizer: ElectraTokenizer):
+    def __init__(
+        self,
+        path: pathlib.Path,
+        content: index.Index,
+        tokenizer: ElectraTokenizer,
+        torn: "TornRecords | None" = None,
+    ):
         self.path = path
         self.index = content
         self.tokenizer = tokenizer
-        self._splits = {name: Split(path, name, content.splits[name]) for name in content.splits}
+        torn = torn or TornRecords()
+        self._splits = {
+            name: Split(path, name, shards, torn) for name, shards in content.splits.items()
+        }
 
     def split(self, name: str) -> "Split":
         """The examples of "train" or "held_out".
@@ -92,12 +104,13 @@ class Split:
       count: number of examples.
     """
 
-    def __init__(self, path: pathlib.Path, name: str, shards: list[index.Shard]):
+    def __init__(self, path: pathlib.Path, name: str, shards: list[index.Shard], torn: TornRecords):
         self.name = name
+        self._torn = torn
         self._shards = shards
         self._files = [path / shard.file for shard in shards]
         for file, shard in zip(self._files, shards, strict=True):
-            _check_size(file, shard)
+            _check_size(file, shard, torn)
         self._ends = np.cumsum([shard.records for shard in shards])
         self.count = int(self._ends[-1]) if shards else 0
         # Mapped, for at a hundred million examples this is most of a gigabyte.
@@ -111,6 +124,8 @@ class Split:
 
     def read(self, examples) -> list[bytes]:
         """The serialized `tf.train.Example`s of these numbers, in their order.
+
+        One that is damaged is empty, where the folder was opened to skip such.
 
         Raises:
           InputError: a record is damaged; names file and byte.
@@ -128,7 +143,10 @@ class Split:
         last = example + 1 == self._ends[shard]
         end = self._shards[shard].end if last else int(self._offsets[example + 1])
         file = self._files[shard]
-        return framing.unframe(self._open.read(file, start, end - start), file, start)
+        try:
+            return framing.unframe(self._open.read(file, start, end - start), file, start)
+        except framing.TornRecord as torn:
+            return self._torn.met(torn)
 
 
 class _OpenFiles:
@@ -162,15 +180,17 @@ def _close_all(descriptors):
     descriptors.clear()
 
 
-def _check_size(file: pathlib.Path, shard: index.Shard):
+def _check_size(file: pathlib.Path, shard: index.Shard, torn: TornRecords):
     size = file.stat().st_size if file.is_file() else None
     if size is None:
         raise InputError(f"{file} is missing, {index.INDEX_FILE} names it: copy the whole folder")
-    if size != shard.bytes:
-        what = f"ends at byte {size}" if size < shard.bytes else f"has {size} bytes"
+    known = f"{index.INDEX_FILE} knows {shard.bytes}"
+    if size < shard.bytes:
+        torn.short(file, f"ends at byte {size}, {known}")
+    if size > shard.bytes:
         raise InputError(
-            f"{file} {what}, {index.INDEX_FILE} knows {shard.bytes}: copy or build it again; if "
-            f"another program has written it anew, delete {index.INDEX_FILE}"
+            f"{file} has {size} bytes, {known}: copy or build it again; if another program has "
+            f"written it anew, delete {index.INDEX_FILE}"
         )
 
 

@@ -44,3 +44,25 @@ def test_bytes_that_are_not_one_record_are_refused():
     for piece in (framed[:5], framed[:-1], framed + b"x", struct.pack("<Q", 3)):
         with pytest.raises(InputError, match=r"file: the record at byte 7 is damaged"):
             framing.unframe(piece, "file", 7)
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda x: x[:17] + b"?" + x[18:], [(0, b"a"), (17, None)]),
+        (lambda x: x[:30] + b"?" + x[31:], [(0, b"a"), (17, None), (43, b"more")]),
+        (lambda x: x[:35], [(0, b"a"), (17, None)]),
+        (lambda x: x[:20], [(0, b"a"), (17, None)]),
+        (lambda x: b"?" + x[1:], [(0, None)]),
+    ],
+)
+def test_damage_can_be_passed_over(tmp_path, change, found):
+    framed = b"".join(framing.frame(data) for data in (b"a", b"some bytes", b"more"))
+    (tmp_path / "file").write_bytes(change(framed))
+    torn = []
+    assert list(framing.records(tmp_path / "file", torn.append)) == found
+    (one,) = torn
+    assert (one.file, one.offset) == (
+        tmp_path / "file",
+        found[[x for _, x in found].index(None)][0],
+    )
