@@ -105,13 +105,14 @@ def test_every_row_is_of_a_class_that_is_here_and_one_that_tfnlp_has(table):
 
 
 def refused():
-    """Pairs of a class and an argument that it refuses; a module keeps these in `_REFUSED`."""
+    """Pairs of a class and an argument that it refuses; a class's module keeps these in a table."""
     for info in pkgutil.walk_packages(modeling.__path__, "official_nlp.modeling."):
         module = importlib.import_module(info.name)
-        if hasattr(module, "_REFUSED"):
+        table = getattr(module, "REFUSED", getattr(module, "_REFUSED", None))
+        if table is not None:
             classes = inspect.getmembers(module, inspect.isclass)
             (cls,) = [name for name, value in classes if value.__module__ == info.name]
-            yield from ((cls, argument) for argument in module._REFUSED)
+            yield from ((cls, argument) for argument in table)
 
 
 def test_every_refused_argument_is_in_the_row_of_its_class(table):
