@@ -184,14 +184,15 @@ class ElectraPretrainer(tf_keras.Model):
             (`DisentangledEmbeddings`).
           num_classes: outputs of the sentence head; 0 for none.
           num_token_predictions: largest number of predictions a row; None for as many as tokens.
-          **kwargs: of the constructor.
+          **kwargs: of the constructor; `dtype` is the networks' policy too.
 
         Raises:
           InputError: the two configurations do not allow `sharing`.
         """
         if num_token_predictions is None:
             num_token_predictions = discriminator.max_position_embeddings
-        first, second = sharing_modes.build_pair(generator, discriminator, sharing)
+        policy = {"dtype": kwargs["dtype"]} if "dtype" in kwargs else {}
+        first, second = sharing_modes.build_pair(generator, discriminator, sharing, **policy)
         kwargs.setdefault("mlm_activation", "gelu")
         kwargs.setdefault("discriminator_activation", discriminator.hidden_act)
         kwargs.setdefault("mlm_initializer", initializers.kernel_initializer(discriminator))

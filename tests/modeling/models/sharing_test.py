@@ -52,6 +52,15 @@ def test_networks_may_be_in_half_precision():
     assert first.dtype_policy.name == second.dtype_policy.name == "mixed_bfloat16"
 
 
+@pytest.mark.parametrize("mode", sharing.MODES)
+def test_the_policy_of_a_pre_trainer_is_its_networks_too(mode):
+    model = tiny.pretrainer(mode, dtype="mixed_bfloat16")
+    again = models.ElectraPretrainer.from_config(model.get_config())
+    for one in (model, again):
+        for part in (one, one.generator_network, one.discriminator_network.embeddings):
+            assert part.dtype_policy.name == "mixed_bfloat16"
+
+
 def test_an_unknown_mode_is_refused():
     with pytest.raises(
         InputError, match="one of shared, word_only, untied, whole, gdes, was 'all'"
