@@ -7,7 +7,7 @@ from tests.conformance import objects, outputs
 from tests.conformance.table import TABLE
 
 
-@objects.keep("xla", representatives_only=True)
+@objects.keep("xla", run="representatives")
 @pytest.mark.parametrize("training", [False, True])
 def test_eager_graph_and_xla_agree(name, training):
     made, line = objects.made(name), TABLE[name]

@@ -94,14 +94,14 @@ def test_keras_file_loads_in_another_process_without_a_call(name, loaded):
     _assert_variables(arrays, objects.made(name))
 
 
-@objects.keep("export", representatives_only=True)
+@objects.keep("export", run="representatives")
 def test_export_runs_without_this_package(name, loaded, saved):
     arrays, line = loaded(name, "export"), TABLE[name]
     _assert_outputs(arrays, "serve", _not_sampled(objects.call(objects.made(name), line), line))
     assert not _stored_keys(saved[0] / f"{name}.export")
 
 
-@objects.keep("saved model", representatives_only=True)
+@objects.keep("saved model", run="representatives")
 def test_saved_model_of_keras_runs_without_this_package_and_loads_with_it(name, loaded, saved):
     arrays, line = loaded(name, "tf"), TABLE[name]
     expected = objects.call(objects.made(name), line)

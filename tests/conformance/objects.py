@@ -15,14 +15,21 @@ SEED, FIRST_ROW = 11, 3
 PROMISES: set[str] = set()
 
 
-def keep(promise: str, representatives_only: bool = False):
-    """Runs a test for every line: `name`. The costly ones are slow but for the representatives."""
+def keep(promise: str, run: str = "all"):
+    """Runs a test for every line, whose `name` it takes.
+
+    Args:
+      promise: its name, as `Line.exceptions` may have it.
+      run: what is in the default run, the rest being slow: `all` lines; all `classes`, in one
+        mode each; or the `representatives` alone.
+    """
     lines = []
     for name, line in TABLE.items():
         marks = []
         if promise in line.exceptions:
             marks.append(pytest.mark.xfail(reason=line.exceptions[promise], strict=True))
-        if representatives_only and name not in REPRESENTATIVES:
+        default = {"all": True, "classes": " " not in name, "representatives": False}[run]
+        if not default and name not in REPRESENTATIVES:
             marks.append(pytest.mark.slow)
         lines.append(pytest.param(name, marks=marks))
     PROMISES.add(promise)

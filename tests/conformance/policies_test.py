@@ -35,7 +35,7 @@ def with_policy(request, policy):
     return objects.fresh
 
 
-@objects.keep("policies")
+@objects.keep("policies", run="classes")
 def test_mixed_precision_is_close_to_float32(name, policy, with_policy):
     line, exact = TABLE[name], objects.made(name)
     mixed = with_policy(name)

@@ -8,7 +8,7 @@ from tests.conformance import objects, outputs
 from tests.conformance.table import TABLE
 
 
-@objects.keep("replicas", representatives_only=True)
+@objects.keep("replicas", run="representatives")
 def test_two_replicas_equal_one(name, two_devices):
     line, one = TABLE[name], objects.made(name)
     factors = objects.cotangents(objects.call(one, line))
