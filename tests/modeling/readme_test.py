@@ -76,6 +76,14 @@ def test_the_second_examples_model_is_loaded_with_the_users_block(examples):
         np.testing.assert_array_equal(value, outputs[1][name], err_msg=name)
 
 
+def test_every_file_and_folder_is_on_the_page(page, repository):
+    for path in (repository / "official_nlp" / "modeling").iterdir():
+        if path.suffix == ".py" and path.stem != "__init__":
+            assert f"`{path.name}`" in page
+        elif path.is_dir() and path.name != "__pycache__":
+            assert f"`{path.name}/`" in page
+
+
 @pytest.mark.parametrize(
     "name", [name for part in (layers, networks, models) for name in part.__all__]
 )
