@@ -106,7 +106,7 @@ def train(
     Returns:
       The last held-out figures, named `held_out/...`; empty without any.
     """
-    from official_nlp.tasks import ElectraPretraining
+    from official_nlp.tasks import ElectraPretraining, GeneratorWatch
     from official_nlp.training import loop
     from official_nlp.training.run_folder import RunFolder
 
@@ -144,6 +144,7 @@ def train(
             console=console,
             extend=extend,
             torn_rows=(lambda: torn.rows - before) if torn.skip else None,
+            advise=GeneratorWatch(),
         )
     finally:
         if torn.describe():

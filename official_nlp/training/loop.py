@@ -37,6 +37,7 @@ def train(
     console: "rich.console.Console | None" = None,
     extend: bool = False,
     torn_rows: "Callable[[], int] | None" = None,
+    advise: "Callable[[dict], str | None] | None" = None,
 ) -> dict[str, float]:
     """Trains until the last phase ends; goes on from the newest checkpoint if there is one.
 
@@ -55,6 +56,7 @@ def train(
         then is, from here on, that of a run of so many steps.
       torn_rows: returns how many rows were left empty so far for want of their record, for
         `timing.jsonl`; None where such a record ends the run.
+      advise: called with the figures of each metric window; what it returns is shown as a warning.
 
     Returns:
       The last line of held-out figures, named `held_out/...`, with its `step`; empty without any.
@@ -84,7 +86,7 @@ def train(
         for difference in folder.claim(described, rounding, extend):
             progress.message(f"not bit-identical to an uninterrupted run: {difference}")
         try:
-            run = _Run(task, phases, config, folder, stop, progress, watch, torn_rows)
+            run = _Run(task, phases, config, folder, stop, progress, watch, torn_rows, advise)
             if extended_from is not None:
                 progress.message(run.on_extension(extended_from))
             run.train()
@@ -144,7 +146,8 @@ def evaluate(task: Task, config: TrainingConfig, model_dir) -> dict[str, float]:
 class _Run:
     """The parts of a run, and the loop that moves them."""
 
-    def __init__(self, task, phases, config, folder, stop, progress, watch, torn_rows):
+    def __init__(self, task, phases, config, folder, stop, progress, watch, torn_rows, advise):
+        self._advise = advise
         self._task = task
         self._config = config
         self._stop = stop
@@ -181,6 +184,7 @@ class _Run:
         self._torn_rows = torn_rows
         self._figures: dict | None = None  # Of the window that just ended.
         self._tokens_per_second: float | None = None
+        self._input_share: float | None = None
 
     @property
     def seconds_of_saving(self) -> "float | None":
@@ -296,6 +300,7 @@ class _Run:
         saving = self._checkpoints.seconds
         with self._watch.part("training"):
             self._controller.train(end, checkpoint_at_completion=False)
+            self._watch.waited(self._trainers[place.index].waiting.take())
             stopping = self._must_stop(end)
             if end == self._total or stopping:
                 self._controller.save_checkpoint()
@@ -318,8 +323,11 @@ class _Run:
                 line["torn_rows"] = self._torn_rows()
             self.journal.write_timing(line)
             self._tokens_per_second = line["tokens_per_second"]
+            self._input_share = line["input_share"]
         left = self._watch.seconds_left(step, self._total)
-        self._progress.update(step, place.index, self._figures, self._tokens_per_second, left)
+        self._progress.update(
+            step, place.index, self._figures, self._tokens_per_second, left, self._input_share
+        )
 
     def _on_figures(self, output: dict) -> None:
         """Writes the line of a full window, before the checkpoint."""
@@ -331,6 +339,9 @@ class _Run:
         line.update({f"train/{name}": value for name, value in figures.items()})
         self.journal.write(step, phase.phase_at(self._phases, step - 1).index, line)
         self._figures = figures
+        advice = self._advise(figures) if self._advise else None
+        if advice:
+            self._progress.message(f"warning: {advice}")
 
     def _on_held_out(self, output: dict) -> None:
         # After orbit has written them for TensorBoard: what is cut there goes by this line.

@@ -51,6 +51,7 @@ class Progress:
         figures: "dict | None",
         tokens_per_second: "float | None",
         seconds_left: "float | None",
+        input_share: "float | None" = None,
     ) -> None:
         """Shows the state after a loop.
 
@@ -60,10 +61,11 @@ class Progress:
           figures: of the window that just ended, or None within one.
           tokens_per_second: of the last window, padding included, or None if not known yet.
           seconds_left: until the end of the run, or None if not known yet.
+          input_share: of the last window's training, spent waiting for batches.
         """
         if figures is not None:
             self._figures = figures
-        line = self._line(step, phase, tokens_per_second, seconds_left)
+        line = self._line(step, phase, tokens_per_second, seconds_left, input_share)
         if self._live:
             text = rich.text.Text(line, no_wrap=True, overflow="ellipsis")
             self._live.update(text, refresh=True)
@@ -74,7 +76,7 @@ class Progress:
         """Prints held-out figures."""
         self.message(f"step {step} held out  {_shown(figures, 2 * _SHOWN)}")
 
-    def _line(self, step, phase, tokens_per_second, seconds_left) -> str:
+    def _line(self, step, phase, tokens_per_second, seconds_left, input_share) -> str:
         parts = [f"step {step}/{self._total}"]
         if self._phases > 1:
             parts.append(f"phase {phase + 1}/{self._phases}")
@@ -82,6 +84,8 @@ class Progress:
             parts.append(f"{datetime.timedelta(seconds=round(seconds_left))} left")
         if tokens_per_second:
             parts.append(f"{tokens_per_second:,.0f} tokens/s")
+        if input_share is not None:
+            parts.append(f"input {input_share:.0%}")
         # Last, as a narrow terminal cuts the end off.
         parts.append(_shown(self._figures, _SHOWN))
         return "  ".join(part for part in parts if part)

@@ -21,7 +21,7 @@ class Stopwatch:
         self._first_loop: tuple[float, int] | None = None
         self._loop_begun = self._begun
         self._loop_seconds: float | None = None
-        self._seconds = {"training": 0.0, "evaluation": 0.0, "checkpoint": 0.0}
+        self._seconds = {"training": 0.0, "evaluation": 0.0, "checkpoint": 0.0, "input": 0.0}
         self._tokens = 0
 
     @contextlib.contextmanager
@@ -53,6 +53,10 @@ class Stopwatch:
             # The first loop is traced: it says nothing about the next.
             self._first_loop = time.perf_counter(), step
 
+    def waited(self, seconds: float) -> None:
+        """Notes how much of a loop's training was waiting for batches."""
+        self._seconds["input"] += seconds
+
     def window(self, step: int) -> dict:
         """Returns the line of `timing.jsonl` for the window that ends, and begins the next."""
         now = time.perf_counter()
@@ -63,6 +67,7 @@ class Stopwatch:
             "wall_seconds": now - self._begun,
             "steps_per_second": (step - self._window_step) / training,
             "tokens_per_second": self._tokens / training,
+            "input_share": min(self._seconds["input"] / training, 1.0),
             "evaluation_share": self._seconds["evaluation"] / wall,
             "checkpoint_share": self._seconds["checkpoint"] / wall,
         }

@@ -14,6 +14,7 @@ from official_nlp.training.schedule import WarmupDecay
 from official_nlp.training.sums import Sums
 from official_nlp.training.task import Task
 from official_nlp.training.tracing import plain_errors
+from official_nlp.training.waiting import InputWait
 
 # What a key of the run's seed is for; evaluation has its own in evaluator.py.
 _TRAINING = 0
@@ -68,6 +69,7 @@ class PhaseTrainer(orbit.StandardTrainer):
         self._variables = list(task.trainable_variables(model, place.phase))
         self._sums = Sums()
         self._terms: list[str] = []
+        self.waiting = InputWait()
         key = randomness.Key(config.seed).fold(_TRAINING, place.index)
         self._gradients = Gradients(task, model, self._variables, place.phase, key, config)
         with strategy.scope():
@@ -105,7 +107,7 @@ class PhaseTrainer(orbit.StandardTrainer):
 
     def train_step(self, iterator):
         """Runs one step on all replicas; called while tracing, in cross-replica context."""
-        results = self._strategy.run(self._replica_step, args=(next(iterator),))
+        results = self._strategy.run(self._replica_step, args=(self.waiting.next(iterator),))
         packed, failure, overflow = results
         self._sums.add(self._strategy.reduce("SUM", packed, axis=None))
         failure, overflow = (

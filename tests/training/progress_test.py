@@ -14,11 +14,11 @@ def test_where_no_terminal_is_each_window_is_a_line():
     with Progress(40, 2, console) as progress:
         progress.update(5, 0, None, None, None)
         progress.update(10, 0, {"loss": 2.5, "auc": 0.61234}, None, None)
-        progress.update(20, 1, {"loss": 1.5}, 12345.6, 61.4)
+        progress.update(20, 1, {"loss": 1.5}, 12345.6, 61.4, 0.034)
         progress.evaluated(20, {"loss": 2.0})
     assert console.file.getvalue().splitlines() == [
         "step 10/40  phase 1/2  loss 2.5  auc 0.6123",
-        "step 20/40  phase 2/2  0:01:01 left  12,346 tokens/s  loss 1.5",
+        "step 20/40  phase 2/2  0:01:01 left  12,346 tokens/s  input 3%  loss 1.5",
         "step 20 held out  loss 2",
     ]
 

@@ -16,6 +16,7 @@ def test_a_window_says_where_its_time_went(clock):
     watch = stopwatch.Stopwatch(100)
     with watch.part("training"):
         clock.now += 6
+    watch.waited(1)
     watch.trained(120, tokens=4000, checkpoint_seconds=2)
     with watch.part("evaluation"):
         clock.now += 3
@@ -25,10 +26,12 @@ def test_a_window_says_where_its_time_went(clock):
         "wall_seconds": 10,
         "steps_per_second": 5,
         "tokens_per_second": 1000,
+        "input_share": 0.25,
         "evaluation_share": 0.3,
         "checkpoint_share": 0.2,
     }
-    assert watch.window(120)["tokens_per_second"] == 0
+    next_window = watch.window(120)
+    assert (next_window["tokens_per_second"], next_window["input_share"]) == (0, 0)
 
 
 def test_the_first_loop_does_not_count_for_what_is_left(clock):
@@ -39,3 +42,16 @@ def test_the_first_loop_does_not_count_for_what_is_left(clock):
     clock.now += 4
     watch.trained(20, 1, 0)
     assert watch.seconds_left(20, 40) == 8
+
+
+def test_what_is_left_of_a_loop_goes_by_the_one_before(clock):
+    watch = stopwatch.Stopwatch(0)
+    assert watch.seconds_of_loop_left() is None
+    watch.loop()
+    clock.now += 10
+    watch.trained(10, 1, checkpoint_seconds=2)
+    watch.loop()
+    clock.now += 5
+    assert watch.seconds_of_loop_left() == 3
+    clock.now += 5
+    assert watch.seconds_of_loop_left() == 0
