@@ -1,5 +1,6 @@
 """The table holds every public class, and its exceptions name promises."""
 
+import dataclasses
 import importlib
 import pathlib
 
@@ -37,3 +38,13 @@ def test_exceptions_name_a_promise_and_a_reason():
         for promise, reason in line.exceptions.items():
             assert promise in objects.PROMISES, name
             assert len(reason) > 20, name
+
+
+def test_the_test_of_an_exception_must_fail(monkeypatch):
+    line = dataclasses.replace(table.TABLE["MaskedLM"], exceptions={"json": "it is a test"})
+    monkeypatch.setitem(table.TABLE, "MaskedLM", line)
+    marks = {case.id or case.values[0]: case.marks for case in objects.keep("json").args[1]}
+    (mark,) = marks["MaskedLM"]
+    assert mark.name == "xfail"
+    assert mark.kwargs == {"reason": "it is a test", "strict": True}
+    assert not marks["OnDeviceEmbedding"]
