@@ -151,11 +151,19 @@ def test_one_gpu_takes_the_batch_of_base_in_parts(resolved):
         ({"ACCUMULATION": 4}, {"accumulation": 4}),
         ({"JIT_COMPILE": "true"}, {"jit_compile": True}),
         ({"KEEP": 7}, {"keep": 7}),
+        ({"KEEP_EVERY": 20_000}, {"keep_every": 20_000}),
+        ({"KEEP_BEST": "rtd_auc"}, {"keep_best": "rtd_auc"}),
+        ({"TORN_RECORDS": "skip"}, {"torn_records": "skip"}),
     ],
 )
 def test_what_is_common_to_all_recipes_is_a_setting(resolved, setting, field):
     plain = resolved("small")["training"]
     assert resolved("small", **setting)["training"] == dataclasses.replace(plain, **field)
+
+
+def test_a_run_may_be_extended_by_a_setting(resolved):
+    assert resolved("small")["extend"] is False
+    assert resolved("small", EXTEND="true")["extend"] is True
 
 
 def test_epochs_are_a_setting_where_there_is_one_phase(resolved):
