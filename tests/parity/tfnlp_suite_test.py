@@ -34,7 +34,7 @@ QUICK = ("layers.position_embedding_test", "layers.cls_head_test", "networks.cla
 
 # What is refused on purpose: why, and a part of what is raised.
 _GROUPED = ("grouped keys and values: ELECTRA's heads each have their own", "num_kv_heads")
-_SPARSE = ("sparse attention: ELECTRA attends to whole rows of 512 tokens", "src_block_size")
+_SPARSE = ("sparse attention: ELECTRA attends to whole rows of 512 tokens", "must be left out")
 _LOW_RANK = ("low-rank attention: Linformer's, not ELECTRA's", "linformer_dim")
 _RMS = ("RMS norm: ELECTRA normalizes by mean and variance", "use_rms_norm")
 _AXES = ("attention over other axes than that of the tokens: a text has one", "axes")
