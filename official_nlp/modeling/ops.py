@@ -164,7 +164,9 @@ def sample_tokens(logits, key, first_row=0, temperature=1.0, disallowed=None) ->
       temperature: positive number.
       disallowed: None, or integer `[B, P]`: tokens that may not be drawn.
     """
-    logits = tf.stop_gradient(tf.cast(logits, tf.float32)) / temperature
+    logits = tf.stop_gradient(tf.cast(logits, tf.float32))
+    if temperature != 1:
+        logits /= temperature
     batch, slots, vocab = shape_list(logits)
     if disallowed is not None:
         disallowed = tf.maximum(tf.cast(disallowed, tf.int32), 0)  # an unused slot may hold -100
@@ -174,7 +176,7 @@ def sample_tokens(logits, key, first_row=0, temperature=1.0, disallowed=None) ->
     uniform = randomness.uniform(key, [batch, slots, 1], first_row)
     # Rounding must not lift the threshold to the total, behind tokens of probability 0.
     threshold = tf.minimum(uniform * total, total * (1 - 2.0**-23))
-    drawn = tf.reduce_sum(tf.cast(cumulative <= threshold, tf.int32), axis=-1)
+    drawn = tf.searchsorted(cumulative, threshold, side="right")[..., 0]  # [B, P]
     if disallowed is not None:
         # Nor may a compiled sum, added in another order, step over a token of probability 0.
         beside = tf.where(disallowed + 1 < vocab, disallowed + 1, disallowed - 1)
