@@ -1,21 +1,50 @@
 """One layer of a Transformer encoder."""
 
+import functools
+
 import tensorflow as tf
 import tf_keras
 
 from official_nlp import randomness
 from official_nlp.errors import InputError
 from official_nlp.modeling import ops
+from official_nlp.modeling.layers import multi_head_attention
 from official_nlp.modeling.layers.multi_head_attention import MultiHeadAttention
+from official_nlp.modeling.recomputation import recompute as recomputed
+from official_nlp.modeling.refused import drop_refused
+
+_LINFORMER = "keys and values keep the length of the row, which caches and relative positions need"
+# Arguments of tfnlp's class, each with its default and why ELECTRA has no use for it.
+REFUSED = {
+    **multi_head_attention.REFUSED,
+    "use_rms_norm": (False, "ELECTRA is normalized with LayerNorm, as its checkpoints are"),
+    "linformer_dim": (None, _LINFORMER),
+    "linformer_shared_kv_projection": (True, _LINFORMER),
+}
 
 
 @tf_keras.utils.register_keras_serializable(package="official_nlp")
 class TransformerEncoderBlock(tf_keras.layers.Layer):
     """Self-attention and a feed-forward network, each with a residual and LayerNorm.
 
+    With `add_cross_attention` a third part stands between the two: attention to the states of an
+    encoder, with its own residual and LayerNorm, as a decoder has it.
+
     Call: `[batch, length, width]`, or the list `[x, attention_mask]`, or `[x, key_value,
-    attention_mask]`, to `[batch, length, width]`. The mask is as `MultiHeadAttention` takes it.
-    `output_range` keeps the first positions only. LayerNorm computes in float32.
+    attention_mask]`, to `[batch, length, width]`. Further, by keyword:
+      `output_range`: compute this many of the first positions only.
+      `encoder_hidden_states` `[batch, from, width]` and `encoder_attention_mask` `[batch, from]`:
+        what the cross-attention attends to; without them it is left out.
+      `head_mask`, `use_causal_mask`, `cache`, `cache_index`: of the self-attention, as
+        `MultiHeadAttention` takes them and all masks; the head mask is also the cross-attention's.
+        A cache holds an encoder's states, too, as `cross_key` and `cross_value`: once projected
+        they are not asked for again.
+      `return_attention_scores`: in place of the constructor's.
+    With scores or a cache a tuple: output, then the probabilities `[batch, heads, length, from]`
+    of the self-attention, then those of the cross-attention if it ran, then the cache.
+
+    LayerNorm computes in float32. Other arguments that tfnlp's class has raise, unless they ask
+    for nothing.
 
     Args:
       num_attention_heads: number of heads.
@@ -38,10 +67,15 @@ class TransformerEncoderBlock(tf_keras.layers.Layer):
       value_dim: width of a head's value; None for `key_dim`.
       output_last_dim: width of the output; None for that of the input.
       diff_q_kv_att_layer_norm: with `norm_first`, a LayerNorm of its own for `key_value`.
-      return_attention_scores: return the pair (output, `[batch, heads, length, length]`).
+      return_attention_scores: return the probabilities of the attention, too.
+      position_embedding_type, max_length: of the self-attention; see `MultiHeadAttention`.
+      add_cross_attention: attend to the states of an encoder.
+      recompute: in training keep the inputs alone, and compute all else again in the backward
+        pass: less memory, about a third more time, the same numbers.
 
     Raises:
-      InputError: the width is not a multiple of the heads, or the arguments exclude each other.
+      InputError: the width is not a multiple of the heads, the arguments exclude each other, an
+        argument of tfnlp's is not supported, or states are given that nothing attends to.
 
     Example:
       >>> block = TransformerEncoderBlock(4, inner_dim=64, inner_activation="gelu")
@@ -79,8 +113,13 @@ class TransformerEncoderBlock(tf_keras.layers.Layer):
         output_last_dim=None,
         diff_q_kv_att_layer_norm=False,
         return_attention_scores=False,
+        position_embedding_type="absolute",
+        max_length=None,
+        add_cross_attention=False,
+        recompute=False,
         **kwargs,
     ):
+        drop_refused("TransformerEncoderBlock", kwargs, REFUSED)
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         if diff_q_kv_att_layer_norm and not norm_first:
             raise InputError(
@@ -113,6 +152,10 @@ class TransformerEncoderBlock(tf_keras.layers.Layer):
         self.output_last_dim = output_last_dim
         self.diff_q_kv_att_layer_norm = diff_q_kv_att_layer_norm
         self.return_attention_scores = return_attention_scores
+        self.position_embedding_type = position_embedding_type
+        self.max_length = max_length
+        self.add_cross_attention = add_cross_attention
+        self.recompute = recompute
 
     def build(self, input_shape):
         shapes = list(input_shape)
@@ -130,19 +173,13 @@ class TransformerEncoderBlock(tf_keras.layers.Layer):
                 f"the width {width} must be a multiple of num_attention_heads="
                 f"{self.num_attention_heads}; change one of them or give key_dim"
             )
-        self.attention = MultiHeadAttention(
-            num_heads=self.num_attention_heads,
-            key_dim=self.key_dim or width // self.num_attention_heads,
+        self.attention = self._attention(
+            width,
+            "self_attention",
             value_dim=self.value_dim,
-            dropout=self.attention_dropout,
-            use_bias=self.use_bias,
             output_shape=self.output_last_dim,
-            attention_axes=self.attention_axes,
-            kernel_initializer=self.attention_initializer,
-            bias_initializer=self.bias_initializer,
-            dtype=self._dtype_policy,
-            name="self_attention",
-            **self._variable_options(),
+            position_embedding_type=self.position_embedding_type,
+            max_length=self.max_length,
         )
         output_width = self.output_last_dim or width
         self.attention.build([[None, None, width], [None, None, key_value_width]])
@@ -152,6 +189,12 @@ class TransformerEncoderBlock(tf_keras.layers.Layer):
         if self.diff_q_kv_att_layer_norm:
             self.key_value_norm = self._norm("self_attention_layer_norm_kv")
             self.key_value_norm.build([None, None, key_value_width])
+        self.cross_attention = None
+        if self.add_cross_attention:
+            self.cross_attention = self._attention(output_width, "cross_attention")
+            self.cross_attention.build([None, None, output_width])
+            self.cross_norm = self._norm("cross_attention_layer_norm")
+            self.cross_norm.build([None, None, output_width])
         self.intermediate = self._dense(self.inner_dim, "intermediate")
         self.intermediate.build([None, None, output_width])
         self.output_dense = self._dense(output_width, "output")
@@ -159,6 +202,21 @@ class TransformerEncoderBlock(tf_keras.layers.Layer):
         self.output_norm = self._norm("output_layer_norm")
         self.output_norm.build([None, None, output_width])
         super().build(input_shape)
+
+    def _attention(self, width, name, **options):
+        return MultiHeadAttention(
+            num_heads=self.num_attention_heads,
+            key_dim=self.key_dim or width // self.num_attention_heads,
+            dropout=self.attention_dropout,
+            use_bias=self.use_bias,
+            attention_axes=self.attention_axes,
+            kernel_initializer=self.attention_initializer,
+            bias_initializer=self.bias_initializer,
+            dtype=self._dtype_policy,
+            name=name,
+            **self._variable_options(),
+            **options,
+        )
 
     def _variable_options(self):
         return {
@@ -183,9 +241,82 @@ class TransformerEncoderBlock(tf_keras.layers.Layer):
             axis=-1, epsilon=self.norm_epsilon, dtype=tf.float32, name=name
         )
 
-    def call(self, inputs, output_range=None, training=None):
+    def call(
+        self,
+        inputs,
+        output_range=None,
+        training=None,
+        return_attention_scores=None,
+        head_mask=None,
+        encoder_hidden_states=None,
+        encoder_attention_mask=None,
+        use_causal_mask=False,
+        cache=None,
+        cache_index=None,
+    ):
         x, key_value, mask = self._unpack(inputs)
-        output_range = output_range or self.output_range
+        self._check_states(encoder_hidden_states)
+        if return_attention_scores is None:
+            return_attention_scores = self.return_attention_scores
+        tensors = {
+            "x": x,
+            "key_value": key_value,
+            "head_mask": head_mask,
+            "states": encoder_hidden_states,
+            "cache": cache,
+        }
+        compute = functools.partial(
+            self._compute,
+            mask=mask,
+            states_mask=encoder_attention_mask,
+            cache_index=cache_index,
+            use_causal_mask=use_causal_mask,
+            output_range=output_range or self.output_range,
+            return_attention_scores=return_attention_scores,
+            training=training,
+        )
+        if self.recompute and training:
+            outputs = recomputed(compute, tensors)
+        else:
+            with randomness.scope(training=bool(training)):
+                outputs = compute(tensors)
+        return outputs if len(outputs) > 1 else outputs[0]
+
+    def _compute(
+        self,
+        tensors,
+        mask,
+        states_mask,
+        cache_index,
+        use_causal_mask,
+        output_range,
+        return_attention_scores,
+        training,
+    ):
+        """Returns the tuple of output and what else is asked for."""
+        cache = tensors["cache"]
+        options = {"head_mask": tensors["head_mask"], "training": training}
+        x, *scores_and_cache = self._attend(
+            tensors["x"],
+            tensors["key_value"],
+            output_range,
+            attention_mask=_first_queries(mask, output_range),
+            use_causal_mask=use_causal_mask,
+            cache=cache,
+            cache_index=cache_index,
+            **options,
+        )
+        scores, kept = scores_and_cache[:1], scores_and_cache[1:]
+        states = self._projected_states(tensors["states"], cache)
+        if states is not None:
+            states_mask = _first_queries(states_mask, output_range)
+            x, cross_scores = self._cross_attend(x, states, attention_mask=states_mask, **options)
+            scores.append(cross_scores)
+            kept = [part | _cross(states) for part in kept]
+        output = self._feed_forward(x, training)
+        return (output, *(scores if return_attention_scores else ()), *kept)
+
+    def _attend(self, x, key_value, output_range, training, **options):
         residual = x
         if self.norm_first:
             key_norm = self.key_value_norm or self.attention_norm
@@ -194,31 +325,67 @@ class TransformerEncoderBlock(tf_keras.layers.Layer):
         key_value = x if key_value is None else key_value
         if output_range:
             x, residual = x[:, :output_range], residual[:, :output_range]
-            if mask is not None and len(mask.shape) == 3 and mask.shape[1] != 1:
-                mask = mask[:, :output_range]
-        with randomness.scope(training=bool(training)):
-            return self._transform(x, key_value, mask, residual, training)
-
-    def _transform(self, x, key_value, mask, residual, training):
-        attended, scores = self.attention(
-            x, key_value, attention_mask=mask, return_attention_scores=True, training=training
+        attended, *rest = self.attention(
+            x, key_value, return_attention_scores=True, training=training, **options
         )
         attended = ops.apply_dropout(attended, self.output_dropout, training)
         if self.use_query_residual:
             attended = tf.cast(residual, attended.dtype) + attended
-        if not self.norm_first:
-            attended = self.attention_norm(attended)
-        residual = attended
-        if self.norm_first:
-            attended = self.output_norm(attended)
-        inner = self.inner_activation(self.intermediate(attended))
+        return (attended if self.norm_first else self.attention_norm(attended), *rest)
+
+    def _projected_states(self, states, cache):
+        """Returns keys and values of the encoder's states, or None."""
+        if cache is not None and "cross_key" in cache:
+            return {"key": cache["cross_key"], "value": cache["cross_value"]}
+        return None if states is None else self.cross_attention.project(states)
+
+    def _cross_attend(self, x, states, training, **options):
+        query = self.cross_norm(x) if self.norm_first else x
+        attended, scores = self.cross_attention(
+            query, states, return_attention_scores=True, training=training, **options
+        )
+        attended = ops.apply_dropout(attended, self.output_dropout, training)
+        attended = tf.cast(x, attended.dtype) + attended
+        return attended if self.norm_first else self.cross_norm(attended), scores
+
+    def _feed_forward(self, x, training):
+        inner = self.intermediate(self.output_norm(x) if self.norm_first else x)
+        inner = self.inner_activation(inner)
         inner = ops.apply_dropout(inner, self.inner_dropout, training)
         output = ops.apply_dropout(self.output_dense(inner), self.output_dropout, training)
-        output = tf.cast(residual, output.dtype) + output
+        output = tf.cast(x, output.dtype) + output
         if not self.norm_first:
             output = self.output_norm(output)
-        output = tf.cast(output, self.compute_dtype)
-        return (output, scores) if self.return_attention_scores else output
+        return tf.cast(output, self.compute_dtype)
+
+    def _check_states(self, states):
+        if states is None:
+            return
+        if self.cross_attention is None:
+            raise InputError(
+                "encoder_hidden_states must be left out where there is no cross-attention: build "
+                "with add_cross_attention=True"
+            )
+        width = self.cross_attention.key_kernel.shape[0]
+        if states.shape[-1] != width:
+            raise InputError(
+                f"encoder_hidden_states must be {width} wide, as the block is, were "
+                f"{states.shape[-1]}; project them first"
+            )
+
+    def init_cache(self, batch_size, length=0, encoder_hidden_states=None):
+        """Returns a cache for the call.
+
+        Args:
+          batch_size: number of rows.
+          length: number of places, to be written with `cache_index`; 0 for one that grows.
+          encoder_hidden_states: None; or what the cross-attention attends to, which the cache then
+            holds, projected.
+        """
+        self._check_states(encoder_hidden_states)
+        cache = self.attention.init_cache(batch_size, length)
+        states = self._projected_states(encoder_hidden_states, cache)
+        return cache if states is None else cache | _cross(states)
 
     def _unpack(self, inputs):
         if not isinstance(inputs, (list, tuple)):
@@ -260,4 +427,20 @@ class TransformerEncoderBlock(tf_keras.layers.Layer):
             "output_last_dim": self.output_last_dim,
             "diff_q_kv_att_layer_norm": self.diff_q_kv_att_layer_norm,
             "return_attention_scores": self.return_attention_scores,
+            "position_embedding_type": self.position_embedding_type,
+            "max_length": self.max_length,
+            "add_cross_attention": self.add_cross_attention,
+            "recompute": self.recompute,
         }
+
+
+def _cross(states):
+    """Returns keys and values of an encoder's states under the names a cache has for them."""
+    return {"cross_key": states["key"], "cross_value": states["value"]}
+
+
+def _first_queries(mask, count):
+    """Returns the rows of a mask that belong to the first `count` queries; None is all."""
+    if not count or mask is None or len(mask.shape) < 3 or mask.shape[-2] == 1:
+        return mask
+    return mask[..., :count, :]

@@ -1,5 +1,9 @@
 """One layer of an encoder."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -119,6 +123,16 @@ def test_layer_norm_reckons_in_float32_with_its_small_epsilon():
         ({"num_attention_heads": 3}, "width 8 must be a multiple of num_attention_heads=3; change"),
         ({"diff_q_kv_att_layer_norm": True}, "diff_q_kv_att_layer_norm=True needs norm_first=True"),
         ({"attention_axes": 2}, "attention_axes must be None or 1, was 2"),
+        ({"position_embedding_type": "rotary"}, "position_embedding_type must be one of absolute"),
+        ({"position_embedding_type": "relative_key"}, "max_length must be .* was None"),
+        ({"num_kv_heads": 1}, "Block: num_kv_heads must be left out or None, was 1: every head"),
+        ({"src_block_size": 64}, "src_block_size must be left out"),
+        ({"tgt_block_size": 64}, "tgt_block_size must be left out"),
+        ({"use_sigmoid_attn": True}, "use_sigmoid_attn must be left out or False"),
+        ({"sigmoid_attn_bias": 1.0}, "sigmoid_attn_bias must be left out"),
+        ({"use_rms_norm": True}, "use_rms_norm must be left out or False, was True: ELECTRA is"),
+        ({"linformer_dim": 4}, "linformer_dim must be left out or None, was 4: keys and values"),
+        ({"linformer_shared_kv_projection": False}, "shared_kv_projection must be left out or Tr"),
     ],
 )
 def test_arguments_that_exclude_each_other_are_refused(options, message):
@@ -137,3 +151,206 @@ def test_an_input_without_or_with_more_than_one_axis_of_tokens_is_refused(inputs
 def test_another_number_of_inputs_is_refused(count):
     with pytest.raises(InputError, match=f"inputs must be x, .* was a list of {count}"):
         block()([X] * count)
+
+
+# === Decoder ===
+STATES_MASK = np.int32([[1, 1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0, 0]])
+
+
+def decoder(**options):
+    return block(add_cross_attention=True, **options)
+
+
+def gelu_network(made, x):
+    return made.output_dense(tf_keras.activations.gelu(made.intermediate(x)))
+
+
+def test_cross_attention_comes_after_self_attention_with_its_own_residual_and_norm():
+    made = decoder()
+    result = made(X, encoder_hidden_states=MEMORY, encoder_attention_mask=STATES_MASK)
+    x = made.attention_norm(X + made.attention(X))
+    x = made.cross_norm(x + made.cross_attention(x, MEMORY, attention_mask=STATES_MASK))
+    np.testing.assert_allclose(result, made.output_norm(x + gelu_network(made, x)), atol=1e-5)
+
+
+def test_norm_first_normalizes_the_input_of_the_cross_attention_too():
+    made = decoder(norm_first=True)
+    result = made(X, encoder_hidden_states=MEMORY, encoder_attention_mask=STATES_MASK)
+    x = X + made.attention(made.attention_norm(X))
+    x = x + made.cross_attention(made.cross_norm(x), MEMORY, attention_mask=STATES_MASK)
+    expected = x + gelu_network(made, made.output_norm(x))
+    np.testing.assert_allclose(result, expected, atol=1e-5)
+
+
+def test_without_an_encoders_states_the_cross_attention_is_left_out():
+    made = decoder(return_attention_scores=True)
+    assert [part.shape for part in made(X)] == [[B, T, H], [B, 2, T, T]]
+    parts = made(X, encoder_hidden_states=MEMORY)
+    assert [part.shape for part in parts] == [[B, T, H], [B, 2, T, T], [B, 2, T, S]]
+
+
+def test_masks_of_heads_and_of_later_positions_reach_the_attention():
+    made = decoder(return_attention_scores=True)
+    _, scores, cross = made(
+        X, encoder_hidden_states=MEMORY, head_mask=[1.0, 0.0], use_causal_mask=True
+    )
+    assert not np.triu(scores, 1).any()
+    for one in (scores, cross):
+        assert not one[:, 1].numpy().any()
+        np.testing.assert_allclose(tf.reduce_sum(one[:, 0], -1), np.ones([B, T]), atol=1e-6)
+
+
+def test_a_call_may_ask_for_probabilities_or_do_without():
+    made = block()
+    assert made(X, return_attention_scores=True)[1].shape == [B, 2, T, T]
+    made = block(return_attention_scores=True)
+    assert made(X, return_attention_scores=False).shape == [B, T, H]
+
+
+@pytest.mark.parametrize("norm_first", [False, True])
+@pytest.mark.parametrize("fixed", [False, True])
+@pytest.mark.parametrize("states_first", [False, True])
+def test_step_by_step_equals_the_whole_row(norm_first, fixed, states_first):
+    options = {"position_embedding_type": "relative_key", "max_length": T + 2}
+    made = decoder(norm_first=norm_first, return_attention_scores=True, **options)
+    memory = {"encoder_hidden_states": MEMORY, "encoder_attention_mask": STATES_MASK}
+    whole, scores, cross = made(X, use_causal_mask=True, **memory)
+    states = MEMORY if states_first else None
+    cache = made.init_cache(B, T + 2 if fixed else 0, encoder_hidden_states=states)
+    for i in range(T):
+        if states_first or i:
+            memory.pop("encoder_hidden_states", None)
+        output, now, cross_now, cache = made(
+            X[:, i : i + 1],
+            use_causal_mask=True,
+            cache=cache,
+            cache_index=i if fixed else None,
+            **memory,
+        )
+        np.testing.assert_allclose(output, whole[:, i : i + 1], atol=1e-5)
+        np.testing.assert_allclose(now[..., : i + 1], scores[:, :, i : i + 1, : i + 1], atol=1e-5)
+        np.testing.assert_allclose(cross_now, cross[:, :, i : i + 1], atol=1e-5)
+    assert cache.keys() == {"key", "value", "cross_key", "cross_value"}
+
+
+def test_leading_positions_of_a_decoder_equal_those_of_all():
+    made = decoder()
+    mask = np.ones([B, 1, T, T], np.int32)
+    options = {"encoder_hidden_states": MEMORY, "use_causal_mask": True}
+    options["encoder_attention_mask"] = np.repeat(STATES_MASK[:, np.newaxis], T, axis=1)
+    whole = made([X, mask], **options)
+    np.testing.assert_allclose(made([X, mask], output_range=2, **options), whole[:, :2], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "states", "message"),
+    [
+        ({}, MEMORY, "encoder_hidden_states must be left out .* build with add_cross_attention=Tr"),
+        ({"add_cross_attention": True}, MEMORY[..., 1:], "must be 8 wide, as the block is, were 7"),
+    ],
+)
+def test_states_that_nothing_can_attend_to_are_refused(options, states, message):
+    with pytest.raises(InputError, match=message):
+        block(**options)(X, encoder_hidden_states=states)
+
+
+# === Recomputation ===
+def pair(**options):
+    """Two blocks with the same variables: the second computes its activations twice."""
+    options = {
+        "add_cross_attention": True,
+        "position_embedding_type": "relative_key_query",
+        "max_length": T,
+        "output_dropout": 0.3,
+        "attention_dropout": 0.3,
+        "inner_dropout": 0.3,
+        **options,
+    }
+    plain, twice = block(**options), block(recompute=True, **options)
+    plain(X), twice(X)
+    twice.set_weights(plain.get_weights())
+    return plain, twice
+
+
+def gradients(made):
+    """Outputs and gradients in training, with everything that a block can be given."""
+    x, states, heads = tf.constant(X), tf.constant(MEMORY), tf.constant([1.0, 0.5])
+    with tf.GradientTape() as tape, randomness.stream(randomness.Key(3), 5):
+        tape.watch([x, states, heads])
+        output, scores, cross_scores = made(
+            [x, tf.constant(MASK)],
+            encoder_hidden_states=states,
+            encoder_attention_mask=tf.constant(STATES_MASK),
+            head_mask=heads,
+            use_causal_mask=True,
+            return_attention_scores=True,
+            training=True,
+        )
+        weights = tf.reshape(tf.range(B * T * H, dtype=tf.float32), [B, T, H]) / 40
+        loss = tf.reduce_sum(tf.cast(output, tf.float32) * weights)
+        loss += tf.reduce_sum(tf.cast(scores, tf.float32) ** 2)
+    found = tape.gradient(loss, [x, states, heads, *made.trainable_variables])
+    return [output, scores, cross_scores], [tf.convert_to_tensor(g) for g in found]
+
+
+EXECUTORS = {
+    "eager": lambda run: run,
+    "graph": tf.function,
+    "xla": lambda run: tf.function(run, jit_compile=True),
+}
+
+
+# Eagerly, and in float32 by a graph, the numbers are equal. Optimizers of graphs and compilers
+# rewrite two programs differently, which rounds differently: norm of the difference over the norm.
+@pytest.mark.parametrize(
+    ("executor", "policy", "norm_first", "rounding"),
+    [
+        ("eager", "float32", False, 0),
+        ("eager", "float32", True, 0),
+        ("eager", "mixed_bfloat16", False, 0),
+        ("eager", "mixed_float16", True, 0),
+        ("graph", "float32", False, 0),
+        ("graph", "mixed_bfloat16", True, 2e-2),
+        ("xla", "float32", True, 1e-5),
+        ("xla", "mixed_float16", False, 2e-3),
+    ],
+)
+def test_what_is_computed_twice_has_the_same_numbers_with_dropout(
+    executor, policy, norm_first, rounding
+):
+    plain, twice = pair(dtype=policy, norm_first=norm_first)
+    execute = EXECUTORS[executor]
+    expected, got = (execute(lambda made=made: gradients(made))() for made in (plain, twice))
+    for one, other in zip(got, expected):  # outputs, gradients
+        one, other = (
+            np.concatenate([np.ravel(tf.cast(x, tf.float64)) for x in values])
+            for values in (one, other)
+        )
+        assert np.linalg.norm(one - other) <= rounding * np.linalg.norm(other)
+    assert all(gradient.numpy().any() for gradient in got[1])
+
+
+def test_nothing_is_computed_twice_outside_training():
+    _, twice = pair()
+    operations = tf.function(lambda: twice(X, training=False)).get_concrete_function().graph
+    assert "CustomGradient" not in str(operations.as_graph_def())
+    operations = tf.function(lambda: twice(X, training=True)).get_concrete_function().graph
+    assert "CustomGradient" in str(operations.as_graph_def())
+
+
+def test_what_is_computed_twice_draws_anew_at_each_call_outside_a_stream():
+    _, twice = pair()
+    assert not np.array_equal(twice(X, training=True), twice(X, training=True))
+
+
+@pytest.mark.parametrize("executor", ["eager", pytest.param("graph", marks=pytest.mark.slow)])
+def test_what_is_computed_twice_takes_less_memory(executor, repository):
+    def peak(recompute):
+        command = [sys.executable, "-m", "tests.modeling.layers.block_memory", executor, recompute]
+        environment = {**os.environ, "PYTHONPATH": str(repository)}
+        result = subprocess.run(
+            command, check=True, capture_output=True, text=True, cwd=repository, env=environment
+        )
+        return float(result.stdout.split()[-1])
+
+    assert peak("yes") < 0.5 * peak("no")
