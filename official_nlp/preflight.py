@@ -209,8 +209,8 @@ def _phase_warnings(number, phase, task, data):
     epochs = _epochs(phase, data)
     if epochs > MOST_EPOCHS:
         yield (
-            f"phase {number} goes {epochs:.3g} times through {data.examples:,} examples; above "
-            f"{MOST_EPOCHS} the model learns them by heart: use more text or fewer steps"
+            f"phase {number} goes {_number(epochs)} times through {data.examples:,} examples; "
+            f"above {MOST_EPOCHS} the model learns them by heart: use more text or fewer steps"
         )
     elif 0 < data.examples < phase.batch_size:
         yield (
@@ -239,7 +239,7 @@ def _lines(task, phases, training, data, devices):
         total += flops * phase.steps
         lines.append(
             f"phase {number}: {phase.steps:,} steps of {phase.batch_size} x {phase.length} tokens, "
-            f"{_epochs(phase, mine):.3g} times through {mine.examples:,} examples in "
+            f"{_number(_epochs(phase, mine))} times through {mine.examples:,} examples in "
             f"{mine.shards:,} {'file' if mine.shards == 1 else 'files'}; "
             f"{cost.predictions(task, phase)} predictions a row; weights: generator "
             f"{phase.generator_weight:g}, discriminator {phase.discriminator_weight:g}"
@@ -265,6 +265,10 @@ def _memory_line(needed):
 
 def _epochs(phase, data) -> float:
     return phase.steps * phase.batch_size / max(data.examples, 1)
+
+
+def _number(value) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _bytes(count) -> str:

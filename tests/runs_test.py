@@ -11,7 +11,7 @@ from official_nlp.data.tokenizer import ElectraTokenizer
 from official_nlp.errors import InputError
 from official_nlp.numerics import Numerics
 from official_nlp.tasks import PretrainingConfig
-from official_nlp.training import TrainingConfig, journal
+from official_nlp.training import TrainingConfig, distribution, journal
 from official_nlp.training.run_folder import RunFolder
 from tests.data.conftest import (  # noqa: F401
     VOCABULARY,
@@ -318,6 +318,81 @@ def test_a_warm_up_longer_than_the_run_is_said(tmp_path, built, capsys):  # noqa
     long = dataclasses.replace(TRAINING, warmup_steps=14)
     train(built, tmp_path / "run", training=long, dry_run=True)
     assert "the warm-up of 14 steps is not over at the last of 14" in said(capsys)
+
+
+def epochs(count, **changes):
+    return (dataclasses.replace(phase(), steps=None, epochs=count, **changes),)
+
+
+def test_epochs_are_steps_of_the_phases_examples(tmp_path, built, capsys):  # noqa: F811
+    rows = data.open_folder(built).count("train")
+    steps = -(-3 * rows // 4)
+    train(built, tmp_path / "run", phases=epochs(3), dry_run=True)
+    text = said(capsys)
+    assert f"phase 1: 3 epochs of {rows:,} examples in batches of 4 are {steps:,} steps" in text
+    assert (
+        f"phase 1: {steps:,} steps of 4 x 32 tokens, {4 * steps / rows:.3g} times through {rows:,} ex"
+        in text
+    )
+    train(built, tmp_path / "run", phases=(phase(),), epochs=3, dry_run=True)
+    assert f"3 epochs of {rows:,} examples in batches of 4 are {steps:,} steps" in said(capsys)
+
+
+def test_a_run_in_epochs_is_continued_by_the_steps_they_were(tmp_path, built):  # noqa: F811
+    rows = data.open_folder(built).count("train")
+    batch = rows // 2
+    train(built, tmp_path / "run", phases=epochs(1, batch_size=batch))
+    steps = -(-rows // batch)
+    same = (phase(steps=steps, batch_size=batch),)
+    assert train(built, tmp_path / "run", phases=same)["step"] == steps
+    with pytest.raises(InputError, match=rf"phases\[0\]\.steps was {steps}, is now {steps + 1}"):
+        train(built, tmp_path / "run", phases=(phase(steps=steps + 1, batch_size=batch),))
+
+
+def test_one_number_of_epochs_is_none_for_two_phases(tmp_path, built):  # noqa: F811
+    with pytest.raises(InputError, match="EPOCHS=3 says nothing of 2 phases"):
+        train(built, tmp_path / "run", epochs=3)
+
+
+def test_before_the_first_step_a_run_says_what_it_is_and_costs(run, built, tmp_path, capsys):  # noqa: F811
+    shutil.copytree(run, tmp_path / "run")
+    train(built, tmp_path / "run")
+    text = said(capsys)
+    parts = ["devices: one_device, replicas 1, hosts 1", "global batch 4: 4 rows a replica"]
+    parts += ["FLOPs a step", "memory: about", "largest id in the data", "predictions a row"]
+    parts += ["warning: a step of phase 1 predicts only"]
+    for part in parts:
+        assert text.index(part) < text.index("continuing after step 14 of 14")
+
+
+def test_whatever_cannot_be_is_said_at_once(tmp_path, built, capsys):  # noqa: F811
+    mirrored = dataclasses.replace(TRAINING, strategy="mirrored")
+    phases = (phase(batch_size=5), phase(length=31))
+    with pytest.raises(InputError) as error:
+        train(built, tmp_path / "run", phases=phases, training=mirrored)
+    assert "batch_size of phase 1 must be a multiple of 2 (2 replicas), was 5; " in str(error.value)
+    assert "length of phase 2 must be at least 32" in str(error.value)
+    assert "devices: mirrored, replicas 2, hosts 1" in said(capsys)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_vocabulary_that_the_model_has_no_rows_for_is_refused(tmp_path, built):  # noqa: F811
+    with pytest.raises(
+        InputError, match=r"vocab_size must be at least the vocabulary's \d+, was 9"
+    ):
+        train(built, tmp_path / "run", task=config(vocab_size=9))
+
+
+def test_a_dry_run_may_be_where_the_devices_are_not(tmp_path, built, capsys, monkeypatch):  # noqa: F811
+    def absent():
+        raise InputError("there is no such device here")
+
+    monkeypatch.setitem(distribution.STRATEGIES, "tpu", absent)
+    training = dataclasses.replace(TRAINING, strategy="tpu")
+    train(built, tmp_path / "run", training=training, dry_run=True)
+    assert "warning: there is no such device here; all is counted as for one" in said(capsys)
+    with pytest.raises(InputError, match="no such device"):
+        train(built, tmp_path / "run", training=training)
 
 
 def test_without_held_out_examples_there_are_no_yardsticks(tmp_path, shards, capsys):

@@ -1,0 +1,32 @@
+"""Trains a few steps in this process and prints its largest resident size and the estimate of it.
+
+python -m tests.measured_memory RECIPE DATA RUN [NAME=value ...]
+"""
+
+import json
+import sys
+
+from official_nlp import cli, recipes, runs
+from official_nlp.data import open_folder
+from official_nlp.tasks import cost
+
+
+def main(recipe, data, run, *settings):
+    text = dict(recipes.split_setting(word) for word in settings)
+    given = {"DATA": data, "MODEL_DIR": run, **text}
+    values, _ = cli.resolve(recipes.find(recipe), given, runs.train)
+    runs.train(**values)
+    task = values["task"].for_vocabulary(open_folder(data).tokenizer.vocab_size)
+    estimated = cost.memory(task, values["phases"], values["training"]).total
+    print(json.dumps({"measured": _largest_resident_size(), "estimated": estimated}))
+
+
+def _largest_resident_size() -> int:
+    """Of this process alone: what getrusage knows is inherited from the one that started it."""
+    with open("/proc/self/status") as status:
+        (line,) = [line for line in status if line.startswith("VmHWM")]
+    return int(line.split()[1]) * 1024
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
