@@ -86,8 +86,10 @@ def config(**changes):
 
 
 def _pretrainer(sharing="shared", num_classes=0, **options):
-    discriminator = config()
-    generator = discriminator if sharing == "whole" else config(hidden_size=8)
+    # One layer each: that layers are stacked is what the encoder's lines show.
+    discriminator = config(num_hidden_layers=1)
+    narrow = config(num_hidden_layers=1, hidden_size=8)
+    generator = discriminator if sharing == "whole" else narrow
     return models.ElectraPretrainer.from_config_pair(
         generator, discriminator, sharing=sharing, num_classes=num_classes, **options
     )
