@@ -330,10 +330,8 @@ def test_epochs_are_steps_of_the_phases_examples(tmp_path, built, capsys):  # no
     train(built, tmp_path / "run", phases=epochs(3), dry_run=True)
     text = said(capsys)
     assert f"phase 1: 3 epochs of {rows:,} examples in batches of 4 are {steps:,} steps" in text
-    assert (
-        f"phase 1: {steps:,} steps of 4 x 32 tokens, {4 * steps / rows:.3g} times through {rows:,} ex"
-        in text
-    )
+    times = f"{4 * steps / rows:.3g} times through {rows:,} ex"
+    assert f"phase 1: {steps:,} steps of 4 x 32 tokens, {times}" in text
     train(built, tmp_path / "run", phases=(phase(),), epochs=3, dry_run=True)
     assert f"3 epochs of {rows:,} examples in batches of 4 are {steps:,} steps" in said(capsys)
 
