@@ -28,9 +28,10 @@ __all__ = [
 def activation(identifier):
     """Returns the function for a name as Hugging Face means it, a Keras name or a callable.
 
-    `gelu` is the exact one (erf), `gelu_new` its tanh approximation, None is linear.
+    `gelu` is the exact one (erf), `gelu_new` its tanh approximation, as are `gelu_fast` and
+    `gelu_pytorch_tanh`; None is linear.
     """
-    if identifier == "gelu_new":
+    if identifier in ("gelu_new", "gelu_fast", "gelu_pytorch_tanh"):
         return gelu_new
     return tf_keras.activations.get(identifier)
 

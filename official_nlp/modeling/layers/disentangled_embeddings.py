@@ -54,6 +54,7 @@ class DisentangledEmbeddings(tf_keras.layers.Layer):
             self.base.type_vocab_size,
             initializer=initializer,
             norm_epsilon=self.norm_epsilon,
+            position_embedding_type=self.base.position_embedding_type,
             dtype=self._dtype_policy,
             name=name,
         )
@@ -86,6 +87,10 @@ class DisentangledEmbeddings(tf_keras.layers.Layer):
     @property
     def type_vocab_size(self):
         return self.base.type_vocab_size
+
+    @property
+    def position_embedding_type(self):
+        return self.base.position_embedding_type
 
     def get_embedding_table(self):
         """Returns the sums, float32 `[vocab_size, embedding_width]`: a tensor, made anew a call."""

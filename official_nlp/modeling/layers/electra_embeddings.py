@@ -30,6 +30,8 @@ class ElectraEmbeddings(tf_keras.layers.Layer):
       position_initializer: of the position table; None for `initializer`.
       norm_epsilon: added to the variance.
       word_embeddings: an `OnDeviceEmbedding` to use (and share) in place of a new one.
+      position_embedding_type: `absolute`; or a relative one, with which the position table is
+        there, as in Hugging Face's files, but not added: positions are the attention's affair.
 
     Raises:
       InputError: `word_embeddings` has other sizes, the row is longer than `max_length`, or both
@@ -53,6 +55,7 @@ class ElectraEmbeddings(tf_keras.layers.Layer):
         position_initializer=None,
         norm_epsilon=1e-12,
         word_embeddings=None,
+        position_embedding_type="absolute",
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -65,6 +68,7 @@ class ElectraEmbeddings(tf_keras.layers.Layer):
         self.norm_epsilon = norm_epsilon
         self.word_embeddings = word_embeddings or self._table(vocab_size, "word_embeddings")
         self._check_word_embeddings()
+        self.position_embedding_type = position_embedding_type
         self.position_embeddings = PositionEmbedding(
             max_length,
             initializer=ops.copy_initializer(self.position_initializer),
@@ -114,8 +118,10 @@ class ElectraEmbeddings(tf_keras.layers.Layer):
         words = tf.cast(words, self.compute_dtype)
         if type_ids is None:
             type_ids = tf.zeros([1, 1], tf.int32)
-        positions = self.position_embeddings(words, position_ids=position_ids)
-        return words + positions + self.type_embeddings(type_ids)
+        summed = words + self.type_embeddings(type_ids)
+        if self.position_embedding_type == "absolute":
+            summed += self.position_embeddings(words, position_ids=position_ids)
+        return summed
 
     def normalize(self, summed):
         """Returns the vectors after the LayerNorm, in the compute dtype."""
@@ -144,4 +150,5 @@ class ElectraEmbeddings(tf_keras.layers.Layer):
             "initializer": tf_keras.initializers.serialize(self.initializer),
             "position_initializer": tf_keras.initializers.serialize(self.position_initializer),
             "norm_epsilon": self.norm_epsilon,
+            "position_embedding_type": self.position_embedding_type,
         }

@@ -4,6 +4,8 @@ import dataclasses
 import json
 
 from official_nlp.errors import InputError
+from official_nlp.modeling import ops
+from official_nlp.modeling.layers.multi_head_attention import POSITION_TYPES
 
 _PRESETS = {
     "small": {"generator_size": 1 / 4},
@@ -51,8 +53,11 @@ class ElectraConfig:
       summary_type, summary_use_proj, summary_activation, summary_last_dropout: of the multiple
         choice head.
       pad_token_id: id of [PAD].
-      position_embedding_type: `absolute`.
-      use_cache, is_decoder, add_cross_attention: of the causal model.
+      position_embedding_type: `absolute`: a vector for each position; `relative_key` or
+        `relative_key_query`: one for each distance, in every layer (`RelativeKeyEmbedding`).
+      is_decoder: attend to earlier positions only.
+      add_cross_attention: let a decoder attend to the states of an encoder.
+      use_cache: let a decoder return its keys and values, unless the call says otherwise.
       classifier_dropout: before the classifiers; None for `hidden_dropout_prob`.
       tie_word_embeddings: whether the output of the generator is tied to the word table.
       output_hidden_states, output_attentions: what the encoder returns unless asked.
@@ -64,7 +69,8 @@ class ElectraConfig:
       extra: keys of a file that are not known here.
 
     Raises:
-      InputError: a size is not a positive integer, a share not in [0, 1), or a name not known.
+      InputError: a size is not a positive integer, a share not in [0, 1), a name not known, or
+        `add_cross_attention` without `is_decoder`.
 
     Example:
       >>> discriminator = ElectraConfig.preset("small")
@@ -118,18 +124,48 @@ class ElectraConfig:
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise InputError(f"{name} must be a positive integer, was {value!r}")
-        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
+        for name in (
+            "hidden_dropout_prob",
+            "attention_probs_dropout_prob",
+            "classifier_dropout",
+            "summary_last_dropout",
+        ):
             value = getattr(self, name)
-            if not 0 <= value < 1:
+            optional = name in ("classifier_dropout", "summary_last_dropout")
+            if not (value is None and optional) and not _is_share(value):
                 raise InputError(f"{name} must be a share in [0, 1), was {value!r}")
+        for name in ("initializer_range", "layer_norm_eps"):
+            value = getattr(self, name)
+            if not isinstance(value, (int, float)) or value <= 0:
+                raise InputError(f"{name} must be a positive number, was {value!r}")
+        self._check_names()
+        if self.add_cross_attention and not self.is_decoder:
+            raise InputError(
+                "add_cross_attention must be false where is_decoder is false: a decoder alone "
+                "attends to an encoder; set both"
+            )
         if self.hidden_size % self.num_attention_heads:
             raise InputError(
                 f"hidden_size must be a multiple of num_attention_heads="
                 f"{self.num_attention_heads}, was {self.hidden_size}"
             )
-        if self.initializer not in _INITIALIZERS:
+
+    def _check_names(self):
+        for name, known in (
+            ("initializer", _INITIALIZERS),
+            ("position_embedding_type", POSITION_TYPES),
+        ):
+            value = getattr(self, name)
+            if value not in known:
+                raise InputError(f"{name} must be one of {', '.join(known)}, was {value!r}")
+        try:
+            known = isinstance(self.hidden_act, str) and ops.activation(self.hidden_act)
+        except ValueError:
+            known = False
+        if not known:
             raise InputError(
-                f"initializer must be one of {_INITIALIZERS}, was {self.initializer!r}"
+                "hidden_act must be the name of an activation (gelu, gelu_new, relu, silu, ...), "
+                f"was {self.hidden_act!r}"
             )
 
     @classmethod
@@ -201,3 +237,7 @@ class ElectraConfig:
         if kind != "electra":
             raise InputError(f"model_type must be 'electra', was {kind!r}: another model's file")
         return cls.from_dict(values)
+
+
+def _is_share(value) -> bool:
+    return isinstance(value, (int, float)) and 0 <= value < 1

@@ -46,6 +46,15 @@ def test_types_are_0_and_positions_are_in_order_unless_given(embeddings):
     assert not np.allclose(plain, embeddings(IDS, position_ids=[[2, 1, 0]] * 2))
 
 
+def test_positions_that_are_relative_are_not_added_but_have_their_table(embeddings):
+    options = {"initializer": "random_normal", "position_embedding_type": "relative_key"}
+    other = layers.ElectraEmbeddings(7, 4, 4, **options)
+    other.build()
+    other.set_weights(embeddings.get_weights())
+    words, _, types = tables(other)
+    np.testing.assert_allclose(other(IDS), normalized(words[IDS] + types[0]), atol=1e-5)
+
+
 def test_vectors_may_take_the_place_of_words(embeddings):
     vectors = tables(embeddings)[0][IDS]
     np.testing.assert_array_equal(embeddings(None, inputs_embeds=vectors), embeddings(IDS))

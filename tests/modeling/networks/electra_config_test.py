@@ -92,6 +92,18 @@ def test_an_unknown_preset_is_refused():
         ({"hidden_dropout_prob": 1.0}, r"hidden_dropout_prob must be a share in \[0, 1\), was 1.0"),
         ({"attention_probs_dropout_prob": -0.1}, "attention_probs_dropout_prob must be a share"),
         ({"initializer": "zeros"}, "initializer must be one of .*fan_in.*, was 'zeros'"),
+        ({"classifier_dropout": 2}, r"classifier_dropout must be a share in \[0, 1\), was 2"),
+        ({"summary_last_dropout": "no"}, "summary_last_dropout must be a share .* was 'no'"),
+        ({"hidden_dropout_prob": None}, "hidden_dropout_prob must be a share .* was None"),
+        ({"layer_norm_eps": 0}, "layer_norm_eps must be a positive number, was 0"),
+        ({"initializer_range": "0.02"}, "initializer_range must be a positive number, was '0.02'"),
+        (
+            {"position_embedding_type": "rotary"},
+            "position_embedding_type must be one of absolute, relative_key, .*, was 'rotary'",
+        ),
+        ({"hidden_act": "golu"}, "hidden_act must be the name of an activation .* was 'golu'"),
+        ({"hidden_act": None}, "hidden_act must be the name of an activation .* was None"),
+        ({"add_cross_attention": True}, "add_cross_attention must be false where is_decoder"),
     ],
 )
 def test_values_that_cannot_be_are_refused(changes, message):
@@ -110,6 +122,8 @@ def test_an_unknown_keyword_is_refused():
         {},
         {"initializer": "fan_in", "generator_size": 0.25},
         {"hidden_act": "gelu_new", "vocab_size": 7},
+        {"position_embedding_type": "relative_key_query", "classifier_dropout": 0},
+        {"is_decoder": True, "add_cross_attention": True, "extra": {"dtype": "float16"}},
     ],
 )
 def test_a_file_says_all_and_comes_back(changes):
