@@ -34,9 +34,9 @@ _WINDOW = ".window"
 class Checkpoints(tf.train.CheckpointManager):
     """The checkpoints of a run, as orbit's Controller uses them.
 
-    Kept are the last `keep`, every one at a multiple of `keep_every`, and the best. A figure
-    counts only at steps at which an undisturbed run saves, so that a run that was asked to stop
-    keeps the same.
+    Kept are the last `keep`, every one at a multiple of `keep_every`, and the best. Those that are
+    saved when a run is asked to stop, out of turn, are the first to go and are not compared, so
+    that in the end the same are kept as without.
 
     Args:
       items: roots of the checkpoint by name.
@@ -196,7 +196,7 @@ class Checkpoints(tf.train.CheckpointManager):
         """
         for line in held_out:
             step = line["step"]
-            if step in self._steps and (self._regular(step) or step == self._last_step):
+            if step in self._steps and self._in_turn(step):
                 self._best.measured(step, line)
         if not self._writes:
             return
@@ -210,8 +210,13 @@ class Checkpoints(tf.train.CheckpointManager):
     def _regular(self, step: int) -> bool:
         return self._interval is not None and step % self._interval == 0
 
+    def _in_turn(self, step: int) -> bool:
+        return self._regular(step) or step == self._last_step
+
     def _kept(self, steps: list[int]) -> list[int]:
-        chosen = {*steps[-self._keep :], self._best.step}
+        # One out of turn goes first, once it is not the last: an undisturbed run has none.
+        by_rank = sorted(steps, key=lambda step: (self._in_turn(step), step))
+        chosen = {*by_rank[-self._keep :], steps[-1] if steps else None, self._best.step}
         every = self._keep_every
         return [step for step in steps if step in chosen or (every and step % every == 0)]
 

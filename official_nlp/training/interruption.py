@@ -18,6 +18,7 @@ class StopRequest:
 
     def __init__(self):
         self.made = False
+        self._interrupts = 0
 
     @contextlib.contextmanager
     def watched(self, answer: Callable[[], None] = lambda: None):
@@ -32,11 +33,15 @@ class StopRequest:
             return
 
         def request(number, frame):
-            if self.made and number == signal.SIGINT:
+            # Of two that come during one call from TensorFlow, Python tells but once.
+            if number == signal.SIGINT and (self.made or self._interrupts > 1):
                 raise KeyboardInterrupt
             self.made = True
 
-        with _announced(answer):
+        def come(number):
+            self._interrupts += number == signal.SIGINT
+
+        with _announced(come, answer):
             old = {number: signal.signal(number, request) for number in _SIGNALS}
             try:
                 yield
@@ -46,15 +51,18 @@ class StopRequest:
 
 
 @contextlib.contextmanager
-def _announced(answer: Callable[[], None]):
-    """Calls `answer` once, as soon as one of the signals has come."""
+def _announced(come: Callable[[int], None], answer: Callable[[], None]):
+    """Calls `come` for each of the signals as soon as it has come, and `answer` for the first."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
 
     def listen():
         answered = False
         while number := os.read(reading, 1):
-            if not answered and number[0] in _SIGNALS:
+            if number[0] not in _SIGNALS:
+                continue
+            come(number[0])
+            if not answered:
                 answered = True
                 answer()
 

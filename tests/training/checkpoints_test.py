@@ -297,6 +297,22 @@ def test_the_best_is_found_again_by_a_new_process(tmp_path):
     assert not (one / "best.json").exists()
 
 
+def test_a_checkpoint_out_of_turn_is_the_first_to_go(tmp_path):
+    items = _items()
+    manager = _manager(tmp_path, items, keep=2)
+    _train(manager, items, 10, 20)
+    items["step"].assign(25)
+    manager.save(check_interval=False)
+    assert _names(tmp_path) == ["ckpt-10", "ckpt-20", "ckpt-25"]
+    _train(manager, items, 30)
+    assert _names(tmp_path) == ["ckpt-20", "ckpt-30"]
+    # Where there are too few others, it is one to go back to.
+    items["step"].assign(31)
+    other = _manager(tmp_path, items, interval=70, keep=2)
+    other.save(check_interval=False)
+    assert _names(tmp_path) == ["ckpt-30", "ckpt-31"]
+
+
 def test_a_checkpoint_out_of_turn_is_not_the_best(tmp_path):
     items = _items()
     manager = _manager(tmp_path, items, keep=1, keep_best="rtd_loss", last_step=25)

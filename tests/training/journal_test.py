@@ -1,8 +1,10 @@
 import json
 import math
+import resource
 
 import pytest
 
+from official_nlp.errors import StorageError
 from official_nlp.training import journal
 
 
@@ -60,3 +62,26 @@ def test_the_last_line_of_a_kind_is_found(paths):
     assert one.last("held_out/")["step"] == 20
     assert one.last("held_out/", 10)["held_out/loss"] == 2.0
     assert one.last("held_out/", 15) is None
+
+
+def test_a_full_disk_is_named_and_what_was_written_stays(paths):
+    one = journal.Journal(*paths)
+    one.write(10, 0, {"train/loss": 1.0})
+    before = paths[0].read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 5, limits[1]))
+        with pytest.raises(
+            StorageError,
+            match=r"a line could not be written to .*metrics.jsonl: File too large; .* MB free",
+        ):
+            one.write(20, 0, {"train/loss": 1.0})
+        assert journal.read(paths[0]) == [{"step": 10, "phase": 0, "train/loss": 1.0}]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
+        with pytest.raises(StorageError, match="what is left of the metrics could not be written"):
+            one.cut(10)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    one.cut(10)
+    assert paths[0].read_bytes() == before
+    assert [path.name for path in paths[0].parent.iterdir()] == ["metrics.jsonl"]

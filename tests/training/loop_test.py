@@ -3,11 +3,13 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 
 import pytest
 import rich.console
 import tensorflow as tf
+from tensorflow.core.util import event_pb2
 
 from official_nlp.errors import InputError, NotFiniteError, Preempted
 from official_nlp.training import PhaseConfig, TrainingConfig, evaluate, train
@@ -117,6 +119,156 @@ def test_asked_to_stop_it_saves_and_later_ends_in_the_same_bits(tmp_path, finish
     assert "continuing after step 5 of 33" in text
     assert (tmp_path / "metrics.jsonl").read_bytes() == (finished[0] / "metrics.jsonl").read_bytes()
     assert_same_state(state(tmp_path / "checkpoints"), state(finished[0] / "checkpoints"))
+
+
+HALF = dataclasses.replace(CONFIG, log_interval=15, checkpoint_interval=15, evaluation_interval=5)
+
+
+@pytest.fixture(scope="module")
+def long_windows(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("long windows") / "run"
+    _train(folder, config=HALF)
+    return folder
+
+
+@pytest.mark.parametrize(("report", "step"), [(1, 10), (5, 20)])
+def test_asked_to_stop_within_a_window_it_stops_after_the_loop(
+    tmp_path, long_windows, report, step
+):
+    class Stopped(ToyTask):
+        reports = 0
+
+        def report(self, sums):
+            # The 1st is of the evaluation at step 5, the 5th of that at 15; a loop follows each.
+            self.reports += 1
+            if self.reports == report:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return super().report(sums)
+
+    with pytest.raises(Preempted, match=f"saved at step {step} of 33"):
+        _train(tmp_path, Stopped(), config=HALF)
+    assert (tmp_path / f"checkpoints/ckpt-{step}.window").exists()
+    _train(tmp_path, config=HALF)
+    files = [{p.name for p in (f / "checkpoints").iterdir()} for f in (tmp_path, long_windows)]
+    assert (
+        files[0] - {f"ckpt-{step}.{x}" for x in ("index", "data-00000-of-00001", "window")}
+        == (files[1])
+    )
+    assert (tmp_path / "metrics.jsonl").read_bytes() == (
+        long_windows / "metrics.jsonl"
+    ).read_bytes()
+    assert_same_state(state(tmp_path / "checkpoints"), state(long_windows / "checkpoints"))
+
+
+def _scalars(folder):
+    """Returns the steps of all events with figures."""
+    steps = []
+    for file in folder.glob("events*"):
+        for record in tf.data.TFRecordDataset(str(file)).as_numpy_iterator():
+            event = event_pb2.Event.FromString(record)
+            steps += [event.step] if event.summary.value else []
+    return sorted(steps)
+
+
+@pytest.mark.parametrize("newest", [1, 2])
+def test_a_damaged_checkpoint_costs_steps_and_no_bits(tmp_path, finished, newest):
+    folder = shutil.copytree(finished[0], tmp_path / "run")
+    for path in sorted((folder / "checkpoints").glob("*.data*"))[-newest:]:
+        path.write_bytes(path.read_bytes()[:-9])
+    _, text = _train(folder)
+    step = {1: 30, 2: 20}[newest]
+    assert re.search(
+        rf"ckpt-33 is damaged \(.*\): continuing from ckpt-{step}; its files are", text
+    )
+    assert f"continuing after step {step} of 33" in text
+    assert_same_state(state(folder / "checkpoints"), state(finished[0] / "checkpoints"))
+    assert (folder / "metrics.jsonl").read_bytes() == (finished[0] / "metrics.jsonl").read_bytes()
+    assert len(list((folder / "checkpoints").glob("damaged-*"))) == 2 * newest
+    for name in ("train", "held_out"):
+        found, expected = (_scalars(f / "summaries" / name) for f in (folder, finished[0]))
+        assert found == expected
+
+
+def test_the_best_survives_a_stop(tmp_path):
+    config = dataclasses.replace(
+        CONFIG, keep=1, keep_every=20, keep_best="higher:mlm_loss", evaluation_interval=10
+    )
+    _train(tmp_path / "whole", config=config)
+
+    class Stopped(ToyTask):
+        def report(self, sums):
+            if "noise" in sums:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return super().report(sums)
+
+    for step in (13, 25):
+        with pytest.raises(Preempted, match=f"saved at step {step} of 33"):
+            _train(tmp_path / "stopped", Stopped(), config=config)
+    _train(tmp_path / "stopped", config=config)
+    whole, stopped = (
+        {file.name: file.read_bytes() for file in (tmp_path / name / "checkpoints").iterdir()}
+        for name in ("whole", "stopped")
+    )
+    assert whole["best.json"] == stopped["best.json"]
+    assert json.loads(whole["best.json"])["step"] == 10
+    assert whole.keys() == stopped.keys()
+    steps = {name for name in whole if name.endswith(".index")}
+    assert steps == {"ckpt-10.index", "ckpt-20.index", "ckpt-33.index"}
+
+
+LONGER = (PHASES[0], dataclasses.replace(PHASES[1], steps=40))
+
+
+def test_a_run_is_extended_when_asked_for(tmp_path, finished):
+    folder = shutil.copytree(finished[0], tmp_path / "run")
+    before = (folder / "metrics.jsonl").read_bytes()
+    with pytest.raises(InputError, match=r"steps was 20, is now 40; .* EXTEND=true"):
+        _train(folder, phases=LONGER)
+    figures, text = _train(folder, phases=LONGER, extend=True)
+    assert "extended from 33 to 53 steps: from step 33 on the learning rate" in text
+    assert "of a run of 53 steps, 0.00377 in place of 0, and ends at 53" in text
+    assert figures["step"] == 53
+    assert (folder / "metrics.jsonl").read_bytes().startswith(before)
+    rates = {x["step"]: x["learning_rate"] for x in _lines(folder) if "learning_rate" in x}
+    assert rates[33] == pytest.approx(1e-2 * (1 - 32 / 33))
+    assert rates[35] == pytest.approx(1e-2 * (1 - 34 / 53))
+    # Continued, it need not be asked for again.
+    _, text = _train(folder, phases=LONGER)
+    assert "extended" not in text
+
+
+def test_devices_may_change_and_that_is_told(tmp_path, two_devices):
+    # The first phase alone, then the rest with two replicas.
+    class Stopped(ToyTask):
+        def report(self, sums):
+            os.kill(os.getpid(), signal.SIGTERM)
+            return super().report(sums)
+
+    with pytest.raises(Preempted):
+        _train(tmp_path, Stopped())
+    _, text = _train(tmp_path, config=dataclasses.replace(CONFIG, strategy="mirrored"))
+    message = (
+        'not bit-identical to an uninterrupted run: rounding.strategy was "one_device", is now'
+    )
+    assert message in text
+    assert "continuing after step 5 of 33" in text
+    assert _lines(tmp_path)[-1]["step"] == 33
+
+
+def test_rows_left_empty_are_counted_in_the_timing(tmp_path):
+    _train(tmp_path, torn_rows=lambda: 7)
+    assert {line["torn_rows"] for line in _lines(tmp_path, "timing.jsonl")} == {7}
+
+
+def test_a_full_disk_while_drawing_hides_nothing(tmp_path, finished, monkeypatch):
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("official_nlp.training.curves.draw", full)
+    folder = shutil.copytree(finished[0], tmp_path / "run")
+    figures, text = _train(folder)
+    assert figures["step"] == 33
+    assert "curves.png could not be drawn: No space left on device" in text
 
 
 def test_what_is_not_finite_stops_the_run_without_a_checkpoint(tmp_path):

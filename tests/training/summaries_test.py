@@ -1,6 +1,10 @@
+import resource
+
+import pytest
 import tensorflow as tf
 
-from official_nlp.training.summaries import Summaries
+from official_nlp.errors import StorageError
+from official_nlp.training.summaries import Summaries, cut
 
 
 def _steps(folder):
@@ -23,3 +27,41 @@ def test_training_is_written_at_the_interval_and_evaluation_always(tmp_path):
     summaries.flush()
     assert _steps(tmp_path / "train") == [10, 17]
     assert _steps(tmp_path / "held_out") == [15]
+
+
+def _write(folder, *steps):
+    step = tf.Variable(0, dtype=tf.int64)
+    summaries = Summaries(folder, step, interval=1, last_step=100)
+    for now in steps:
+        step.assign(now)
+        summaries.write_summaries({"train": {"loss": 1.0}})
+    summaries.flush()
+    return summaries
+
+
+def test_what_a_killed_process_wrote_ahead_is_cut(tmp_path):
+    _write(tmp_path, 5, 10, 15, 20)
+    (file,) = (tmp_path / "train").glob("events*")
+    with open(file, "ab") as stream:
+        stream.write(b"half an event")
+    cut(tmp_path / "train", 10)
+    assert _steps(tmp_path / "train") == [5, 10]
+    before = file.stat()
+    cut(tmp_path / "train", 10)
+    assert file.stat() == before
+    _write(tmp_path, 15, 20)
+    assert sorted(_steps(tmp_path / "train")) == [5, 10, 15, 20]
+    cut(tmp_path / "nothing", 10)
+
+
+def test_a_full_disk_is_named(tmp_path):
+    summaries = _write(tmp_path, 5)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        (file,) = (tmp_path / "train").glob("events*")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + 10, limits[1]))
+        summaries.write_summaries({"train": {"loss": 1.0}})
+        with pytest.raises(StorageError, match="summaries could not be written to"):
+            summaries.flush()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
