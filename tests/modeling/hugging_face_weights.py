@@ -67,15 +67,22 @@ def _fill_norm(norm, weights, name):
 
 
 def _fill_block(block, weights, name):
-    attention = block.attention
-    for part in ("query", "key", "value"):
-        kernel, bias = getattr(attention, f"{part}_kernel"), getattr(attention, f"{part}_bias")
-        kernel.assign(weights[f"{name}.attention.self.{part}.weight"].T.reshape(kernel.shape))
-        bias.assign(weights[f"{name}.attention.self.{part}.bias"].reshape(bias.shape))
-    output = weights[f"{name}.attention.output.dense.weight"].T
-    attention.output_kernel.assign(output.reshape(attention.output_kernel.shape))
-    attention.output_bias.assign(weights[f"{name}.attention.output.dense.bias"])
-    _fill_norm(block.attention_norm, weights, f"{name}.attention.output.LayerNorm")
+    _fill_attention(block.attention, block.attention_norm, weights, f"{name}.attention")
+    if block.cross_attention is not None:
+        _fill_attention(block.cross_attention, block.cross_norm, weights, f"{name}.crossattention")
     fill_dense(block.intermediate, weights, f"{name}.intermediate.dense")
     fill_dense(block.output_dense, weights, f"{name}.output.dense")
     _fill_norm(block.output_norm, weights, f"{name}.output.LayerNorm")
+
+
+def _fill_attention(attention, norm, weights, name):
+    for part in ("query", "key", "value"):
+        kernel, bias = getattr(attention, f"{part}_kernel"), getattr(attention, f"{part}_bias")
+        kernel.assign(weights[f"{name}.self.{part}.weight"].T.reshape(kernel.shape))
+        bias.assign(weights[f"{name}.self.{part}.bias"].reshape(bias.shape))
+    if attention.relative_key is not None:
+        attention.relative_key.embeddings.assign(weights[f"{name}.self.distance_embedding.weight"])
+    output = weights[f"{name}.output.dense.weight"].T
+    attention.output_kernel.assign(output.reshape(attention.output_kernel.shape))
+    attention.output_bias.assign(weights[f"{name}.output.dense.bias"])
+    _fill_norm(norm, weights, f"{name}.output.LayerNorm")

@@ -7,7 +7,6 @@ import tf_keras
 from official_nlp.errors import InputError
 from official_nlp.modeling.layers.disentangled_embeddings import DisentangledEmbeddings
 from official_nlp.modeling.models import network_contract
-from official_nlp.modeling.networks.electra_config import ElectraConfig
 from official_nlp.modeling.networks.electra_encoder import ElectraEncoder
 
 MODES = ("shared", "word_only", "untied", "whole", "gdes")
@@ -115,10 +114,8 @@ def deserialize(config: dict, custom_objects=None) -> dict:
     elif mode == "whole":
         discriminator = generator
     else:
-        inner = dict(serialized["config"])
-        options = {key: inner.pop(key) for key in ("name", "dtype") if key in inner}
-        inner.pop("disentangled", None)
-        discriminator = partner(generator, ElectraConfig.from_dict(inner), mode, **options)
+        sizes, options, _ = ElectraEncoder.read_config(serialized["config"])
+        discriminator = partner(generator, sizes, mode, **options)
     return {"generator_network": generator, "discriminator_network": discriminator}
 
 
@@ -129,11 +126,10 @@ def check_mode(sharing):
 
 
 def _table(network):
-    if isinstance(getattr(network, "embeddings", None), DisentangledEmbeddings):
-        return network
+    """Returns the variable of the word table, or where there is none to be had the network."""
     try:
-        return network.get_embedding_layer()
-    except (AttributeError, RuntimeError):  # a network that cannot say shares nothing
+        return network_contract.embedding_table(network)
+    except (TypeError, RuntimeError):
         return network
 
 

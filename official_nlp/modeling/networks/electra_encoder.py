@@ -1,5 +1,7 @@
 """The encoder of ELECTRA."""
 
+import dataclasses
+
 import tensorflow as tf
 import tf_keras
 
@@ -17,7 +19,18 @@ _ALIASES = {
     "attention_mask": "input_mask",
     "token_type_ids": "input_type_ids",
 }
-_INPUTS = ("input_word_ids", "input_mask", "input_type_ids", "position_ids", "inputs_embeds")
+_INPUTS = (
+    "input_word_ids",
+    "input_mask",
+    "input_type_ids",
+    "position_ids",
+    "inputs_embeds",
+    "head_mask",
+    "document_ids",
+    "encoder_hidden_states",
+    "encoder_attention_mask",
+    "past_key_values",
+)
 
 
 @tf_keras.utils.register_keras_serializable(package="official_nlp")
@@ -27,24 +40,43 @@ class ElectraEncoder(tf_keras.Model):
     Call: a dict with `input_word_ids`, `input_mask` (1 real, 0 padding), `input_type_ids`, all
     integer `[batch, length]`, under these names or Hugging Face's (`input_ids`, `attention_mask`,
     `token_type_ids`), or a list in that order. Mask and types may be missing: all real, all of
-    type 0. Optional: `position_ids` integer `[batch, length]`; `inputs_embeds` `[batch, length,
-    embedding_size]` in place of the ids. A mask may be `[batch, length, length]`, too.
+    type 0. A mask may be `[batch, length, length]`, too. Optional:
+      `position_ids`: integer `[batch, length]`.
+      `inputs_embeds`: `[batch, length, embedding_size]`, in place of the ids.
+      `head_mask`: `[heads]`, `[layers, heads]` or `[layers, batch, heads, 1 or length, 1 or
+        length]`, multiplied with the probabilities of the attentions.
+      `document_ids`: integer `[batch, length]`, for rows of several documents: a positive number
+        for each, 0 for padding. A document attends to itself alone, its positions begin at 0.
+      `encoder_hidden_states` `[batch, from, hidden_size]`, `encoder_attention_mask` `[batch,
+        from]`: what a decoder with `add_cross_attention` attends to.
+      `past_key_values`: what a decoder returned for the tokens before these, or `init_cache` made.
+        Positions continue, and a mask is for the tokens of both, `[batch, past + length]`.
+    By keyword: `output_hidden_states`, `output_attentions`, `use_cache` ask for outputs, by default
+    as the configuration does (for a cache: in a decoder, not in training). `cache_index`, an
+    integer or a scalar, is the number of tokens before these in `past_key_values` of fixed length.
 
     Returns a dict:
       `sequence_output`: `[batch, length, hidden_size]`.
       `encoder_outputs`: list of the outputs of all layers.
       `hidden_states`, when asked: `encoder_outputs` with the input of the first layer before them.
-      `attentions`, when asked: list of `[batch, heads, length, length]`.
+      `attentions`, when asked: list of `[batch, heads, length, past + length]`.
+      `cross_attentions`, with these, if there was an encoder: list of `[batch, heads, length,
+        from]`.
+      `past_key_values`, when asked: list of dicts of `key`, `value` `[batch, past + length, heads,
+        width of a head]`, and of an encoder's `cross_key`, `cross_value`.
 
     Args:
       config: an `ElectraConfig`.
       embeddings: None; or the `embeddings` of another encoder, whose tables (word, position and
         type) and LayerNorm are shared then; or its word table alone (`get_embedding_layer()`);
         or `DisentangledEmbeddings` on those of another.
+      recompute: in training keep the inputs of the layers alone, and compute their insides again
+        in the backward pass: less memory, more time, the same numbers.
 
     Raises:
-      InputError: shared embeddings have other sizes than the configuration, an input is unknown,
-        given under both names, or missing, or an option is not supported.
+      InputError: shared embeddings have other sizes than the configuration; an input is unknown,
+        given under both names, or missing; or inputs exclude each other, or ask for something that
+        the configuration does not have.
 
     Example:
       >>> config = ElectraConfig(vocab_size=100, num_hidden_layers=2)
@@ -56,19 +88,10 @@ class ElectraEncoder(tf_keras.Model):
     Reference: paper section 2 and table 6.
     """
 
-    def __init__(self, config: ElectraConfig, embeddings=None, **kwargs):
+    def __init__(self, config: ElectraConfig, embeddings=None, recompute=False, **kwargs):
         super().__init__(**kwargs)
-        if config.position_embedding_type != "absolute":
-            raise InputError(
-                "position_embedding_type must be 'absolute', was "
-                f"{config.position_embedding_type!r}, which is not supported"
-            )
-        if config.is_decoder or config.add_cross_attention:
-            raise InputError(
-                "is_decoder and add_cross_attention must be false: this encoder attends in both "
-                "directions and has no cross-attention"
-            )
         self.config = config
+        self.recompute = recompute
         # === Layers ===
         self.embeddings = self._embeddings(embeddings)
         self.embeddings_project = None
@@ -99,7 +122,10 @@ class ElectraEncoder(tf_keras.Model):
             norm_epsilon=config.layer_norm_eps,
             output_dropout=config.hidden_dropout_prob,
             attention_dropout=config.attention_probs_dropout_prob,
-            return_attention_scores=True,
+            position_embedding_type=config.position_embedding_type,
+            max_length=config.max_position_embeddings,
+            add_cross_attention=config.add_cross_attention,
+            recompute=self.recompute,
             dtype=self._dtype_policy,
             name=f"layer_{index}",
         )
@@ -107,32 +133,126 @@ class ElectraEncoder(tf_keras.Model):
         return block
 
     # === Wiring ===
-    def call(self, inputs, training=None, output_hidden_states=None, output_attentions=None):
+    def call(
+        self,
+        inputs,
+        training=None,
+        output_hidden_states=None,
+        output_attentions=None,
+        use_cache=None,
+        cache_index=None,
+    ):
         inputs = _named(inputs)
+        output_attentions = _asked(output_attentions, self.config.output_attentions)
+        use_cache = self._use_cache(use_cache, inputs, cache_index, training)
         with randomness.scope(training=bool(training)):
-            x = self.embeddings(
-                word_ids=inputs.get("input_word_ids"),
-                type_ids=inputs.get("input_type_ids"),
-                position_ids=inputs.get("position_ids"),
-                inputs_embeds=inputs.get("inputs_embeds"),
-            )  # [B, L, E]
-            x = ops.apply_dropout(x, self.config.hidden_dropout_prob, training)
-            if self.embeddings_project is not None:
-                x = self.embeddings_project(x)  # [B, L, H]
-            mask = inputs.get("input_mask")
-            if mask is not None and len(mask.shape) == 2:
-                mask = mask[:, tf.newaxis, :]  # [B, 1, L]
-            hidden_states, attentions = [x], []
-            for block in self.transformer_layers:
-                x, scores = block([x, mask] if mask is not None else x, training=training)
+            x = self._embed(inputs, cache_index, training)  # [B, L, H]
+            options = {
+                "encoder_hidden_states": inputs.get("encoder_hidden_states"),
+                "encoder_attention_mask": inputs.get("encoder_attention_mask"),
+                "use_causal_mask": self.config.is_decoder,
+                "cache_index": cache_index,
+                "return_attention_scores": output_attentions,
+                "training": training,
+            }
+            mask, head_masks = _attention_mask(inputs), self._head_masks(inputs.get("head_mask"))
+            caches = self._caches(inputs, x, use_cache)
+            hidden_states, others = [x], []
+            for block, head_mask, cache in zip(self.transformer_layers, head_masks, caches):
+                x = block(
+                    x if mask is None else [x, mask], head_mask=head_mask, cache=cache, **options
+                )
+                x, *other = x if isinstance(x, tuple) else (x,)
                 hidden_states.append(x)
-                attentions.append(scores)
+                others.append(other)
         outputs = {"sequence_output": x, "encoder_outputs": hidden_states[1:]}
         if _asked(output_hidden_states, self.config.output_hidden_states):
             outputs["hidden_states"] = hidden_states
-        if _asked(output_attentions, self.config.output_attentions):
-            outputs["attentions"] = attentions
-        return outputs
+        of_all_layers = [list(parts) for parts in zip(*others)]
+        if cache is not None:
+            kept = of_all_layers.pop()
+        if use_cache:
+            outputs["past_key_values"] = kept
+        return {**outputs, **dict(zip(("attentions", "cross_attentions"), of_all_layers))}
+
+    def _embed(self, inputs, cache_index, training):
+        x = self.embeddings(
+            word_ids=inputs.get("input_word_ids"),
+            type_ids=inputs.get("input_type_ids"),
+            position_ids=self._position_ids(inputs, cache_index),
+            inputs_embeds=inputs.get("inputs_embeds"),
+        )  # [B, L, E]
+        x = ops.apply_dropout(x, self.config.hidden_dropout_prob, training)
+        return x if self.embeddings_project is None else self.embeddings_project(x)
+
+    def _position_ids(self, inputs, cache_index):
+        """Returns integer `[B, L]` or `[1, L]`, or None where positions begin at 0 in each row."""
+        if "document_ids" in inputs:
+            return ops.packed_positions(inputs["document_ids"])
+        if "position_ids" in inputs or "past_key_values" not in inputs:
+            return inputs.get("position_ids")
+        tokens = inputs.get("input_word_ids", inputs.get("inputs_embeds"))
+        past = inputs["past_key_values"][0]["key"]
+        first = tf.shape(past)[1] if cache_index is None else cache_index
+        known = past.shape[1] if cache_index is None else tf.get_static_value(cache_index)
+        length, longest = tokens.shape[1], self.config.max_position_embeddings
+        if None not in (length, known) and known + length > longest:
+            raise InputError(
+                f"past_key_values hold {known} tokens: with {length} more there are more than "
+                f"max_position_embeddings={longest}; begin anew with fewer"
+            )
+        return (tf.range(tf.shape(tokens)[1]) + tf.cast(first, tf.int32))[tf.newaxis]
+
+    def _head_masks(self, head_mask):
+        """Returns a list of what each layer's attention takes."""
+        count = self.config.num_hidden_layers
+        rank = 1 if head_mask is None else len(head_mask.shape)
+        if rank not in (1, 2, 5) or (rank > 1 and head_mask.shape[0] != count):
+            raise InputError(
+                f"head_mask must be [heads], [{count} layers, heads] or [{count} layers, batch, "
+                f"heads, to, from], was {head_mask.shape.as_list()}"
+            )
+        return [head_mask] * count if rank == 1 else tf.unstack(head_mask)
+
+    def _use_cache(self, use_cache, inputs, cache_index, training) -> bool:
+        """Returns whether a cache is returned; refuses where there can be none."""
+        config, past = self.config, inputs.get("past_key_values")
+        if (use_cache or past is not None) and not config.is_decoder:
+            raise InputError(
+                "use_cache and past_key_values must be left out where config.is_decoder is false: "
+                "earlier tokens attend to later ones, and change with them"
+            )
+        if past is not None and len(past) != config.num_hidden_layers:
+            raise InputError(
+                f"past_key_values must have a dict for each of {config.num_hidden_layers} layers, "
+                f"had {len(past)}; give what the last call returned, or init_cache"
+            )
+        if past is None and cache_index is not None:
+            raise InputError(
+                "cache_index must be left out without past_key_values; make some with init_cache"
+            )
+        return _asked(use_cache, config.use_cache and config.is_decoder and not training)
+
+    def _caches(self, inputs, x, use_cache):
+        if "past_key_values" in inputs:
+            return inputs["past_key_values"]
+        if use_cache:
+            return self.init_cache(tf.shape(x)[0])
+        return [None] * self.config.num_hidden_layers
+
+    def init_cache(self, batch_size, length=0, encoder_hidden_states=None) -> list:
+        """Returns `past_key_values` for the first call of a decoder.
+
+        Args:
+          batch_size: number of rows.
+          length: number of places, to be written with `cache_index`, so that shapes are static;
+            0 for a cache that grows.
+          encoder_hidden_states: None; or the states of an encoder, which are projected here once.
+        """
+        return [
+            block.init_cache(batch_size, length, encoder_hidden_states)
+            for block in self.transformer_layers
+        ]
 
     def get_embedding_table(self):
         """Returns the word table `[vocab_size, embedding_size]`: a variable.
@@ -156,23 +276,33 @@ class ElectraEncoder(tf_keras.Model):
 
     # === Config ===
     def get_config(self):
-        config = {**self.config.to_dict(), "name": self.name, "dtype": _policy_config(self)}
+        fields = dataclasses.replace(self.config, extra={}).to_dict()
+        # Apart, for a file of Hugging Face's may have a `dtype` of its own.
+        config = {**fields, "extra": self.config.extra, "recompute": self.recompute}
         if isinstance(self.embeddings, DisentangledEmbeddings):
             config["disentangled"] = True
-        return config
+        return {**config, "name": self.name, "dtype": _policy_config(self)}
 
     @classmethod
     def from_config(cls, config, embeddings=None):
         """Builds the encoder of a configuration; sharing is said by whoever owns both."""
-        config = dict(config)
-        options = {key: config.pop(key) for key in ("name", "dtype") if key in config}
-        disentangled, sizes = config.pop("disentangled", False), ElectraConfig.from_dict(config)
+        sizes, options, disentangled = cls.read_config(config)
         if disentangled and embeddings is None:
             policy = options.get("dtype")
             base = _plain_embeddings(sizes, None, policy)
             embeddings = DisentangledEmbeddings(base, dtype=policy, name="embeddings")
             embeddings.build(None)
         return cls(sizes, embeddings=embeddings, **options)
+
+    @staticmethod
+    def read_config(config: dict) -> tuple[ElectraConfig, dict, bool]:
+        """Returns the sizes, the other options of the constructor, and whether the embeddings are
+        disentangled, of what `get_config` returned."""
+        config = dict(config)
+        options = {k: config.pop(k) for k in ("name", "dtype", "recompute") if k in config}
+        disentangled, extra = config.pop("disentangled", False), config.pop("extra", {})
+        sizes = ElectraConfig.from_dict(config)
+        return dataclasses.replace(sizes, extra={**sizes.extra, **extra}), options, disentangled
 
 
 def _plain_embeddings(config, word_embeddings, policy) -> ElectraEmbeddings:
@@ -185,6 +315,7 @@ def _plain_embeddings(config, word_embeddings, policy) -> ElectraEmbeddings:
         position_initializer=initializers.position_initializer(config),
         norm_epsilon=config.layer_norm_eps,
         word_embeddings=word_embeddings,
+        position_embedding_type=config.position_embedding_type,
         dtype=policy,
         name="embeddings",
     )
@@ -199,6 +330,7 @@ def _check_shared(embeddings, config):
         "max_length": config.max_position_embeddings,
         "type_vocab_size": config.type_vocab_size,
         "norm_epsilon": config.layer_norm_eps,
+        "position_embedding_type": config.position_embedding_type,
     }
     for name, value in wanted.items():
         have = getattr(embeddings, name)
@@ -229,10 +361,37 @@ def _named(inputs) -> dict:
             other = next(alias for alias, known in _ALIASES.items() if known == target)
             raise InputError(f"give {target!r} or {other!r}, not both: they are one input")
         if value is not None:
-            named[target] = tf.convert_to_tensor(value)
+            nested = target == "past_key_values"
+            named[target] = value if nested else tf.convert_to_tensor(value)
+    _check_together(named)
+    return named
+
+
+def _check_together(named):
     if ("input_word_ids" in named) == ("inputs_embeds" in named):
         raise InputError("give either input_word_ids or inputs_embeds, not both and not none")
-    return named
+    if "document_ids" in named:
+        for other in ("position_ids", "past_key_values"):
+            if other in named:
+                raise InputError(
+                    f"{other} must be left out with document_ids, which say where positions begin"
+                )
+    if "encoder_attention_mask" in named and not (
+        {"encoder_hidden_states", "past_key_values"} & named.keys()
+    ):
+        raise InputError("encoder_attention_mask needs encoder_hidden_states, and got none")
+
+
+def _attention_mask(inputs):
+    """Returns `[B, S]` or `[B, L, S]`, or None."""
+    mask = inputs.get("input_mask")
+    if "document_ids" not in inputs:
+        return mask
+    packed = ops.packed_attention_mask(inputs["document_ids"])  # [B, L, L]
+    if mask is None:
+        return packed
+    mask = tf.cast(mask, tf.bool)
+    return packed & (mask[:, tf.newaxis, :] if len(mask.shape) == 2 else mask)
 
 
 def _asked(argument, default) -> bool:

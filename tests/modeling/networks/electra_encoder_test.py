@@ -82,6 +82,21 @@ def test_ids_may_have_either_integer_type(encoder, dtype):
         ({}, "either input_word_ids or inputs_embeds"),
         ({"input_ids": [[1]], "inputs_embeds": [[[0.0] * 8]]}, "input_word_ids or inputs_embeds"),
         ([[[1]]] * 4, "held 4 tensors; give others by name"),
+        (
+            {"input_ids": [[1]], "document_ids": [[1]], "position_ids": [[0]]},
+            "position_ids must be left out with document_ids",
+        ),
+        (
+            {"input_ids": [[1]], "encoder_attention_mask": [[1]]},
+            "encoder_attention_mask needs encoder_hidden_states",
+        ),
+        (
+            {"input_ids": [[1]], "encoder_hidden_states": [[[0.0] * 16]]},
+            "encoder_hidden_states must be left out where there is no cross-attention",
+        ),
+        ({"input_ids": [[1]], "head_mask": [[1.0, 1.0]] * 3}, r"\[2 layers, heads\] or .*\[3, 2\]"),
+        ({"input_ids": [[1]], "head_mask": [[[1.0]]]}, r"head_mask must be .* was \[1, 1, 1\]"),
+        ({"input_ids": [[1]], "past_key_values": []}, "past_key_values must be left out where"),
     ],
 )
 def test_inputs_that_cannot_be_meant_are_refused(encoder, inputs, message):
@@ -173,19 +188,6 @@ def test_embeddings_of_other_sizes_are_refused(encoder, changes, message):
         networks.ElectraEncoder(tiny.config(**changes), embeddings=encoder.embeddings)
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"position_embedding_type": "relative_key"}, "position_embedding_type .* 'relative_key'"),
-        ({"is_decoder": True}, "is_decoder and add_cross_attention must be false"),
-        ({"add_cross_attention": True}, "is_decoder and add_cross_attention must be false"),
-    ],
-)
-def test_options_that_are_not_supported_are_refused(changes, message):
-    with pytest.raises(InputError, match=message):
-        networks.ElectraEncoder(tiny.config(**changes))
-
-
 def test_its_keras_configuration_is_flat_with_hugging_faces_names(encoder):
     config = encoder.get_config()
     assert config["hidden_size"] == 16
@@ -194,9 +196,15 @@ def test_its_keras_configuration_is_flat_with_hugging_faces_names(encoder):
 
 
 def test_keys_that_are_not_known_survive_keras_configuration():
-    config = networks.ElectraConfig.from_dict({**tiny.config().to_dict(), "note": [1]})
-    encoder = networks.ElectraEncoder(config)
-    assert networks.ElectraEncoder.from_config(encoder.get_config()).config.extra == {"note": [1]}
+    # Hugging Face's files may have a `dtype`, which is not that of the layers.
+    extra = {"note": [1], "dtype": "float16", "name": "x"}
+    config = networks.ElectraConfig.from_dict({**tiny.config().to_dict(), **extra})
+    encoder = networks.ElectraEncoder(config, dtype="mixed_bfloat16", recompute=True)
+    again = networks.ElectraEncoder.from_config(encoder.get_config())
+    assert again.config == config
+    assert again.config.extra == extra
+    assert again.dtype_policy.name == "mixed_bfloat16"
+    assert (again.name, again.recompute) == (encoder.name, True)
 
 
 @pytest.mark.parametrize("initializer", ["truncated_normal", "fan_in"])
@@ -237,6 +245,8 @@ CASES = [
     "embeds_mask_types",
     "mask_3d",
     "row_all_masked",
+    "head_mask_1d",
+    "head_mask_2d",
     "float_mask",
     "short",
     "max_len",
@@ -267,12 +277,238 @@ def test_hidden_states_and_attentions_are_hugging_faces(reference, case):
     np.testing.assert_allclose(tf.stack(outputs["attentions"]), expected["attentions"], atol=1e-5)
 
 
-def test_an_encoder_without_projection_is_hugging_faces(outside_data):
-    folder = outside_data / "golden/hf_tiny_model_no_projection"
+@pytest.fixture(
+    scope="module", params=["no_projection", "relative_key", "relative_key_query"], ids=str
+)
+def variant(outside_data, request):
+    """Another reference model."""
+    folder = outside_data / f"golden/hf_tiny_model_{request.param}"
     config, weights, arrays = hugging_face_weights.read(folder)
     encoder = networks.ElectraEncoder(config)
     hugging_face_weights.fill_encoder(encoder, weights)
-    for case in ("plain", "full"):
-        inputs = hugging_face_weights.case(arrays, case, "in")
-        expected = hugging_face_weights.case(arrays, case, "out")["last_hidden_state"]
-        np.testing.assert_allclose(sequence(encoder, inputs), expected, atol=1e-5)
+    return encoder, arrays
+
+
+@pytest.mark.parametrize("case", ["plain", "full"])
+def test_other_encoders_are_hugging_faces(variant, case):
+    test_hidden_states_and_attentions_are_hugging_faces(variant, case)
+
+
+# === Hugging Face's decoder ===
+DECODERS = {
+    "hf_tiny_causal_lm": ["plain", "full", "cache"],
+    "hf_tiny_causal_lm_cross_attention": ["plain", "full"],
+}
+
+
+@pytest.fixture(scope="module", params=DECODERS)
+def decoder(outside_data, request):
+    """A reference decoder, filled, with its cases."""
+    folder = outside_data / "golden" / request.param
+    config, weights, arrays = hugging_face_weights.read(folder)
+    encoder = networks.ElectraEncoder(config)
+    hugging_face_weights.fill_encoder(encoder, weights)
+    cases = {}
+    for name in DECODERS[request.param]:
+        inputs = hugging_face_weights.case(arrays, name, "in")
+        inputs = {k: tf.constant(v) for k, v in inputs.items() if k not in ("labels", "use_cache")}
+        cases[name] = inputs, hugging_face_weights.case(arrays, name, "out")
+    return encoder, cases
+
+
+ASKED = {"output_hidden_states": True, "output_attentions": True}
+
+
+def test_a_decoders_outputs_are_hugging_faces(decoder):
+    encoder, cases = decoder
+    for inputs, expected in cases.values():
+        outputs = encoder(inputs, **ASKED)
+        for name in {"hidden_states", "attentions", "cross_attentions"} & expected.keys():
+            np.testing.assert_allclose(tf.stack(outputs[name]), expected[name], atol=1e-5)
+        assert ("cross_attentions" in outputs) == ("cross_attentions" in expected)
+        for kept, name in (("key", "past_key"), ("value", "past_value")):
+            if name in expected:
+                got = tf.stack([layer[kept] for layer in outputs["past_key_values"]])
+                got = tf.einsum("lbsnd->lbnsd", got)
+                np.testing.assert_allclose(got, expected[name], atol=1e-5)
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+def test_a_decoder_step_by_step_is_hugging_faces_whole_row(decoder, fixed):
+    encoder, cases = decoder
+    inputs, expected = dict(cases["plain"][0]), cases["plain"][1]
+    ids, length = inputs["input_ids"], inputs["input_ids"].shape[1]
+    states = inputs.pop("encoder_hidden_states", None)
+    mask = {k: v for k, v in inputs.items() if k == "encoder_attention_mask"}
+    past = encoder.init_cache(2, length + 1 if fixed else 0, encoder_hidden_states=states)
+
+    @tf.function(jit_compile=fixed, reduce_retracing=True)
+    def step(ids, past, index):
+        return encoder(
+            {"input_ids": ids, "past_key_values": past, **mask},
+            cache_index=index if fixed else None,
+            **ASKED,
+        )
+
+    for i in range(length):
+        outputs = step(ids[:, i : i + 1], past, tf.constant(i))
+        past = outputs["past_key_values"]
+        hidden = tf.stack(outputs["hidden_states"])
+        np.testing.assert_allclose(hidden, expected["hidden_states"][:, :, i : i + 1], atol=1e-5)
+        attentions = tf.stack(outputs["attentions"])[..., : i + 1]
+        wanted = expected["attentions"][:, :, :, i : i + 1, : i + 1]
+        np.testing.assert_allclose(attentions, wanted, atol=1e-5)
+        if states is not None:
+            attentions = tf.stack(outputs["cross_attentions"])
+            wanted = expected["cross_attentions"][:, :, :, i : i + 1]
+            np.testing.assert_allclose(attentions, wanted, atol=1e-5)
+    if fixed:
+        assert step.experimental_get_tracing_count() == 1
+
+
+# === Decoder ===
+@pytest.fixture(scope="module")
+def causal():
+    """A decoder of two layers with cross-attention."""
+    return networks.ElectraEncoder(tiny.config(is_decoder=True, add_cross_attention=True))
+
+
+def test_a_cache_comes_from_a_decoder_outside_training_unless_the_call_says_otherwise(causal):
+    ids = text()["input_word_ids"]
+    assert "past_key_values" in causal(ids)
+    assert "past_key_values" not in causal(ids, training=True)
+    assert "past_key_values" in causal(ids, training=True, use_cache=True)
+    past = causal(ids[:, :3])["past_key_values"]
+    inputs = {"input_ids": ids[:, 3:], "past_key_values": past}
+    outputs = causal(inputs, use_cache=False, output_attentions=True)
+    assert outputs.keys() == {"sequence_output", "encoder_outputs", "attentions"}
+    quiet = networks.ElectraEncoder(tiny.config(is_decoder=True, use_cache=False))
+    assert "past_key_values" not in quiet(ids)
+
+
+def test_a_decoders_prompt_and_rest_give_what_the_whole_row_gives(causal):
+    ids = text()["input_word_ids"]
+    whole = sequence(causal, ids)
+    first = causal(ids[:, :5])
+    rest = causal({"input_ids": ids[:, 5:], "past_key_values": first["past_key_values"]})
+    both = np.concatenate([first["sequence_output"], rest["sequence_output"]], axis=1)
+    np.testing.assert_allclose(both, whole, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "options", "message"),
+    [
+        ({}, {"cache_index": 1}, "cache_index must be left out without past_key_values"),
+        ({"past_key_values": []}, {}, "a dict for each of 2 layers, had 0; give what the last"),
+        ({"past_key_values": "7"}, {}, "hold 7 tokens: with 2 more .*max_position_embeddings=8"),
+        ({"past_key_values": "9"}, {"cache_index": 7}, "hold 7 tokens: with 2 more there are"),
+        (
+            {"past_key_values": "1", "document_ids": [[1, 1]]},
+            {},
+            "past_key_values must be left out with document_ids",
+        ),
+    ],
+)
+def test_caches_that_do_not_fit_are_refused(causal, inputs, options, message):
+    if inputs.get("past_key_values"):
+        length = int(inputs["past_key_values"])
+        inputs = {**inputs, "past_key_values": causal.init_cache(1, length)}
+    with pytest.raises(InputError, match=message):
+        causal({"input_ids": tf.ones([1, 2], tf.int32), **inputs}, **options)
+
+
+def test_an_encoder_that_looks_ahead_has_no_cache(encoder):
+    with pytest.raises(InputError, match="use_cache and past_key_values must be left out where"):
+        encoder(text(), use_cache=True)
+
+
+# === Packed rows ===
+DOCUMENTS = np.int32([[9, 9, 9, 4, 4, 4, 4, 0], [2, 2, 7, 7, 7, 7, 7, 7]])
+
+
+def documents():
+    """The four documents of the two rows, each in a row of its own; and where they are."""
+    ids = text()["input_word_ids"].numpy()
+    types = text()["input_type_ids"].numpy()
+    alone = {name: np.zeros([4, 8], np.int32) for name in tiny.batch() if name.startswith("input")}
+    places = []
+    for row in range(2):
+        for number in dict.fromkeys(DOCUMENTS[row][DOCUMENTS[row] > 0]):
+            here = np.flatnonzero(DOCUMENTS[row] == number)
+            alone["input_word_ids"][len(places), : len(here)] = ids[row, here]
+            alone["input_type_ids"][len(places), : len(here)] = types[row, here]
+            alone["input_mask"][len(places), : len(here)] = 1
+            places.append((row, here))
+    packed = {"input_word_ids": ids, "input_type_ids": types, "document_ids": DOCUMENTS}
+    return packed, alone, places
+
+
+@pytest.mark.parametrize("positions", ["absolute", "relative_key", "relative_key_query"])
+@pytest.mark.parametrize("is_decoder", [False, True])
+def test_documents_in_one_row_are_as_documents_in_rows_of_their_own(positions, is_decoder):
+    config = tiny.config(position_embedding_type=positions, is_decoder=is_decoder)
+    tf_keras.utils.set_random_seed(1)
+    encoder = networks.ElectraEncoder(config)
+    packed, alone, places = documents()
+    factors = np.random.default_rng(2).normal(size=[4, 8, 16]).astype(np.float32)
+    factors *= alone["input_mask"][..., np.newaxis]
+
+    def run(inputs, together):
+        with tf.GradientTape() as tape:
+            states = encoder(inputs)["sequence_output"]
+            if together:
+                rows = [tf.gather(states[row], here) for row, here in places]
+                states = tf.stack([tf.pad(row, [[0, 8 - len(row)], [0, 0]]) for row in rows])
+            loss = tf.reduce_sum(states * factors)
+        found = tape.gradient(loss, encoder.trainable_variables, unconnected_gradients="zero")
+        return states * alone["input_mask"][..., np.newaxis], found
+
+    states, gradients = run(packed, True)
+    expected, expected_gradients = run(alone, False)
+    np.testing.assert_allclose(states, expected, atol=1e-5)
+    for variable, one, other in zip(encoder.trainable_variables, gradients, expected_gradients):
+        one, other = tf.convert_to_tensor(one), tf.convert_to_tensor(other)
+        atol = 1e-5 * max(1.0, np.abs(other).max())
+        np.testing.assert_allclose(one, other, rtol=0, atol=atol, err_msg=variable.name)
+    assert np.isfinite(sequence(encoder, packed)).all()
+
+
+def test_a_mask_narrows_packed_rows_further(encoder):
+    packed, _, _ = documents()
+    mask = np.ones([2, 8], np.int32)
+    np.testing.assert_array_equal(
+        sequence(encoder, {**packed, "input_mask": mask}), sequence(encoder, packed)
+    )
+    mask[0, 1] = 0
+    outputs = encoder({**packed, "input_mask": mask}, output_attentions=True)
+    assert not outputs["attentions"][0][0, :, 0, 1].numpy().any()
+    pairs = np.repeat(mask[:, np.newaxis], 8, axis=1)
+    np.testing.assert_array_equal(
+        sequence(encoder, {**packed, "input_mask": pairs}), outputs["sequence_output"]
+    )
+
+
+# === Recomputation ===
+def test_an_encoder_that_computes_its_activations_twice_has_the_same_gradients():
+    results = []
+    for recompute in (False, True):
+        tf_keras.utils.set_random_seed(1)
+        encoder = networks.ElectraEncoder(tiny.config(), recompute=recompute)
+
+        @tf.function
+        def step(encoder=encoder):
+            with tf.GradientTape() as tape, randomness.stream(randomness.Key(1)):
+                outputs = encoder(text(), training=True)
+                loss = tf.reduce_sum(outputs["sequence_output"][..., :3] ** 3)
+            found = tape.gradient(loss, encoder.trainable_variables)
+            return outputs["sequence_output"], [tf.convert_to_tensor(g) for g in found]
+
+        results.append(tf.nest.flatten(step()))
+    for one, other in zip(*results):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+
+
+def test_every_type_of_positions_has_the_table_that_files_have():
+    for positions in ("absolute", "relative_key"):
+        encoder = networks.ElectraEncoder(tiny.config(position_embedding_type=positions))
+        assert encoder.embeddings.position_embeddings.position_embeddings.shape == [8, 8]
