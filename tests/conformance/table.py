@@ -70,6 +70,10 @@ def _mask():
     return mask
 
 
+def _documents():
+    return np.array([[1, 1, 1, 2, 2, 2, 2], [3, 3, 3, 3, 3, 0, 0]], np.int32)
+
+
 def config(**changes):
     """A tiny network's configuration."""
     sizes = {
@@ -213,6 +217,38 @@ TABLE = {
     "Classification": Line(
         lambda **k: networks.Classification(WIDTH, 3, **k), (_floats(BATCH, WIDTH),), **LOGITS
     ),
+    "TransformerEncoderBlock recompute": Line(
+        lambda **k: layers.TransformerEncoderBlock(
+            2, 32, "gelu", output_dropout=0.3, attention_dropout=0.3, recompute=True, **k
+        ),
+        ([_sequence, _mask()[:, np.newaxis, :]],),
+        silent=KEY_BIAS,
+    ),
+    "TransformerEncoderBlock relative": Line(
+        lambda **k: layers.TransformerEncoderBlock(
+            2,
+            32,
+            "gelu",
+            position_embedding_type="relative_key_query",
+            max_length=LENGTH,
+            attention_dropout=0.3,
+            **k,
+        ),
+        ([_sequence, _mask()[:, np.newaxis, :]],),
+    ),
+    "TransformerEncoderBlock decoder": Line(
+        lambda **k: layers.TransformerEncoderBlock(
+            2, 32, "gelu", add_cross_attention=True, output_dropout=0.3, **k
+        ),
+        (_sequence,),
+        {
+            "encoder_hidden_states": _floats(BATCH, 4, WIDTH),
+            "encoder_attention_mask": np.array([[1, 1, 1, 1], [1, 1, 0, 0]], np.int32),
+            "use_causal_mask": True,
+            "return_attention_scores": True,
+        },
+        silent=KEY_BIAS,
+    ),
     "ElectraEncoder": Line(
         lambda **k: networks.ElectraEncoder(config(), **k), (_text,), silent=KEY_BIAS
     ),
@@ -224,6 +260,30 @@ TABLE = {
     "EncoderScaffold": Line(_scaffold, (_text,), silent=KEY_BIAS, float32=("sequence", "encoder")),
     "SpanLabeling": Line(
         lambda **k: networks.SpanLabeling(WIDTH, **k), (_sequence,), float32=("0", "1")
+    ),
+    "ElectraEncoder relative": Line(
+        lambda **k: networks.ElectraEncoder(
+            config(position_embedding_type="relative_key_query"), recompute=True, **k
+        ),
+        (_text,),
+    ),
+    "ElectraEncoder packed": Line(
+        lambda **k: networks.ElectraEncoder(config(), **k),
+        ({"input_word_ids": _text["input_word_ids"], "document_ids": _documents()},),
+        silent=KEY_BIAS,
+    ),
+    "ElectraEncoder decoder": Line(
+        lambda **k: networks.ElectraEncoder(
+            config(is_decoder=True, add_cross_attention=True, output_attentions=True), **k
+        ),
+        (
+            {
+                **_text,
+                "encoder_hidden_states": _floats(BATCH, 4, WIDTH),
+                "encoder_attention_mask": np.array([[1, 1, 1, 1], [1, 1, 0, 0]], np.int32),
+            },
+        ),
+        silent=KEY_BIAS,
     ),
     "ElectraPretrainer": Line(_pretrainer, (_batch,), silent=KEY_BIAS, **PRETRAINER),
     "ElectraPretrainer word_only": Line(

@@ -31,7 +31,8 @@ class ElectraEmbeddings(tf_keras.layers.Layer):
       norm_epsilon: added to the variance.
       word_embeddings: an `OnDeviceEmbedding` to use (and share) in place of a new one.
       position_embedding_type: `absolute`; or a relative one, with which the position table is
-        there, as in Hugging Face's files, but not added: positions are the attention's affair.
+        there, as in Hugging Face's files, but neither added nor trained: positions are the
+        attention's affair.
 
     Raises:
       InputError: `word_embeddings` has other sizes, the row is longer than `max_length`, or both
@@ -72,6 +73,7 @@ class ElectraEmbeddings(tf_keras.layers.Layer):
         self.position_embeddings = PositionEmbedding(
             max_length,
             initializer=ops.copy_initializer(self.position_initializer),
+            trainable=position_embedding_type == "absolute",
             dtype=self._dtype_policy,
             name="position_embeddings",
         )

@@ -508,7 +508,10 @@ def test_an_encoder_that_computes_its_activations_twice_has_the_same_gradients()
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
 
 
-def test_every_type_of_positions_has_the_table_that_files_have():
-    for positions in ("absolute", "relative_key"):
-        encoder = networks.ElectraEncoder(tiny.config(position_embedding_type=positions))
-        assert encoder.embeddings.position_embeddings.position_embeddings.shape == [8, 8]
+@pytest.mark.parametrize("positions", ["absolute", "relative_key"])
+def test_the_table_of_positions_is_there_and_trained_where_it_counts(positions):
+    encoder = networks.ElectraEncoder(tiny.config(position_embedding_type=positions))
+    table = encoder.embeddings.position_embeddings.position_embeddings
+    assert table.shape == [8, 8]
+    assert any(v is table for v in encoder.variables)
+    assert any(v is table for v in encoder.trainable_variables) == (positions == "absolute")
