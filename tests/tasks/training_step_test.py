@@ -109,3 +109,18 @@ def test_every_shape_in_the_step_is_static(built, policy):
     }
     assert not dynamic
     assert len(graphs) > 1
+
+
+@pytest.mark.slow
+def test_half_precision_falls_as_far_as_float32_in_five_hundred_steps(built, monkeypatch):
+    monkeypatch.setattr(f"{__name__}.PHASE", dataclasses.replace(PHASE, steps=500))
+    folder, firsts, ends = records.open_folder(built), {}, {}
+    for policy in precision.POLICIES:
+        trainer = _trainer(folder, policy=policy)
+        windows = [trainer.train(tf.constant(STEPS))["train"]["loss"] for _ in range(50)]
+        firsts[policy], ends[policy] = windows[0], np.mean(windows[-10:])
+    # float16 looks for its scale in the first steps, so its own first window is no beginning.
+    falls = {policy: firsts["float32"] - end for policy, end in ends.items()}
+    assert falls["float32"] > 5
+    for fall in falls.values():
+        assert fall == pytest.approx(falls["float32"], rel=0.02), falls
