@@ -41,6 +41,8 @@ class PositionEmbedding(tf_keras.layers.Layer):
             shape=[self.max_length, input_shape[-1]],
             initializer=self.initializer,
             dtype=tf.float32,
+            # Made frozen it stays so, when the network around it is thawed as a whole.
+            trainable=self.trainable,
         )
         super().build(input_shape)
 

@@ -515,3 +515,6 @@ def test_the_table_of_positions_is_there_and_trained_where_it_counts(positions):
     assert table.shape == [8, 8]
     assert any(v is table for v in encoder.variables)
     assert any(v is table for v in encoder.trainable_variables) == (positions == "absolute")
+    encoder.trainable = False
+    encoder.trainable = True
+    assert any(v is table for v in encoder.trainable_variables) == (positions == "absolute")
