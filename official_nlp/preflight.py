@@ -272,4 +272,7 @@ def _number(value) -> str:
 
 
 def _bytes(count) -> str:
-    return f"{count / 1e9:.2g} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+    gigabytes = count / 1e9
+    if gigabytes >= 10:
+        return f"{gigabytes:,.0f} GB"
+    return f"{gigabytes:.1f} GB" if gigabytes >= 1 else f"{count / 1e6:.0f} MB"

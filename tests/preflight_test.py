@@ -147,7 +147,7 @@ WIDE = ElectraConfig.preset("base")
         ),
         (
             {"devices": preflight.Devices(memory=4 * GB)},
-            "of memory, this machine has 4 GB: use a smaller BATCH_SIZE",
+            "of memory, this machine has 4.0 GB: use a smaller BATCH_SIZE",
         ),
     ],
 )
@@ -195,3 +195,9 @@ def test_a_phase_is_judged_by_its_own_data():
     assert "through 500,000 examples" in "\n".join(found.lines)
     found = look(phases=(changed(first, data=None), second), data={None: DATA})
     assert "length of phase 1 must be at least 128" in found.errors[0]
+
+
+def test_memory_of_any_size_is_readable():
+    line = look(phases=(changed(PHASE, batch_size=4096),)).lines[-1]
+    assert "227 MB weights" in line
+    assert " 177 GB activations" in line
