@@ -1,0 +1,208 @@
+"""Runs of the command that meet a fault: signals, full disks, torn records, changed settings."""
+
+import contextlib
+import json
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pytest
+
+from official_nlp.training import journal
+from tests import end_to_end_test
+from tests.end_to_end_test import assert_one_line, assert_refused, assert_same_run, saved_steps
+
+place, run, electra = end_to_end_test.place, end_to_end_test.run, end_to_end_test.electra
+
+
+def wait(process, reached):
+    """Waits until something is so while a process runs."""
+    while not reached():
+        assert process.poll() is None, process.communicate()[1][-3000:]
+        time.sleep(0.01)
+
+
+# === Signals ===
+
+
+def test_from_sigterm_to_the_exit_it_takes_a_loop_and_a_checkpoint(place):
+    settings = ["MODEL_DIR=stopped", "LOOP=10", "INTERVAL=20", "MLM_STEPS=100000"]
+    process = place.start("train", "toy.gin", "DATA=data", *settings)
+    timing = place.folder / "stopped/timing.jsonl"
+    wait(process, lambda: len(journal.read(timing)) > 3)
+    begun, sent = time.monotonic(), time.time()
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=280)
+    seconds = time.monotonic() - begun
+    assert process.returncode == 42, err[-3000:]
+    promised, saving = re.search(
+        r"stopping after this loop, about ([\d,]+) s \+ ([\d,]+) s of saving", out
+    ).groups()
+    state = place.folder / "stopped/checkpoints/checkpoint"
+    promise = int(promised) + int(saving)
+    assert state.stat().st_mtime - sent < promise + 10
+    # The rest: the curves, and Python's own end.
+    assert seconds < promise + 30
+    assert_one_line(err.replace("electra: ", "electra: error: "))
+    step = int(re.search(r"the run is saved at step (\d+) of", err)[1])
+    assert step == max(saved_steps(place.folder / "stopped"))
+    lines = journal.read(place.folder / "stopped/metrics.jsonl")
+    assert lines[-1]["step"] == step
+
+
+# === Full disks ===
+
+
+@contextlib.contextmanager
+def small_disk(folder):
+    """Mounts a file system of four megabytes; skips the test where that is not possible."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def fill(folder):
+    """Writes until nothing fits any more."""
+    with open(folder / "filling", "wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+
+
+def test_a_full_disk_ends_the_run_and_what_was_saved_continues(place, run):
+    with small_disk(place.folder / "disk") as disk:
+        process = place.start("train", "toy.gin", "DATA=data", "MODEL_DIR=disk/run")
+        wait(process, lambda: (disk / "run/checkpoints/checkpoint").exists())
+        fill(disk)
+        _, err = process.communicate(timeout=280)
+        assert process.returncode == 1
+        assert err.startswith("electra: fault: ")
+        assert err.count("\n") == 1
+        assert re.search(
+            r" could not be written to disk/run.*: No space left on device; [\d.,]+ MB free", err
+        )
+        saved = saved_steps(disk / "run")
+        assert 20 <= max(saved) < 83
+        (disk / "filling").unlink()
+        output = place.electra("train", "toy.gin", "DATA=data", "MODEL_DIR=disk/run")
+        assert f"continuing after step {max(saved)} of 83" in output
+        assert_same_run(disk / "run", run)
+
+
+LIMITED = """
+import resource, sys
+from official_nlp import cli
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
+sys.exit(cli.main(sys.argv[2:]))
+"""
+
+
+def test_a_file_that_may_not_grow_ends_the_run(place, run):
+    """The same where nothing can be mounted: no file may be larger than half a checkpoint."""
+    size = max(path.stat().st_size for path in (run / "checkpoints").iterdir()) // 2
+    words = ["train", "toy.gin", "DATA=data", "MODEL_DIR=limited"]
+    process = place.start(size, *words, program=("-c", LIMITED))
+    _, err = process.communicate(timeout=280)
+    assert process.returncode == 1
+    assert "the checkpoint of step 20 could not be written to" in err
+    assert "File too large" in err
+    assert not list((place.folder / "limited/checkpoints").iterdir())
+    place.electra(*words)
+    assert_same_run(place.folder / "limited", run)
+
+
+# === Torn records ===
+
+SHORT = ["MLM_STEPS=10", "ELECTRA_STEPS=10", "INTERVAL=10"]
+
+
+@pytest.fixture
+def spoiled(place, tmp_path):
+    """A copy of the data folder with a torn record in the middle of a shard."""
+    folder = shutil.copytree(place.folder / "data", tmp_path / "spoiled")
+    shard = end_to_end_test.shard_of(folder)
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 0x10
+    shard.write_bytes(content)
+    return folder
+
+
+def test_torn_records_can_be_skipped_and_are_counted(electra, place, spoiled, tmp_path):
+    words = ["train", "toy.gin", f"DATA={spoiled}", f"MODEL_DIR={tmp_path / 'run'}"]
+    # More than an epoch, so that it is met.
+    settings = ["MLM_STEPS=50", "ELECTRA_STEPS=10", "INTERVAL=10"]
+    code, out, err = electra(*words, *settings, "TORN_RECORDS=skip")
+    assert (code, err) == (0, "")
+    shard = end_to_end_test.shard_of(spoiled)
+    found = re.search(r"torn records: 1 were met, (\d+) rows left empty: (\S+) at byte \d+: ", out)
+    assert found[2] == str(shard)
+    timing = journal.read(tmp_path / "run/timing.jsonl")
+    assert timing[0]["torn_rows"] <= timing[-1]["torn_rows"] <= int(found[1])
+    assert int(found[1]) >= 1
+    # What was trained so may be continued strictly, and the other way round; here it ended.
+    assert_refused(electra(*words, *settings), str(shard), "TORN_RECORDS=skip")
+
+
+def test_a_shard_without_its_end_can_be_trained_on(electra, place, tmp_path):
+    folder = shutil.copytree(place.folder / "data", tmp_path / "short")
+    shard = end_to_end_test.shard_of(folder)
+    with open(shard, "r+b") as file:
+        file.truncate(shard.stat().st_size * 2 // 3)
+    words = ["train", "toy.gin", f"DATA={folder}", f"MODEL_DIR={tmp_path / 'run'}", *SHORT]
+    assert_refused(electra(*words), str(shard), "ends at byte", "TORN_RECORDS=skip")
+    code, out, err = electra(*words, "TORN_RECORDS=skip")
+    assert (code, err) == (0, "")
+    assert "index.json knows" in out
+    lines = journal.read(tmp_path / "run/metrics.jsonl")
+    assert all(np.isfinite(line["train/loss"]) for line in lines if "train/loss" in line)
+
+
+# === What may change ===
+
+
+def test_a_longer_run_needs_to_be_asked_for(electra, place, run):
+    shutil.copytree(run, place.folder / "longer")
+    words = ["train", "toy.gin", "DATA=data", "MODEL_DIR=longer", "ELECTRA_STEPS=60"]
+    assert_refused(electra(*words), "phases[1].steps was 40, is now 60", "EXTEND=true")
+    code, out, err = electra(*words, "EXTEND=true")
+    assert (code, err) == (0, "")
+    assert "extended from 83 to 103 steps: from step 83 on the learning rate" in out
+    assert journal.read(place.folder / "longer/metrics.jsonl")[-1]["step"] == 103
+    assert json.loads((place.folder / "longer/run.json").read_text())["extended_from"] == [40]
+
+
+def test_data_may_move_but_not_change(electra, place, tmp_path):
+    recipe = (
+        end_to_end_test.RECIPE + '\nDATA_2 = "?"\nelectra/training.PhaseConfig.data = %DATA_2\n'
+    )
+    (place.folder / "moving.gin").write_text(recipe)
+    shutil.copytree(place.folder / "data", tmp_path / "here")
+    words = ["train", "moving.gin", f"MODEL_DIR={tmp_path / 'run'}", *SHORT]
+    code, _, err = electra(*words, "DATA=data", f"DATA_2={tmp_path / 'here'}")
+    assert (code, err) == (0, "")
+    (tmp_path / "here").rename(tmp_path / "there")
+    moved = [f"DATA={tmp_path / 'there'}", f"DATA_2={tmp_path / 'there'}"]
+    code, _, err = electra(*words, *moved, "--dry-run")
+    assert (code, err) == (0, "")
+    index = tmp_path / "there/index.json"
+    index.write_text(json.dumps(json.loads(index.read_text()) | {"settings": {"other": 1}}))
+    result = electra(*words, "DATA=data", f"DATA_2={tmp_path / 'there'}", "--dry-run")
+    assert_refused(result, "phase_data[1] was ")
+
+
+def test_free_settings_may_change(electra, place, run):
+    shutil.copytree(run, place.folder / "free")
+    words = ["train", "toy.gin", "DATA=data", "MODEL_DIR=free", "KEEP=1", "KEEP_BEST=mlm_loss"]
+    code, out, err = electra(*words, "KEEP_EVERY=20", "LOOP=20", "TORN_RECORDS=skip")
+    assert (code, err) == (0, "")
+    assert (
+        json.loads((place.folder / "free/checkpoints/best.json").read_text())["better"] == "lower"
+    )
+    assert "continuing after step 83 of 83" in out
