@@ -95,7 +95,6 @@ class _Scope:
     key: Key
     first_row: "int | tf.Tensor"
     draws: int = 0
-    opened: dict = dataclasses.field(default_factory=dict)
 
 
 _thread = threading.local()
@@ -118,26 +117,16 @@ def stream(key: Key, first_row=0):
 
 
 @contextlib.contextmanager
-def scope(place: "int | None" = None, training: bool = True, anew: bool = False):
+def scope(place: "int | None" = None, training: bool = True):
     """Opens the numbered part of the current stream: `place`, or the next in order.
 
     Does nothing outside a stream, or when not `training`.
-
-    Args:
-      place: None for the next in order.
-      training: whether to open it.
-      anew: a place that is opened for the second time in its stream is another part, and so on; by
-        default it is the same.
     """
     outer = getattr(_thread, "scope", None)
     if outer is None or not training:
         yield
         return
-    key = _next_key(outer, place)
-    if anew:
-        times = outer.opened[place] = outer.opened.get(place, 0) + 1
-        key = key.fold(times) if times > 1 else key
-    with stream(key, outer.first_row):
+    with stream(_next_key(outer, place), outer.first_row):
         yield
 
 

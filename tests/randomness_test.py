@@ -178,19 +178,6 @@ def test_places_and_orders_scopes_and_draws_never_share_a_key():
     assert len(set(keys)) == 9
 
 
-def test_a_scope_opened_anew_is_another_and_the_first_time_the_place_itself():
-    def keys(anew):
-        found = []
-        with randomness.stream(KEY):
-            for _ in range(3):
-                with randomness.scope(1, anew=anew):
-                    found.append(randomness.next_key()[0])
-        return found
-
-    assert len(set(keys(anew=True))) == 3
-    assert set(keys(anew=False)) == {keys(anew=True)[0]}
-
-
 def test_a_scope_that_does_not_train_changes_nothing():
     with randomness.stream(KEY), randomness.scope(training=False):
         inside = randomness.draw([4], 1)

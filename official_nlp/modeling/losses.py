@@ -62,7 +62,8 @@ def electra_loss(inputs, outputs) -> dict:
 
     Args:
       inputs: the batch, with tfnlp's names. Without `masked_lm_weights` every slot whose position
-        is not 0 counts; without `input_mask` every token.
+        is not 0 counts; without `input_mask` every token, or in a packed batch every one of a
+        document.
       outputs: what `ElectraPretrainer` returned, or a part of it: `lm_outputs` gives the term
         `mlm`; `disc_logits` and `disc_label` give `rtd`; `sentence_outputs` with
         `next_sentence_labels` among the inputs gives `next_sentence`.
@@ -76,8 +77,7 @@ def electra_loss(inputs, outputs) -> dict:
         terms["mlm"] = masked_lm_loss(outputs["lm_outputs"], inputs["masked_lm_ids"], weights)
     if "disc_logits" in outputs:
         labels = outputs["disc_label"]
-        mask = inputs.get("input_mask")
-        mask = tf.ones_like(labels) if mask is None else mask
+        mask = token_weights({"input_word_ids": labels, **inputs})
         terms["rtd"] = replaced_token_loss(outputs["disc_logits"], labels, mask)
     sentence_outputs = outputs.get("sentence_outputs")
     if "next_sentence_labels" in inputs and sentence_outputs is not None:
@@ -92,6 +92,15 @@ def prediction_weights(inputs) -> tf.Tensor:
     if "masked_lm_weights" in inputs:
         return tf.cast(inputs["masked_lm_weights"], tf.float32)
     return tf.cast(tf.convert_to_tensor(inputs["masked_lm_positions"]) != 0, tf.float32)
+
+
+def token_weights(inputs) -> tf.Tensor:
+    """Returns float32 `[B, L]`: 1 at tokens, 0 at padding."""
+    if inputs.get("input_mask") is not None:
+        return tf.cast(inputs["input_mask"], tf.float32)
+    if inputs.get("document_ids") is not None:
+        return tf.cast(tf.convert_to_tensor(inputs["document_ids"]) != 0, tf.float32)
+    return tf.ones_like(tf.convert_to_tensor(inputs["input_word_ids"]), tf.float32)
 
 
 def weighted_total(terms: dict, coefficients: dict) -> tf.Tensor:

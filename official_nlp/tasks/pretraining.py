@@ -212,7 +212,7 @@ class ElectraPretraining:
         if phase.generator_weight:
             weights["mlm"] = tf.reduce_sum(losses.prediction_weights(batch))
         if phase.discriminator_weight:
-            weights["rtd"] = tf.reduce_sum(tf.cast(batch["input_mask"], tf.float32))
+            weights["rtd"] = tf.reduce_sum(losses.token_weights(batch))
         return weights
 
     def losses(self, model: ElectraPretrainer, batch, phase):
@@ -264,9 +264,10 @@ class ElectraPretraining:
     def _discriminate(model, batch, corrupted, training=None):
         return model.discriminate(
             corrupted["input_word_ids"],
-            batch["input_mask"],
+            batch.get("input_mask"),
             batch["input_type_ids"],
             training=training,
+            document_ids=batch.get("document_ids"),
         )
 
     def _draw_unigram(self, batch) -> tf.Tensor:

@@ -128,6 +128,15 @@ def test_without_a_mask_every_token_counts():
     assert float(losses.electra_loss({}, outputs)["rtd"][1]) == 4
 
 
+def test_tokens_of_documents_count_where_there_is_no_mask():
+    ids = tf.constant([[2, 5, 3, 0]])
+    documents = {"input_word_ids": ids, "document_ids": [[1, 1, 2, 0]]}
+    np.testing.assert_array_equal(losses.token_weights(documents), [[1, 1, 1, 0]])
+    masked = {**documents, "input_mask": [[1, 1, 0, 0]]}
+    np.testing.assert_array_equal(losses.token_weights(masked), [[1, 1, 0, 0]])
+    np.testing.assert_array_equal(losses.token_weights({"input_word_ids": ids}), [[1, 1, 1, 1]])
+
+
 def test_parts_of_a_batch_add_up_to_the_batch():
     random = np.random.default_rng(0)
     inputs = {

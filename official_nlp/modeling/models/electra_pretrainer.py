@@ -23,7 +23,10 @@ class ElectraPretrainer(tf_keras.Model):
     Call: a dict with `input_word_ids` (with [MASK]s), `input_mask`, `input_type_ids` integer
     `[batch, length]`, `masked_lm_positions` and `masked_lm_ids` integer `[batch, predictions]`,
     and optional `masked_lm_weights` (0 at unused slots; without it, slots at position 0 are
-    unused). Returns a dict:
+    unused). Mask and types may be missing: all real, all of type 0. Rows that hold several
+    documents have `document_ids` integer `[batch, length]` in place of the mask: 1, 2, ... the
+    documents of a row, 0 padding; a document sees itself alone, in both networks, which must be
+    `ElectraEncoder`s. Returns a dict:
 
       `lm_outputs`: `[batch, predictions, vocab_size]`, the generator's scores.
       `sentence_outputs`: `[batch, num_classes]`, the sentence head's scores, on the generator.
@@ -31,10 +34,11 @@ class ElectraPretrainer(tf_keras.Model):
       `disc_label`: int32 `[batch, length]`, 1 where the sampled token differs from the original.
 
     Tokens are sampled in training and in inference, from the current random stream
-    (`official_nlp.randomness.stream`): the first call in a stream is a function of its key, and
-    the same as `generate`, `corrupt` and `discriminate` one by one; a second call in the same
-    stream draws others. Outside a stream every call draws anew. No gradient flows from the
-    discriminator through the samples.
+    (`official_nlp.randomness.stream`): a call is a function of the stream's key, and the same as
+    `generate`, `corrupt` and `discriminate` one by one, however often and under which executor it
+    is run or traced. So a second call in one stream draws what the first drew: open a stream, or a
+    numbered `randomness.scope()`, for each step. Outside a stream every call draws anew. No
+    gradient flows from the discriminator through the samples.
 
     The loss is `losses.electra_loss`; `compile(optimizer, generator_weight,
     discriminator_weight)` and `fit` minimize it.
@@ -167,6 +171,7 @@ class ElectraPretrainer(tf_keras.Model):
         sharing="shared",
         num_classes=0,
         num_token_predictions=None,
+        recompute=False,
         **kwargs,
     ) -> "ElectraPretrainer":
         """Builds both networks and the heads with ELECTRA's numerics.
@@ -184,6 +189,7 @@ class ElectraPretrainer(tf_keras.Model):
             (`DisentangledEmbeddings`).
           num_classes: outputs of the sentence head; 0 for none.
           num_token_predictions: largest number of predictions a row; None for as many as tokens.
+          recompute: compute activations twice to hold fewer, see `ElectraEncoder`.
           **kwargs: of the constructor; `dtype` is the networks' policy too.
 
         Raises:
@@ -192,7 +198,9 @@ class ElectraPretrainer(tf_keras.Model):
         if num_token_predictions is None:
             num_token_predictions = discriminator.max_position_embeddings
         policy = {"dtype": kwargs["dtype"]} if "dtype" in kwargs else {}
-        first, second = sharing_modes.build_pair(generator, discriminator, sharing, **policy)
+        first, second = sharing_modes.build_pair(
+            generator, discriminator, sharing, recompute=recompute, **policy
+        )
         kwargs.setdefault("mlm_activation", "gelu")
         kwargs.setdefault("discriminator_activation", discriminator.hidden_act)
         kwargs.setdefault("mlm_initializer", initializers.kernel_initializer(discriminator))
@@ -214,6 +222,7 @@ class ElectraPretrainer(tf_keras.Model):
             inputs.get("input_mask"),
             inputs.get("input_type_ids"),
             training=training,
+            document_ids=inputs.get("document_ids"),
         )
         return {**generated, "disc_logits": disc_logits, "disc_label": corrupted["disc_label"]}
 
@@ -225,7 +234,7 @@ class ElectraPretrainer(tf_keras.Model):
         """
         _require(inputs, ["input_word_ids", "masked_lm_positions"])
         self._check_predictions(inputs["masked_lm_positions"])
-        with randomness.scope(_GENERATE, bool(training), anew=True):
+        with randomness.scope(_GENERATE, training=bool(training)):
             sequence = network_contract.run(self.generator_network, inputs, training)
             lm_outputs = self.masked_lm(sequence, inputs["masked_lm_positions"])
             if self.classification is None:
@@ -256,7 +265,7 @@ class ElectraPretrainer(tf_keras.Model):
         """
         _require(inputs, ["input_word_ids", "masked_lm_positions", "masked_lm_ids"])
         if sampled_ids is None:
-            with randomness.scope(_SAMPLE, anew=True):
+            with randomness.scope(_SAMPLE):
                 key, first_row = randomness.next_key()
             disallowed = inputs["masked_lm_ids"] if self.disallow_correct else None
             sampled_ids = ops.sample_tokens(
@@ -277,10 +286,25 @@ class ElectraPretrainer(tf_keras.Model):
             "sampled_ids": sampled_ids,
         }
 
-    def discriminate(self, ids, input_mask=None, input_type_ids=None, training=None) -> tf.Tensor:
-        """Returns float32 `[batch, length]`: above 0 where a token of `ids` looks replaced."""
-        inputs = {"input_word_ids": ids, "input_mask": input_mask, "input_type_ids": input_type_ids}
-        with randomness.scope(_DISCRIMINATE, bool(training), anew=True):
+    def discriminate(
+        self, ids, input_mask=None, input_type_ids=None, training=None, document_ids=None
+    ) -> tf.Tensor:
+        """Returns float32 `[batch, length]`: above 0 where a token of `ids` looks replaced.
+
+        Args:
+          ids: integer `[batch, length]`, as all the following.
+          input_mask: 1 real, 0 padding; None for all real.
+          input_type_ids: None for all of type 0.
+          training: whether there is dropout.
+          document_ids: of packed rows, see the call; they replace the mask.
+        """
+        inputs = {
+            "input_word_ids": ids,
+            "input_mask": input_mask,
+            "input_type_ids": input_type_ids,
+            "document_ids": document_ids,
+        }
+        with randomness.scope(_DISCRIMINATE, training=bool(training)):
             sequence = network_contract.run(self.discriminator_network, inputs, training)
             hidden = self.discriminator_activation(self.discriminator_projection(sequence))
             return self.discriminator_head(hidden)[..., 0]

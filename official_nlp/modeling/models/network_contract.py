@@ -12,19 +12,36 @@ INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
 
 
 def network_inputs(inputs) -> dict:
-    """Returns exactly the three inputs, filled in where they are missing."""
+    """Returns exactly the three inputs, filled in where they are missing.
+
+    Of a packed batch: ids, types and `document_ids`, which say what the mask says and more.
+    """
     ids = tf.convert_to_tensor(inputs["input_word_ids"])
     mask, types = inputs.get("input_mask"), inputs.get("input_type_ids")
-    mask = tf.ones_like(ids) if mask is None else tf.convert_to_tensor(mask)
     types = tf.zeros_like(ids) if types is None else tf.convert_to_tensor(types)
+    if inputs.get("document_ids") is not None:
+        documents = tf.convert_to_tensor(inputs["document_ids"])
+        return {"input_word_ids": ids, "input_type_ids": types, "document_ids": documents}
+    mask = tf.ones_like(ids) if mask is None else tf.convert_to_tensor(mask)
     return dict(zip(INPUTS, (ids, mask, types), strict=True))
 
 
 def run(network, inputs, training=None) -> tf.Tensor:
-    """Returns the last sequence output `[batch, length, width]`."""
+    """Returns the last sequence output `[batch, length, width]`.
+
+    Raises:
+      InputError: the batch is packed, and the network does not know how.
+    """
+    given = network_inputs(inputs)
+    if "document_ids" in given and not isinstance(network, ElectraEncoder):
+        raise InputError(
+            "document_ids must be left out: they are for ElectraEncoder, and "
+            f"{type(network).__name__} would let documents of a row see each other; give each "
+            "document a row of its own"
+        )
     # A network without dropout need not know of training.
     knows = "training" in inspect.signature(getattr(network, "call", network)).parameters
-    outputs = network(network_inputs(inputs), **({"training": training} if knows else {}))
+    outputs = network(given, **({"training": training} if knows else {}))
     return _last(outputs["sequence_output"])
 
 

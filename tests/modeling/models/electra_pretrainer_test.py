@@ -148,13 +148,16 @@ def test_tokens_are_sampled_in_both_modes_from_the_stream(model, batch, training
     assert not np.array_equal(first, second)
 
 
-def test_a_second_call_in_a_stream_draws_anew(model, batch):
+def test_calls_in_one_stream_are_the_same_and_in_numbered_scopes_are_not(model, batch):
     with randomness.stream(KEY, 3):
         first, second = (model(batch, training=True) for _ in range(2))
-    again = called(model, batch, training=True)
+        scoped = []
+        for _ in range(2):
+            with randomness.scope():
+                scoped.append(model(batch, training=True))
     for name in ("lm_outputs", "disc_logits"):
-        np.testing.assert_array_equal(first[name], again[name])
-        assert not np.array_equal(first[name], second[name])
+        np.testing.assert_array_equal(first[name], second[name])
+        assert not np.array_equal(scoped[0][name], scoped[1][name])
 
 
 def test_the_correct_token_may_be_ruled_out(batch):

@@ -130,11 +130,27 @@ def test_a_file_of_a_compiled_model_keeps_how_it_was_compiled_and_trains_on(tmp_
 
 
 @pytest.mark.parametrize("mode", sharing.MODES)
-def test_a_checkpoint_comes_back_into_one_object(tmp_path, batch, mode):
-    model = tiny.pretrainer(mode)
+def test_a_checkpoint_comes_back_whole_and_into_one_object(tmp_path, batch, mode):
+    model, again = (tiny.pretrainer(mode, seed=seed, num_classes=2) for seed in (1, 2))
+    random = np.random.default_rng(3)
+    for variable in model.variables:
+        variable.assign(random.normal(size=variable.shape))
+    objects = [id(v) for v in again.variables]
     path = tf.train.Checkpoint(model=model).write(str(tmp_path / "model"))
-    again = tiny.pretrainer(mode, seed=2)
     tf.train.Checkpoint(model=again).read(path).assert_consumed()
+    for one, other in zip(again.variables, model.variables, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert [id(v) for v in again.variables] == objects
+    assert len(set(objects)) == len(objects)
+    parts = [
+        again.generator_network,
+        again.discriminator_network,
+        again.masked_lm,
+        again.classification,
+        again.discriminator_projection,
+        again.discriminator_head,
+    ]
+    assert {id(v) for part in parts for v in part.variables} == set(objects)
     table = again.generator_network.get_embedding_table()
     assert again.masked_lm.table is table
     assert (again.discriminator_network.get_embedding_table() is table) == (
@@ -156,3 +172,65 @@ def test_a_fine_tuning_job_finds_the_discriminator_as_encoder(tmp_path, model):
     tf.train.Checkpoint(encoder=encoder).read(path).assert_consumed()
     for ours, theirs in zip(encoder.variables, model.discriminator_network.variables):
         np.testing.assert_array_equal(ours, theirs)
+
+
+# === Packed rows ===
+ONE_ROW_EACH = {
+    "input_word_ids": [[2, 4, 7, 3, 0, 0, 0, 0], [2, 9, 4, 3, 0, 0, 0, 0]],
+    "input_mask": [[1, 1, 1, 1, 0, 0, 0, 0], [1, 1, 1, 1, 0, 0, 0, 0]],
+    "input_type_ids": [[0, 0, 1, 1, 0, 0, 0, 0], [0, 1, 1, 1, 0, 0, 0, 0]],
+    "masked_lm_positions": [[1, 0], [2, 0]],
+    "masked_lm_ids": [[6, 0], [8, 0]],
+    "masked_lm_weights": [[1.0, 0.0], [1.0, 0.0]],
+}
+SAMPLED = [[20, 0], [8, 0]]
+PACKED = {
+    "input_word_ids": [[2, 4, 7, 3, 2, 9, 4, 3]],
+    "document_ids": [[1, 1, 1, 1, 2, 2, 2, 2]],
+    "input_type_ids": [[0, 0, 1, 1, 0, 1, 1, 1]],
+    "masked_lm_positions": [[1, 6]],
+    "masked_lm_ids": [[6, 8]],
+    "masked_lm_weights": [[1.0, 1.0]],
+}
+PACKED_SAMPLED = [[20, 8]]
+
+
+def of_parts(model, rows, sampled_ids):
+    """The terms of the loss and their gradients, the samples being given."""
+    rows = {name: tf.constant(values) for name, values in rows.items()}
+    with tf.GradientTape() as tape:
+        outputs = model.generate(rows)
+        corrupted = model.corrupt(rows, None, sampled_ids)
+        outputs["disc_label"] = corrupted["disc_label"]
+        outputs["disc_logits"] = model.discriminate(
+            corrupted["input_word_ids"],
+            rows.get("input_mask"),
+            rows["input_type_ids"],
+            document_ids=rows.get("document_ids"),
+        )
+        terms = losses.electra_loss(rows, outputs)
+        total = losses.weighted_total(terms, {"rtd": 50.0})
+    gradients = tape.gradient(total, model.trainable_variables)
+    return terms, [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+
+@pytest.mark.parametrize("mode", ["shared", "gdes"])
+def test_two_documents_in_a_row_are_two_rows(mode):
+    model = tiny.pretrainer(mode, dropout=False)
+    expected, gradients = of_parts(model, ONE_ROW_EACH, SAMPLED)
+    terms, packed_gradients = of_parts(model, PACKED, PACKED_SAMPLED)
+    assert float(terms["rtd"][1]) == 8
+    for name in ("mlm", "rtd"):
+        np.testing.assert_allclose(terms[name], expected[name], atol=1e-5)
+    for got, want, v in zip(packed_gradients, gradients, model.trainable_variables, strict=True):
+        # The largest are near 10.
+        np.testing.assert_allclose(got, want, atol=1e-5, rtol=1e-5, err_msg=v.name)
+
+
+def test_a_packed_batch_can_be_called_and_fitted():
+    model = tiny.pretrainer(num_token_predictions=2)
+    packed = {name: tf.constant(values) for name, values in PACKED.items()}
+    assert called(model, packed, training=True)["disc_logits"].shape == [1, 8]
+    model.compile("sgd", run_eagerly=True)
+    history = model.fit(tf.data.Dataset.from_tensors(packed), verbose=0).history
+    assert np.isfinite(history["loss"]).all()
