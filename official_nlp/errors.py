@@ -31,4 +31,4 @@ class Preempted(RuntimeError):
 
 
 class StorageError(RuntimeError):
-    """Something could not be written: the disk is full, or refuses. What was saved before is whole."""
+    """Something could not be written: the disk is full, or refuses. What was saved is whole."""

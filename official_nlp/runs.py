@@ -107,7 +107,7 @@ def train(
       The last held-out figures, named `held_out/...`; empty without any.
     """
     from official_nlp.tasks import ElectraPretraining, GeneratorWatch
-    from official_nlp.training import loop
+    from official_nlp.training import distribution, loop
     from official_nlp.training.run_folder import RunFolder
 
     console = reports.console()
@@ -119,7 +119,12 @@ def train(
         p.data: text_data.open_folder(p.data, vocabulary, torn=torn) for p in phases if p.data
     }
     objective = ElectraPretraining(
-        task, folder, seed=training.seed, phase_data=others, numerics=training.numerics
+        task,
+        folder,
+        seed=training.seed,
+        phase_data=others,
+        numerics=training.numerics,
+        recompute=training.recompute,
     )
     phases = _in_steps(phases, epochs, {None: folder, **others}, console)
     _preflight(objective, phases, training, {None: folder, **others}, dry_run, console)
@@ -131,7 +136,8 @@ def train(
     if dry_run:
         reports.print_built(objective.build(), console)
         return {}
-    _write_beginning(pathlib.Path(model_dir), objective, configuration_text)
+    if distribution.is_chief(distribution.create_strategy(training.strategy)):
+        _write_beginning(pathlib.Path(model_dir), objective, configuration_text)
     before = torn.rows
     try:
         figures = loop.train(

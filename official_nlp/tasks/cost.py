@@ -157,7 +157,8 @@ def memory(
 
       program:      800 MiB, and 25 for each layer of each phase's networks, which are its graph
       state:        four float32 numbers a parameter: weight, gradient, and the optimizer's two
-      activations:  for each token and layer, floats for 8 H, 2 I and 3 N L
+      activations:  for each token and layer, floats for 8 H, 2 I and 3 N L; recomputed, of one
+                    layer alone, and H for each
       vocabulary:   five times `B P V` floats
       evaluation:   four times `B P V` floats of a held-out batch
 
@@ -200,6 +201,8 @@ def _phase_memory(config, phase, training, replicas) -> tuple[int, int]:
             + _COPIES_OF_INTERMEDIATE * sizes.intermediate_size
             + _COPIES_OF_SCORES * sizes.num_attention_heads * phase.length
         )
-        activations += tokens * size * sizes.num_hidden_layers * layer
+        layers = sizes.num_hidden_layers
+        held = layers * sizes.hidden_size + layer if training.recompute else layers * layer
+        activations += tokens * size * held
     slots = rows * predictions(config, phase) if phase.generator_weight else 0
     return activations, _COPIES_OF_LOGITS * slots * config.generator.vocab_size * _FLOAT

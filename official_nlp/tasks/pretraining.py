@@ -90,8 +90,10 @@ class PretrainingConfig:
         }
         return cls(**{**values, **made})
 
-    def build(self, numerics: "Numerics | None" = None) -> ElectraPretrainer:
-        """Returns the model, freshly initialized."""
+    def build(
+        self, numerics: "Numerics | None" = None, recompute: bool = False
+    ) -> ElectraPretrainer:
+        """Returns the model, freshly initialized; `recompute` as of `ElectraEncoder`."""
         numerics = numerics or Numerics()
         return ElectraPretrainer.from_config_pair(
             self.generator,
@@ -100,6 +102,7 @@ class PretrainingConfig:
             temperature=self.temperature,
             disallow_correct=self.disallow_correct,
             average_duplicates=numerics.average_duplicates,
+            recompute=recompute,
         )
 
 
@@ -112,6 +115,7 @@ class ElectraPretraining:
       seed: of initial values, order and masks.
       phase_data: folders of phases that name their own, by name.
       numerics: quirks of the original to reproduce.
+      recompute: whether the layers' activations are computed again in the backward pass.
 
     Raises:
       InputError: vocabularies do not fit each other or the configuration, rows not the model, or
@@ -127,12 +131,14 @@ class ElectraPretraining:
         seed: int = 0,
         phase_data: "Mapping[str, DataFolder] | None" = None,
         numerics: "Numerics | None" = None,
+        recompute: bool = False,
     ):
         self.config = config.for_vocabulary(data.tokenizer.vocab_size)
         self.data = data
         self.seed = seed
         self.phase_data = dict(phase_data or {})
         self.numerics = numerics or Numerics()
+        self.recompute = recompute
         if self.numerics.mask_with_replacement:
             config.masking.require_no_replacement()
         self._check_vocabularies()
@@ -158,7 +164,7 @@ class ElectraPretraining:
 
     def build(self) -> ElectraPretrainer:
         tf_keras.utils.set_random_seed(self.seed)
-        return self.config.build(self.numerics)
+        return self.config.build(self.numerics, self.recompute)
 
     def checkpoint_items(self, model: ElectraPretrainer) -> dict:
         return checkpoint_items(model)

@@ -35,6 +35,7 @@ TRAINING_FIELDS = {
     "jit_compile": ROUNDING,
     "policy": FIXED,
     "accumulation": ROUNDING,
+    "recompute": ROUNDING,
     "numerics": FIXED,
 }
 PHASE_FIELDS = {
@@ -86,6 +87,7 @@ class TrainingConfig:
       policy: the number format of the layers, see `precision.POLICIES`.
       accumulation: number of micro-batches that a replica's rows of a step are cut into; only one
         is in memory at a time, and the update is the same.
+      recompute: whether the task computes activations again in the backward pass, to hold fewer.
       numerics: which quirks of the original to reproduce.
     """
 
@@ -111,6 +113,7 @@ class TrainingConfig:
     jit_compile: bool = False
     policy: str = "float32"
     accumulation: int = 1
+    recompute: bool = False
     numerics: Numerics = dataclasses.field(default_factory=Numerics)
 
     def __post_init__(self):

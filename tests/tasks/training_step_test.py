@@ -21,7 +21,7 @@ CONFIG = TrainingConfig(steps_per_loop=STEPS, warmup_steps=0, checkpoint_interva
 
 def _trainer(folder, **changes):
     settings = dataclasses.replace(CONFIG, **changes)
-    task = ElectraPretraining(config(), folder, seed=3)
+    task = ElectraPretraining(config(), folder, seed=3, recompute=settings.recompute)
     strategy = distribution.create_strategy(settings.strategy)
     schedule = WarmupDecay(1e-3, PHASE.steps)
     (place,) = places([PHASE])
@@ -51,8 +51,9 @@ def whole(built):
 
 def _assert_close(whole, other):
     for name, value in whole[0].items():
-        # The gradient of a key's bias is 0 but for rounding: such a variable stays near 0.
-        atol = 1e-5 * max(np.abs(value).max(), 1e-2)
+        # The gradient of a key's bias is 0 but for rounding, and so is what becomes of it.
+        noise = 1e-6 if "key/bias" in name else 1e-7
+        atol = max(1e-5 * np.abs(value).max(), noise)
         np.testing.assert_allclose(other[0][name], value, rtol=1e-5, atol=atol, err_msg=name)
     for name, value in whole[1].items():
         assert other[1][name] == pytest.approx(value, rel=1e-5), name
@@ -60,10 +61,16 @@ def _assert_close(whole, other):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"strategy": "mirrored"}, {"accumulation": 4}, {"accumulation": 2, "strategy": "mirrored"}],
+    [
+        {"strategy": "mirrored"},
+        {"accumulation": 4},
+        {"accumulation": 2, "strategy": "mirrored"},
+        {"recompute": True},
+        {"recompute": True, "accumulation": 2},
+    ],
     ids=str,
 )
-def test_two_replicas_and_micro_batches_give_the_update_of_the_whole_batch(
+def test_replicas_micro_batches_and_recomputation_give_the_same_update(
     whole, built, changes, two_devices
 ):
     _assert_close(whole, _run(records.open_folder(built), **changes))
