@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import numpy as np
@@ -51,6 +52,17 @@ def test_from_sigterm_to_the_exit_it_takes_a_loop_and_a_checkpoint(place):
     assert step == max(saved_steps(place.folder / "stopped"))
     lines = journal.read(place.folder / "stopped/metrics.jsonl")
     assert lines[-1]["step"] == step
+
+
+@pytest.mark.slow
+def test_a_run_killed_at_three_random_moments_ends_in_the_same_bits(repository):
+    words = ["tools/kill_test.py", "--kills", "3", "--only", "one device"]
+    result = subprocess.run(
+        [sys.executable, *words], cwd=repository, capture_output=True, text=True, timeout=580
+    )
+    assert result.returncode == 0, result.stdout + result.stderr[-3000:]
+    assert "3 kills, " in result.stdout
+    assert "every run ended in the same bits" in result.stdout
 
 
 # === Full disks ===
