@@ -141,6 +141,7 @@ def test_one_gpu_takes_the_batch_of_base_in_parts(resolved):
     assert values["phases"] == plain["phases"]
     assert values["phases"][0].batch_size % values["training"].accumulation == 0
     assert values["training"].policy == "mixed_bfloat16"
+    assert values["training"].recompute
 
 
 @pytest.mark.parametrize(
