@@ -25,6 +25,10 @@ __all__ = [
 ]
 
 
+# Tokens of a block in sampling: near the square root of a usual vocabulary.
+_BLOCK = 256
+
+
 def activation(identifier):
     """Returns the function for a name as Hugging Face means it, a Keras name or a callable.
 
@@ -156,7 +160,9 @@ def sample_tokens(logits, key, first_row=0, temperature=1.0, disallowed=None) ->
     """Draws one token a position from `softmax(logits / temperature)`; int32 `[B, P]`.
 
     Inverts the cumulative distribution at one uniform number a position: nothing of the size of
-    the vocabulary is drawn, and no one-hot vector is made. No gradient flows through.
+    the vocabulary is drawn, and no one-hot vector is made. First the block of 256 tokens is found,
+    then the token in it, so that beside the probabilities nothing of that size is held, and few
+    sums differ in rounding between executors. No gradient flows through.
 
     Args:
       logits: float `[B, P, V]`.
@@ -169,20 +175,40 @@ def sample_tokens(logits, key, first_row=0, temperature=1.0, disallowed=None) ->
     if temperature != 1:
         logits /= temperature
     batch, slots, vocab = shape_list(logits)
+    blocks = -(-vocab // _BLOCK)
+    padding = [[0, 0], [0, 0], [0, blocks * _BLOCK - vocab]]
+    logits = tf.pad(logits, padding, constant_values=logits.dtype.min)
     if disallowed is not None:
         disallowed = tf.maximum(tf.cast(disallowed, tf.int32), 0)  # an unused slot may hold -100
         logits = _lowered(logits, disallowed)
-    cumulative = tf.cumsum(tf.nn.softmax(logits, axis=-1), axis=-1)  # [B, P, V]
-    total = cumulative[..., -1:]
-    uniform = randomness.uniform(key, [batch, slots, 1], first_row)
-    # Rounding must not lift the threshold to the total, behind tokens of probability 0.
-    threshold = tf.minimum(uniform * total, total * (1 - 2.0**-23))
-    drawn = tf.searchsorted(cumulative, threshold, side="right")[..., 0]  # [B, P]
+    probabilities = tf.reshape(
+        tf.nn.softmax(logits, axis=-1), tf.stack([batch, slots, blocks, _BLOCK])
+    )
+    uniform = tf.cast(randomness.uniform(key, [batch, slots, 1], first_row), tf.float64)
+    of_blocks = tf.reduce_sum(probabilities, axis=-1)  # [B, P, blocks]
+    total = tf.reduce_sum(tf.cast(of_blocks, tf.float64), axis=-1, keepdims=True)
+    block, rest = _inverted(of_blocks, uniform * total)
+    inside = tf.gather(probabilities, block, axis=2, batch_dims=2)  # [B, P, 256]
+    token, _ = _inverted(inside, rest)
+    drawn = block * _BLOCK + token
     if disallowed is not None:
         # Nor may a compiled sum, added in another order, step over a token of probability 0.
         beside = tf.where(disallowed + 1 < vocab, disallowed + 1, disallowed - 1)
         drawn = tf.where(drawn == disallowed, beside, drawn)
     return tf.minimum(drawn, vocab - 1)
+
+
+def _inverted(weights, threshold):
+    """Returns int32 `[B, P]`, the part of `[B, P, n]` in which the sums of `weights` reach beyond
+    `threshold` `[B, P, 1]`, and float64 `[B, P, 1]`, how far into that part the threshold lies."""
+    weights = tf.cast(weights, tf.float64)
+    sums = tf.cumsum(weights, axis=-1)
+    # Rounding must not lift the threshold to the total, behind parts of weight 0.
+    threshold = tf.minimum(threshold, sums[..., -1:] * (1 - 2.0**-23))
+    part = tf.searchsorted(sums, threshold, side="right")
+    part = tf.minimum(part, shape_list(weights)[-1] - 1)  # sums that are no numbers
+    before = tf.gather(sums - weights, part, axis=2, batch_dims=2)
+    return part[..., 0], tf.maximum(threshold - before, 0)
 
 
 def _lowered(logits, ids):
