@@ -17,21 +17,21 @@ def plain_errors():
     """
     try:
         yield
-    except InputError:
-        raise
     except Exception as error:
         original = _input_error(error)
-        if original is None:
+        if original is None or original is error:
             raise
         raise original from None
 
 
 def _input_error(error: "BaseException | None") -> "InputError | None":
+    """Returns what was raised first, where that is an `InputError`."""
+    found = None
     while error is not None:
         if isinstance(error, InputError):
-            return error
-        if isinstance(error, tf.errors.OpError):
+            found = error
+        elif isinstance(error, tf.errors.OpError):
             text = re.search(rf"\b{InputError.__name__}: (.*)", error.message)
-            return InputError(text.group(1)) if text else None
+            return InputError(text.group(1)) if text else found
         error = error.__context__
-    return None
+    return found

@@ -79,7 +79,9 @@ def test_the_folder_holds_what_it_should(finished):
 
 def test_progress_is_a_line_a_window_where_no_terminal_is(finished):
     _, _, text = finished
-    assert re.search(r"step 33/33  phase 2/2  0:00:00 left  [\d,]+ tokens/s  loss ", text)
+    assert re.search(
+        r"step 33/33  phase 2/2  0:00:00 left  [\d,]+ tokens/s  input \d+%  loss ", text
+    )
     assert "step 20 held out  mlm_loss " in text
     assert "train | step" not in text
 
