@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-# Of outputs, and of gradients up to 1; of larger ones it is a share of the largest, as each is a sum
-# of numbers as large, which float32 rounds.
+# Of outputs, and of gradients up to 1; of larger ones it is a share of the largest, as each is a
+# sum of numbers as large, which float32 rounds.
 TOLERANCE = 1e-5
 
 
