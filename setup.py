@@ -35,6 +35,7 @@ TEST_REQUIREMENTS = [
     "pre-commit>=3.7",
     "pytest>=8.1",
     "pytest-timeout>=2.3",
+    "pytest-xdist>=3.5",
     "ruff>=0.9",
     "scikit-learn>=1.4",
     "setuptools>=65",

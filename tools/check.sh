@@ -16,4 +16,5 @@ fi
 ruff format --check
 ruff check
 lint-imports --no-logo
-exec python -m pytest ${selection[@]+"${selection[@]}"} "$@"
+# A file's tests share what they build, so a file stays in one process.
+exec python -m pytest -n 2 --dist loadfile ${selection[@]+"${selection[@]}"} "$@"
