@@ -13,6 +13,9 @@ from tools import gather_python_text as gather
 LOG = 'echo "$(basename "$0") $*" >> "$LOG"\n'
 
 
+PYTEST = "python -m pytest -n 2 --dist loadfile"
+
+
 @pytest.fixture
 def checkout(repository, tmp_path):
     """A checkout of the scripts alone."""
@@ -64,7 +67,7 @@ def calls(stand_ins):
 def test_check_installs_once_and_then_formats_lints_and_tests(checkout, stand_ins):
     pip = "python -m pip install --quiet --disable-pip-version-check"
     install = [f"{pip} pip>=25", f"{pip} --editable {checkout}[test]"]
-    steps = ["ruff format --check", "ruff check", "lint-imports --no-logo", "python -m pytest"]
+    steps = ["ruff format --check", "ruff check", "lint-imports --no-logo", PYTEST]
     first = bash("check.sh", checkout, stand_ins)
     assert first.returncode == 0, first.stderr
     assert "about 3 minutes" in first.stdout
@@ -80,9 +83,9 @@ def test_check_installs_once_and_then_formats_lints_and_tests(checkout, stand_in
 
 def test_check_hands_words_to_pytest_and_all_means_the_slow_tests_too(checkout, stand_ins):
     bash("check.sh", checkout, stand_ins, "tests/data", "-x")
-    assert calls(stand_ins)[-1] == "python -m pytest tests/data -x"
+    assert calls(stand_ins)[-1] == f"{PYTEST} tests/data -x"
     bash("check.sh", checkout, stand_ins, "--all", "-x")
-    assert calls(stand_ins)[-1] == "python -m pytest -m slow or not slow -x"
+    assert calls(stand_ins)[-1] == f"{PYTEST} -m slow or not slow -x"
 
 
 def test_check_stops_at_the_first_failure(checkout, stand_ins):
@@ -130,7 +133,7 @@ def test_a_relative_environment_lies_where_the_caller_is(checkout, stand_ins, tm
     done = bash("check.sh", checkout, stand_ins, VENV="an environment")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "an environment" / "setup.sha256").exists()
-    assert calls(stand_ins)[-1] == "python -m pytest"
+    assert calls(stand_ins)[-1] == PYTEST
 
 
 def make_demo_stand_ins(stand_ins):
