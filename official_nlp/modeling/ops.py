@@ -9,12 +9,15 @@ import tensorflow as tf
 import tf_keras
 
 from official_nlp import randomness
+from official_nlp.errors import InputError
 from official_nlp.randomness import random_bits
 
 __all__ = [
     "activation",
     "apply_dropout",
+    "check_output",
     "copy_initializer",
+    "dense",
     "gather_positions",
     "packed_attention_mask",
     "packed_positions",
@@ -49,6 +52,21 @@ def gelu_new(x):
 def copy_initializer(initializer):
     """Returns a twin: Keras warns where one unseeded initializer makes several variables."""
     return initializer.__class__.from_config(initializer.get_config())
+
+
+def dense(units: int, initializer, dtype, name: str) -> tf_keras.layers.Dense:
+    """Returns a linear map of a head; float32 for `dtype` where it gives logits."""
+    return tf_keras.layers.Dense(
+        units, kernel_initializer=copy_initializer(initializer), dtype=dtype, name=name
+    )
+
+
+def check_output(output: str):
+    """Raises InputError unless a head's argument `output` is `logits` or `predictions`."""
+    if output not in ("logits", "predictions"):
+        raise InputError(
+            f'Unknown `output` value "{output}": output must be "logits" or "predictions"'
+        )
 
 
 def shape_list(tensor) -> list:

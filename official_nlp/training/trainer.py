@@ -18,7 +18,7 @@ from official_nlp.training.waiting import InputWait
 
 # What a key of the run's seed is for; evaluation has its own in evaluator.py.
 _TRAINING = 0
-# Values of the variable that says why training must stop; from 0 on it is a place in `terms`.
+# Of the variable that says why training must stop, from 0 on a place among the terms: nothing.
 _NONE = -1
 
 
@@ -166,16 +166,7 @@ class PhaseTrainer(orbit.StandardTrainer):
         if scale is not None:
             gradients = [gradient / scale for gradient in gradients]
         norm = tf.linalg.global_norm(gradients)
-        finite_terms = tf.math.is_finite(terms)
-        overflow = tf.constant(False)
-        if scale is not None:
-            overflow = ~tf.math.is_finite(norm) & tf.reduce_all(finite_terms)
-        finite = tf.concat([finite_terms, [tf.math.is_finite(norm) | overflow]], 0)
-        new = tf.where(
-            tf.reduce_all(finite), _NONE, tf.argmin(tf.cast(finite, tf.int32), output_type=tf.int32)
-        )
-        before = tf.convert_to_tensor(self._failure)
-        failure = tf.where(before < 0, new, before)
+        failure, overflow = self._verdict(terms, norm)
         self._optimizer.apply_gradients(
             zip(gradients, self._variables),
             skip_gradients_aggregation=True,
@@ -193,6 +184,18 @@ class PhaseTrainer(orbit.StandardTrainer):
             replicas = self._strategy.num_replicas_in_sync
             own_sums = {name: value / replicas for name, value in own_sums.items()}
         return self._sums.pack({**sums, **own_sums}), failure, overflow
+
+    def _verdict(self, terms, norm):
+        """Returns the place of the first that is not finite, or -1; and if float16 overflowed."""
+        finite_terms, finite_norm = tf.math.is_finite(terms), tf.math.is_finite(norm)
+        overflow = tf.constant(False)
+        if self._loss_scale is not None:
+            overflow = tf.reduce_all(finite_terms) & ~finite_norm
+        finite = tf.concat([finite_terms, [finite_norm | overflow]], 0)
+        first = tf.argmin(tf.cast(finite, tf.int32), output_type=tf.int32)
+        new = tf.where(tf.reduce_all(finite), _NONE, first)
+        before = tf.convert_to_tensor(self._failure)
+        return tf.where(before < 0, new, before), overflow
 
     def _divisors(self, own, totals):
         """Returns `[terms]`: what each term's sum is divided by, so that gradients add up."""

@@ -46,16 +46,8 @@ class ClassificationHead(tf_keras.layers.Layer):
         self.initializer = tf_keras.initializers.get(initializer)
         self.dense = None
         if inner_dim:
-            self.dense = self._dense(inner_dim, "pooler_dense", self._dtype_policy)
-        self.out_proj = self._dense(num_classes, "logits", tf.float32)
-
-    def _dense(self, units, name, dtype):
-        return tf_keras.layers.Dense(
-            units,
-            kernel_initializer=ops.copy_initializer(self.initializer),
-            dtype=dtype,
-            name=name,
-        )
+            self.dense = ops.dense(inner_dim, self.initializer, self._dtype_policy, "pooler_dense")
+        self.out_proj = ops.dense(num_classes, self.initializer, tf.float32, "logits")
 
     def build(self, input_shape):
         width = input_shape[-1]

@@ -3,7 +3,6 @@
 import tensorflow as tf
 import tf_keras
 
-from official_nlp.errors import InputError
 from official_nlp.modeling import ops
 
 
@@ -54,10 +53,7 @@ class MaskedLM(tf_keras.layers.Layer):
         # The policy is the dense map's; what follows, table and bias too, is float32 under each.
         self._dense_policy = self._dtype_policy
         self._set_dtype_policy("float32")
-        if output not in ("logits", "predictions"):
-            raise InputError(
-                f'Unknown `output` value "{output}": output must be "logits" or "predictions"'
-            )
+        ops.check_output(output)
         self.embedding_table = embedding_table
         self.activation = ops.activation(activation)
         self.initializer = tf_keras.initializers.get(initializer)

@@ -58,16 +58,10 @@ class MultiClsHeads(tf_keras.layers.Layer):
         self.initializer = tf_keras.initializers.get(initializer)
         self.dense = None
         if inner_dim:
-            self.dense = self._dense(inner_dim, "pooler_dense", self._dtype_policy)
-        self.out_projs = [self._dense(classes, name, tf.float32) for name, classes in cls_list]
-
-    def _dense(self, units, name, dtype):
-        return tf_keras.layers.Dense(
-            units,
-            kernel_initializer=ops.copy_initializer(self.initializer),
-            dtype=dtype,
-            name=name,
-        )
+            self.dense = ops.dense(inner_dim, self.initializer, self._dtype_policy, "pooler_dense")
+        self.out_projs = [
+            ops.dense(classes, self.initializer, tf.float32, name) for name, classes in cls_list
+        ]
 
     def build(self, input_shape):
         width = input_shape[-1]

@@ -65,19 +65,11 @@ class MultipleChoiceHead(tf_keras.layers.Layer):
         width = input_shape[-1]
         self.dense = None
         if self.summary_use_proj:
-            self.dense = self._dense(width, "summary", self._dtype_policy)
+            self.dense = ops.dense(width, self.initializer, self._dtype_policy, "summary")
             self.dense.build([None, width])
-        self.out_proj = self._dense(1, "logits", tf.float32)
+        self.out_proj = ops.dense(1, self.initializer, tf.float32, "logits")
         self.out_proj.build([None, width])
         super().build(input_shape)
-
-    def _dense(self, units, name, dtype):
-        return tf_keras.layers.Dense(
-            units,
-            kernel_initializer=ops.copy_initializer(self.initializer),
-            dtype=dtype,
-            name=name,
-        )
 
     def call(self, features, num_choices=None, cls_index=None, training=None):
         if len(features.shape) == 3 and num_choices is None:

@@ -28,12 +28,7 @@ class SpanHead(tf_keras.layers.Layer):
     def __init__(self, initializer="glorot_uniform", **kwargs):
         super().__init__(**kwargs)
         self.initializer = tf_keras.initializers.get(initializer)
-        self.out_proj = tf_keras.layers.Dense(
-            2,
-            kernel_initializer=ops.copy_initializer(self.initializer),
-            dtype=tf.float32,
-            name="logits",
-        )
+        self.out_proj = ops.dense(2, self.initializer, tf.float32, "logits")
 
     def build(self, input_shape):
         self.out_proj.build(input_shape)

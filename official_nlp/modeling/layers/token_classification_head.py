@@ -29,12 +29,7 @@ class TokenClassificationHead(tf_keras.layers.Layer):
         self.num_classes = num_classes
         self.dropout_rate = dropout_rate
         self.initializer = tf_keras.initializers.get(initializer)
-        self.out_proj = tf_keras.layers.Dense(
-            num_classes,
-            kernel_initializer=ops.copy_initializer(self.initializer),
-            dtype=tf.float32,
-            name="logits",
-        )
+        self.out_proj = ops.dense(num_classes, self.initializer, tf.float32, "logits")
 
     def build(self, input_shape):
         self.out_proj.build(input_shape)

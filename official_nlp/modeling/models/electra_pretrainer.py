@@ -148,20 +148,17 @@ class ElectraPretrainer(tf_keras.Model):
                 name="generator_classification_head",
             )
             self.classification.build([None, None, generator_width])
-        self.discriminator_projection = self._dense(
-            discriminator_width, "projection_head", self._dtype_policy
+        self.discriminator_projection = ops.dense(
+            discriminator_width,
+            self.mlm_initializer,
+            self._dtype_policy,
+            "discriminator_projection_head",
         )
-        self.discriminator_head = self._dense(1, "head", tf.float32)
+        self.discriminator_head = ops.dense(
+            1, self.mlm_initializer, tf.float32, "discriminator_head"
+        )
         for dense in (self.discriminator_projection, self.discriminator_head):
             dense.build([None, None, discriminator_width])
-
-    def _dense(self, units, name, dtype):
-        return tf_keras.layers.Dense(
-            units,
-            kernel_initializer=ops.copy_initializer(self.mlm_initializer),
-            dtype=dtype,
-            name=f"discriminator_{name}",
-        )
 
     @classmethod
     def from_config_pair(
@@ -401,7 +398,7 @@ class ElectraPretrainer(tf_keras.Model):
             "sharing": self.sharing,
             "average_duplicates": self.average_duplicates,
             "name": self.name,
-            "dtype": tf_keras.mixed_precision.Policy.get_config(self._dtype_policy)["name"],
+            "dtype": self._dtype_policy.name,
         }
 
     @classmethod

@@ -3,7 +3,7 @@
 import tensorflow as tf
 import tf_keras
 
-from official_nlp.errors import InputError
+from official_nlp.modeling import ops
 
 
 @tf_keras.utils.register_keras_serializable(package="official_nlp")
@@ -38,10 +38,7 @@ class Classification(tf_keras.Model):
         self, input_width, num_classes, initializer="glorot_uniform", output="logits", **kwargs
     ):
         super().__init__(**kwargs)
-        if output not in ("logits", "predictions"):
-            raise InputError(
-                f'Unknown `output` value "{output}": output must be "logits" or "predictions"'
-            )
+        ops.check_output(output)
         self.input_width = input_width
         self.num_classes = num_classes
         self.initializer = tf_keras.initializers.get(initializer)

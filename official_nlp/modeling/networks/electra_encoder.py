@@ -281,7 +281,7 @@ class ElectraEncoder(tf_keras.Model):
         config = {**fields, "extra": self.config.extra, "recompute": self.recompute}
         if isinstance(self.embeddings, DisentangledEmbeddings):
             config["disentangled"] = True
-        return {**config, "name": self.name, "dtype": _policy_config(self)}
+        return {**config, "name": self.name, "dtype": self._dtype_policy.name}
 
     @classmethod
     def from_config(cls, config, embeddings=None):
@@ -396,7 +396,3 @@ def _attention_mask(inputs):
 
 def _asked(argument, default) -> bool:
     return default if argument is None else argument
-
-
-def _policy_config(layer):
-    return tf_keras.mixed_precision.Policy.get_config(layer._dtype_policy)["name"]

@@ -3,7 +3,7 @@
 import tensorflow as tf
 import tf_keras
 
-from official_nlp.errors import InputError
+from official_nlp.modeling import ops
 
 
 @tf_keras.utils.register_keras_serializable(package="official_nlp")
@@ -43,12 +43,9 @@ class SpanLabeling(tf_keras.Model):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if output not in ("logits", "predictions"):
-            raise InputError(
-                f'Unknown `output` value "{output}": output must be "logits" or "predictions"'
-            )
+        ops.check_output(output)
         self.input_width = input_width
-        self.activation = tf_keras.activations.get(activation)
+        self.activation = ops.activation(activation)
         self.initializer = tf_keras.initializers.get(initializer)
         self.output_type = output
         # === Layers ===
