@@ -1,0 +1,1 @@
+"""Names to arrays and back: checkpoints of every format, into one form and out of it."""
