@@ -195,6 +195,7 @@ def evaluate(*, model_dir, data, dry_run=False, configuration_text="") -> dict[s
         console.print(f"{newest} and {data} fit; nothing was measured")
         return {}
     strategy = RunFolder(model_dir).describe()["rounding"]["strategy"]
+    strategy = _strategy_here(strategy, console)
     policy = described["training"]["policy"]
     training = TrainingConfig(seed=seed, strategy=strategy, policy=policy)
     figures = loop.evaluate(objective, training, model_dir)
@@ -384,6 +385,18 @@ def _data_hash(folder) -> str:
 
 
 # === Reading a run ===
+
+
+def _strategy_here(name, console) -> str:
+    """Returns the strategy that a run has, or `one_device` where its devices are not; says so."""
+    from official_nlp.training import distribution
+
+    try:
+        distribution.create_strategy(name)
+    except InputError as error:
+        console.print(f"measured on one device, not as the run was trained: {error}")
+        return "one_device"
+    return name
 
 
 def _task_config(run):

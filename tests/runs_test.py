@@ -410,6 +410,35 @@ def test_evaluate_gives_the_figures_of_the_last_evaluation(run, built, capsys): 
         assert f"{name.removeprefix('held_out/')} {value:.4f}" in text
 
 
+@pytest.mark.parametrize(
+    ("strategy", "message"),
+    [
+        ("multi_worker", "strategy='multi_worker' needs TF_CONFIG in the environment"),
+        ("tpu", "strategy='tpu' finds no TPU named 'local'"),
+    ],
+)
+def test_evaluate_measures_on_one_device_where_the_runs_devices_are_not(
+    run,
+    tmp_path,
+    built,  # noqa: F811
+    monkeypatch,
+    capsys,
+    strategy,
+    message,
+):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    monkeypatch.delenv("TPU_NAME", raising=False)
+    shutil.copytree(run, tmp_path / "run")
+    described = json.loads((run / "run.json").read_text())
+    described["rounding"]["strategy"] = strategy
+    (tmp_path / "run/run.json").write_text(json.dumps(described))
+    figures = runs.evaluate(model_dir=tmp_path / "run", data=built)
+    assert figures == runs.evaluate(model_dir=run, data=built)
+    text = said(capsys)
+    assert text.count("measured on one device") == 1
+    assert message in text
+
+
 def test_a_figure_that_is_no_number_is_shown_as_a_stroke(capsys):
     figures = {"held_out/a": None, "held_out/b": float("nan"), "held_out/c": 1.0, "step": 3}
     reports.print_figures(figures, reports.console())
