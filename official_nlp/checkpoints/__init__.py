@@ -1,1 +1,1 @@
-"""Names to arrays and back: checkpoints of every format, into one form and out of it."""
+"""Checkpoints of other programs: names to arrays and back. Knows no Keras and no models."""

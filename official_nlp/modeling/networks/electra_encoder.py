@@ -7,12 +7,13 @@ import tf_keras
 
 from official_nlp import randomness
 from official_nlp.errors import InputError
-from official_nlp.modeling import initializers, ops
+from official_nlp.modeling import initializers, ops, tensor_names
 from official_nlp.modeling.layers.disentangled_embeddings import DisentangledEmbeddings
 from official_nlp.modeling.layers.electra_embeddings import ElectraEmbeddings
 from official_nlp.modeling.layers.embedding_projection import EmbeddingProjection
 from official_nlp.modeling.layers.transformer_encoder_block import TransformerEncoderBlock
 from official_nlp.modeling.networks.electra_config import ElectraConfig
+from official_nlp.modeling.pretrained import Pretrained
 
 _ALIASES = {
     "input_ids": "input_word_ids",
@@ -34,7 +35,7 @@ _INPUTS = (
 
 
 @tf_keras.utils.register_keras_serializable(package="official_nlp")
-class ElectraEncoder(tf_keras.Model):
+class ElectraEncoder(Pretrained, tf_keras.Model):
     """Embeddings, a projection where the widths differ, and Transformer layers. No pooler.
 
     Call: a dict with `input_word_ids`, `input_mask` (1 real, 0 padding), `input_type_ids`, all
@@ -85,8 +86,11 @@ class ElectraEncoder(tf_keras.Model):
       >>> outputs["sequence_output"].shape
       TensorShape([1, 4, 256])
 
-    Reference: paper section 2 and table 6.
+    Reference: paper section 2 and table 6; Hugging Face's ElectraModel.
     """
+
+    hugging_face_class = "ElectraModel"
+    config_class = ElectraConfig
 
     def __init__(self, config: ElectraConfig, embeddings=None, recompute=False, **kwargs):
         super().__init__(**kwargs)
@@ -273,6 +277,9 @@ class ElectraEncoder(tf_keras.Model):
                 "is a sum of two: take get_embedding_table(), or embeddings.merged()"
             )
         return self.embeddings.word_embeddings
+
+    def named_tensors(self):
+        return tensor_names.encoder(self)
 
     # === Config ===
     def get_config(self):

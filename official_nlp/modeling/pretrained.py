@@ -1,0 +1,171 @@
+"""Models that are read from folders of Hugging Face's layout, and written to them."""
+
+import dataclasses
+import difflib
+import json
+import os
+import warnings
+
+import numpy as np
+
+from official_nlp.checkpoints import huggingface
+from official_nlp.checkpoints.report import LoadReport, listed
+from official_nlp.errors import InputError
+from official_nlp.modeling.tensor_names import NamedTensor
+
+# Arguments of the constructor that no config.json has.
+_OPTIONS = ("name", "dtype", "recompute")
+_LM_HEAD = "generator_lm_head.weight"
+_WORD_TABLE = "electra.embeddings.word_embeddings.weight"
+# Tables are padded to multiples of up to this, for the sake of hardware.
+_PADDING = 128
+
+
+class Pretrained:
+    """What a Keras model inherits in order to be loaded and saved; the model comes after it.
+
+    A class says `hugging_face_class`, the name of its counterpart; `config_class`; and
+    `named_tensors()`. Its constructor takes the configuration first and makes all variables; the
+    attribute `config` is what it was given.
+
+    Attributes:
+      load_report: a `LoadReport` of what was loaded last, or None.
+    """
+
+    hugging_face_class: str
+    config_class: type
+    load_report: "LoadReport | None" = None
+
+    @classmethod
+    def from_pretrained(
+        cls, folder, strict=False, ignore_mismatched_sizes=False, **config_overrides
+    ):
+        """Returns the model of a folder: config.json and weights.
+
+        The weights are in model.safetensors, in parts of it, in tf_model.h5 or, where torch is
+        installed, in pytorch_model.bin. Those of another kind of ELECTRA model are welcome: the
+        encoder is loaded, the head stays fresh, which a warning says. Nothing is downloaded.
+
+        Args:
+          folder: a path.
+          strict: raise unless the model and the file have the same tensors.
+          ignore_mismatched_sizes: leave tensors fresh that have another shape in the file.
+          **config_overrides: fields of the configuration, in place of the file's; and `name`,
+            `dtype` (a policy of Keras, such as mixed_bfloat16) and `recompute` of the model.
+
+        Raises:
+          InputError: the folder cannot be read, does not fit, or the vocabulary in it does not
+            fit the model; an override is no field.
+        """
+        options = {k: config_overrides.pop(k) for k in _OPTIONS if k in config_overrides}
+        config = _overridden(cls.config_class, huggingface.read_config(folder), config_overrides)
+        notes = _check_vocabulary(folder, config.vocab_size, ignore_mismatched_sizes)
+        model = cls(config, **options)
+        found = huggingface.read_folder(folder)
+        source = os.path.join(folder, found.file)
+        report = model.load_state(found.state, source, strict, ignore_mismatched_sizes)
+        model.load_report = dataclasses.replace(report, notes=notes)
+        if report.fresh:
+            notes += (
+                f"{cls.__name__}: not in {source}, and so freshly initialized: "
+                f"{listed(report.fresh)}; train the model before you use it",
+            )
+        for note in notes:
+            warnings.warn(note, stacklevel=2)
+        return model
+
+    def save_pretrained(self, folder, dtype="float32", max_shard_size="5GB"):
+        """Writes config.json and model.safetensors, which transformers loads, too.
+
+        Files of a tokenizer come from its own `save_pretrained`, before or after.
+
+        Args:
+          folder: made if need be; other files in it stay.
+          dtype: what to store: float32, float16 or bfloat16.
+          max_shard_size: bytes, or a string such as 500MB; what is larger becomes several files.
+
+        Raises:
+          InputError: the folder is a file, or the other arguments are of no use.
+          StorageError: the disk is full, or refuses; a model that was there before is whole.
+        """
+        config = {**json.loads(self.config.to_json()), "architectures": [self.hugging_face_class]}
+        huggingface.write_folder(folder, json.dumps(config), self.state(), dtype, max_shard_size)
+
+    def load_state(
+        self, state: dict[str, np.ndarray], source, strict=False, ignore_mismatched_sizes=False
+    ) -> LoadReport:
+        """Assigns arrays by Hugging Face's names; where it raises, nothing was assigned.
+
+        Args:
+          state: what `HuggingFaceFolder` has, or `state()` of another model.
+          source: what the report calls it.
+          strict, ignore_mismatched_sizes: as in `from_pretrained`.
+
+        Raises:
+          InputError: nothing matched; a tensor has another shape; or, if strict, is not there.
+        """
+        tensors = {tensor.name: tensor for tensor in self.named_tensors()}
+        report = LoadReport.compare(
+            str(source),
+            model={name: tensor.shape for name, tensor in tensors.items()},
+            file={name: array.shape for name, array in state.items()},
+            tied=_tied(tensors, state),
+        )
+        if strict:
+            report.require_all()
+        if not ignore_mismatched_sizes:
+            report.require_shapes()
+        report.require_some()
+        for name in report.loaded:
+            tensors[name].from_file(state[name])
+        self.load_report = report
+        return report
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Returns all variables as float32 arrays, by Hugging Face's names."""
+        return {tensor.name: tensor.to_file() for tensor in self.named_tensors()}
+
+    def named_tensors(self) -> list[NamedTensor]:
+        """Returns what the model has, tied tensors once."""
+        raise NotImplementedError(f"{type(self).__name__} must say which tensors it has")
+
+
+def _overridden(config_class, values, overrides):
+    known = {field.name for field in dataclasses.fields(config_class)} | {"num_labels"}
+    for name in overrides:
+        if name not in known and name not in values:
+            near = difflib.get_close_matches(name, known, 1)
+            raise InputError(
+                f"{name!r} is no field of the configuration"
+                + (f"; did you mean {near[0]!r}?" if near else "")
+            )
+    if "num_labels" in overrides:
+        values = {k: v for k, v in values.items() if k not in ("id2label", "label2id")}
+    return config_class.from_dict({**values, **overrides})
+
+
+def _tied(tensors, state) -> list[str]:
+    """An output that is tied in the model may be stored in a file, once more."""
+    head, table = state.get(_LM_HEAD), state.get(_WORD_TABLE)
+    wanted = "generator_lm_head.bias" in tensors and _LM_HEAD not in tensors
+    return [_LM_HEAD] if wanted and head is not None and np.array_equal(head, table) else []
+
+
+def _check_vocabulary(folder, rows, tolerant) -> tuple[str, ...]:
+    """Returns what is to be said of the vocabulary beside the weights, if it is there."""
+    count = huggingface.vocabulary_size(folder)
+    if count is None or count == rows:
+        return ()
+    file = os.path.join(folder, "vocab.txt")
+    if count > rows:
+        raise InputError(
+            f"{file} must not have more tokens than vocab_size={rows} says, but gives ids up to "
+            f"{count - 1}, which have no vector; put the vocabulary of this model there"
+        )
+    if not tolerant and rows > -(-count // _PADDING) * _PADDING:
+        raise InputError(
+            f"{file} must have a token for each of vocab_size={rows} vectors, but has {count}, and "
+            "padding does not explain that: it seems cut off, or another model's; put the whole "
+            "file there, or pass ignore_mismatched_sizes=True"
+        )
+    return (f"{file} has {count} tokens for {rows} vectors: the last {rows - count} are unused",)
