@@ -1,5 +1,7 @@
 """Models: networks with heads and a loss."""
 
+from official_nlp.modeling.models.electra_for import ElectraFor
+from official_nlp.modeling.models.electra_for_pre_training import ElectraForPreTraining
 from official_nlp.modeling.models.electra_pretrainer import ElectraPretrainer
 
-__all__ = ["ElectraPretrainer"]
+__all__ = ["ElectraFor", "ElectraForPreTraining", "ElectraPretrainer"]

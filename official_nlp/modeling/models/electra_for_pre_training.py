@@ -1,0 +1,56 @@
+"""The discriminator."""
+
+import tensorflow as tf
+import tf_keras
+
+from official_nlp.modeling import initializers, ops
+from official_nlp.modeling.models.electra_for import ElectraFor, check_labels, token_weights
+from official_nlp.modeling.networks.electra_config import ElectraConfig
+
+
+@tf_keras.utils.register_keras_serializable(package="official_nlp")
+class ElectraForPreTraining(ElectraFor):
+    """The discriminator: tells for each token whether it was replaced.
+
+    Call: see `ElectraFor`. `labels` are integer `[batch, length]`, 1 where a token was replaced;
+    `logits` `[batch, length]` are above 0 where the model thinks so. The loss is the mean binary
+    cross-entropy over the tokens that the mask calls real.
+
+    In `fit` a metric is given `[batch, length, 1]`, for
+    `tf_keras.metrics.BinaryAccuracy(threshold=0.0)` to see every token.
+
+    Args:
+      config: an `ElectraConfig`; its `hidden_act` is also the head's.
+      recompute: compute activations twice to hold fewer, see `ElectraEncoder`.
+
+    Example:
+      >>> model = ElectraForPreTraining(ElectraConfig(vocab_size=100, num_hidden_layers=2))
+      >>> ids = tf.constant([[2, 5, 6, 3]])
+      >>> model(input_ids=ids, labels=tf.constant([[0, 1, 0, 0]]))["logits"].shape
+      TensorShape([1, 4])
+
+    Reference: paper section 2; Hugging Face's `ElectraForPreTraining`.
+    """
+
+    def __init__(self, config: ElectraConfig, recompute=False, **kwargs):
+        super().__init__(config, recompute, **kwargs)
+        initializer = initializers.kernel_initializer(config)
+        self.activation = ops.activation(config.hidden_act)
+        self.dense = ops.dense(config.hidden_size, initializer, self._dtype_policy, "dense")
+        self.dense_prediction = ops.dense(1, initializer, tf.float32, "dense_prediction")
+        for dense in (self.dense, self.dense_prediction):
+            dense.build([None, None, config.hidden_size])
+
+    def _head(self, sequence, inputs, training):
+        hidden = self.activation(self.dense(sequence))
+        return {"logits": self.dense_prediction(hidden)[..., 0]}
+
+    def _scored(self, outputs, labels, inputs):
+        labels, logits = tf.convert_to_tensor(labels["labels"]), outputs["logits"]
+        check_labels(labels, logits.shape)
+        weights = token_weights(labels, inputs)
+        return {"logits": (labels[..., tf.newaxis], logits[..., tf.newaxis], weights)}
+
+    def _element_losses(self, target, prediction):
+        target = tf.cast(target, tf.float32)
+        return tf.nn.sigmoid_cross_entropy_with_logits(target, prediction)[..., 0]
