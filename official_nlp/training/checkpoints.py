@@ -23,6 +23,7 @@ import tensorflow as tf
 
 from official_nlp.errors import InputError
 from official_nlp.training import atomic, storage
+from official_nlp.training.best import FILE as BEST_FILE
 from official_nlp.training.best import Best
 
 _NAME = "ckpt"
@@ -240,14 +241,71 @@ def newest(folder: "str | os.PathLike") -> str:
     raise InputError(f"no checkpoint in {folder}; train a model first")
 
 
-def restore_items(items: Mapping, folder: "str | os.PathLike") -> str:
-    """Restores parts of the newest checkpoint of a folder; returns its path.
+def any_named(folder: "str | os.PathLike") -> bool:
+    """Whether a folder holds checkpoints that count, whole or damaged."""
+    return bool(_named(pathlib.Path(folder))[0])
+
+
+def find(folder: "str | os.PathLike", which: "int | str" = "newest") -> str:
+    """Returns the path of a folder's checkpoint: `newest`, `best`, or that of a step.
+
+    Raises:
+      InputError: there is none, or `which` is something else.
+    """
+    if which == "newest":
+        return newest(folder)
+    if which == "best":
+        return best(folder)
+    if not isinstance(which, int):
+        raise InputError(
+            f"a run's checkpoint must be newest, best or the number of a step, was {which!r}"
+        )
+    return at_step(folder, which)
+
+
+def at_step(folder: "str | os.PathLike", step: int) -> str:
+    """Returns the path of a folder's checkpoint of a step.
+
+    Raises:
+      InputError: there is none.
+    """
+    path = os.path.join(folder, f"{_NAME}-{step}")
+    if not os.path.exists(path + ".index"):
+        steps, _ = _named(pathlib.Path(folder))
+        found = ", ".join(map(str, steps)) or "none"
+        raise InputError(f"no checkpoint of step {step} in {folder}; there are those of: {found}")
+    return path
+
+
+def best(folder: "str | os.PathLike") -> str:
+    """Returns the path of the checkpoint that a run with `keep_best` named the best.
+
+    Raises:
+      InputError: none was named.
+    """
+    file = pathlib.Path(folder, BEST_FILE)
+    if not file.is_file():
+        raise InputError(
+            f"{folder} has no best checkpoint: the run was not told KEEP_BEST, or was not measured "
+            "at a checkpoint; take the newest, or name a step"
+        )
+    return at_step(folder, json.loads(file.read_text(encoding="utf-8"))["step"])
+
+
+def restore_items(
+    items: Mapping, folder: "str | os.PathLike", which: "int | str" = "newest"
+) -> str:
+    """Restores parts of a checkpoint of a folder; returns its path.
 
     Args:
       items: roots by name, some of those saved; all their variables must be in the checkpoint.
       folder: the checkpoints.
+      which: `newest`, `best` or the number of a step.
+
+    Raises:
+      InputError: there is no such checkpoint, or it is of another model.
     """
-    path = newest(folder)
+    path = find(folder, which)
     status = restore(tf.train.Checkpoint(**items), path)
     status.assert_existing_objects_matched().expect_partial()
     return path

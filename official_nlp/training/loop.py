@@ -38,6 +38,8 @@ def train(
     extend: bool = False,
     torn_rows: "Callable[[], int] | None" = None,
     advise: "Callable[[dict], str | None] | None" = None,
+    initialize: "Callable[[tf_keras.Model], None] | None" = None,
+    beginning: "Mapping[str, Any] | None" = None,
 ) -> dict[str, float]:
     """Trains until the last phase ends; goes on from the newest checkpoint if there is one.
 
@@ -57,6 +59,9 @@ def train(
       torn_rows: returns how many rows were left empty so far for want of their record, for
         `timing.jsonl`; None where such a record ends the run.
       advise: called with the figures of each metric window; what it returns is shown as a warning.
+      initialize: called with the model of a run that has no checkpoint yet, to give it other first
+        values; optimizer and step are fresh.
+      beginning: what `run.json` is to say of how the run began, see `RunFolder.claim`.
 
     Returns:
       The last line of held-out figures, named `held_out/...`, with its `step`; empty without any.
@@ -83,10 +88,11 @@ def train(
     with folder.locked(), progress, stop.watched(answer):
         extended_from = folder.extended_from(described)
         rounding = config.of_kind(ROUNDING)
-        for difference in folder.claim(described, rounding, extend):
+        for difference in folder.claim(described, rounding, extend, beginning):
             progress.message(f"not bit-identical to an uninterrupted run: {difference}")
         try:
             run = _Run(task, phases, config, folder, stop, progress, watch, torn_rows, advise)
+            run.initialize(initialize)
             if extended_from is not None:
                 progress.message(run.on_extension(extended_from))
             run.train()
@@ -190,6 +196,12 @@ class _Run:
     def seconds_of_saving(self) -> "float | None":
         """What the last checkpoint took, if there was one."""
         return self._checkpoints.last_seconds
+
+    def initialize(self, assign: "Callable[[tf_keras.Model], None] | None") -> None:
+        """Has the variables of a model that was not restored assigned."""
+        if assign is not None and self._checkpoints.latest_checkpoint is None:
+            with self._strategy.scope():
+                assign(self._model)
 
     def on_extension(self, old_steps: int) -> str:
         """Returns a line on what more steps of the last phase do to the schedule."""

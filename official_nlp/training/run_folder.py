@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 from official_nlp.errors import InputError
-from official_nlp.training import atomic, storage
+from official_nlp.training import atomic, checkpoints, storage
 
 _PACKAGES = ("official_nlp", "tensorflow", "tf_keras", "tf-models-official", "numpy")
 # Environment that changes how TensorFlow computes, and with it the last bits.
@@ -48,6 +48,11 @@ class RunFolder:
     curves = property(lambda self: self.path / "curves.png")
     description = property(lambda self: self.path / "run.json")
 
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether a run that trains here goes on from one; it may be damaged."""
+        return checkpoints.any_named(self.checkpoints)
+
     def describe(self) -> dict:
         """Returns the content of `run.json`."""
         try:
@@ -60,7 +65,11 @@ class RunFolder:
             raise InputError(f"{self.description} cannot be read: {error}") from error
 
     def claim(
-        self, fixed: Mapping, rounding: "Mapping | None" = None, extend: bool = False
+        self,
+        fixed: Mapping,
+        rounding: "Mapping | None" = None,
+        extend: bool = False,
+        beginning: "Mapping | None" = None,
     ) -> list[str]:
         """Writes `run.json`, or compares it where the run was begun before.
 
@@ -69,6 +78,8 @@ class RunFolder:
             seed, model, hash of the data, batch, schedule.
           rounding: settings that may differ, though they change the last bits.
           extend: whether the last phase may have more steps than before; `run.json` then says so.
+          beginning: what the run began with: names of the data, weights that were read. Kept as
+            it was once there is a checkpoint, and compared with nothing.
 
         Returns:
           Lines about what is different now and allowed to be, though it may change the last bits:
@@ -81,8 +92,8 @@ class RunFolder:
             self.require_same(fixed, extend)
             return []
         self._make()
-        new = {"fixed": fixed, "rounding": rounding or {}, **_surroundings()}
-        new = json.loads(json.dumps(new))
+        new = {"fixed": fixed, "rounding": rounding or {}, "beginning": beginning or {}}
+        new = json.loads(json.dumps({**new, **_surroundings()}))
         if not self.description.exists():
             if (self.checkpoints / "checkpoint").exists():
                 raise InputError(
@@ -96,6 +107,8 @@ class RunFolder:
         if old["fixed"] != new["fixed"]:
             earlier = [*old.get("extended_from", []), old["fixed"]["phases"][-1]["steps"]]
             self._describe({**old, "fixed": new["fixed"], "extended_from": earlier})
+        elif old.get("beginning") != new["beginning"] and not self.has_checkpoint:
+            self._describe({**old, "beginning": new["beginning"]})
         parts = ("rounding", "versions", "flags", "devices")
         return [line for part in parts for line in _differences(old.get(part), new[part], part)]
 

@@ -383,6 +383,24 @@ def test_parts_can_be_restored_alone(tmp_path):
         checkpoints.restore_items({"discriminator": tf.Variable(1.0)}, tmp_path)
 
 
+def test_a_checkpoint_is_the_newest_the_best_or_that_of_a_step(tmp_path):
+    items = _items()
+    manager = _manager(tmp_path, items, keep=3, keep_best="rtd_loss")
+    _measured(manager, items, {10: 0.5, 20: 0.3, 30: 0.4})
+    for which, value in (("newest", 30.0), ("best", 20.0), (10, 10.0)):
+        part = {"generator": tf.Variable([0.0, 0.0])}
+        path = checkpoints.restore_items(part, tmp_path, which)
+        assert path.endswith(f"ckpt-{value:.0f}")
+        assert part["generator"].numpy().tolist() == [value, value]
+    with pytest.raises(InputError, match=r"no checkpoint of step 15 in .*: 10, 20, 30"):
+        checkpoints.find(tmp_path, 15)
+    with pytest.raises(InputError, match="must be newest, best or the number of a step, was 'old'"):
+        checkpoints.find(tmp_path, "old")
+    (tmp_path / "best.json").unlink()
+    with pytest.raises(InputError, match="has no best checkpoint: the run was not told KEEP_BEST"):
+        checkpoints.find(tmp_path, "best")
+
+
 def test_a_folder_without_checkpoints_is_said_so(tmp_path):
     with pytest.raises(InputError, match="no checkpoint in"):
         checkpoints.restore_items(_items(), tmp_path)

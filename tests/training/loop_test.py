@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 
+import numpy as np
 import pytest
 import rich.console
 import tensorflow as tf
@@ -271,6 +272,25 @@ def test_a_full_disk_while_drawing_hides_nothing(tmp_path, finished, monkeypatch
     figures, text = _train(folder)
     assert figures["step"] == 33
     assert "curves.png could not be drawn: No space left on device" in text
+
+
+def test_first_values_are_given_to_a_run_that_has_no_checkpoint_alone(tmp_path):
+    calls = []
+
+    def initialize(model):
+        calls.append(model)
+        model.trunk.kernel.assign(model.trunk.kernel + 1.0)
+
+    run, phases = tmp_path / "run", (dataclasses.replace(PHASES[0], steps=5),)
+    _train(run, phases=phases, initialize=initialize, beginning={"weights": "one more"})
+    assert json.loads((run / "run.json").read_text())["beginning"] == {"weights": "one more"}
+    _train(tmp_path / "other", phases=phases)
+    shifted, plain = (state(f / "checkpoints") for f in (run, tmp_path / "other"))
+    assert shifted.keys() == plain.keys()
+    kernel = next(name for name in shifted if "trunk/kernel/.ATTR" in name)
+    np.testing.assert_allclose(shifted[kernel], plain[kernel] + 1.0, atol=0.1)
+    _train(run, phases=phases, initialize=initialize)
+    assert len(calls) == 1
 
 
 def test_what_is_not_finite_stops_the_run_without_a_checkpoint(tmp_path):

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+import tensorflow as tf
 
 from official_nlp.errors import InputError
 from official_nlp.training.run_folder import RunFolder
@@ -17,7 +18,20 @@ def test_it_writes_what_the_run_is_and_runs_on(tmp_path):
     description = folder.describe()
     assert description["fixed"] == FIXED
     assert description["versions"]["tensorflow"].startswith("2.")
-    assert set(description) == {"fixed", "rounding", "versions", "flags", "devices"}
+    parts = {"fixed", "rounding", "beginning", "versions", "flags", "devices"}
+    assert set(description) == parts
+
+
+def test_what_it_began_with_is_kept_once_there_is_a_checkpoint(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.claim(FIXED, beginning={"data": "a"})
+    assert not folder.has_checkpoint
+    folder.claim(FIXED, beginning={"data": "b"})
+    assert folder.describe()["beginning"] == {"data": "b"}
+    tf.train.Checkpoint(x=tf.Variable(1.0)).write(str(folder.checkpoints / "ckpt-3"))
+    assert folder.has_checkpoint
+    assert folder.claim(FIXED, beginning={"data": "c"}) == []
+    assert folder.describe()["beginning"] == {"data": "b"}
 
 
 def test_the_same_configuration_may_continue(tmp_path):
