@@ -117,16 +117,25 @@ def stream(key: Key, first_row=0):
 
 
 @contextlib.contextmanager
-def scope(place: "int | None" = None, training: bool = True):
+def scope(place: "int | None" = None, training: bool = True, rows=None):
     """Opens the numbered part of the current stream: `place`, or the next in order.
 
     Does nothing outside a stream, or when not `training`.
+
+    Args:
+      place: integer, or None.
+      training: whether anything is drawn.
+      rows: None; or how many rows inside belong to one row of the stream, such as the choices of a
+        question: an integer or a scalar integer tensor. Row n becomes the rows from n * rows on.
     """
     outer = getattr(_thread, "scope", None)
     if outer is None or not training:
         yield
         return
-    with stream(_next_key(outer, place), outer.first_row):
+    first_row = outer.first_row
+    if rows is not None:
+        first_row = tf.cast(first_row, tf.int64) * tf.cast(rows, tf.int64)
+    with stream(_next_key(outer, place), first_row):
         yield
 
 

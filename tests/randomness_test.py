@@ -185,6 +185,20 @@ def test_a_scope_that_does_not_train_changes_nothing():
         np.testing.assert_array_equal(inside, randomness.draw([4], 1))
 
 
+@pytest.mark.parametrize("as_given", [int, tf.constant])
+def test_a_row_may_be_several_inside_a_scope(as_given):
+    rows = as_given(3)
+
+    def drawn(first_row, count):
+        with randomness.stream(KEY, first_row), randomness.scope(rows=rows):
+            return randomness.draw([6], 3 * count)
+
+    parts = [drawn(2**40, 1), drawn(2**40 + 1, 2)]
+    np.testing.assert_array_equal(tf.concat(parts, axis=0), drawn(2**40, 3))
+    with randomness.stream(KEY, 3 * 2**40), randomness.scope():
+        np.testing.assert_array_equal(randomness.draw([6], 9), drawn(2**40, 3))
+
+
 def test_a_stream_ends_with_its_block_even_after_an_error():
     def fails():
         with randomness.stream(Key(9)):

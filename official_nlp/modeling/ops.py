@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 
+_TANH_GELU = ("gelu_new", "gelu_fast", "gelu_accurate", "gelu_pytorch_tanh", "gelu_python_tanh")
 # Tokens of a block in sampling: near the square root of a usual vocabulary.
 _BLOCK = 256
 
@@ -35,12 +36,15 @@ _BLOCK = 256
 def activation(identifier):
     """Returns the function for a name as Hugging Face means it, a Keras name or a callable.
 
-    `gelu` is the exact one (erf), `gelu_new` its tanh approximation, as are `gelu_fast` and
-    `gelu_pytorch_tanh`; None is linear.
+    `gelu` is the exact one (erf), as is `gelu_python`; `gelu_new` is its tanh approximation, as
+    are `gelu_fast`, `gelu_accurate`, `gelu_pytorch_tanh` and `gelu_python_tanh`; None or an empty
+    name is linear.
     """
-    if identifier in ("gelu_new", "gelu_fast", "gelu_pytorch_tanh"):
+    if identifier in _TANH_GELU:
         return gelu_new
-    return tf_keras.activations.get(identifier)
+    if identifier == "gelu_python":
+        identifier = "gelu"
+    return tf_keras.activations.get(identifier or None)
 
 
 @tf_keras.utils.register_keras_serializable(package="official_nlp")

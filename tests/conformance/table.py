@@ -140,7 +140,9 @@ _choices = _floats(BATCH, 4, LENGTH, WIDTH)
 
 TABLE = {
     "ClassificationHead": Line(
-        lambda **k: layers.ClassificationHead(WIDTH, 3, dropout_rate=0.3, **k),
+        lambda **k: layers.ClassificationHead(
+            WIDTH, 3, dropout_rate=0.3, first_dropout_rate=0.3, **k
+        ),
         (_sequence,),
         **LOGITS,
     ),

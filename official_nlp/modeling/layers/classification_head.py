@@ -3,6 +3,7 @@
 import tensorflow as tf
 import tf_keras
 
+from official_nlp.errors import InputError
 from official_nlp.modeling import ops
 
 
@@ -20,6 +21,10 @@ class ClassificationHead(tf_keras.layers.Layer):
       activation: of the dense layer.
       dropout_rate: share dropped before the last layer, in training.
       initializer: of both kernels.
+      first_dropout_rate: share dropped before the dense layer, in training.
+
+    Raises:
+      InputError: `first_dropout_rate` without the dense layer.
 
     Example:
       >>> head = ClassificationHead(inner_dim=256, num_classes=2)
@@ -35,15 +40,22 @@ class ClassificationHead(tf_keras.layers.Layer):
         activation="tanh",
         dropout_rate=0.0,
         initializer="glorot_uniform",
+        first_dropout_rate=0.0,
         **kwargs,
     ):
         super().__init__(**kwargs)
+        if first_dropout_rate and not inner_dim:
+            raise InputError(
+                f"first_dropout_rate must be 0 where inner_dim is {inner_dim}, was "
+                f"{first_dropout_rate}: there is no dense layer to drop before; use dropout_rate"
+            )
         self.inner_dim = inner_dim
         self.num_classes = num_classes
         self.cls_token_idx = cls_token_idx
         self.activation = ops.activation(activation)
         self.dropout_rate = dropout_rate
         self.initializer = tf_keras.initializers.get(initializer)
+        self.first_dropout_rate = first_dropout_rate
         self.dense = None
         if inner_dim:
             self.dense = ops.dense(inner_dim, self.initializer, self._dtype_policy, "pooler_dense")
@@ -59,7 +71,9 @@ class ClassificationHead(tf_keras.layers.Layer):
     def call(self, features, only_project=False, training=None):
         x = features
         if self.dense:
-            x = self.activation(self.dense(features[:, self.cls_token_idx, :]))
+            x = features[:, self.cls_token_idx, :]
+            x = ops.apply_dropout(x, self.first_dropout_rate, training)
+            x = self.activation(self.dense(x))
         if only_project:
             return x
         return self.out_proj(ops.apply_dropout(x, self.dropout_rate, training))  # [B, num_classes]
@@ -73,6 +87,7 @@ class ClassificationHead(tf_keras.layers.Layer):
             "activation": tf_keras.activations.serialize(self.activation),
             "dropout_rate": self.dropout_rate,
             "initializer": tf_keras.initializers.serialize(self.initializer),
+            "first_dropout_rate": self.first_dropout_rate,
         }
 
     @property

@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 
 from official_nlp import randomness
-from official_nlp.modeling import layers
+from official_nlp.errors import InputError
+from official_nlp.modeling import layers, ops
 
 X = np.random.default_rng(0).normal(size=[3, 5, 4]).astype(np.float32)
 
@@ -40,6 +41,21 @@ def test_dropout_is_for_training_alone():
         training = head(X, training=True)
     assert not np.allclose(training, head(X))
     np.testing.assert_array_equal(head(X, training=False), head(X))
+
+
+def test_the_token_itself_may_be_dropped_from():
+    head = layers.ClassificationHead(6, 2, first_dropout_rate=0.5)
+    with randomness.stream(randomness.Key(1)):
+        training = head(X, training=True)
+    with randomness.stream(randomness.Key(1)):
+        token = ops.apply_dropout(tf.constant(X[:, 0]), 0.5, training=True)
+    assert not np.allclose(training, head(X))
+    np.testing.assert_allclose(training, head(token[:, tf.newaxis]), atol=1e-6)
+
+
+def test_without_an_inner_layer_there_is_nothing_to_drop_before():
+    with pytest.raises(InputError, match="first_dropout_rate must be 0 where inner_dim is 0"):
+        layers.ClassificationHead(0, 2, first_dropout_rate=0.5)
 
 
 def test_its_inner_layer_is_a_checkpoint_item():

@@ -35,29 +35,39 @@ def test_defaults_are_electra_smalls_and_hugging_faces():
     config = ElectraConfig()
     assert dataclasses.replace(config, generator_size=1 / 4) == ElectraConfig.preset("small")
     hugging_face = {
+        "add_cross_attention": False,
         "attention_probs_dropout_prob": 0.1,
+        "bos_token_id": None,
         "classifier_dropout": None,
         "embedding_size": 128,
+        "eos_token_id": None,
         "hidden_act": "gelu",
         "hidden_dropout_prob": 0.1,
         "hidden_size": 256,
+        "id2label": {"0": "LABEL_0", "1": "LABEL_1"},
         "initializer_range": 0.02,
         "intermediate_size": 1024,
+        "is_decoder": False,
+        "label2id": {"LABEL_0": 0, "LABEL_1": 1},
         "layer_norm_eps": 1e-12,
         "max_position_embeddings": 512,
         "num_attention_heads": 4,
         "num_hidden_layers": 12,
+        "output_attentions": False,
+        "output_hidden_states": False,
         "pad_token_id": 0,
         "position_embedding_type": "absolute",
+        "problem_type": None,
         "summary_activation": "gelu",
         "summary_last_dropout": 0.1,
         "summary_type": "first",
         "summary_use_proj": True,
+        "tie_word_embeddings": True,
         "type_vocab_size": 2,
         "use_cache": True,
         "vocab_size": 30522,
     }
-    assert hugging_face.items() <= config.to_dict().items()
+    assert config.to_dict() == hugging_face
 
 
 def test_a_generator_of_another_size_and_of_other_tables():
@@ -101,8 +111,29 @@ def test_an_unknown_preset_is_refused():
             {"position_embedding_type": "rotary"},
             "position_embedding_type must be one of absolute, relative_key, .*, was 'rotary'",
         ),
-        ({"hidden_act": "golu"}, "hidden_act must be the name of an activation .* was 'golu'"),
-        ({"hidden_act": None}, "hidden_act must be the name of an activation .* was None"),
+        ({"hidden_act": "golu"}, "hidden_act must be one of gelu, .*relu, .*silu, .*was 'golu'"),
+        ({"hidden_act": "leaky_relu"}, "hidden_act must be one of .* was 'leaky_relu'"),
+        ({"hidden_act": None}, "hidden_act must be one of .* was None"),
+        ({"hidden_act": ["gelu"]}, r"hidden_act must be one of .* was \['gelu'\]"),
+        ({"summary_activation": "relu2"}, "summary_activation must be one of .* was 'relu2'"),
+        ({"summary_type": "attn"}, "summary_type must be one of first, .*cls_index, was 'attn'"),
+        ({"summary_first_dropout": 1}, "summary_first_dropout must be a share"),
+        ({"summary_use_proj": "yes"}, "summary_use_proj must be true or false, was 'yes'"),
+        ({"is_decoder": 1}, "is_decoder must be true or false, was 1"),
+        ({"tie_word_embeddings": None}, "tie_word_embeddings must be true or false, was None"),
+        ({"problem_type": "ranking"}, "problem_type must be one of regression, .* was 'ranking'"),
+        ({"pad_token_id": 30522}, "pad_token_id must be .* below vocab_size=30522, was 30522"),
+        ({"bos_token_id": -1}, "bos_token_id must be a number below"),
+        ({"eos_token_id": [3, 99999]}, r"eos_token_id must be .*, was \[3, 99999\]"),
+        ({"num_labels": 0}, "num_labels must be a positive integer, was 0"),
+        ({"id2label": {}}, "id2label must be a dict of one label or more, was {}"),
+        ({"label2id": ["a"]}, r"label2id must be a dict of one label or more, was \['a'\]"),
+        ({"id2label": {"a": 0}}, "labels must be numbered, was {'a': 0}"),
+        (
+            {"id2label": {0: "a", 1: "b"}, "num_labels": 3},
+            r"num_labels must be 2 as id2label has names, was 3; replace\(num_labels=...\)",
+        ),
+        ({"extra": {"pruned_heads": {"0": [1]}}}, "pruned_heads must be empty, was {'0'"),
         ({"add_cross_attention": True}, "add_cross_attention must be false where is_decoder"),
     ],
 )
@@ -124,6 +155,9 @@ def test_an_unknown_keyword_is_refused():
         {"hidden_act": "gelu_new", "vocab_size": 7},
         {"position_embedding_type": "relative_key_query", "classifier_dropout": 0},
         {"is_decoder": True, "add_cross_attention": True, "extra": {"dtype": "float16"}},
+        {"num_labels": 5, "problem_type": "multi_label_classification"},
+        {"id2label": {0: "no", 1: "yes"}, "label2id": {"no": 0, "yes": 1, "Yes": 1}},
+        {"bos_token_id": 2, "eos_token_id": [3, 4], "summary_first_dropout": 0.2},
     ],
 )
 def test_a_file_says_all_and_comes_back(changes):
@@ -144,7 +178,17 @@ def test_keys_that_are_not_known_are_kept_and_written_back():
     assert json.loads(text).items() <= json.loads(config.to_json()).items()
 
 
-@pytest.mark.parametrize("name", ["hf_tiny_pretraining", "hf_tiny_causal_lm", "hf_tiny_masked_lm"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "hf_tiny_pretraining",
+        "hf_tiny_causal_lm",
+        "hf_tiny_masked_lm",
+        "hf_tiny_sequence_classification",
+        "hf_tiny_sequence_multilabel",
+        "hf_tiny_sequence_regression",
+    ],
+)
 def test_hugging_faces_file_comes_back_whole(outside_data, name):
     text = (outside_data / "golden" / name / "config.json").read_text()
     written = json.loads(ElectraConfig.from_json(text).to_json())
@@ -164,6 +208,56 @@ def test_hugging_faces_file_comes_back_whole(outside_data, name):
 def test_files_that_are_not_one_of_ours_are_refused(text, message):
     with pytest.raises(InputError, match=message):
         ElectraConfig.from_json(text)
+
+
+UNNAMED = {0: "LABEL_0", 1: "LABEL_1", 2: "LABEL_2"}
+
+
+@pytest.mark.parametrize(
+    ("given", "id2label", "label2id"),
+    [
+        ({}, {0: "LABEL_0", 1: "LABEL_1"}, {"LABEL_0": 0, "LABEL_1": 1}),
+        ({"num_labels": 3}, UNNAMED, {"LABEL_0": 0, "LABEL_1": 1, "LABEL_2": 2}),
+        ({"id2label": {"0": "a", "1": "b", "2": "c"}}, {0: "a", 1: "b", 2: "c"}, None),
+        ({"label2id": {"no": 0, "yes": 1}}, {0: "no", 1: "yes"}, {"no": 0, "yes": 1}),
+        ({"num_labels": 1, "id2label": {"0": "score"}}, {0: "score"}, {"score": 0}),
+        # Old files have numbers beside names that nobody gave.
+        ({"num_labels": 3, "id2label": {"0": "LABEL_0", "1": "LABEL_1"}}, UNNAMED, None),
+    ],
+)
+def test_labels_are_said_by_their_number_or_their_names(given, id2label, label2id):
+    config = ElectraConfig.from_dict(given)
+    assert config.num_labels == len(id2label)
+    assert config.id2label == id2label
+    assert config.label2id == (label2id or {name: number for number, name in id2label.items()})
+
+
+def test_a_file_has_the_names_of_labels_and_not_their_number():
+    written = json.loads(ElectraConfig(num_labels=3).to_json())
+    assert written["id2label"] == {"0": "LABEL_0", "1": "LABEL_1", "2": "LABEL_2"}
+    assert written["label2id"] == {"LABEL_0": 0, "LABEL_1": 1, "LABEL_2": 2}
+    assert "num_labels" not in written
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        ({"num_labels": 3}, ["LABEL_0", "LABEL_1", "LABEL_2"]),
+        ({"num_labels": 2}, ["no", "yes"]),
+        ({"hidden_size": 64}, ["no", "yes"]),
+        ({"id2label": {0: "a", 1: "b", 2: "c"}}, ["a", "b", "c"]),
+        ({"label2id": {"a": 0}}, ["a"]),
+        ({"id2label": None}, ["LABEL_0", "LABEL_1"]),
+    ],
+)
+def test_labels_keep_in_step_when_one_is_replaced(changes, names):
+    config = ElectraConfig(id2label={0: "no", 1: "yes"}).replace(**changes)
+    assert list(config.id2label.values()) == list(config.label2id) == names
+    assert config.num_labels == len(names)
+
+
+def test_a_switch_may_be_text_as_in_some_published_files():
+    assert ElectraConfig.from_json('{"summary_use_proj": "true"}').summary_use_proj is True
 
 
 def test_it_cannot_be_changed():
