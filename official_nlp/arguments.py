@@ -28,6 +28,7 @@ verbs
   evaluate   measure a run on the text that was held out
   info       say what a tokenizer, data or run folder holds
   predict    score the words of a text by a run, and fill its blanks
+  convert    bring a checkpoint into Hugging Face's form, or google-research's
 
 recipes (for train and evaluate; one of your own is a path to a .gin file)
 {recipes}
@@ -185,6 +186,39 @@ def _predict(parser):
     parser.add_argument("--html", metavar="FILE", help="write a page with the words coloured")
 
 
+def _convert(parser):
+    """Brings a checkpoint into another form, and says what became of every tensor.
+
+    SOURCE is a checkpoint of google-research's code, a folder of Hugging Face's (or one with
+    generator/ and discriminator/), a checkpoint of Model Garden's ElectraPretrainer, or a run.
+    Pairs become FOLDER/generator and FOLDER/discriminator.
+    """
+    parser.add_argument(
+        "source", metavar="SOURCE", help="a folder, or a checkpoint without the files' endings"
+    )
+    parser.add_argument("--to", required=True, metavar="FOLDER", help="a new folder")
+    parser.add_argument(
+        "--from",
+        dest="kind",
+        choices=("google", "huggingface", "tfnlp", "run"),
+        help="what SOURCE is (default: what it looks like)",
+    )
+    parser.add_argument(
+        "--as",
+        dest="form",
+        choices=("huggingface", "google"),
+        default="huggingface",
+        help="what to write (default: %(default)s, which also makes model.safetensors of "
+        "tf_model.h5)",
+    )
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help="google's JSON, which says heads and activation (default: config.json beside the "
+        "checkpoint if it is one; else a head for every 64 of the width, and gelu)",
+    )
+
+
 _PARSERS = {
     "vocab": _vocab,
     "examples": _examples,
@@ -192,6 +226,7 @@ _PARSERS = {
     "evaluate": _evaluate,
     "info": _info,
     "predict": _predict,
+    "convert": _convert,
 }
 
 

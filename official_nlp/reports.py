@@ -7,6 +7,7 @@ import rich.table
 import rich.text
 
 from official_nlp import data as text_data
+from official_nlp.checkpoints.google_config import completed
 
 
 def console(highlight=True):
@@ -67,6 +68,34 @@ def print_fillings(fillings, console):
         best = ", ".join(f"{token} {chance:.0%}" for token, chance in filling.best)
         console.print(rich.text.Text(filling.text))
         console.print(f"  the generator's best: {best}", style="dim")
+
+
+def print_source(source, console):
+    """Prints what a `Source` of a conversion holds, what was assumed, and what has no place."""
+    console.print(f"{source.place}: {source.title}")
+    for note in source.notes:
+        console.print(f"  {note}")
+    for reason, names in source.dropped.items():
+        shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+        console.print(f"  left out, {reason}: {len(names)} ({shown})")
+    for name, network in source.networks.items():
+        config = completed(network.config)
+        kind = (config.get("architectures") or ["a network"])[0]
+        console.print(
+            f"{name or 'model'}: {kind}, {len(network.state)} tensors, {network.parameters:,} "
+            f"parameters; {_sizes(config)}"
+        )
+
+
+def _sizes(config) -> str:
+    """Returns a line of the sizes of a network, of the content of its config.json."""
+    return (
+        f"{config['num_hidden_layers']} layers of {config['hidden_size']} and "
+        f"{config['intermediate_size']}, heads: {config['num_attention_heads']}, "
+        f"{config['hidden_act']}, tables: {config['vocab_size']:,} tokens, "
+        f"{config['max_position_embeddings']} positions, {config['type_vocab_size']} types, "
+        f"{config['embedding_size']} wide"
+    )
 
 
 def print_tokenizer_folder(place, console):

@@ -268,6 +268,26 @@ def predict(*, run, texts=(), file=None, exchange=None, html=None):
         console.print(f"wrote {html}")
 
 
+def convert(*, source, to, kind=None, form="huggingface", config=None):
+    """Brings a checkpoint into another form, and prints what became of it.
+
+    Args:
+      source: a checkpoint, a folder of Hugging Face's, or a run folder.
+      to: the folder to write, a new one.
+      kind: one of `conversion.KINDS`; None to look.
+      form: one of `conversion.FORMS`.
+      config: google's JSON file for a checkpoint of google's.
+    """
+    from official_nlp import conversion
+
+    console = reports.console(highlight=False)
+    found = conversion.read(source, kind or conversion.guess(source), config)
+    reports.print_source(found, console)
+    for line in conversion.write(found, to, form):
+        console.print(line)
+    console.print(f"wrote {to}")
+
+
 # === Training ===
 
 

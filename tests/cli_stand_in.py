@@ -58,6 +58,10 @@ def predict(**given):
     _remember("predict", given)
 
 
+def convert(**given):
+    _remember("convert", given)
+
+
 def _remember(verb, given):
     calls.append((verb, given))
     if failure is not None:

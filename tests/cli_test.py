@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from official_nlp import cli, recipes
+from official_nlp import arguments, cli, recipes
 from official_nlp.errors import InputError, NotFiniteError, Preempted
 from tests import cli_stand_in as runs
 
@@ -173,6 +173,20 @@ def assert_refused(capsys, code, *parts):
                 "file": "held_out.txt",
                 "exchange": 200,
                 "html": "page.html",
+            },
+        ),
+        (
+            "convert old --to new",
+            {"source": "old", "to": "new", "kind": None, "form": "huggingface", "config": None},
+        ),
+        (
+            "convert a/model.ckpt-3 --from google --config c.json --as google --to new",
+            {
+                "source": "a/model.ckpt-3",
+                "to": "new",
+                "kind": "google",
+                "form": "google",
+                "config": "c.json",
             },
         ),
     ],
@@ -439,7 +453,7 @@ def test_the_recipes_are_listed_with_what_each_trains(capsys):
     assert not runs.calls
 
 
-@pytest.mark.parametrize("verb", ["vocab", "examples", "train", "evaluate", "info", "predict"])
+@pytest.mark.parametrize("verb", arguments._PARSERS)
 def test_every_verb_has_a_help(capsys, verb):
     assert electra(verb, "--help") == cli.DONE
     assert f"electra {verb}" in capsys.readouterr().out
