@@ -8,9 +8,11 @@ import tf_keras
 
 from official_nlp import randomness
 from official_nlp.errors import InputError
-from official_nlp.modeling import losses
+from official_nlp.modeling import losses, tensor_names
+from official_nlp.modeling.layers.on_device_embedding import OnDeviceEmbedding
 from official_nlp.modeling.networks.electra_config import ElectraConfig
 from official_nlp.modeling.networks.electra_encoder import ElectraEncoder
+from official_nlp.modeling.pretrained import Pretrained
 
 # Keywords of the call that are no tensors of the batch.
 _OPTIONS = ("training", "output_hidden_states", "output_attentions", "use_cache", "cache_index")
@@ -20,7 +22,7 @@ IGNORED_LABEL = -100
 
 
 @tf_keras.utils.register_keras_serializable(package="official_nlp")
-class ElectraFor(tf_keras.Model):
+class ElectraFor(Pretrained, tf_keras.Model):
     """An `ElectraEncoder` with a head and a loss: the base of the models named `ElectraFor...`.
 
     Call: a dict of what `ElectraEncoder` takes, under either spelling; or a list of ids, mask and
@@ -39,7 +41,7 @@ class ElectraFor(tf_keras.Model):
 
     A class of one's own derives from this one and says `_head`, and where they differ `_targets`
     (dict of an output to its labels), `_own_inputs` (names of inputs of the head alone), `_scored`
-    and `_element_losses`.
+    and `_element_losses`; and for `save_pretrained`, `hugging_face_class` and `_head_tensors`.
 
     Args:
       config: an `ElectraConfig`.
@@ -52,7 +54,7 @@ class ElectraFor(tf_keras.Model):
     Raises:
       InputError: what the encoder raises; inputs are given as a list and by keyword; labels are
         missing in `fit` or have another shape than the outputs.
-      NotImplementedError: the class has no head.
+      NotImplementedError: the class does not say what its head is, or has in a file.
 
     Example:
       >>> class ElectraForLengths(ElectraFor):
@@ -67,6 +69,7 @@ class ElectraFor(tf_keras.Model):
       (TensorShape([1, 256]), TensorShape([]))
     """
 
+    config_class = ElectraConfig
     _targets: dict = {"logits": "labels"}
     _own_inputs: tuple = ()
 
@@ -210,6 +213,45 @@ class ElectraFor(tf_keras.Model):
             return targets, predictions
         return *targets.values(), *predictions.values()
 
+    # === Weights ===
+    def named_tensors(self):
+        return tensor_names.encoder(self.encoder) + self._head_tensors()
+
+    def _head_tensors(self) -> list:
+        """Returns the `NamedTensor`s of the head."""
+        raise NotImplementedError(f"{type(self).__name__} must have a method _head_tensors")
+
+    def get_input_embeddings(self) -> OnDeviceEmbedding:
+        """Returns the layer of the word table, whose `embeddings` is the variable."""
+        return self.encoder.get_embedding_layer()
+
+    def set_input_embeddings(self, value):
+        """Assigns a word table `[vocab_size, embedding_size]`, or that of an `OnDeviceEmbedding`.
+
+        Raises:
+          InputError: it has another shape.
+        """
+        assign_table(self.get_input_embeddings(), value)
+
+    def get_output_embeddings(self) -> "OnDeviceEmbedding | None":
+        """Returns the layer of the table that scores tokens, if there is one."""
+
+    def resize_token_embeddings(self, size: int) -> "ElectraFor":
+        """Returns a new model of the class with `size` tokens; this one stays as it is.
+
+        Tokens keep their vectors and biases; new ones get what the configuration says a fresh
+        model has; of a smaller vocabulary those past the end are gone. Variables of Keras cannot
+        change their shape, so the model is another: compile it again, and its optimizer is new.
+
+        Raises:
+          InputError: `size` is not a positive integer, or a token the configuration names is gone.
+        """
+        resized = self.from_config({**self.get_config(), "vocab_size": size})
+        for old, new in zip(self.variables, resized.variables):
+            kept = min(old.shape[0], new.shape[0])
+            new.assign(tf.concat([old[:kept], new[kept:]], axis=0))
+        return resized
+
     # === Config ===
     def get_config(self):
         return {**self.encoder.get_config(), "name": self.name}
@@ -219,6 +261,17 @@ class ElectraFor(tf_keras.Model):
         """Builds the model that `get_config` described, with new weights."""
         sizes, options, _ = ElectraEncoder.read_config(config)
         return cls(sizes, **options)
+
+
+def assign_table(layer, value):
+    """Assigns the table of an `OnDeviceEmbedding`: of another one, or an array."""
+    value = tf.convert_to_tensor(getattr(value, "embeddings", value), tf.float32)
+    if value.shape != layer.embeddings.shape:
+        raise InputError(
+            f"the embeddings must be {layer.embeddings.shape.as_list()}, were "
+            f"{value.shape.as_list()}; for another vocabulary call resize_token_embeddings first"
+        )
+    layer.embeddings.assign(value)
 
 
 def ignoring(labels, prediction, ignored=IGNORED_LABEL) -> tuple:

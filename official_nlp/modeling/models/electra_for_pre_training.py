@@ -3,7 +3,7 @@
 import tensorflow as tf
 import tf_keras
 
-from official_nlp.modeling import initializers, ops
+from official_nlp.modeling import initializers, ops, tensor_names
 from official_nlp.modeling.models.electra_for import ElectraFor, check_labels, token_weights
 from official_nlp.modeling.networks.electra_config import ElectraConfig
 
@@ -32,6 +32,8 @@ class ElectraForPreTraining(ElectraFor):
     Reference: paper section 2; Hugging Face's `ElectraForPreTraining`.
     """
 
+    hugging_face_class = "ElectraForPreTraining"
+
     def __init__(self, config: ElectraConfig, recompute=False, **kwargs):
         super().__init__(config, recompute, **kwargs)
         initializer = initializers.kernel_initializer(config)
@@ -54,3 +56,10 @@ class ElectraForPreTraining(ElectraFor):
     def _element_losses(self, target, prediction):
         target = tf.cast(target, tf.float32)
         return tf.nn.sigmoid_cross_entropy_with_logits(target, prediction)[..., 0]
+
+    def _head_tensors(self):
+        head = "discriminator_predictions"
+        return [
+            *tensor_names.dense(f"{head}.dense", self.dense),
+            *tensor_names.dense(f"{head}.dense_prediction", self.dense_prediction),
+        ]
