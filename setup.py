@@ -19,11 +19,12 @@ REQUIREMENTS = [
     # The command's handling of configuration errors is written for the messages of this version.
     "gin-config==0.5.0",
     "google-crc32c>=1.5",
+    "h5py>=3.10",
     "matplotlib>=3.8",
+    "ml-dtypes>=0.4",
     "numpy>=1.26",
     "protobuf>=5.28",
     "rich>=13",
-    "safetensors>=0.4",
     # Its offsets in characters came with this one.
     "sentencepiece>=0.2.3,<0.3",
     "tokenizers>=0.20",
@@ -37,10 +38,15 @@ TEST_REQUIREMENTS = [
     "pytest-timeout>=2.3",
     "pytest-xdist>=3.5",
     "ruff>=0.9",
+    "safetensors>=0.4",
     "scikit-learn>=1.4",
     "setuptools>=65",
     "wheel>=0.43",
 ]
+
+
+# For pytorch_model.bin alone. Before this version a pickle could run code in spite of all care.
+TORCH_REQUIREMENTS = ["torch>=2.6"]
 
 
 class BuildWithRecipes(build_py.build_py):
@@ -84,7 +90,7 @@ setuptools.setup(
     packages=setuptools.find_packages(include=["official_nlp", "official_nlp.*"]),
     cmdclass={"build_py": BuildWithRecipes},
     install_requires=REQUIREMENTS,
-    extras_require={"test": TEST_REQUIREMENTS},
+    extras_require={"test": TEST_REQUIREMENTS, "torch": TORCH_REQUIREMENTS},
     entry_points={"console_scripts": ["electra = official_nlp.cli:main"]},
     zip_safe=False,
 )

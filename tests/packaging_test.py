@@ -163,7 +163,7 @@ def test_every_import_is_required():
     for name in requirements():
         files = importlib.metadata.distribution(name).files
         provided |= {file.parts[0].removesuffix(".py") for file in files}
-    assert imported_modules() <= provided
+    assert imported_modules() - provided == {"torch"}, "beside an extra, which is asked for late"
 
 
 def test_what_is_required_is_installed_in_the_range_that_is_asked_for():
@@ -238,6 +238,7 @@ def test_the_import_contracts_refuse_what_they_say(repository, clone, tmp_path):
         "modeling/ops.py": "from official_nlp.modeling import layers\nimport orbit",
         "runs.py": "import gin",
         "tasks/pretraining.py": "import official",
+        "checkpoints/report.py": "import tf_keras",
     }
     for name, lines in violations.items():
         with open(tmp_path / "official_nlp" / name, "a") as file:
@@ -250,4 +251,4 @@ def test_the_import_contracts_refuse_what_they_say(repository, clone, tmp_path):
         text=True,
     )
     assert done.returncode == 1
-    assert "Contracts: 0 kept, 5 broken." in done.stdout
+    assert "Contracts: 0 kept, 6 broken." in done.stdout

@@ -1,8 +1,4 @@
-"""Folders in Hugging Face's layout: config.json, and the weights in one of several formats.
-
-Between all formats a network is a *state*: arrays by Hugging Face's names in torch, with
-`electra.` before those of the encoder, kernels `[out, in]`, float32.
-"""
+"""Folders in Hugging Face's layout: config.json, and the weights in one of several formats."""
 
 import contextlib
 import dataclasses
@@ -15,6 +11,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from official_nlp.checkpoints import keras_h5, safetensors_files, torch_pickle
+from official_nlp.checkpoints.network import Network
 from official_nlp.errors import InputError, StorageError
 
 PREFIX = "electra."
@@ -32,25 +29,20 @@ _OURS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?")
 _OF_A_BARE_ENCODER = ("embeddings.", "embeddings_project.", "encoder.")
 _OLD_LEAVES = {"gamma": "weight", "beta": "bias"}
 _BUFFER = "embeddings.position_ids"
+_WIDTHS = ["float16", "bfloat16", "float32"]
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 
-@dataclasses.dataclass(frozen=True)
-class HuggingFaceFolder:
-    """What a folder holds.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HuggingFaceFolder(Network):
+    """The network of a folder; its `dtype` is the widest, if several are stored.
 
     Attributes:
       path: the folder.
-      config: the content of config.json.
-      state: float32 arrays by name.
-      dtype: that they are stored as; the widest, if there are several.
       file: name of the file that the weights, or the list of their files, are in.
     """
 
     path: pathlib.Path
-    config: dict
-    state: dict[str, np.ndarray]
-    dtype: str
     file: str
 
 
@@ -69,20 +61,25 @@ def read_folder(folder: "str | os.PathLike") -> HuggingFaceFolder:
         name = _canonical(name)
         if name.endswith(_BUFFER):
             continue
-        if name in state and not np.array_equal(state[name], array):
+        # Keras writes what two layers share in the place of both.
+        if not np.array_equal(state.setdefault(name, array), array):
             raise InputError(
                 f"{folder / file} must hold a tensor once, but holds {name} twice, with different "
                 "numbers; save the model anew"
             )
-        state[name] = array
         dtypes.add(dtype)
     if not any(name.startswith(PREFIX) for name in state):
         raise InputError(
             f"{folder / file} must hold the variables of ELECTRA, but none is called {PREFIX}...; "
             f"it holds {', '.join(sorted(state)[:4]) or 'nothing'}: give another folder"
         )
-    widest = max(dtypes, key=["float16", "bfloat16", "float32", "float64"].index)
-    return HuggingFaceFolder(folder, config, state, widest, file)
+    widest = max(dtypes & set(_WIDTHS), key=_WIDTHS.index, default="float32")
+    return HuggingFaceFolder(config=config, state=state, dtype=widest, path=folder, file=file)
+
+
+def holds_weights(folder: "str | os.PathLike") -> bool:
+    """Whether a folder has weights in one of the formats that `read_folder` reads."""
+    return any((pathlib.Path(folder) / name).exists() for name in _READERS)
 
 
 def read_config(folder: "str | os.PathLike") -> dict:
@@ -99,8 +96,8 @@ def read_config(folder: "str | os.PathLike") -> dict:
         )
     if not folder.is_dir():
         raise InputError(
-            f"{folder} must be a folder with {CONFIG} and weights, but is not there: nothing is "
-            "downloaded, so fetch it first"
+            f"{folder} must be a folder with {CONFIG} and weights, but is not there; nothing is "
+            "downloaded here: fetch it with `hf download NAME --local-dir FOLDER`, say"
         )
     file = folder / CONFIG
     values = _read_json(
@@ -321,8 +318,8 @@ def _replacing(folder):
             os.replace(partial[name], folder / name)
     except OSError as error:
         raise StorageError(
-            f"cannot write {error.filename or folder}: {error.strerror}; name a folder that can be "
-            "written, on a disk with room"
+            f"cannot write {error.filename or folder}: {error.strerror or error}; name a folder "
+            "that can be written, on a disk with room"
         ) from error
     finally:
         for file in partial.values():

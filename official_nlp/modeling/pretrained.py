@@ -15,6 +15,7 @@ from official_nlp.modeling.tensor_names import NamedTensor
 
 # Arguments of the constructor that no config.json has.
 _OPTIONS = ("name", "dtype", "recompute")
+_LABELS = ("num_labels", "id2label", "label2id")
 _LM_HEAD = "generator_lm_head.weight"
 _WORD_TABLE = "electra.embeddings.word_embeddings.weight"
 # Tables are padded to multiples of up to this, for the sake of hardware.
@@ -131,17 +132,16 @@ class Pretrained:
 
 
 def _overridden(config_class, values, overrides):
-    known = {field.name for field in dataclasses.fields(config_class)} | {"num_labels"}
+    known = {field.name for field in dataclasses.fields(config_class)} - {"extra"}
     for name in overrides:
         if name not in known and name not in values:
             near = difflib.get_close_matches(name, known, 1)
-            raise InputError(
-                f"{name!r} is no field of the configuration"
-                + (f"; did you mean {near[0]!r}?" if near else "")
-            )
-    if "num_labels" in overrides:
-        values = {k: v for k, v in values.items() if k not in ("id2label", "label2id")}
-    return config_class.from_dict({**values, **overrides})
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known))}"
+            raise InputError(f"{name} must be a field of the configuration, but is none; {hint}")
+    # The three say one thing: what is given takes the place of all that the file says.
+    said_anew = _LABELS if any(name in overrides for name in _LABELS) else ()
+    kept = {name: value for name, value in values.items() if name not in said_anew}
+    return config_class.from_dict({**kept, **overrides})
 
 
 def _tied(tensors, state) -> list[str]:
