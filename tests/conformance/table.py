@@ -23,6 +23,7 @@ import dataclasses
 from collections.abc import Callable
 
 import numpy as np
+import tf_keras
 
 from official_nlp.modeling import layers, models, networks
 
@@ -99,6 +100,19 @@ def _pretrainer(sharing="shared", num_classes=0, **options):
     )
 
 
+@tf_keras.utils.register_keras_serializable(package="tests")
+class ElectraForWords(models.ElectraFor):
+    """A head of one's own, in the place that the base keeps for it."""
+
+    def __init__(self, config, **kwargs):
+        super().__init__(config, **kwargs)
+        self.scores = layers.TokenClassificationHead(3, dropout_rate=0.3, dtype=self._dtype_policy)
+        self.scores.build([None, None, config.hidden_size])
+
+    def _head(self, sequence, inputs, training):
+        return {"logits": self.scores(sequence, training=training)}
+
+
 def _scaffold(**options):
     sizes = {"vocab_size": VOCABULARY, "type_vocab_size": 2, "hidden_size": WIDTH}
     others = {"max_seq_length": LENGTH, "initializer": "glorot_uniform", "dropout_rate": 0.3}
@@ -117,6 +131,7 @@ def _table():
 
 
 LOGITS = {"float32": ("output",)}
+SCORES = {"float32": ("logits",)}
 PRETRAINER = {
     "float32": ("lm_outputs", "sentence_outputs", "disc_logits"),
     "sampled": ("disc_logits", "disc_label"),
@@ -287,6 +302,35 @@ TABLE = {
         ),
         silent=KEY_BIAS,
     ),
+    "ElectraFor": Line(
+        lambda **k: ElectraForWords(config(), **k), (_text,), silent=KEY_BIAS, **SCORES
+    ),
+    "ElectraForPreTraining": Line(
+        lambda **k: models.ElectraForPreTraining(config(), **k), (_text,), silent=KEY_BIAS, **SCORES
+    ),
+    "ElectraForMaskedLM": Line(
+        lambda **k: models.ElectraForMaskedLM(config(), **k), (_text,), silent=KEY_BIAS, **SCORES
+    ),
+    "ElectraForMaskedLM untied at positions": Line(
+        lambda **k: models.ElectraForMaskedLM(config(tie_word_embeddings=False), **k),
+        ({**_text, "masked_lm_positions": _batch["masked_lm_positions"]},),
+        silent=KEY_BIAS,
+        **SCORES,
+    ),
+    "ElectraForCausalLM": Line(
+        lambda **k: models.ElectraForCausalLM(
+            config(is_decoder=True, add_cross_attention=True, output_hidden_states=True), **k
+        ),
+        (
+            {
+                **_text,
+                "encoder_hidden_states": _floats(BATCH, 4, WIDTH),
+                "encoder_attention_mask": np.array([[1, 1, 1, 1], [1, 1, 0, 0]], np.int32),
+            },
+        ),
+        silent=KEY_BIAS,
+        **SCORES,
+    ),
     "ElectraPretrainer": Line(_pretrainer, (_batch,), silent=KEY_BIAS, **PRETRAINER),
     "ElectraPretrainer word_only": Line(
         lambda **k: _pretrainer("word_only", num_classes=2, **k),
@@ -314,6 +358,7 @@ REPRESENTATIVES = (
     "MaskedLM",
     "TransformerEncoderBlock",
     "ElectraEncoder",
+    "ElectraForPreTraining",
     "ElectraPretrainer",
     "EncoderScaffold",
 )
