@@ -306,6 +306,13 @@ class ElectraConfig:
             generator_size=None,
         )
 
+    @property
+    def classifier_rate(self) -> float:
+        """The share that classifiers of rows and tokens drop in training."""
+        if self.classifier_dropout is None:
+            return self.hidden_dropout_prob
+        return self.classifier_dropout
+
     def to_dict(self) -> dict:
         """Returns what a `config.json` holds: all fields, `extra` merged in.
 

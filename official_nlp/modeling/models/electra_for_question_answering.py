@@ -1,0 +1,79 @@
+"""A model that finds answers in a text."""
+
+import tensorflow as tf
+import tf_keras
+
+from official_nlp.errors import InputError
+from official_nlp.modeling import initializers, tensor_names
+from official_nlp.modeling.layers.span_head import SpanHead
+from official_nlp.modeling.models.electra_for import ElectraFor, ignoring
+from official_nlp.modeling.networks.electra_config import ElectraConfig
+
+
+@tf_keras.utils.register_keras_serializable(package="official_nlp")
+class ElectraForQuestionAnswering(ElectraFor):
+    """Finds where in a row the answer to a question begins and ends.
+
+    Call: see `ElectraFor`. `start_logits` and `end_logits` are `[batch, length]`; the labels are
+    `start_positions` and `end_positions`, both integer `[batch]`, of the first and the last token.
+    The loss is the mean of two cross-entropies, each the mean over rows. A position beyond the row
+    (an answer that was cut off) does not count, a negative one means the first token.
+
+    Args:
+      config: an `ElectraConfig`.
+      recompute: compute activations twice to hold fewer, see `ElectraEncoder`.
+
+    Raises:
+      InputError: only one of the two labels is given.
+
+    Example:
+      >>> model = ElectraForQuestionAnswering(ElectraConfig(vocab_size=100, num_hidden_layers=2))
+      >>> outputs = model(
+      ...   input_ids=tf.constant([[2, 5, 6, 3, 7, 8, 3]]),
+      ...   token_type_ids=tf.constant([[0, 0, 0, 0, 1, 1, 1]]),
+      ...   start_positions=tf.constant([4]),
+      ...   end_positions=tf.constant([5]),
+      ... )
+      >>> outputs["start_logits"].shape, outputs["end_logits"].shape, outputs["loss"].shape
+      (TensorShape([1, 7]), TensorShape([1, 7]), TensorShape([]))
+
+    Reference: Hugging Face's `ElectraForQuestionAnswering`.
+    """
+
+    hugging_face_class = "ElectraForQuestionAnswering"
+    _targets = {"start_logits": "start_positions", "end_logits": "end_positions"}
+
+    def __init__(self, config: ElectraConfig, recompute=False, **kwargs):
+        super().__init__(config, recompute, **kwargs)
+        self.qa_outputs = SpanHead(
+            initializers.kernel_initializer(config), dtype=self._dtype_policy, name="qa_outputs"
+        )
+        self.qa_outputs.build([None, None, config.hidden_size])
+
+    def _head(self, sequence, inputs, training):
+        start_logits, end_logits = self.qa_outputs(sequence)
+        return {"start_logits": start_logits, "end_logits": end_logits}
+
+    def _head_tensors(self):
+        return tensor_names.dense("qa_outputs", self.qa_outputs.out_proj)
+
+    def _scored(self, outputs, labels, inputs):
+        missing = [name for name in self._targets.values() if name not in labels]
+        if missing:
+            raise InputError(
+                f"start_positions and end_positions must be given together, {missing[0]} is "
+                "missing: an answer has both; without labels leave out both"
+            )
+        return {
+            output: _pointed(labels[name], outputs[output])
+            for output, name in self._targets.items()
+        }
+
+
+def _pointed(positions, logits) -> tuple:
+    """Returns target, prediction and weights, which are 0 for positions beyond the row."""
+    length = tf.shape(logits)[1]
+    positions = tf.cast(positions, tf.int32)
+    if positions.shape.rank == 2 and positions.shape[1] == 1:
+        positions = positions[:, 0]
+    return ignoring(tf.clip_by_value(positions, 0, length), logits, ignored=length)

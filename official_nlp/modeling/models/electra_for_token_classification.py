@@ -1,0 +1,55 @@
+"""A classifier of tokens."""
+
+import tf_keras
+
+from official_nlp.modeling import initializers, tensor_names
+from official_nlp.modeling.layers.token_classification_head import TokenClassificationHead
+from official_nlp.modeling.models.electra_for import ElectraFor
+from official_nlp.modeling.networks.electra_config import ElectraConfig
+
+
+@tf_keras.utils.register_keras_serializable(package="official_nlp")
+class ElectraForTokenClassification(ElectraFor):
+    """Classifies every token of a row: names, parts of speech.
+
+    Call: see `ElectraFor`. `logits` are `[batch, length, num_labels]`; `labels` integer
+    `[batch, length]`, -100 at tokens that do not count, such as padding and the later pieces of a
+    word. The loss is the cross-entropy, the mean over the tokens that count.
+
+    Args:
+      config: an `ElectraConfig`; `num_labels` or `id2label`, and `classifier_dropout` are of this
+        model.
+      recompute: compute activations twice to hold fewer, see `ElectraEncoder`.
+
+    Example:
+      >>> names = {0: "O", 1: "B-PER", 2: "I-PER"}
+      >>> config = ElectraConfig(vocab_size=100, num_hidden_layers=2, id2label=names)
+      >>> model = ElectraForTokenClassification(config)
+      >>> labels = tf.constant([[-100, 1, 2, -100]])
+      >>> outputs = model(input_ids=tf.constant([[2, 5, 6, 3]]), labels=labels)
+      >>> outputs["logits"].shape, outputs["loss"].shape
+      (TensorShape([1, 4, 3]), TensorShape([]))
+      >>> model.config.label2id["I-PER"]
+      2
+
+    Reference: Hugging Face's `ElectraForTokenClassification`.
+    """
+
+    hugging_face_class = "ElectraForTokenClassification"
+
+    def __init__(self, config: ElectraConfig, recompute=False, **kwargs):
+        super().__init__(config, recompute, **kwargs)
+        self.classifier = TokenClassificationHead(
+            num_classes=config.num_labels,
+            dropout_rate=config.classifier_rate,
+            initializer=initializers.kernel_initializer(config),
+            dtype=self._dtype_policy,
+            name="classifier",
+        )
+        self.classifier.build([None, None, config.hidden_size])
+
+    def _head(self, sequence, inputs, training):
+        return {"logits": self.classifier(sequence, training=training)}
+
+    def _head_tensors(self):
+        return tensor_names.dense("classifier", self.classifier.out_proj)
