@@ -331,6 +331,30 @@ TABLE = {
         silent=KEY_BIAS,
         **SCORES,
     ),
+    "ElectraForSequenceClassification": Line(
+        lambda **k: models.ElectraForSequenceClassification(config(num_labels=3), **k),
+        (_text,),
+        silent=KEY_BIAS,
+        **SCORES,
+    ),
+    "ElectraForTokenClassification": Line(
+        lambda **k: models.ElectraForTokenClassification(config(num_labels=3), **k),
+        (_text,),
+        silent=KEY_BIAS,
+        **SCORES,
+    ),
+    "ElectraForQuestionAnswering": Line(
+        lambda **k: models.ElectraForQuestionAnswering(config(), **k),
+        (_text,),
+        silent=KEY_BIAS,
+        float32=("start_logits", "end_logits"),
+    ),
+    "ElectraForMultipleChoice": Line(
+        lambda **k: models.ElectraForMultipleChoice(config(summary_first_dropout=0.3), **k),
+        ({name: np.stack([x, x[::-1], (x + 1) % 2], axis=1) for name, x in _text.items()},),
+        silent=KEY_BIAS,
+        **SCORES,
+    ),
     "ElectraPretrainer": Line(_pretrainer, (_batch,), silent=KEY_BIAS, **PRETRAINER),
     "ElectraPretrainer word_only": Line(
         lambda **k: _pretrainer("word_only", num_classes=2, **k),
