@@ -18,6 +18,7 @@ KINDS = ("google", "huggingface", "tfnlp", "run")
 FORMS = ("huggingface", "google")
 
 _NETWORKS = ("generator", "discriminator")
+_PADDING = 128
 _VOCABULARY = google.VOCABULARY_FILE
 # What belongs to a model's folder beside configuration and weights, and is copied as it is.
 _COMPANIONS = (
@@ -157,14 +158,17 @@ def _tokenizer_beside(found) -> tuple[ElectraTokenizer, list[str]]:
         lower = not any(t != t.lower() for t in tokenizer.vocab if t not in special)
         saw = "no token has a capital" if lower else "tokens have capitals"
         notes = [f"tokenizer: do_lower_case is {lower}, for {saw} and no JSON says"]
-    for name, network in found.networks.items():
-        rows = network.config["vocab_size"]
-        if tokenizer.vocab_size != rows:
+    for network in found.networks.values():
+        rows, count = network.config["vocab_size"], tokenizer.vocab_size
+        # Tables are padded for the sake of hardware.
+        if not count <= rows <= -(-count // _PADDING) * _PADDING:
             raise InputError(
-                f"{found.vocabulary} must have a token for each of the {rows} rows of the "
-                f"{name}'s table, had {tokenizer.vocab_size}: it is another checkpoint's; put the "
-                "right one there, or none"
+                f"{found.vocabulary} must have a token for each of the {rows} rows of the word "
+                f"table, had {count}: it is another checkpoint's or cut off; put the right one "
+                "there, or none"
             )
+    if count != rows:
+        notes.append(f"tokenizer: {count} tokens for {rows} rows, of which the last are unused")
     return ElectraTokenizer(found.vocabulary, do_lower_case=lower), notes
 
 

@@ -52,13 +52,14 @@ class Sizes:
     @classmethod
     def of_variables(cls, shapes: Shapes, scope: str, tables: str) -> "Sizes":
         """Reads the sizes of the network `scope`, whose tables are in the scope `tables`."""
+        layers = _number_of_layers(shapes, scope)
         words, positions, types = (_matrix(shapes, f"{tables}/{name}") for name in _TABLES)
         layer = f"{scope}/encoder/layer_0"
         return cls(
             vocab_size=words[0],
             embedding_size=words[1],
             hidden_size=_matrix(shapes, f"{layer}/attention/self/query/kernel")[0],
-            num_hidden_layers=_number_of_layers(shapes, scope),
+            num_hidden_layers=layers,
             intermediate_size=_matrix(shapes, f"{layer}/intermediate/dense/kernel")[1],
             max_position_embeddings=positions[0],
             type_vocab_size=types[0],
