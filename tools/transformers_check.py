@@ -7,9 +7,9 @@ transformers and torch are in an environment of their own, or in several, one a 
 
 What we save is loaded there, without missing or surplus tensors; what is saved there is loaded
 here. On equal inputs with labels all outputs are compared: losses, logits, hidden states,
-attentions, keys and values. Of the tokenizers the ids, types, masks and decoded texts. Prints a
-table of the largest differences; exits with 1 where one is above the bound, or a file was not
-understood. Where torch is not beside TensorFlow, `pytorch_model.bin` is passed over.
+attentions, keys, values, generated tokens. Of the tokenizers the ids, types, masks, decoded texts.
+Prints a table of the largest differences; exits with 1 where one is above the bound, or a file was
+not understood. Where torch is not beside TensorFlow, `pytorch_model.bin` is passed over.
 """
 
 import argparse
@@ -296,6 +296,8 @@ def outputs_of(model, inputs) -> dict:
             arrays |= {f"{name}_{index}": part for index, part in enumerate(value)}
         else:
             arrays["last_hidden_state" if name == "sequence_output" else name] = value
+    if model.config.is_decoder and not model.config.add_cross_attention:
+        arrays["generated"] = model.generate(inputs["input_ids"][:, :6], max_new_tokens=4)
     return {
         name: np.asarray(value)
         for name, value in arrays.items()

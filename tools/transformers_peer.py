@@ -93,24 +93,33 @@ def make(case):
 def answer(model, case):
     with np.load(case / "inputs.npz") as arrays:
         inputs = {name: torch.tensor(value) for name, value in arrays.items()}
-    options = {"use_cache": True} if model.config.is_decoder else {}
+    options = {"output_hidden_states": True, "output_attentions": True, "return_dict": True}
     model.eval()
     with torch.no_grad():
-        outputs = model(
-            **inputs, output_hidden_states=True, output_attentions=True, return_dict=True, **options
-        )
-    arrays = {}
-    for name, value in outputs.items():
-        if name == "past_key_values":
-            for index, (key, val) in enumerate(layers_of(value)):
-                # Ours are [batch, length, heads, width].
-                arrays[f"key_{index}"] = key.transpose(1, 2).numpy()
-                arrays[f"value_{index}"] = val.transpose(1, 2).numpy()
-        elif name in PARTS:
-            arrays |= {f"{name}_{index}": part.numpy() for index, part in enumerate(value)}
-        else:
-            arrays[name] = value.numpy()
+        outputs = model(**inputs, **options)
+        arrays = {}
+        for name, value in outputs.items():
+            if name in PARTS:
+                arrays |= {f"{name}_{index}": part.numpy() for index, part in enumerate(value)}
+            elif name != "past_key_values":
+                arrays[name] = value.numpy()
+        if model.config.is_decoder:
+            arrays |= decoded(model, {k: x for k, x in inputs.items() if k != "labels"})
     np.savez(case / "theirs.npz", **arrays)
+
+
+def decoded(model, inputs) -> dict:
+    """Keys and values, which are not returned with labels; and a continuation."""
+    arrays = {}
+    cache = model(**inputs, use_cache=True, return_dict=True).past_key_values
+    for index, (key, value) in enumerate(layers_of(cache)):
+        # Ours are [batch, length, heads, width].
+        arrays[f"key_{index}"] = key.transpose(1, 2).numpy()
+        arrays[f"value_{index}"] = value.transpose(1, 2).numpy()
+    if not model.config.add_cross_attention:  # theirs fails in `generate` otherwise
+        ids = inputs["input_ids"][:, :6]
+        arrays["generated"] = model.generate(ids, max_new_tokens=4, do_sample=False).numpy()
+    return arrays
 
 
 def layers_of(cache):
