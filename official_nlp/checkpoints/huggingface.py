@@ -215,7 +215,8 @@ def _inside(folder, name, index=None) -> pathlib.Path:
     The cache of Hugging Face's hub is the exception: there every file of a snapshot is a link to
     one of the blobs beside the snapshots.
     """
-    if index and (not name or pathlib.PurePath(name).name != name or "\\" in name):
+    plain = pathlib.PurePath(name).name == name and name not in ("", "..") and "\\" not in name
+    if index and not plain:
         raise InputError(
             f"{folder / index} must name files in its own folder, but names {name!r}; nothing "
             "outside is read"
