@@ -2,14 +2,15 @@
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import sentencepiece
 from google.protobuf.message import DecodeError
 from sentencepiece import sentencepiece_model_pb2
 
+from official_nlp.data.added_tokens import AddedToken
+from official_nlp.data.rows import Segment
 from official_nlp.data.words import SENTENCEPIECE_MARK, WordJoins, sentencepiece_joins
 from official_nlp.errors import InputError
 
@@ -20,24 +21,12 @@ _Piece = sentencepiece_model_pb2.ModelProto.SentencePiece
 # Normalisers of the authors whose names end so fold case.
 _FOLDS_CASE = "_cf"
 
-# Ids of a segment, and from and to which character each reaches.
-Segment = tuple[list[int], list[tuple[int, int]]]
-
-
-class Encoding(NamedTuple):
-    """A text or pair of texts with its special tokens."""
-
-    ids: list[int]
-    type_ids: list[int]
-    attention_mask: list[int]
-    offsets: list[tuple[int, int]]
-
 
 class SentencePiece:
     """Cuts text into the pieces of a model: what `ElectraTokenizer` does with `spm.model`.
 
     Attributes:
-      vocab: the pieces in order of their ids.
+      vocab: the pieces in order of their ids; later, what was added behind them too.
       words_are_apart: the ids of a text are those of its words, one after another.
       folds_case: the model's normaliser makes small letters of capitals.
     """
@@ -58,30 +47,44 @@ class SentencePiece:
         self.folds_case = self._proto.normalizer_spec.name.endswith(_FOLDS_CASE)
         self.words_are_apart = self._has_words_apart()
 
-    def set_roles(self, roles: Mapping[str, str], ids: Mapping[str, int]):
-        """Says which pieces are special.
+    def set_tokens(
+        self, vocab: Sequence[str], roles: Mapping[str, str], added: Sequence[AddedToken]
+    ):
+        """Says which pieces are special, and what was added behind the model's.
 
         Args:
+          vocab: the pieces and what was added.
           roles: the special tokens by what they are for; all in the vocabulary.
-          ids: the ids of the tokens.
+          added: what is looked for in a text before it is cut.
 
         Raises:
-          InputError: the token for the unknown is not the model's.
+          InputError: the token for the unknown is not the model's, or a rule that it has no way
+            to follow.
         """
-        self._roles = {role: ids[token] for role, token in roles.items()}
         unknown = [p.piece for p in self._proto.pieces if p.type == _Piece.UNKNOWN]
         if unknown != [roles["unk_token"]]:
             raise InputError(
                 f"unk_token must be the piece that {self._source} gives to what is unknown, "
                 f"{unknown[0]!r}, was {roles['unk_token']!r}; give unk_token={unknown[0]!r}"
             )
-        self._names = re.compile("|".join(sorted(map(re.escape, roles.values()), reverse=True)))
-        self._ids = ids
-        for id in self._roles.values():
+        for token in added:
+            if token.normalized:
+                raise InputError(
+                    f"{token.content!r} must not be `normalized`: with {self._source}, tokens are "
+                    "looked for in the text as it is given"
+                )
+        self.words_are_apart &= not any(re.search(r"\s", token.content) for token in added)
+        self.vocab = list(vocab)
+        self._ids = {piece: id for id, piece in enumerate(vocab)}
+        self._added = {token.id for token in added}
+        self._names = _pattern(added)
+        self._plain_names = _pattern([token for token in added if not token.special])
+        for token in added:
             # A user-defined piece is met in any text, and no document shall put a [MASK] into an
             # example.
-            if self._proto.pieces[id].type != _Piece.UNKNOWN:
-                self._proto.pieces[id].type = _Piece.CONTROL
+            if token.id < len(self._proto.pieces):
+                piece = self._proto.pieces[token.id]
+                piece.type = piece.type if piece.type == _Piece.UNKNOWN else _Piece.CONTROL
         self._processor = _processor(self._proto)
         # For text that goes on behind a special token without a space.
         inside = type(self._proto)()
@@ -89,29 +92,26 @@ class SentencePiece:
         inside.normalizer_spec.add_dummy_prefix = False
         self._inside = _processor(inside)
 
-    def encode(
-        self, inputs: list, strategy: "str | None", max_length: "int | None"
-    ) -> list[Encoding]:
-        """Encodes texts and pairs of texts with their special tokens; see `WordPiece.encode`."""
-        return [self._encode(each, strategy, max_length) for each in inputs]
-
-    def tokenize(self, text: str) -> list[str]:
-        """The pieces of a text."""
-        return [self.vocab[id] for id in self._segment(text)[0]]
+    def segments(self, texts: Sequence[str], detail: bool) -> list[Segment]:
+        """The pieces of texts; see `WordPiece.segments`."""
+        return [self._segment(text, self._names) for text in texts]
 
     def encode_plain(self, texts: Sequence[str]) -> list[np.ndarray]:
         """The ids of texts, in which nothing is special, int32 each."""
+        if self._plain_names is not None:
+            segments = (self._segment(text, self._plain_names) for text in texts)
+            return [np.array(segment.ids, np.int32) for segment in segments]
         return self._processor.encode(list(texts), return_type="numpy", num_threads=1)
 
-    def decode(self, ids: list[int], skip_special_tokens: bool) -> str:
-        """The text of ids."""
-        special = set(self._roles.values())
+    def join(self, tokens: Sequence[str]) -> str:
+        """The text of pieces."""
         parts = []
-        for is_special, run in itertools.groupby(ids, special.__contains__):
-            if not is_special:
-                parts.append(self._processor.decode(list(run)))
-            elif not skip_special_tokens:
-                parts += [self.vocab[id] for id in run]
+        ids = (self._ids.get(token) for token in tokens)
+        for is_added, run in itertools.groupby(zip(tokens, ids), self._is_bare):
+            if is_added:
+                parts += [token for token, _ in run]
+            else:
+                parts.append(self._processor.decode([id for _, id in run]))
         return " ".join(part for part in parts if part)
 
     def joins(self, special: Sequence[int]) -> WordJoins:
@@ -124,8 +124,13 @@ class SentencePiece:
         """What the model's file holds."""
         return self._model
 
-    # The normaliser and the scores decide about the ids too.
-    identity = content
+    def identity(self) -> bytes:
+        """What its hash is made of: the normaliser and the scores decide about the ids too."""
+        added = self.vocab[len(self._proto.pieces) :]
+        return b"\n".join([self._model, *(token.encode() for token in added)])
+
+    def tokenizer_json(self) -> None:
+        """Nothing: the `tokenizers` package does not read the model."""
 
     def _has_words_apart(self) -> bool:
         spec, trainer = self._proto.normalizer_spec, self._proto.trainer_spec
@@ -137,44 +142,29 @@ class SentencePiece:
             and not any(SENTENCEPIECE_MARK in piece[1:] for piece in self.vocab)
         )
 
-    def _encode(self, texts, strategy, max_length) -> Encoding:
-        texts = (texts,) if isinstance(texts, str) else texts
-        segments = [self._segment(text) for text in texts]
-        if strategy is not None:
-            segments = _truncate(segments, strategy, max_length)
-        sep = [self._roles["sep_token"]]
-        ids, offsets, types = [self._roles["cls_token"]], [(0, 0)], [0]
-        for number, (pieces, spans) in enumerate(segments):
-            ids += pieces + sep
-            offsets += [*spans, (0, 0)]
-            types += [number] * (len(pieces) + 1)
-        return Encoding(ids, types, [1] * len(ids), offsets)
+    def _is_bare(self, token: tuple) -> bool:
+        return token[1] is None or token[1] in self._added
 
-    def _segment(self, text: str) -> Segment:
-        ids: list[int] = []
-        spans: list[tuple[int, int]] = []
-        for start, part, special in self._parts(text):
-            if special:
-                ids.append(self._ids[part])
-                spans.append((start, start + len(part)))
+    def _segment(self, text: str, names: "re.Pattern[str] | None") -> Segment:
+        segment = Segment([], [], [])
+        for start, part, name in _parts(text, names):
+            if name is not None:
+                segment.ids.append(self._ids[name])
+                segment.offsets.append((start, start + len(part)))
+                segment.words.append(_next_word(segment))
                 continue
             goes_on = start and not part[0].isspace()
             processor = self._inside if goes_on else self._processor
             found = processor.encode(part, return_type="offset_mapping")
-            ids += found["ids"]
-            spans += [_without_space(text, start + a, start + b) for a, b in found["offsets"]]
-        return ids, spans
+            spans = (_without_space(text, start + a, start + b) for a, b in found["offsets"])
+            segment.words.extend(self._words(found["ids"], _next_word(segment)))
+            segment.ids.extend(found["ids"])
+            segment.offsets.extend(spans)
+        return segment
 
-    def _parts(self, text: str) -> Iterator[tuple[int, str, bool]]:
-        """Yields (start, text, whether it is a special token's name)."""
-        done = 0
-        for match in self._names.finditer(text):
-            if match.start() > done:
-                yield done, text[done : match.start()], False
-            yield match.start(), match[0], True
-            done = match.end()
-        if done < len(text):
-            yield done, text[done:], False
+    def _words(self, ids: Sequence[int], first: int) -> list[int]:
+        begins = (self.vocab[id].startswith(SENTENCEPIECE_MARK) for id in ids[1:])
+        return list(itertools.accumulate(begins, initial=first)) if ids else []
 
 
 def _parse(model: bytes, source: str) -> sentencepiece_model_pb2.ModelProto:
@@ -203,32 +193,29 @@ def _without_space(text: str, start: int, end: int) -> tuple[int, int]:
     return start, end
 
 
-def _truncate(segments: list[Segment], strategy: str, max_length: int) -> list[Segment]:
-    """Cuts as the `tokenizers` package does, so that both kinds of vocabulary behave alike."""
-    room = max_length - 1 - len(segments)
-    sizes = [len(ids) for ids, _ in segments]
-    over = sum(sizes) - room
-    if over <= 0:
-        return segments
-    if strategy == "longest_first":
-        sizes = _cut_longest(sizes, room)
-    else:
-        place = 0 if strategy == "only_first" else 1
-        if place >= len(sizes) or sizes[place] <= over:
-            what = "there is none" if place >= len(sizes) else "it is too short for it"
-            raise InputError(
-                f"truncation={strategy!r}, max_length={max_length}: {over} tokens must be cut "
-                f"from the {'second' if place else 'first'} text, but {what}"
-            )
-        sizes[place] -= over
-    return [(ids[:size], spans[:size]) for (ids, spans), size in zip(segments, sizes)]
+def _next_word(segment: Segment) -> int:
+    return segment.words[-1] + 1 if segment.words else 0
 
 
-def _cut_longest(sizes: list[int], room: int) -> list[int]:
-    if len(sizes) == 1:
-        return [max(0, room)]
-    short, long = sorted(sizes)
-    long = max(short, room - short)
-    if short + long > room:
-        short, long = max(0, room // 2), max(0, room - room // 2)
-    return [short, long] if sizes[0] <= sizes[1] else [long, short]
+def _pattern(added: Iterable[AddedToken]) -> "re.Pattern[str] | None":
+    longest_first = sorted(added, key=lambda token: len(token.content), reverse=True)
+    return re.compile("|".join(map(_rule, longest_first))) if longest_first else None
+
+
+def _rule(token: AddedToken) -> str:
+    before, behind = r"\s*" * token.lstrip, r"\s*" * token.rstrip
+    name = f"({re.escape(token.content)})"
+    name = rf"(?<!\w){name}(?!\w)" if token.single_word else name
+    return f"{before}{name}{behind}"
+
+
+def _parts(text: str, names: "re.Pattern[str] | None") -> Iterator[tuple[int, str, "str | None"]]:
+    """Yields (start, text, name of the added token that it is)."""
+    done = 0
+    for match in names.finditer(text) if names else ():
+        if match.start() > done:
+            yield done, text[done : match.start()], None
+        yield match.start(), match[0], match[match.lastindex]
+        done = match.end()
+    if done < len(text):
+        yield done, text[done:], None

@@ -1,131 +1,174 @@
 """WordPiece, on the `tokenizers` package."""
 
+import itertools
 import pathlib
-import threading
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 
-from official_nlp.data.words import WordJoins, wordpiece_joins
+from official_nlp.data.added_tokens import AddedToken
+from official_nlp.data.rows import Segment
+from official_nlp.data.words import WORDPIECE_MARK, WordJoins, wordpiece_joins
 from official_nlp.errors import InputError
 
 FILE = "vocab.txt"
+# What has more characters is unknown as a whole.
+LONGEST_WORD = 100
 
-_LONGEST_WORD = 100
+# What Python cuts at in str.split; the engine alone would leave out the four separators.
+WHITE_SPACE = r"[\s\x1c-\x1f]+"
+
+
+class _Part(NamedTuple):
+    start: int
+    text: str
+    whole: bool
 
 
 class WordPiece:
     """Cuts text into the pieces of a vocabulary: what `ElectraTokenizer` does with `vocab.txt`.
 
     Attributes:
-      vocab: the tokens in order of their ids.
-      words_are_apart: the ids of a text are those of its words, one after another.
+      vocab: the tokens in order of their ids, those that were added behind.
+      words_are_apart: the ids of a text are those of its words, cut at spaces, one after another.
     """
-
-    words_are_apart = True
 
     def __init__(
         self,
         vocab: Sequence[str],
+        file_size: int,
         roles: Mapping[str, str],
-        normalizer: normalizers.Normalizer,
+        added: Sequence[AddedToken],
+        normalizer: "normalizers.Normalizer | None",
+        prefix: str = WORDPIECE_MARK,
+        never_split: Collection[str] = (),
     ):
         """Makes an engine.
 
         Args:
           vocab: the tokens.
+          file_size: how many of them the vocabulary's file has; the others are added ones.
           roles: the special tokens by what they are for; all in the vocabulary.
-          normalizer: what is done to characters before words are cut.
+          added: what is looked for in a text before words are cut, in order of ids.
+          normalizer: what is done to characters before words are cut; None: nothing, and words
+            are cut at white space alone.
+          prefix: marks a piece that goes on with a word.
+          never_split: words between white space that stay whole.
         """
         self.vocab = list(vocab)
         self._ids = {token: place for place, token in enumerate(self.vocab)}
-        self._roles = roles
-        # Truncation is a state of the engine, so calls take turns.
-        self._lock = threading.Lock()
+        self._file_size, self._roles, self._added = file_size, roles, added
+        self._prefix, self._decoder = prefix, decoders.WordPiece(prefix, cleanup=False)
+        self._whole = _between_spaces(never_split) if never_split else None
         self._engine = self._make_engine(normalizer)
         # The same, but special tokens' names in the text are text.
         self._plain = self._make_engine(normalizer)
         self._plain.encode_special_tokens = True
+        self.words_are_apart = not any(
+            character.isspace() for token in added for character in token.content
+        )
 
-    def encode(
-        self, inputs: list, strategy: "str | None", max_length: "int | None"
-    ) -> list[tokenizers.Encoding]:
-        """Encodes texts and pairs of texts with their special tokens.
-
-        Args:
-          inputs: texts, or pairs of texts.
-          strategy: which segment is cut; None: none.
-          max_length: the most tokens.
-
-        Raises:
-          InputError: the segment that is to be cut is not there or too short.
-        """
-        with self._lock:
-            if strategy is None:
-                self._engine.no_truncation()
-            else:
-                self._engine.enable_truncation(max_length, strategy=strategy)
-            try:
-                return self._engine.encode_batch(inputs)
-            except Exception as error:  # the engine raises nothing narrower
-                raise InputError(
-                    f"truncation={strategy!r}, max_length={max_length}: {error}"
-                ) from error
-
-    def tokenize(self, text: str) -> list[str]:
-        """The pieces of a text."""
-        with self._lock:
-            self._engine.no_truncation()
-            return self._engine.encode(text, add_special_tokens=False).tokens
+    def segments(self, texts: Sequence[str], detail: bool) -> list[Segment]:
+        """The pieces of texts; with `detail` their offsets and words too."""
+        if self._whole is not None:
+            return self._segments_around(texts, self._engine, detail)
+        return _segments(self._engine, texts, detail)
 
     def encode_plain(self, texts: Sequence[str]) -> list[np.ndarray]:
         """The ids of texts, in which nothing is special, int32 each."""
+        if self._whole is not None:
+            segments = self._segments_around(texts, self._plain, False)
+            return [np.array(segment.ids, np.int32) for segment in segments]
         encodings = self._plain.encode_batch_fast(list(texts), add_special_tokens=False)
         return [np.array(encoding.ids, np.int32) for encoding in encodings]
 
-    def decode(self, ids: list[int], skip_special_tokens: bool) -> str:
-        """The text of ids."""
-        return self._engine.decode(ids, skip_special_tokens=skip_special_tokens)
+    def join(self, tokens: Sequence[str]) -> str:
+        """The text of pieces."""
+        return self._decoder.decode(list(tokens))
 
     def joins(self, special: Sequence[int]) -> WordJoins:
         """Which pieces make words together; `special` are the ids that carry no text."""
-        return wordpiece_joins(self.vocab, special)
+        return wordpiece_joins(self.vocab, special, self._prefix)
 
     def content(self) -> bytes:
         """What the vocabulary's file holds."""
-        return "".join(f"{token}\n" for token in self.vocab).encode()
+        return "".join(f"{token}\n" for token in self.vocab[: self._file_size]).encode()
 
     def identity(self) -> bytes:
         """What its hash is made of."""
         return "\n".join(self.vocab).encode()
 
+    def tokenizer_json(self) -> "str | None":
+        """The engine as the `tokenizers` package stores it; None where it would not be whole."""
+        return None if self._whole is not None else self._engine.to_str(pretty=True)
+
     def _make_engine(self, normalizer) -> tokenizers.Tokenizer:
         engine = tokenizers.Tokenizer(
             models.WordPiece(
-                self._ids,
+                {token: self._ids[token] for token in self.vocab[: self._file_size]},
                 unk_token=self._roles["unk_token"],
-                max_input_chars_per_word=_LONGEST_WORD,
+                max_input_chars_per_word=LONGEST_WORD,
+                continuing_subword_prefix=self._prefix,
             )
         )
-        engine.normalizer = normalizer
-        engine.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        if normalizer is None:
+            engine.pre_tokenizer = pre_tokenizers.Split(tokenizers.Regex(WHITE_SPACE), "removed")
+        else:
+            engine.normalizer = normalizer
+            engine.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        # Rows are framed elsewhere: this is for those who read tokenizer.json.
         sep, cls = self._roles["sep_token"], self._roles["cls_token"]
         engine.post_processor = processors.BertProcessing(
             (sep, self._ids[sep]), (cls, self._ids[cls])
         )
-        engine.decoder = decoders.WordPiece()
-        engine.add_special_tokens(list(self._roles.values()))
+        engine.decoder = decoders.WordPiece(self._prefix)
+        for token in self._added:
+            (engine.add_special_tokens if token.special else engine.add_tokens)([_entry(token)])
         return engine
+
+    def _segments_around(self, texts, engine, detail: bool) -> list[Segment]:
+        """The pieces of texts, of which the words that are never split stay whole."""
+        parts = [list(self._parts(text)) for text in texts]
+        cut = [part for part in itertools.chain(*parts) if not part.whole]
+        found = iter(_segments(engine, [part.text for part in cut], detail))
+        return [self._put_together(each, found, detail) for each in parts]
+
+    def _put_together(self, parts: list[_Part], found: Iterator[Segment], detail: bool):
+        joined, words = Segment([], [], []), 0
+        for part in parts:
+            segment = self._whole_word(part.text, detail) if part.whole else next(found)
+            joined.ids.extend(segment.ids)
+            joined.offsets.extend((part.start + a, part.start + b) for a, b in segment.offsets)
+            joined.words.extend(words + number for number in segment.words)
+            words = joined.words[-1] + 1 if joined.words else 0
+        return joined
+
+    def _whole_word(self, word: str, detail: bool) -> Segment:
+        id = self._ids.get(word, self._ids[self._roles["unk_token"]])
+        return Segment([id], [(0, len(word))] * detail, [0] * detail)
+
+    def _parts(self, text: str) -> Iterator[_Part]:
+        done = 0
+        for match in self._whole.finditer(text):
+            yield _Part(done, text[done : match.start()], False)
+            yield _Part(match.start(), match[0], True)
+            done = match.end()
+        yield _Part(done, text[done:], False)
 
 
 def make_normalizer(
-    do_lower_case: bool, strip_accents: "bool | None", tokenize_chinese_chars: bool = True
+    do_lower_case: bool,
+    strip_accents: "bool | None",
+    tokenize_chinese_chars: bool = True,
+    clean_text: bool = True,
 ) -> normalizers.BertNormalizer:
     """What is done to characters, as the arguments of `ElectraTokenizer` say."""
     return normalizers.BertNormalizer(
-        clean_text=True,
+        clean_text=clean_text,
         handle_chinese_chars=tokenize_chinese_chars,
         strip_accents=strip_accents,
         lowercase=do_lower_case,
@@ -148,3 +191,28 @@ def read_vocabulary(file: pathlib.Path) -> list[str]:
         raise InputError(f"cannot read the vocabulary {file}: {error.strerror}") from error
     # Not splitlines: other separators than the newline are characters of tokens.
     return text.removesuffix("\n").split("\n")
+
+
+def _segments(engine: tokenizers.Tokenizer, texts: Sequence[str], detail: bool) -> list[Segment]:
+    # Without offsets the engine is faster.
+    encode = engine.encode_batch if detail else engine.encode_batch_fast
+    encodings = encode(list(texts), add_special_tokens=False)
+    if not detail:
+        return [Segment(encoding.ids, [], []) for encoding in encodings]
+    return [Segment(each.ids, each.offsets, each.word_ids) for each in encodings]
+
+
+def _entry(token: AddedToken) -> tokenizers.AddedToken:
+    return tokenizers.AddedToken(
+        token.content,
+        single_word=token.single_word,
+        lstrip=token.lstrip,
+        rstrip=token.rstrip,
+        normalized=token.normalized,
+        special=token.special,
+    )
+
+
+def _between_spaces(words: Collection[str]) -> "re.Pattern[str]":
+    longest_first = sorted(words, key=len, reverse=True)
+    return re.compile(rf"(?<!\S)(?:{'|'.join(map(re.escape, longest_first))})(?!\S)")

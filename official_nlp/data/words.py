@@ -43,14 +43,17 @@ class WordJoins(NamedTuple):
         return result
 
 
-def wordpiece_joins(vocab: Sequence[str], special: Collection[int]) -> WordJoins:
-    """The joins of a WordPiece vocabulary, where `##` marks what goes on.
+def wordpiece_joins(
+    vocab: Sequence[str], special: Collection[int], prefix: str = WORDPIECE_MARK
+) -> WordJoins:
+    """The joins of a WordPiece vocabulary, where a prefix marks what goes on.
 
     Args:
       vocab: the tokens.
       special: ids of special tokens.
+      prefix: the mark.
     """
-    left = np.array([token.startswith(WORDPIECE_MARK) for token in vocab], bool)
+    left = np.array([token.startswith(prefix) for token in vocab], bool)
     right = np.ones(len(vocab), bool)
     return _without(left, right, special)
 
