@@ -1,0 +1,157 @@
+"""A checkpoint that tfnlp's pre-trainer wrote is read: what comes out computes what went in."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from official.nlp.modeling import networks as tfnlp  # noqa: TID251
+from official.nlp.modeling.models import electra_pretrainer as tfnlp_pretrainer  # noqa: TID251
+
+from official_nlp.checkpoints import tfnlp as tfnlp_checkpoint
+from official_nlp.errors import InputError
+from official_nlp.modeling import models, networks, ops
+from official_nlp.modeling.models import pretrainer_tensors
+from tests.modeling import tiny
+from tests.parity import sizes, weights
+
+NARROW = {"hidden_size": 8, "heads": 1}
+
+
+def their_pretrainer(tied=True):
+    discriminator = sizes.bert_encoder(tfnlp.BertEncoder, dict_outputs=True)
+    layer = discriminator.get_embedding_layer() if tied else None
+    generator = sizes.bert_encoder(
+        tfnlp.BertEncoder, dict_outputs=True, embedding_layer=layer, **NARROW
+    )
+    model = tfnlp_pretrainer.ElectraPretrainer(
+        generator_network=generator,
+        discriminator_network=discriminator,
+        vocab_size=tiny.VOCABULARY,
+        num_classes=3,
+        num_token_predictions=tiny.PREDICTIONS,
+        mlm_activation=ops.gelu_new,
+    )
+    model(tiny.batch())
+    weights.perturb(model)
+    return model
+
+
+def written(folder, **items):
+    return tf.train.Checkpoint(**items).write(str(folder / "ckpt"))
+
+
+@pytest.fixture(scope="module")
+def theirs():
+    return their_pretrainer()
+
+
+def filled(found, sharing):
+    """Our pre-trainer of the configurations that were read, with the tensors that were."""
+    configs = [
+        networks.ElectraConfig.from_dict(found.networks[name].config)
+        for name in ("generator", "discriminator")
+    ]
+    ours = models.ElectraPretrainer.from_config_pair(
+        *configs, sharing=sharing, mlm_activation=ops.gelu_new
+    )
+    for name, network in found.networks.items():
+        tensors = {tensor.name: tensor for tensor in pretrainer_tensors.of(ours, name)}
+        assert tensors.keys() == network.state.keys()
+        for key, tensor in tensors.items():
+            tensor.from_file(network.state[key])
+    return ours
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_both_networks_compute_what_they_did(tmp_path, theirs, tied):
+    model = theirs if tied else their_pretrainer(tied=False)
+    slots = {"optimizer": tf.Module(), "global_step": tf.Variable(7)}
+    prefix = written(tmp_path, model=model, **slots, **model.checkpoint_items)
+    found = tfnlp_checkpoint.read_tfnlp(prefix)
+    ours, batch = filled(found, "word_only" if tied else "untied"), tiny.batch()
+    close = {"atol": weights.TOLERANCE, "rtol": weights.TOLERANCE}
+    np.testing.assert_allclose(ours(batch)["lm_outputs"], model(batch)["lm_outputs"], **close)
+    names = ("input_word_ids", "input_mask", "input_type_ids")
+    sequence = model.discriminator_network([batch[name] for name in names])["sequence_output"]
+    logits = model.discriminator_head(model.discriminator_projection(sequence))[..., 0]
+    mine = ours.discriminate(*[batch[name] for name in names])
+    np.testing.assert_allclose(mine, logits, **close)
+
+
+def test_what_has_no_place_is_told(tmp_path, theirs):
+    found = tfnlp_checkpoint.read_tfnlp(written(tmp_path, model=theirs))
+    assert len(found.ignored) == 8  # two poolers and two layers of the sentence head
+    assert {name.split("/")[1] for name in found.ignored} == {
+        "classification",
+        "generator_network",
+        "discriminator_network",
+    }
+    assert found.assumed == ("hidden_act",)
+    assert found.vocabulary is None
+    config = found.networks["generator"].config
+    assert (config["hidden_size"], config["num_attention_heads"]) == (8, 1)
+    assert config["hidden_act"] == "gelu_new"
+
+
+def test_the_part_for_fine_tuning_is_a_discriminator_without_head(tmp_path, theirs):
+    (tmp_path / "vocab.txt").write_text("")
+    found = tfnlp_checkpoint.read_tfnlp(written(tmp_path, **theirs.checkpoint_items))
+    assert list(found.networks) == ["discriminator"]
+    assert found.networks["discriminator"].config["architectures"] == ["ElectraModel"]
+    assert "no generator in it" in found.notes
+    assert len(found.ignored) == 2
+    assert found.vocabulary == tmp_path / "vocab.txt"
+
+
+def test_weights_saved_by_keras_are_read_too(tmp_path, theirs):
+    theirs.save_weights(str(tmp_path / "weights"))
+    found = tfnlp_checkpoint.read_tfnlp(tmp_path)
+    whole = tfnlp_checkpoint.read_tfnlp(written(tmp_path, model=theirs))
+    for name, network in found.networks.items():
+        for key, value in network.state.items():
+            np.testing.assert_array_equal(value, whole.networks[name].state[key])
+
+
+class Bag(tf.Module):
+    def __init__(self, **parts):
+        super().__init__()
+        for name, part in parts.items():
+            setattr(self, name, part)
+
+
+@pytest.mark.parametrize(
+    ("items", "message"),
+    [
+        ({"head": tf.Module()}, "must be a checkpoint of Model Garden's .* it holds head"),
+        (
+            {name: tf.Module() for name in ("generator", "discriminator", "generator_head")},
+            "is the checkpoint of a run: give the run's folder",
+        ),
+        (
+            {"model": Bag(discriminator_network=tf.Module(), masked_lm=tf.Module())},
+            "networks of type BertEncoder: what should have dense has nothing",
+        ),
+    ],
+)
+def test_another_models_objects_are_refused(tmp_path, items, message):
+    with pytest.raises(InputError, match=message):
+        tfnlp_checkpoint.read_tfnlp(written(tmp_path, **items))
+
+
+def test_named_variables_are_refused(tmp_path):
+    tf.raw_ops.SaveV2(
+        prefix=str(tmp_path / "old"), tensor_names=["x"], shape_and_slices=[""], tensors=[1.0]
+    )
+    assert not tfnlp_checkpoint.holds_objects(tmp_path / "old")
+    with pytest.raises(InputError, match="it holds named variables, as TensorFlow 1 wrote them"):
+        tfnlp_checkpoint.read_tfnlp(tmp_path / "old")
+
+
+def test_a_damaged_file_is_refused(tmp_path, theirs):
+    prefix = written(tmp_path, model=theirs)
+    data = tmp_path / "ckpt.data-00000-of-00001"
+    data.write_bytes(data.read_bytes()[:2000])
+    with pytest.raises(InputError, match=r"is damaged: .* cannot be read; copy it again"):
+        tfnlp_checkpoint.read_tfnlp(prefix)
+    (tmp_path / "ckpt.index").write_bytes(b"no index")
+    with pytest.raises(InputError, match=r"cannot be read: .*; copy it again"):
+        tfnlp_checkpoint.read_tfnlp(prefix)
