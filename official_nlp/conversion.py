@@ -7,7 +7,7 @@ import os
 import pathlib
 import shutil
 
-from official_nlp.checkpoints import google, huggingface
+from official_nlp.checkpoints import google, huggingface, model_card
 from official_nlp.checkpoints.network import Network
 from official_nlp.data import ElectraTokenizer
 from official_nlp.data.staging import staged
@@ -29,6 +29,21 @@ _COMPANIONS = (
     "special_tokens_map.json",
     "added_tokens.json",
     "generation_config.json",
+)
+# Names of functions that both have; others are Keras' own.
+_ACTIVATIONS_OF_TRANSFORMERS = (
+    "gelu",
+    "gelu_new",
+    "gelu_pytorch_tanh",
+    "leaky_relu",
+    "linear",
+    "mish",
+    "relu",
+    "relu6",
+    "sigmoid",
+    "silu",
+    "swish",
+    "tanh",
 )
 _SHARING = {
     "shared": "one set of tables serves both networks",
@@ -52,6 +67,7 @@ class Source:
       companions: files to be copied beside a network's.
       cards: text of the README.md of a network's folder.
       step: of the training.
+      assumed: fields of the configurations that nothing says, and a rule had to.
     """
 
     place: pathlib.Path
@@ -63,6 +79,11 @@ class Source:
     companions: dict[str, list[pathlib.Path]] = dataclasses.field(default_factory=dict)
     cards: dict[str, str] = dataclasses.field(default_factory=dict)
     step: int = 0
+    assumed: tuple[str, ...] = ()
+
+    def find_tokenizer(self) -> "ElectraTokenizer | None":
+        """Returns the tokenizer, which may be one of the files beside a network's."""
+        return self.tokenizer or _tokenizer_of(self.companions)
 
 
 def _check_known(option: str, value: str, known: tuple[str, ...]):
@@ -80,7 +101,7 @@ def guess(source: "str | os.PathLike") -> str:
       InputError: none of them, or more than one.
     """
     place = pathlib.Path(source)
-    if (place / "run.json").is_file():
+    if (place / "run.json").is_file() or _run_of(place):
         return "run"
     models = [place, *(place / name for name in _NETWORKS)]
     has_model = any(huggingface.holds_weights(folder) for folder in models)
@@ -104,28 +125,46 @@ def guess(source: "str | os.PathLike") -> str:
     return "tfnlp" if tfnlp.holds_objects(google.find_checkpoint(place)) else "google"
 
 
-def read(source: "str | os.PathLike", kind: str, config: "str | None" = None) -> Source:
+def _run_of(checkpoint: pathlib.Path) -> "pathlib.Path | None":
+    """Returns the run that a path like RUN/checkpoints/ckpt-1000 belongs to, None for another."""
+    run = checkpoint.parent.parent
+    is_one = checkpoint.parent.name == "checkpoints" and (run / "run.json").is_file()
+    return run if is_one else None
+
+
+def read(
+    source: "str | os.PathLike",
+    kind: str,
+    config: "str | None" = None,
+    checkpoint: "int | str | None" = None,
+) -> Source:
     """Reads what a path of one of `KINDS` holds.
 
     Args:
       source: the path.
       kind: one of `KINDS`.
       config: google's JSON for a checkpoint of google's.
+      checkpoint: of a run: `newest` (None, too), `best` or the number of a step.
 
     Raises:
-      InputError: it cannot be read, or `config` is given for another kind.
+      InputError: it cannot be read, or `config` or `checkpoint` is given for another kind.
     """
     _check_known("--from", kind, KINDS)
     if config is not None and kind != "google":
         raise InputError(f"--config is for a checkpoint of google's; {source} is {kind}")
+    if checkpoint is not None and kind != "run":
+        raise InputError(f"--checkpoint is for a run; {source} is {kind}")
     if kind == "google":
         return _read_google(source, config)
+    if kind == "run":
+        return _read_run(pathlib.Path(source), checkpoint)
     return _READERS[kind](pathlib.Path(source))
 
 
 def _read_google(source, config) -> Source:
     found = google.read_google(source, config)
-    notes = list(found.notes)
+    notes = [f"heads and activation: {found.config}"] if found.config else []
+    notes += found.notes
     tokenizer = None
     if found.vocabulary:
         tokenizer, note = _tokenizer_beside(found)
@@ -138,12 +177,14 @@ def _read_google(source, config) -> Source:
         networks = {name: _with_padding(n, tokenizer) for name, n in networks.items()}
     return Source(
         place=found.prefix,
-        title=f"google's checkpoint{step}: {_SHARING[found.sharing]}",
+        title=f"google's checkpoint{step}; {len(found.converted)} variables, "
+        f"{_SHARING[found.sharing]}",
         networks=networks,
         dropped=found.dropped,
         notes=tuple(notes),
         tokenizer=tokenizer,
         step=found.step or 0,
+        assumed=found.assumed,
     )
 
 
@@ -201,23 +242,82 @@ def _read_tfnlp(place: pathlib.Path) -> Source:
     from official_nlp.checkpoints import tfnlp
 
     found = tfnlp.read_tfnlp(place)
-    notes = [f"assumed, for such a checkpoint does not say: {', '.join(found.assumed)}"]
+    tokenizer, notes = None, [f"no {_VOCABULARY} beside it: the folders have no tokenizer"]
+    if found.vocabulary:
+        tokenizer, notes = _tokenizer_beside(found)
     return Source(
-        place=place,
+        place=found.prefix,
         title="a checkpoint of Model Garden's ElectraPretrainer",
         networks=found.networks,
         dropped={"no part of ELECTRA's networks": found.ignored} if found.ignored else {},
-        notes=tuple(
-            notes + [f"no {name} in it" for name in _NETWORKS if name not in found.networks]
-        ),
+        notes=(*found.notes, *notes),
+        tokenizer=tokenizer,
+        assumed=found.assumed,
     )
 
 
-def _read_run(place: pathlib.Path) -> Source:
-    raise InputError(f"{place} is a run folder, which cannot be converted yet")
+def _read_run(place: pathlib.Path, which: "int | str | None") -> Source:
+    from official_nlp.tasks.saved_run import SavedRun
+
+    folder = _run_of(place)
+    if folder and which is None:
+        which = place.name.partition(".")[0].rpartition("-")[2]
+        which = int(which) if which.isdigit() else which
+    run = SavedRun(folder or place, "newest" if which is None else which)
+    networks = {name: Network(run.hugging_face_config(name), run.state(name)) for name in _NETWORKS}
+    training = _training(run)
+    return Source(
+        place=run.path,
+        title=f"a run, step {run.step:,} of {run.last_step:,}, sharing {run.config.sharing}",
+        networks=networks,
+        notes=tuple(_notes_on(run)),
+        tokenizer=run.tokenizer,
+        cards={
+            name: model_card.write_card(name, network.config, network.parameters, training)
+            for name, network in networks.items()
+        },
+        step=run.step,
+    )
 
 
-_READERS = {"huggingface": _read_huggingface, "tfnlp": _read_tfnlp, "run": _read_run}
+def _notes_on(run) -> list[str]:
+    notes = []
+    if run.config.sharing == "gdes":
+        notes.append("the discriminator's tables are differences to the generator's: merged")
+    if run.config.sharing == "whole":
+        notes.append("both networks are one encoder, which both folders hold")
+    for name in _NETWORKS:
+        activation = getattr(run.config, name).hidden_act
+        if activation not in _ACTIVATIONS_OF_TRANSFORMERS:
+            notes.append(f"{name}: transformers does not know hidden_act={activation!r}")
+    return notes
+
+
+def _training(run) -> model_card.Training:
+    """Returns what a run says of itself."""
+    fixed, beginning, words = run.fixed, run.described.get("beginning", {}), run.tokenizer
+    return model_card.Training(
+        step=run.step,
+        last_step=run.last_step,
+        settings=fixed["training"],
+        phases=fixed["phases"],
+        masking=fixed["task"]["masking"],
+        sharing=run.config.sharing,
+        data=beginning.get("data", {}),
+        data_hash=fixed["data"],
+        vocabulary={
+            "kind": words.kind,
+            "size": words.vocab_size,
+            "lower_case": words.do_lower_case,
+            "hash": words.vocab_hash,
+        },
+        figures=run.held_out(),
+        initial=beginning.get("initial", {}),
+        versions=run.described["versions"],
+    )
+
+
+_READERS = {"huggingface": _read_huggingface, "tfnlp": _read_tfnlp}
 
 
 # === Writing ===
@@ -261,7 +361,7 @@ def _write_google(source: Source, folder: pathlib.Path) -> list[str]:
         networks["generator" if "generator_lm_head.bias" in network.state else "discriminator"] = (
             network
         )
-    tokenizer = source.tokenizer or _tokenizer_of(source.companions)
+    tokenizer = source.find_tokenizer()
     has_words = tokenizer is not None and tokenizer.kind == "wordpiece"
     lower = tokenizer.do_lower_case if has_words else None
     written = google.write_google(folder, networks, source.step, lower)

@@ -76,7 +76,7 @@ def print_source(source, console):
     for note in source.notes:
         console.print(f"  {note}")
     for reason, names in source.dropped.items():
-        shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+        shown = ", ".join(names[:2]) + (", ..." if len(names) > 2 else "")
         console.print(f"  left out, {reason}: {len(names)} ({shown})")
     for name, network in source.networks.items():
         config = completed(network.config)
@@ -90,9 +90,9 @@ def print_source(source, console):
 def _sizes(config) -> str:
     """Returns a line of the sizes of a network, of the content of its config.json."""
     return (
-        f"{config['num_hidden_layers']} layers of {config['hidden_size']} and "
-        f"{config['intermediate_size']}, heads: {config['num_attention_heads']}, "
-        f"{config['hidden_act']}, tables: {config['vocab_size']:,} tokens, "
+        f"layers: {config['num_hidden_layers']}, {config['hidden_size']} wide, "
+        f"{config['intermediate_size']} inside; heads: {config['num_attention_heads']}; "
+        f"{config['hidden_act']}; tables: {config['vocab_size']:,} tokens, "
         f"{config['max_position_embeddings']} positions, {config['type_vocab_size']} types, "
         f"{config['embedding_size']} wide"
     )

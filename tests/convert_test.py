@@ -173,7 +173,8 @@ def test_both_in_one_model_have_googles_losses(pretrainer, case):
 
 def test_each_kind_is_reported(converted):
     shown = converted.text
-    assert f"google's checkpoint, step {converted.step:,}: " in shown
+    assert f"google's checkpoint, step {converted.step:,}; {converted.count} variables, " in shown
+    assert f"heads and activation: {converted.source / 'config.json'}" in shown
     assert conversion._SHARING[converted.sharing] in shown
     assert ("left out, state of the optimizer: 196 (" in shown) == bool(converted.slots)
     assert "left out, the step: 1 (global_step)" in shown
@@ -181,7 +182,7 @@ def test_each_kind_is_reported(converted):
     for name, folder in folders(converted.folder).items():
         count = sum(value.size for value in folder.state.values())
         assert f"{name}: {CLASSES[name]}, {len(folder.state)} tensors, {count:,} param" in shown
-        assert f"heads: {folder.config['num_attention_heads']}, gelu" in shown
+        assert f"heads: {folder.config['num_attention_heads']}; gelu" in shown
 
 
 def test_each_folder_has_the_tokenizer(converted):
@@ -203,7 +204,7 @@ def test_each_kind_goes_back_to_the_bit(converted, tmp_path):
         wanted = (converted.source / name).read_bytes()
         assert (tmp_path / "back" / name).read_bytes() == wanted
     again = convert(tmp_path / "back", tmp_path / "again")
-    assert "assumed" not in again
+    assert "by the rule" not in again
     for name, folder in folders(tmp_path / "again").items():
         assert_same(folder.state, huggingface.read_folder(converted.folder / name).state)
 

@@ -65,8 +65,10 @@ class GoogleCheckpoint:
       converted: names of the variables that have a counterpart.
       dropped: names of the others, by the reason.
       notes: sentences on what was assumed, and on what is not there.
+      config: the JSON that heads and activation are from; None where there was none.
       do_lower_case: of the tokenizer; None where nothing says it.
       vocabulary: the vocabulary file beside it, or None.
+      assumed: fields of the configurations that no JSON says.
     """
 
     prefix: pathlib.Path
@@ -76,8 +78,10 @@ class GoogleCheckpoint:
     converted: tuple[str, ...]
     dropped: dict[str, tuple[str, ...]]
     notes: tuple[str, ...] = ()
+    config: "pathlib.Path | None" = None
     do_lower_case: "bool | None" = None
     vocabulary: "pathlib.Path | None" = None
+    assumed: tuple[str, ...] = ()
 
 
 # === Reading ===
@@ -102,11 +106,12 @@ def read_google(
     said = read_google_config(config) if config is not None else _config_beside(prefix)
     parts = _parts(checkpoint.shapes, prefix)
     sharing = _sharing(parts)
-    networks, notes, converted = {}, _absences(parts), {}
+    networks, notes, converted, by_rule = {}, _absences(parts), {}, set()
     for network, part in parts.items():
         sizes = Sizes.of_variables(checkpoint.shapes, part.scope, part.tables)
         values, assumed = said.describe(network, sizes, whole=sharing == "whole")
         notes += assumed
+        by_rule |= said.not_told(network, whole=sharing == "whole")
         variables = part.variables(sizes)
         _check_variables(checkpoint.shapes, variables, prefix)
         state = {v.name: v.turned(checkpoint.read(v.variable)) for v in variables}
@@ -120,8 +125,10 @@ def read_google(
         converted=tuple(converted),
         dropped=_dropped(checkpoint.shapes, converted),
         notes=tuple(notes),
+        config=said.file,
         do_lower_case=said.do_lower_case,
         vocabulary=_file_beside(prefix, VOCABULARY_FILE),
+        assumed=tuple(sorted(by_rule)),
     )
 
 
