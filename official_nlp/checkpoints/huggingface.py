@@ -12,6 +12,7 @@ import numpy as np
 
 from official_nlp.checkpoints import keras_h5, safetensors_files, torch_pickle
 from official_nlp.checkpoints.network import Network
+from official_nlp.checkpoints.tensorflow_names import in_torch
 from official_nlp.errors import InputError, StorageError
 
 PREFIX = "electra."
@@ -22,6 +23,7 @@ _READERS = {
     _SAFETENSORS: safetensors_files.read,
     _SAFETENSORS_INDEX: safetensors_files.read,
     "tf_model.h5": keras_h5.read,
+    "tf_model.h5.index.json": keras_h5.read,
     "pytorch_model.bin": torch_pickle.read,
     "pytorch_model.bin.index.json": torch_pickle.read,
 }
@@ -177,8 +179,9 @@ def _weights_file(folder) -> str:
     for name in _READERS:
         if (folder / name).exists() or (folder / name).is_symlink():
             return name
+    whole = [name for name in _READERS if not name.endswith(".json")]
     raise InputError(
-        f"{folder} must have weights, {', '.join(list(_READERS)[:4])} or a list of such files, but "
+        f"{folder} must have weights, {', '.join(whole)} or a list of such files, but "
         f"has {', '.join(sorted(file.name for file in folder.iterdir())[:8])}"
     )
 
@@ -196,6 +199,8 @@ def _tensors(folder, file) -> Iterator[tuple[str, np.ndarray, str]]:
             f"{str(places)[:40]}; save the model anew"
         )
     for name, shard in places.items():
+        if "/" in name:  # was written by a TensorFlow class; before the slash is the model
+            name, _ = in_torch(name.partition("/")[2])
         shards.setdefault(shard, set()).add(name)
     for shard, wanted in shards.items():
         found = set()

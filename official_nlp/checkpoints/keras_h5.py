@@ -1,4 +1,4 @@
-"""tf_model.h5, which the TensorFlow classes of Hugging Face's library wrote."""
+"""tf_model.h5 and its parts, which the TensorFlow classes of Hugging Face's library wrote."""
 
 import pathlib
 from collections.abc import Iterator
@@ -6,9 +6,8 @@ from collections.abc import Iterator
 import h5py
 import numpy as np
 
+from official_nlp.checkpoints.tensorflow_names import in_torch
 from official_nlp.errors import InputError
-
-_LEAVES = {"kernel": "weight", "embeddings": "weight", "gamma": "weight", "beta": "bias"}
 
 
 def read(file: pathlib.Path) -> Iterator[tuple[str, np.ndarray, str]]:
@@ -43,8 +42,14 @@ def _tensor(dataset, path, file):
     if dataset.dtype.kind not in "fiu":
         raise InputError(f"{file} must hold numbers, but {path} is of {dataset.dtype}")
     array = dataset[()].astype(np.float32, copy=False)
-    # electra/tf_electra_for_masked_lm/electra/encoder/layer_._0/output/dense/kernel:0, say: the
-    # layer that it was saved with and the model's scope are no part of the name.
-    *scopes, leaf = path.replace("layer_._", "layer/").removesuffix(":0").split("/")[2:]
-    name = ".".join([*scopes, _LEAVES.get(leaf, leaf)])
-    return name, array.T if leaf == "kernel" else array, dataset.dtype.name
+    name, is_map = in_torch(_without_scopes(path, dataset.file))
+    return name, array.T if is_map else array, dataset.dtype.name
+
+
+def _without_scopes(path, content) -> str:
+    """A whole file has electra/tf_electra_for_masked_lm/electra/encoder/..., say, where the layer
+    and the model are no part of the name; a part of several has only the rest, in its list."""
+    listed = content.attrs.get("layer_names", ())
+    if path in (name.decode() if isinstance(name, bytes) else name for name in listed):
+        return path
+    return path.split("/", 2)[-1]

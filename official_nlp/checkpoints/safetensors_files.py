@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 import ml_dtypes
 import numpy as np
 
+from official_nlp.checkpoints.tensorflow_names import in_torch
 from official_nlp.errors import InputError
 
 _DTYPES = {
@@ -32,7 +33,7 @@ _LONGEST_HEADER = 100_000_000  # bytes; the limit of the format
 
 
 def read(file: pathlib.Path) -> Iterator[tuple[str, np.ndarray, str]]:
-    """Yields name, float32 array and stored dtype of every tensor.
+    """Yields name in torch, float32 array and stored dtype of every tensor.
 
     Raises:
       InputError: the file is truncated, or not of this format, or holds a dtype we do not read.
@@ -41,6 +42,9 @@ def read(file: pathlib.Path) -> Iterator[tuple[str, np.ndarray, str]]:
         entries = _entries(stream, file)
         for name, (dtype, shape, _) in entries.items():
             array = np.fromfile(stream, dtype, math.prod(shape)).reshape(shape)
+            if "/" in name:  # was written by a TensorFlow class
+                name, is_map = in_torch(name)
+                array = array.T if is_map else array
             yield name, array.astype(np.float32, copy=False), dtype.name
 
 

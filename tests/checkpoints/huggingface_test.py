@@ -14,6 +14,7 @@ import safetensors.numpy
 
 from official_nlp.checkpoints import huggingface
 from official_nlp.errors import InputError, StorageError
+from tests.checkpoints import tensorflow_files
 
 random = np.random.default_rng(3)
 CONFIG = {"model_type": "electra", "vocab_size": 32, "future_option": [1, {"a": None}]}
@@ -102,6 +103,26 @@ def test_shards_are_read_by_their_list(tmp_path):
     found = huggingface.read_folder(tmp_path)
     assert_state(found.state)
     assert found.file == "model.safetensors.index.json"
+
+
+@pytest.mark.parametrize("form", tensorflow_files.FORMATS)
+def test_what_the_tensorflow_classes_wrote_has_the_names_and_layout_of_torch(tmp_path, form):
+    put(tmp_path, {"config.json": CONFIG})
+    tensorflow_files.write(tmp_path, STATE, form)
+    assert_state(huggingface.read_folder(tmp_path).state)
+
+
+@pytest.mark.parametrize("form", ["h5 in parts", "safetensors in parts"])
+def test_a_part_of_a_tensorflow_class_lacks_nothing_of_its_list(tmp_path, form):
+    put(tmp_path, {"config.json": CONFIG})
+    tensorflow_files.write(tmp_path, STATE, form)
+    (index,) = tmp_path.glob("*.index.json")
+    content = json.loads(index.read_text())
+    first = next(iter(content["weight_map"].values()))
+    content["weight_map"][f"{tensorflow_files.SCOPE}/electra/embeddings/LayerNorm/gamma:0"] = first
+    index.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"but lacks electra\.embeddings\.LayerNorm\.weight"):
+        huggingface.read_folder(tmp_path)
 
 
 def test_a_snapshot_in_the_cache_of_the_hub_is_links_to_blobs_beside_it(tmp_path):
