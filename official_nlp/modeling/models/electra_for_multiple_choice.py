@@ -66,6 +66,12 @@ class ElectraForMultipleChoice(ElectraFor):
         )
         self.choice_head.build([None, None, None, config.hidden_size])
 
+    def named_tensors(self):
+        head, found = self.choice_head, tensor_names.encoder(self.encoder)
+        if head.dense is not None:
+            found += tensor_names.dense("sequence_summary.summary", head.dense)
+        return found + tensor_names.dense("classifier", head.out_proj)
+
     # === Wiring ===
     def call(self, inputs, training=None, **options):
         rows = {k: x for k, x in inputs.items() if k not in _WITHOUT_ROWS}
@@ -83,11 +89,6 @@ class ElectraForMultipleChoice(ElectraFor):
         return {
             "logits": self.choice_head(sequence, num_choices=1, training=training)
         }  # [B * C, 1]
-
-    def _head_tensors(self):
-        dense = self.choice_head.dense
-        summary = [] if dense is None else tensor_names.dense("sequence_summary.summary", dense)
-        return summary + tensor_names.dense("classifier", self.choice_head.out_proj)
 
 
 def _with_choices(name, value) -> tf.Tensor:

@@ -50,12 +50,13 @@ class ElectraForQuestionAnswering(ElectraFor):
         )
         self.qa_outputs.build([None, None, config.hidden_size])
 
+    def named_tensors(self):
+        qa_outputs = tensor_names.dense("qa_outputs", self.qa_outputs.out_proj)
+        return tensor_names.encoder(self.encoder) + qa_outputs
+
     def _head(self, sequence, inputs, training):
         start_logits, end_logits = self.qa_outputs(sequence)
         return {"start_logits": start_logits, "end_logits": end_logits}
-
-    def _head_tensors(self):
-        return tensor_names.dense("qa_outputs", self.qa_outputs.out_proj)
 
     def _scored(self, outputs, labels, inputs):
         missing = [name for name in self._targets.values() if name not in labels]

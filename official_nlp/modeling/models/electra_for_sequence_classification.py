@@ -66,14 +66,15 @@ class ElectraForSequenceClassification(ElectraFor):
         )
         self.classifier.build([None, None, config.hidden_size])
 
-    def _head(self, sequence, inputs, training):
-        return {"logits": self.classifier(sequence, training=training)}
-
-    def _head_tensors(self):
+    def named_tensors(self):
         return [
+            *tensor_names.encoder(self.encoder),
             *tensor_names.dense("classifier.dense", self.classifier.dense),
             *tensor_names.dense("classifier.out_proj", self.classifier.out_proj),
         ]
+
+    def _head(self, sequence, inputs, training):
+        return {"logits": self.classifier(sequence, training=training)}
 
     # === Loss ===
     def _scored(self, outputs, labels, inputs):

@@ -48,8 +48,9 @@ class ElectraForTokenClassification(ElectraFor):
         )
         self.classifier.build([None, None, config.hidden_size])
 
+    def named_tensors(self):
+        classifier = tensor_names.dense("classifier", self.classifier.out_proj)
+        return tensor_names.encoder(self.encoder) + classifier
+
     def _head(self, sequence, inputs, training):
         return {"logits": self.classifier(sequence, training=training)}
-
-    def _head_tensors(self):
-        return tensor_names.dense("classifier", self.classifier.out_proj)
