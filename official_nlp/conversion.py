@@ -7,7 +7,7 @@ import os
 import pathlib
 import shutil
 
-from official_nlp.checkpoints import google, huggingface, model_card
+from official_nlp.checkpoints import google, huggingface, model_card, tensorflow_files
 from official_nlp.checkpoints.network import Network
 from official_nlp.data import ElectraTokenizer
 from official_nlp.data.staging import staged
@@ -122,7 +122,7 @@ def guess(source: "str | os.PathLike") -> str:
         )
     from official_nlp.checkpoints import tfnlp
 
-    return "tfnlp" if tfnlp.holds_objects(google.find_checkpoint(place)) else "google"
+    return "tfnlp" if tfnlp.holds_objects(tensorflow_files.find_checkpoint(place)) else "google"
 
 
 def _run_of(checkpoint: pathlib.Path) -> "pathlib.Path | None":

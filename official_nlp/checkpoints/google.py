@@ -4,7 +4,6 @@ import dataclasses
 import json
 import os
 import pathlib
-import re
 from collections.abc import Iterable
 
 import numpy as np
@@ -20,17 +19,19 @@ from official_nlp.checkpoints.google_config import (
 from official_nlp.checkpoints.google_names import NamedVariable, Shapes, Sizes
 from official_nlp.checkpoints.huggingface import PREFIX
 from official_nlp.checkpoints.network import Network
+from official_nlp.checkpoints.tensorflow_files import (
+    STATE_FILE,
+    Variables,
+    find_checkpoint,
+    state_of,
+)
 from official_nlp.errors import InputError, StorageError
 
 CONFIG_FILE = "config.json"
 VOCABULARY_FILE = "vocab.txt"
 
-_STATE_FILE = "checkpoint"
-_INDEX = ".index"
-_OTHER_SUFFIX = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
 _STEP = "global_step"
 _OBJECT_BASED = "/.ATTRIBUTES/"
-
 _TABLES = "electra.embeddings."
 _TIED_OUTPUT = "generator_lm_head.weight"
 _WORDS = "electra.embeddings.word_embeddings.weight"
@@ -102,7 +103,7 @@ def read_google(
         part of one, or the JSON is another's.
     """
     prefix = find_checkpoint(source)
-    checkpoint = _Variables(prefix)
+    checkpoint = Variables(prefix)
     said = read_google_config(config) if config is not None else _config_beside(prefix)
     parts = _parts(checkpoint.shapes, prefix)
     sharing = _sharing(parts)
@@ -114,7 +115,8 @@ def read_google(
         by_rule |= said.not_told(network, whole=sharing == "whole")
         variables = part.variables(sizes)
         _check_variables(checkpoint.shapes, variables, prefix)
-        state = {v.name: v.turned(checkpoint.read(v.variable)) for v in variables}
+        read = {v: checkpoint.read(v.variable).astype(np.float32) for v in variables}
+        state = {v.name: v.turned(value) for v, value in read.items()}
         networks[network] = Network({**values, "architectures": [part.architecture]}, state)
         converted |= dict.fromkeys(v.variable for v in variables)
     return GoogleCheckpoint(
@@ -132,60 +134,6 @@ def read_google(
     )
 
 
-def find_checkpoint(source: "str | os.PathLike") -> pathlib.Path:
-    """Returns the path of a checkpoint's files without their endings.
-
-    Args:
-      source: that path, one of the files, or a folder with one checkpoint, or with several and the
-        file `checkpoint` that names one.
-
-    Raises:
-      InputError: there is none, or the folder has several.
-    """
-    path = pathlib.Path(source)
-    if path.is_dir():
-        return _checkpoint_of_folder(path)
-    prefix = path.with_name(_OTHER_SUFFIX.sub("", path.name))
-    if _index(prefix).is_file():
-        return prefix
-    what = "is another file" if path.is_file() else f"there is no {_index(prefix)}"
-    raise InputError(
-        f"{path} must be a checkpoint: a path such as model.ckpt-1000000 without the ending, or "
-        f"the folder; {what}"
-    )
-
-
-def _checkpoint_of_folder(folder: pathlib.Path) -> pathlib.Path:
-    found = sorted(file.name.removesuffix(_INDEX) for file in folder.glob(f"*{_INDEX}"))
-    name = _named_by_state(folder / _STATE_FILE)
-    if not found:
-        raise InputError(f"{folder} holds no checkpoint: no file in it ends in {_INDEX}")
-    if name in found:
-        return folder / name
-    if len(found) == 1:
-        return folder / found[0]
-    says = f"its file {_STATE_FILE} names {name}" if name else f"no file {_STATE_FILE} names one"
-    raise InputError(
-        f"{folder} holds several checkpoints, {', '.join(found)}, and {says}; give the path of "
-        "one, without the ending"
-    )
-
-
-def _named_by_state(file: pathlib.Path) -> "str | None":
-    """Returns the name in the file that TensorFlow keeps beside its checkpoints."""
-    try:
-        text = file.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    found = re.search(r'^model_checkpoint_path:\s*"(.*)"', text, re.MULTILINE)
-    # Often an absolute path of the machine where it was trained: the checkpoint is here.
-    return re.split(r"[/\\]", found[1])[-1] if found else None
-
-
-def _index(prefix: pathlib.Path) -> pathlib.Path:
-    return prefix.with_name(prefix.name + _INDEX)
-
-
 def _file_beside(prefix: pathlib.Path, name: str) -> "pathlib.Path | None":
     file = prefix.with_name(name)
     return file if file.is_file() else None
@@ -197,36 +145,6 @@ def _config_beside(prefix: pathlib.Path) -> GoogleConfig:
         return read_google_config(file) if file else GoogleConfig()
     except InputError:  # some other program's
         return GoogleConfig()
-
-
-class _Variables:
-    """Names, shapes and values of a checkpoint; what TensorFlow says of a bad one, in our words."""
-
-    def __init__(self, prefix: pathlib.Path):
-        import tensorflow as tf  # seconds, which no error above should wait for
-
-        self.prefix = prefix
-        # The second is raised where a file of the data is shorter than its index says.
-        self._errors = (tf.errors.OpError, IndexError, ValueError)
-        try:
-            self._reader = tf.train.load_checkpoint(os.fspath(prefix))
-            self.shapes = self._reader.get_variable_to_shape_map()
-        except self._errors as error:
-            raise self._unreadable(error) from error
-
-    def read(self, name: str) -> np.ndarray:
-        try:
-            value = self._reader.get_tensor(name)
-        except self._errors as error:
-            raise self._unreadable(error) from error
-        return value.astype(np.float32) if name != _STEP else value
-
-    def _unreadable(self, error):
-        says = str(error).strip().partition("\n")[0]
-        return InputError(
-            f"{self.prefix} cannot be read, its files are damaged, cut short or not all there "
-            f"({says}); copy it again"
-        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -254,16 +172,12 @@ def _parts(shapes: Shapes, prefix: pathlib.Path) -> dict[str, _Part]:
         return any(name.startswith(scope) for name in shapes)
 
     has_head = {network: has(_HEADS[network][1]) for network in NETWORKS}
-    trunk, generator, towers = (
-        has("electra/encoder/"),
-        has("generator/encoder/"),
-        has_towers(shapes),
-    )
+    trunk = has("electra/encoder/")
     own_tables = "generator/embeddings" if has("generator/embeddings/") else "electra/embeddings"
     parts = {}
-    if generator:
+    if has("generator/encoder/"):
         parts["generator"] = _Part("generator", "generator", own_tables, has_head["generator"])
-    elif trunk and has_head["generator"] and not towers:
+    elif trunk and has_head["generator"] and not _has_towers(shapes):
         parts["generator"] = _Part("generator", "electra", "electra/embeddings")
     # Trained as BERT is, the one transformer is a generator and no discriminator.
     if trunk and (has_head["discriminator"] or "electra" not in _scopes(parts)):
@@ -275,7 +189,7 @@ def _parts(shapes: Shapes, prefix: pathlib.Path) -> dict[str, _Part]:
     return parts
 
 
-def has_towers(shapes: Iterable[str]) -> bool:
+def _has_towers(shapes: Iterable[str]) -> bool:
     """Whether the generator is two towers, left to right and right to left, as Electric's."""
     return any(name.startswith(("generator_ltr/", "generator_rtl/")) for name in shapes)
 
@@ -349,7 +263,7 @@ def _reason(name: str, shapes: Shapes) -> str:
     for scope, reason in _NO_PLACE.items():
         if name.startswith(scope):
             return reason
-    if name.startswith("generator_predictions/") and has_towers(shapes):
+    if name.startswith("generator_predictions/") and _has_towers(shapes):
         return _NO_PLACE["generator_ltr/"]
     return "unknown to ELECTRA"
 
@@ -399,10 +313,7 @@ def write_google(
     try:
         prefix.parent.mkdir(parents=True, exist_ok=True)
         _save(prefix, {**variables, _STEP: np.int64(step)})
-        state = (
-            f'model_checkpoint_path: "{prefix.name}"\nall_model_checkpoint_paths: "{prefix.name}"\n'
-        )
-        (prefix.parent / _STATE_FILE).write_text(state, encoding="utf-8")
+        (prefix.parent / STATE_FILE).write_text(state_of(prefix), encoding="utf-8")
         content = json.dumps(values, indent=2) + "\n"
         (prefix.parent / CONFIG_FILE).write_text(content, encoding="utf-8")
     except OSError as error:

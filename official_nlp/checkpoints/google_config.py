@@ -85,6 +85,10 @@ class GoogleConfig:
             )
         return config, notes
 
+    def not_told(self, network: str, whole: bool) -> set[str]:
+        """Returns the fields of a network that neither its variables nor this file tell."""
+        return {"num_attention_heads", "hidden_act"} - self._said(network, whole).keys()
+
     def _said(self, network, whole) -> dict:
         if network in self.networks:
             return self.networks[network]

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_nlp.checkpoints.google import find_checkpoint, read_google, write_google
+from official_nlp.checkpoints.google import read_google, write_google
 from official_nlp.checkpoints.network import Network
+from official_nlp.checkpoints.tensorflow_files import find_checkpoint
 from official_nlp.errors import InputError, StorageError
 from tests.checkpoints import random_networks
 
