@@ -1,7 +1,6 @@
 """pytorch_model.bin: a pickle, so only torch reads it, by the loader that takes tensors alone."""
 
 import pathlib
-import pickle
 import re
 from collections.abc import Iterator
 
@@ -27,10 +26,11 @@ def read(file: pathlib.Path) -> Iterator[tuple[str, np.ndarray, str]]:
     torch = _torch(file)
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except Exception as error:  # a broken pickle makes its reader raise almost anything
+        reason = str(error).partition("\n")[0] or type(error).__name__
         raise InputError(
-            f"{file} must hold tensors and nothing else, but torch refuses it: "
-            f"{str(error).splitlines()[0]}; save the model anew, as model.safetensors"
+            f"{file} must hold tensors and nothing else, but torch refuses it: {reason}; save the "
+            "model anew, as model.safetensors"
         ) from error
     tensors = content.items() if isinstance(content, dict) else [(type(content).__name__, None)]
     for name, tensor in tensors:
@@ -40,7 +40,7 @@ def read(file: pathlib.Path) -> Iterator[tuple[str, np.ndarray, str]]:
                 "model's state_dict()"
             )
         dtype = str(tensor.dtype).removeprefix("torch.")
-        yield name, tensor.to(torch.float32).numpy(), dtype
+        yield name, tensor.detach().to(torch.float32).numpy(), dtype
 
 
 def _torch(file):
