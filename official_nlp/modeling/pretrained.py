@@ -138,10 +138,9 @@ def _overridden(config_class, values, overrides):
             near = difflib.get_close_matches(name, known, 1)
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known))}"
             raise InputError(f"{name} must be a field of the configuration, but is none; {hint}")
-    # The three say one thing: what is given takes the place of all that the file says.
-    said_anew = _LABELS if any(name in overrides for name in _LABELS) else ()
-    kept = {name: value for name, value in values.items() if name not in said_anew}
-    return config_class.from_dict({**kept, **overrides})
+    labels = {name: value for name, value in overrides.items() if name in _LABELS}
+    others = {name: value for name, value in overrides.items() if name not in _LABELS}
+    return config_class.from_dict({**values, **others}).replace(**labels)
 
 
 def _tied(tensors, state) -> list[str]:

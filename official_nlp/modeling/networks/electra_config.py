@@ -65,9 +65,9 @@ class ElectraConfig:
       layer_norm_eps: added to the variance.
       summary_type, summary_use_proj, summary_activation, summary_last_dropout: of the multiple
         choice head, see `MultipleChoiceHead`.
-      pad_token_id, bos_token_id, eos_token_id: which rows of the table are [PAD], the beginning
-        and the end; None for no such token, several ends in a list. Masks say what is padding:
-        no number depends on these.
+      pad_token_id, bos_token_id, eos_token_id: which tokens are [PAD], the beginning and the end
+        where a decoder generates; None for no such token, several ends in a list. What is padding
+        in a batch its mask says.
       position_embedding_type: `absolute`: a vector for each position; `relative_key` or
         `relative_key_query`: one for each distance, in every layer (`RelativeKeyEmbedding`).
       is_decoder: attend to earlier positions only.
