@@ -115,6 +115,8 @@ TOKENIZERS = {
     "accents kept": {"strip_accents": False},
     "accents stripped, cased": {"do_lower_case": False, "strip_accents": True},
     "Chinese joined": {"tokenize_chinese_chars": False},
+    "other names": {"unk_token": "[X]", "mask_token": "[BLANK]"},
+    "truncated and padded on the left": {"padding_side": "left", "truncation_side": "left"},
 }
 TEXTS = [
     ("The boat moves slowly past the river.", None),
@@ -345,7 +347,7 @@ def difference(ours, theirs):
 
 # === Tokenizers ===
 def vocabulary() -> list[str]:
-    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, *SIGNS]
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[X]", "[BLANK]", *WORDS, *SIGNS]
     for character in CHARACTERS:
         tokens += [character, f"##{character}"]
     return list(dict.fromkeys(tokens))
@@ -411,7 +413,9 @@ def differing(tokenizer, questions, answers, slow) -> list:
             continue
         ours = tokenizer(question["text"], question["pair"], **question["options"])
         ours = {name: values.tolist() for name, values in ours.items()}
-        ours["decoded"] = tokenizer.decode(answer["input_ids"], skip_special_tokens=True)
+        ours["decoded"] = tokenizer.decode(
+            answer["input_ids"], skip_special_tokens=True, clean_up_tokenization_spaces=True
+        )
         for part, theirs in answer.items():
             if ours[part] != theirs:
                 others.append((question, part, ours[part], theirs))

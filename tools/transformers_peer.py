@@ -160,10 +160,9 @@ def write_answers(tokenizer, questions, file):
         found = tokenizer(question["text"], question["pair"], **question["options"])
         ids = found["input_ids"]
         answer = {name: found[name] for name in ("input_ids", "token_type_ids", "attention_mask")}
-        if tokenizer.is_fast:
-            # Version 4 tidies a second time, unless told not to; the slow one has another way.
+        if tokenizer.is_fast:  # the slow one has another way
             answer["decoded"] = tokenizer.decode(
-                ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
+                ids, skip_special_tokens=True, clean_up_tokenization_spaces=True
             )
         answers.append(answer)
     file.write_text(json.dumps(answers))
