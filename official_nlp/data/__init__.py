@@ -6,6 +6,7 @@ _WHERE = {
     "DataFolder": "records",
     "ElectraTokenizer": "tokenizer",
     "ExamplesSummary": "examples",
+    "GraphTokenizer": "graph_tokenizer",
     "MaskingConfig": "masking",
     "TornRecords": "torn",
     "Yardsticks": "yardsticks",

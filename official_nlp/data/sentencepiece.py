@@ -92,6 +92,10 @@ class SentencePiece:
         inside.normalizer_spec.add_dummy_prefix = False
         self._inside = _processor(inside)
 
+    def models(self) -> tuple[bytes, bytes]:
+        """The models at work: for a text, and for one that goes on behind a special token."""
+        return self._processor.serialized_model_proto(), self._inside.serialized_model_proto()
+
     def segments(self, texts: Sequence[str], detail: bool) -> list[Segment]:
         """The pieces of texts; see `WordPiece.segments`."""
         return [self._segment(text, self._names) for text in texts]

@@ -96,8 +96,8 @@ class ElectraTokenizer:
           do_basic_tokenize: characters are treated and words cut at punctuation, as the arguments
             about them say; else words are what stands between white space, as it stands, and those
             arguments have no effect.
-          never_split: words between white space that are kept as they are: one token of the
-            vocabulary, or the unknown one.
+          never_split: words between white space that are kept as they are, or if text is
+            lower-cased as they are then: one token of the vocabulary, or the unknown one.
           unk_token, sep_token, pad_token, cls_token, mask_token: the special tokens: a name, or a
             dict of the name as `content` and the rules of `AddedToken`.
           tokenize_chinese_chars: each Chinese character is a word.
@@ -198,6 +198,18 @@ class ElectraTokenizer:
             raise InputError(f"{stored.source.parent}: {error}") from error
         tokenizer.extra = stored.extra
         return tokenizer
+
+    @property
+    def engine(self):
+        """What cuts texts into pieces: a `WordPiece`, or a `SentencePiece`."""
+        return self._engine
+
+    def graph(self):
+        """The same in TensorFlow operations, a `GraphTokenizer`: for `tf.data` and SavedModels."""
+        # Text tools need no TensorFlow.
+        from official_nlp.data.graph_tokenizer import GraphTokenizer
+
+        return GraphTokenizer(self)
 
     def save_pretrained(self, folder: "str | os.PathLike"):
         """Writes a tokenizer folder, which Hugging Face's classes read too.
@@ -482,6 +494,7 @@ class ElectraTokenizer:
             normalizer if self.do_basic_tokenize else None,
             self.wordpieces_prefix,
             self.never_split if self.do_basic_tokenize else (),
+            self.do_lower_case,
         )
 
     def _check_model(self):

@@ -21,12 +21,15 @@ LONGEST_WORD = 100
 
 # What Python cuts at in str.split; the engine alone would leave out the four separators.
 WHITE_SPACE = r"[\s\x1c-\x1f]+"
+_WORD = re.compile(r"\S+")
 
 
 class _Part(NamedTuple):
+    """A piece of a text, and the token that it is kept as."""
+
     start: int
     text: str
-    whole: bool
+    token: "str | None" = None
 
 
 class WordPiece:
@@ -46,6 +49,7 @@ class WordPiece:
         normalizer: "normalizers.Normalizer | None",
         prefix: str = WORDPIECE_MARK,
         never_split: Collection[str] = (),
+        lowers: bool = False,
     ):
         """Makes an engine.
 
@@ -58,12 +62,13 @@ class WordPiece:
             are cut at white space alone.
           prefix: marks a piece that goes on with a word.
           never_split: words between white space that stay whole.
+          lowers: so do those that are one of them when lower-cased.
         """
         self.vocab = list(vocab)
         self._ids = {token: place for place, token in enumerate(self.vocab)}
         self._file_size, self._roles, self._added = file_size, roles, added
         self._prefix, self._decoder = prefix, decoders.WordPiece(prefix, cleanup=False)
-        self._whole = _between_spaces(never_split) if never_split else None
+        self._kept, self._lowers = frozenset(never_split), lowers
         self._engine = self._make_engine(normalizer)
         # The same, but special tokens' names in the text are text.
         self._plain = self._make_engine(normalizer)
@@ -72,15 +77,20 @@ class WordPiece:
             character.isspace() for token in added for character in token.content
         )
 
+    @property
+    def backend(self) -> tokenizers.Tokenizer:
+        """The engine of the `tokenizers` package; words that are never split it knows not."""
+        return self._engine
+
     def segments(self, texts: Sequence[str], detail: bool) -> list[Segment]:
         """The pieces of texts; with `detail` their offsets and words too."""
-        if self._whole is not None:
+        if self._kept:
             return self._segments_around(texts, self._engine, detail)
         return _segments(self._engine, texts, detail)
 
     def encode_plain(self, texts: Sequence[str]) -> list[np.ndarray]:
         """The ids of texts, in which nothing is special, int32 each."""
-        if self._whole is not None:
+        if self._kept:
             segments = self._segments_around(texts, self._plain, False)
             return [np.array(segment.ids, np.int32) for segment in segments]
         encodings = self._plain.encode_batch_fast(list(texts), add_special_tokens=False)
@@ -104,7 +114,7 @@ class WordPiece:
 
     def tokenizer_json(self) -> "str | None":
         """The engine as the `tokenizers` package stores it; None where it would not be whole."""
-        return None if self._whole is not None else self._engine.to_str(pretty=True)
+        return None if self._kept else self._engine.to_str(pretty=True)
 
     def _make_engine(self, normalizer) -> tokenizers.Tokenizer:
         engine = tokenizers.Tokenizer(
@@ -133,31 +143,35 @@ class WordPiece:
     def _segments_around(self, texts, engine, detail: bool) -> list[Segment]:
         """The pieces of texts, of which the words that are never split stay whole."""
         parts = [list(self._parts(text)) for text in texts]
-        cut = [part for part in itertools.chain(*parts) if not part.whole]
-        found = iter(_segments(engine, [part.text for part in cut], detail))
+        cut = [part.text for part in itertools.chain(*parts) if part.token is None]
+        found = iter(_segments(engine, cut, detail))
         return [self._put_together(each, found, detail) for each in parts]
 
     def _put_together(self, parts: list[_Part], found: Iterator[Segment], detail: bool):
         joined, words = Segment([], [], []), 0
         for part in parts:
-            segment = self._whole_word(part.text, detail) if part.whole else next(found)
+            segment = next(found) if part.token is None else self._kept_word(part, detail)
             joined.ids.extend(segment.ids)
             joined.offsets.extend((part.start + a, part.start + b) for a, b in segment.offsets)
             joined.words.extend(words + number for number in segment.words)
             words = joined.words[-1] + 1 if joined.words else 0
         return joined
 
-    def _whole_word(self, word: str, detail: bool) -> Segment:
-        id = self._ids.get(word, self._ids[self._roles["unk_token"]])
-        return Segment([id], [(0, len(word))] * detail, [0] * detail)
+    def _kept_word(self, part: _Part, detail: bool) -> Segment:
+        id = self._ids.get(part.token, self._ids[self._roles["unk_token"]])
+        return Segment([id], [(0, len(part.text))] * detail, [0] * detail)
 
     def _parts(self, text: str) -> Iterator[_Part]:
         done = 0
-        for match in self._whole.finditer(text):
-            yield _Part(done, text[done : match.start()], False)
-            yield _Part(match.start(), match[0], True)
-            done = match.end()
-        yield _Part(done, text[done:], False)
+        for match in _WORD.finditer(text):
+            word = match[0]
+            if word not in self._kept and self._lowers:
+                word = word.lower()
+            if word in self._kept:
+                yield _Part(done, text[done : match.start()])
+                yield _Part(match.start(), match[0], word)
+                done = match.end()
+        yield _Part(done, text[done:])
 
 
 def make_normalizer(
@@ -211,8 +225,3 @@ def _entry(token: AddedToken) -> tokenizers.AddedToken:
         normalized=token.normalized,
         special=token.special,
     )
-
-
-def _between_spaces(words: Collection[str]) -> "re.Pattern[str]":
-    longest_first = sorted(words, key=len, reverse=True)
-    return re.compile(rf"(?<!\S)(?:{'|'.join(map(re.escape, longest_first))})(?!\S)")
