@@ -217,6 +217,12 @@ def _convert(parser):
         help="google's JSON, which says heads and activation (default: config.json beside the "
         "checkpoint if it is one; else a head for every 64 of the width, and gelu)",
     )
+    parser.add_argument(
+        "--checkpoint",
+        type=_checkpoint,
+        metavar="WHICH",
+        help="of a run: newest, best (by its KEEP_BEST) or the number of a step (default: newest)",
+    )
 
 
 _PARSERS = {
@@ -261,6 +267,10 @@ def _add_recipe(parser):
     parser.add_argument(
         "--list", action=_ListRecipes, nargs=0, help="print the recipes and what each trains"
     )
+
+
+def _checkpoint(text: str) -> "int | str":
+    return int(text) if text.isdigit() else text
 
 
 def _share(text: str) -> float:

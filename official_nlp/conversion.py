@@ -30,21 +30,6 @@ _COMPANIONS = (
     "added_tokens.json",
     "generation_config.json",
 )
-# Names of functions that both have; others are Keras' own.
-_ACTIVATIONS_OF_TRANSFORMERS = (
-    "gelu",
-    "gelu_new",
-    "gelu_pytorch_tanh",
-    "leaky_relu",
-    "linear",
-    "mish",
-    "relu",
-    "relu6",
-    "sigmoid",
-    "silu",
-    "swish",
-    "tanh",
-)
 _SHARING = {
     "shared": "one set of tables serves both networks",
     "untied": "the generator has tables of its own",
@@ -286,10 +271,6 @@ def _notes_on(run) -> list[str]:
         notes.append("the discriminator's tables are differences to the generator's: merged")
     if run.config.sharing == "whole":
         notes.append("both networks are one encoder, which both folders hold")
-    for name in _NETWORKS:
-        activation = getattr(run.config, name).hidden_act
-        if activation not in _ACTIVATIONS_OF_TRANSFORMERS:
-            notes.append(f"{name}: transformers does not know hidden_act={activation!r}")
     return notes
 
 

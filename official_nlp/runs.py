@@ -151,6 +151,7 @@ def train(
             extend=extend,
             torn_rows=(lambda: torn.rows - before) if torn.skip else None,
             advise=GeneratorWatch(),
+            beginning={"data": _described(folder)},
         )
     finally:
         if torn.describe():
@@ -268,7 +269,7 @@ def predict(*, run, texts=(), file=None, exchange=None, html=None):
         console.print(f"wrote {html}")
 
 
-def convert(*, source, to, kind=None, form="huggingface", config=None):
+def convert(*, source, to, kind=None, form="huggingface", config=None, checkpoint=None):
     """Brings a checkpoint into another form, and prints what became of it.
 
     Args:
@@ -277,11 +278,12 @@ def convert(*, source, to, kind=None, form="huggingface", config=None):
       kind: one of `conversion.KINDS`; None to look.
       form: one of `conversion.FORMS`.
       config: google's JSON file for a checkpoint of google's.
+      checkpoint: of a run: "newest", "best" or the number of a step; None for the newest.
     """
     from official_nlp import conversion
 
     console = reports.console(highlight=False)
-    found = conversion.read(source, kind or conversion.guess(source), config)
+    found = conversion.read(source, kind or conversion.guess(source), config, checkpoint)
     reports.print_source(found, console)
     for line in conversion.write(found, to, form):
         console.print(line)
@@ -394,6 +396,19 @@ def _write_beginning(run: pathlib.Path, objective, configuration_text):
         raise InputError(
             f"cannot write the run folder {run}: {error.strerror}; give another MODEL_DIR"
         ) from error
+
+
+def _described(folder) -> dict:
+    """Returns what `run.json` says of the data, for people: what counts is its hash."""
+    settings = folder.index.settings
+    known = {name: settings[name] for name in ("documents", "words") if name in settings}
+    return {
+        "name": pathlib.Path(folder.path).resolve().name,
+        "train": folder.count("train"),
+        "held_out": folder.count("held_out"),
+        "length": folder.index.longest_row,
+        **known,
+    }
 
 
 def _data_hash(folder) -> str:

@@ -177,7 +177,14 @@ def assert_refused(capsys, code, *parts):
         ),
         (
             "convert old --to new",
-            {"source": "old", "to": "new", "kind": None, "form": "huggingface", "config": None},
+            {
+                "source": "old",
+                "to": "new",
+                "kind": None,
+                "form": "huggingface",
+                "config": None,
+                "checkpoint": None,
+            },
         ),
         (
             "convert a/model.ckpt-3 --from google --config c.json --as google --to new",
@@ -187,6 +194,18 @@ def assert_refused(capsys, code, *parts):
                 "kind": "google",
                 "form": "google",
                 "config": "c.json",
+                "checkpoint": None,
+            },
+        ),
+        (
+            "convert runs/a --to new --checkpoint 300",
+            {
+                "source": "runs/a",
+                "to": "new",
+                "kind": None,
+                "form": "huggingface",
+                "config": None,
+                "checkpoint": 300,
             },
         ),
     ],
