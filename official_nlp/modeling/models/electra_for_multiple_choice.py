@@ -59,7 +59,7 @@ class ElectraForMultipleChoice(ElectraFor):
             summary_use_proj=config.summary_use_proj,
             summary_activation=config.summary_activation,
             summary_first_dropout=config.summary_first_dropout,
-            summary_last_dropout=config.summary_last_dropout or 0.0,
+            summary_last_dropout=config.summary_last_dropout,
             initializer=initializers.kernel_initializer(config),
             dtype=self._dtype_policy,
             name="choice_head",

@@ -64,7 +64,7 @@ class ElectraConfig:
       initializer_range: standard deviation of the truncated normal.
       layer_norm_eps: added to the variance.
       summary_type, summary_use_proj, summary_activation, summary_last_dropout: of the multiple
-        choice head, see `MultipleChoiceHead`.
+        choice head, see `MultipleChoiceHead`; no activation is an empty name.
       pad_token_id, bos_token_id, eos_token_id: which tokens are [PAD], the beginning and the end
         where a decoder generates; None for no such token, several ends in a list. What is padding
         in a batch its mask says.
@@ -123,7 +123,7 @@ class ElectraConfig:
     layer_norm_eps: float = 1e-12
     summary_type: str = "first"
     summary_use_proj: bool = True
-    summary_activation: "str | None" = "gelu"
+    summary_activation: str = "gelu"
     summary_last_dropout: float = 0.1
     pad_token_id: "int | None" = 0
     bos_token_id: "int | None" = None
@@ -146,6 +146,10 @@ class ElectraConfig:
     extra: dict = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
+        # Hugging Face's own classes of today refuse null here, and mean the same by these.
+        for name, nothing in (("summary_activation", ""), ("summary_last_dropout", 0.0)):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, nothing)
         self._check_sizes()
         self._check_switches()
         self._check_names()
@@ -187,8 +191,8 @@ class ElectraConfig:
             "summary_last_dropout",
         ):
             value = getattr(self, name)
-            optional = name in ("classifier_dropout", "summary_last_dropout")
-            if not (value is None and optional) and not _is_share(value):
+            unsaid = name == "classifier_dropout" and value is None
+            if not unsaid and not _is_share(value):
                 raise InputError(f"{name} must be a share in [0, 1), was {value!r}")
         for name in ("initializer_range", "layer_norm_eps"):
             value = getattr(self, name)
@@ -210,7 +214,7 @@ class ElectraConfig:
             ("initializer", _INITIALIZERS),
             ("position_embedding_type", POSITION_TYPES),
             ("hidden_act", _ACTIVATIONS),
-            ("summary_activation", (*_ACTIVATIONS, "", None)),
+            ("summary_activation", (*_ACTIVATIONS, "")),
             ("summary_type", _SUMMARY_TYPES),
             ("problem_type", (*_PROBLEM_TYPES, None)),
         ):

@@ -256,6 +256,13 @@ def test_labels_keep_in_step_when_one_is_replaced(changes, names):
     assert config.num_labels == len(names)
 
 
+def test_what_is_null_is_written_as_hugging_face_reads_it():
+    config = ElectraConfig.from_json('{"summary_activation": null, "summary_last_dropout": null}')
+    written = json.loads(config.to_json())
+    assert (written["summary_activation"], written["summary_last_dropout"]) == ("", 0.0)
+    assert config == ElectraConfig(summary_activation="", summary_last_dropout=0.0)
+
+
 def test_a_switch_may_be_text_as_in_some_published_files():
     assert ElectraConfig.from_json('{"summary_use_proj": "true"}').summary_use_proj is True
 
