@@ -8,7 +8,7 @@ import tf_keras
 
 from official_nlp import randomness
 from official_nlp.errors import InputError
-from official_nlp.modeling import losses, tensor_names
+from official_nlp.modeling import losses
 from official_nlp.modeling.layers.on_device_embedding import OnDeviceEmbedding
 from official_nlp.modeling.networks.electra_config import ElectraConfig
 from official_nlp.modeling.networks.electra_encoder import ElectraEncoder
@@ -41,7 +41,7 @@ class ElectraFor(Pretrained, tf_keras.Model):
 
     A class of one's own derives from this one and says `_head`, and where they differ `_targets`
     (dict of an output to its labels), `_own_inputs` (names of inputs of the head alone), `_scored`
-    and `_element_losses`; and for `save_pretrained`, `hugging_face_class` and `_head_tensors`.
+    and `_element_losses`; and for `save_pretrained`, `hugging_face_class` and `named_tensors`.
 
     Args:
       config: an `ElectraConfig`.
@@ -54,7 +54,7 @@ class ElectraFor(Pretrained, tf_keras.Model):
     Raises:
       InputError: what the encoder raises; inputs are given as a list and by keyword; labels are
         missing in `fit` or have another shape than the outputs.
-      NotImplementedError: the class does not say what its head is, or has in a file.
+      NotImplementedError: the class does not say what its head is.
 
     Example:
       >>> class ElectraForLengths(ElectraFor):
@@ -214,13 +214,6 @@ class ElectraFor(Pretrained, tf_keras.Model):
         return *targets.values(), *predictions.values()
 
     # === Weights ===
-    def named_tensors(self):
-        return tensor_names.encoder(self.encoder) + self._head_tensors()
-
-    def _head_tensors(self) -> list:
-        """Returns the `NamedTensor`s of the head."""
-        raise NotImplementedError(f"{type(self).__name__} must have a method _head_tensors")
-
     def get_input_embeddings(self) -> OnDeviceEmbedding:
         """Returns the layer of the word table, whose `embeddings` is the variable."""
         return self.encoder.get_embedding_layer()

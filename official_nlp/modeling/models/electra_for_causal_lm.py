@@ -68,7 +68,7 @@ class ElectraForCausalLM(ElectraForMaskedLM):
     # === Generation ===
     def generate(
         self,
-        input_ids,
+        input_ids=None,
         attention_mask=None,
         max_new_tokens=20,
         do_sample=False,
@@ -87,7 +87,8 @@ class ElectraForCausalLM(ElectraForMaskedLM):
         new tokens stand after the padding.
 
         Args:
-          input_ids: integer `[batch, length]`, at least one token a row.
+          input_ids: integer `[batch, length]`, at least one token a row; None for
+            `bos_token_id`, in one row or as many as the encoder has.
           attention_mask: `[batch, length]`, 1 real, 0 padding; None for all real.
           max_new_tokens: how many to add.
           do_sample: draw from the probabilities in place of taking the likeliest.
@@ -101,10 +102,10 @@ class ElectraForCausalLM(ElectraForMaskedLM):
           encoder_attention_mask: `[batch, from]`.
 
         Raises:
-          InputError: there would be more than `max_position_embeddings` tokens, or an argument is
-            out of range.
+          InputError: there would be more than `max_position_embeddings` tokens, there is nothing
+            to begin with, or an argument is out of range.
         """
-        prompt = tf.cast(tf.convert_to_tensor(input_ids), tf.int32)  # [B, L]
+        prompt = tf.cast(self._prompt(input_ids, encoder_hidden_states), tf.int32)  # [B, L]
         batch, length = ops.shape_list(prompt)
         self._check_generation(length, max_new_tokens, temperature, top_k)
         mask = tf.ones_like(prompt) if attention_mask is None else tf.cast(attention_mask, tf.int32)
@@ -139,6 +140,17 @@ class ElectraForCausalLM(ElectraForMaskedLM):
             maximum_iterations=max_new_tokens - 1,
         )
         return tf.concat([prompt, written], axis=1)
+
+    def _prompt(self, input_ids, encoder_hidden_states) -> tf.Tensor:
+        if input_ids is not None:
+            return tf.convert_to_tensor(input_ids)
+        if self.config.bos_token_id is None:
+            raise InputError(
+                "input_ids must be [batch, length] where the configuration has no bos_token_id to "
+                "begin with, were None"
+            )
+        rows = 1 if encoder_hidden_states is None else tf.shape(encoder_hidden_states)[0]
+        return tf.fill([rows, 1], self.config.bos_token_id)
 
     def _scores_of_the_next(self, tokens, first, mask, cache, encoder_attention_mask):
         """Returns float32 `[B, V]` of what follows `tokens` `[B, T]`, and the cache with these."""

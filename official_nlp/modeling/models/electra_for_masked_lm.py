@@ -66,20 +66,21 @@ class ElectraForMaskedLM(ElectraFor):
             name="generator_lm_head",
         )
 
-    def _head(self, sequence, inputs, training):
-        return {"logits": self.masked_lm(sequence, inputs.get("masked_lm_positions"))}
-
-    def _head_tensors(self):
+    def named_tensors(self):
         head = self.masked_lm
-        own = [] if self.config.tie_word_embeddings else [("weight", head.table)]
+        table = [] if self.config.tie_word_embeddings else [("weight", head.table)]
         return [
+            *tensor_names.encoder(self.encoder),
             *tensor_names.dense("generator_predictions.dense", head.dense),
             *tensor_names.layer_norm("generator_predictions.LayerNorm", head.layer_norm),
             *(
                 tensor_names.as_it_is(f"generator_lm_head.{part}", variable)
-                for part, variable in [*own, ("bias", head.bias)]
+                for part, variable in [*table, ("bias", head.bias)]
             ),
         ]
+
+    def _head(self, sequence, inputs, training):
+        return {"logits": self.masked_lm(sequence, inputs.get("masked_lm_positions"))}
 
     def get_output_embeddings(self) -> OnDeviceEmbedding:
         """Returns the layer of the output's table: that of the inputs where the two are tied."""

@@ -43,6 +43,14 @@ class ElectraForPreTraining(ElectraFor):
         for dense in (self.dense, self.dense_prediction):
             dense.build([None, None, config.hidden_size])
 
+    def named_tensors(self):
+        head = "discriminator_predictions"
+        return [
+            *tensor_names.encoder(self.encoder),
+            *tensor_names.dense(f"{head}.dense", self.dense),
+            *tensor_names.dense(f"{head}.dense_prediction", self.dense_prediction),
+        ]
+
     def _head(self, sequence, inputs, training):
         hidden = self.activation(self.dense(sequence))
         return {"logits": self.dense_prediction(hidden)[..., 0]}
@@ -56,10 +64,3 @@ class ElectraForPreTraining(ElectraFor):
     def _element_losses(self, target, prediction):
         target = tf.cast(target, tf.float32)
         return tf.nn.sigmoid_cross_entropy_with_logits(target, prediction)[..., 0]
-
-    def _head_tensors(self):
-        head = "discriminator_predictions"
-        return [
-            *tensor_names.dense(f"{head}.dense", self.dense),
-            *tensor_names.dense(f"{head}.dense_prediction", self.dense_prediction),
-        ]
