@@ -54,15 +54,26 @@ def _run(command, folder):
     assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_the_four_commands_lead_from_text_to_a_run(folder):
     assert [c.split()[1] for c in COMMANDS if c.startswith("electra ")] == [
         "vocab",
         "examples",
         "train",
         "predict",
+        *["convert"] * 3,
     ]
     assert (folder / "runs/small/config.gin").is_file()
+
+
+def test_a_run_goes_to_other_programs_and_comes_back(folder):
+    for name in ("generator", "discriminator"):
+        first, last = (
+            (folder / place / name / "model.safetensors").read_bytes()
+            for place in ("published", "again")
+        )
+        assert first == last
+        assert (folder / "published" / name / "README.md").is_file()
 
 
 def test_the_other_commands_are_the_scripts():
@@ -78,6 +89,7 @@ def test_the_snippets_run(folder, monkeypatch):
     assert names["features"].shape == (1, 6, 256)
     assert list(names["outputs"]) == ["lm_outputs", "sentence_outputs", "disc_logits", "disc_label"]
     assert names["ids"].shape[0] == 2
+    assert names["scores"].shape[0] == 1
 
 
 def test_the_keras_api_takes_fifteen_lines():

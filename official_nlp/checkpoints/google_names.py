@@ -87,17 +87,18 @@ def blocks(scope: str, sizes: Sizes) -> list[NamedVariable]:
     for number in range(sizes.num_hidden_layers):
         variable = f"{scope}/encoder/layer_{number}/"
         name = f"electra.encoder.layer.{number}."
-        for part in ("query", "key", "value"):
-            attention = f"attention/self/{part}"
-            found += _dense(variable + attention, name + _dotted(attention), wide, wide)
         for part, inputs, outputs in (
+            ("attention/self/query", wide, wide),
+            ("attention/self/key", wide, wide),
+            ("attention/self/value", wide, wide),
             ("attention/output/dense", wide, wide),
+            ("attention/output/LayerNorm", None, wide),
             ("intermediate/dense", wide, inner),
             ("output/dense", inner, wide),
+            ("output/LayerNorm", None, wide),
         ):
-            found += _dense(variable + part, name + _dotted(part), inputs, outputs)
-        for part in ("attention/output/LayerNorm", "output/LayerNorm"):
-            found += _norm(variable + part, name + _dotted(part), wide)
+            names = (variable + part, name + part.replace("/", "."))
+            found += _dense(*names, inputs, outputs) if inputs else _norm(*names, outputs)
     return found
 
 
@@ -132,10 +133,6 @@ def _norm(variable: str, name: str, width: int) -> list[NamedVariable]:
         NamedVariable(f"{variable}/gamma", f"{name}.weight", (width,)),
         NamedVariable(f"{variable}/beta", f"{name}.bias", (width,)),
     ]
-
-
-def _dotted(path: str) -> str:
-    return path.replace("/", ".")
 
 
 def _matrix(shapes: Shapes, variable: str) -> list[int]:
