@@ -16,7 +16,8 @@ from official_nlp.errors import InputError
 from official_nlp.modeling import losses
 from official_nlp.modeling.models import pretrainer_tensors
 from tests.checkpoints import random_networks
-from tests.checkpoints.google_test import GOLDEN, assert_same, variables
+from tests.checkpoints.google_test import GOLDEN
+from tests.checkpoints.named_variables import assert_same, variables
 
 CLASSES = {"generator": "ElectraForMaskedLM", "discriminator": "ElectraForPreTraining"}
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -10,9 +9,9 @@ import tensorflow as tf
 
 from official_nlp.checkpoints.google import read_google, write_google
 from official_nlp.checkpoints.network import Network
-from official_nlp.checkpoints.tensorflow_files import find_checkpoint
 from official_nlp.errors import InputError, StorageError
 from tests.checkpoints import random_networks
+from tests.checkpoints.named_variables import assert_same, save, variables
 
 SHARING = ("shared", "untied", "whole")
 # Kind of golden checkpoint: sharing, step, variables of networks, slots of the optimizer.
@@ -24,32 +23,6 @@ GOLDEN = {
     "fully_tied": ("whole", 1234567, 48, 0),
 }
 QUERY = "electra.encoder.layer.0.attention.self.query.weight"
-
-
-def save(prefix, variables):
-    """Writes a checkpoint of named variables."""
-    prefix.parent.mkdir(parents=True, exist_ok=True)
-    tf.raw_ops.SaveV2(
-        prefix=str(prefix),
-        tensor_names=list(variables),
-        shape_and_slices=[""] * len(variables),
-        tensors=[tf.convert_to_tensor(value) for value in variables.values()],
-    )
-    return prefix
-
-
-def variables(place) -> dict:
-    """All variables of a checkpoint."""
-    reader = tf.train.load_checkpoint(str(place))
-    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
-
-
-def assert_same(first, second):
-    """Two dicts of arrays are equal to the bit, in dtype too."""
-    assert first.keys() == second.keys()
-    for name, value in first.items():
-        assert np.asarray(value).dtype == np.asarray(second[name]).dtype, name
-        np.testing.assert_array_equal(value, second[name], err_msg=name)
 
 
 @pytest.fixture(params=SHARING)
@@ -157,92 +130,6 @@ def test_a_stored_copy_of_the_word_table_is_not_written_again(tmp_path):
         "the word table again": ("generator: generator_lm_head.weight",),
         "no part of google's format": ("generator: classifier.weight",),
     }
-
-
-# === Where the checkpoint is ===
-
-
-@pytest.mark.parametrize(
-    "name", ["", "model.ckpt-7", "model.ckpt-7.index", "model.ckpt-7.data-00000-of-00001"]
-)
-def test_a_checkpoint_is_named_by_its_folder_or_a_file(place, name):
-    assert find_checkpoint(place / name) == place / "model.ckpt-7"
-
-
-@pytest.mark.parametrize(
-    "listed",
-    ["model.ckpt-7", "/cns/home/me/model.ckpt-7", "gs://bucket/model.ckpt-7", "C:\\\\model.ckpt-7"],
-)
-def test_of_several_checkpoints_the_list_names_one_in_the_folder(place, listed):
-    for file in place.glob("model.ckpt-7.*"):
-        shutil.copy(file, place / file.name.replace("7", "6", 1))
-    (place / "checkpoint").write_text(f'model_checkpoint_path: "{listed}"\n')
-    assert find_checkpoint(place) == place / "model.ckpt-7"
-
-
-@pytest.mark.parametrize("listed", [None, b"\xff\x00", b'model_checkpoint_path: "model.ckpt-9"'])
-def test_the_only_checkpoint_of_a_folder_needs_no_list(place, listed):
-    (place / "checkpoint").unlink()
-    if listed is not None:
-        (place / "checkpoint").write_bytes(listed)
-    assert find_checkpoint(place) == place / "model.ckpt-7"
-
-
-@pytest.mark.parametrize(
-    ("listed", "says"), [("", "no file checkpoint names one"), ("x-9", "checkpoint names x-9")]
-)
-def test_of_several_checkpoints_one_must_be_named(place, listed, says):
-    for file in place.glob("model.ckpt-7.*"):
-        shutil.copy(file, place / file.name.replace("7", "6", 1))
-    (place / "checkpoint").write_text(f'model_checkpoint_path: "{listed}"\n' if listed else "")
-    with pytest.raises(InputError, match=says) as error:
-        find_checkpoint(place)
-    assert "model.ckpt-6, model.ckpt-7" in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("name", "says"),
-    [
-        ("model.ckpt-8", "model.ckpt-8.index"),
-        ("nowhere/model.ckpt-8", "model.ckpt-8.index"),
-        ("config.json", "is another file"),
-    ],
-)
-def test_what_is_no_checkpoint_is_refused(place, name, says):
-    with pytest.raises(InputError, match=f"must be a checkpoint.*{says}"):
-        read_google(place / name)
-
-
-def test_a_folder_without_checkpoint_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"holds no checkpoint: no file in it ends in .index"):
-        read_google(tmp_path)
-
-
-# === Damage ===
-
-
-@pytest.mark.parametrize("ending", ["index", "data-00000-of-00001"])
-@pytest.mark.parametrize("share", [0, 0.5])
-def test_a_file_cut_short_is_told(place, ending, share):
-    file = place / f"model.ckpt-7.{ending}"
-    file.write_bytes(file.read_bytes()[: int(file.stat().st_size * share)])
-    with pytest.raises(InputError, match=r"model.ckpt-7 cannot be read, .* cut short .*copy it"):
-        read_google(place)
-
-
-def test_a_changed_byte_is_told(place):
-    file = place / "model.ckpt-7.data-00000-of-00001"
-    content = bytearray(file.read_bytes())
-    content[100] ^= 1
-    file.write_bytes(content)
-    with pytest.raises(InputError, match="cannot be read"):
-        read_google(place)
-
-
-def test_a_missing_file_of_data_is_told(place):
-    (place / "model.ckpt-7.data-00000-of-00001").unlink()
-    with pytest.raises(InputError, match="not all there"):
-        read_google(place)
 
 
 # === What is in it ===
