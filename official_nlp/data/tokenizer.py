@@ -215,7 +215,8 @@ class ElectraTokenizer:
         """Writes a tokenizer folder, which Hugging Face's classes read too.
 
         It has vocabulary or model, `tokenizer_config.json`, `special_tokens_map.json`, and
-        `tokenizer.json` where that says all: SentencePiece and `never_split` it knows not.
+        `tokenizer.json` where that can say all: it has no place for a SentencePiece model, for
+        `never_split`, or for `do_basic_tokenize=False`.
         """
         is_model = self.kind == "sentencepiece"
         specials = dict(self._roles)

@@ -3,7 +3,7 @@
 import json
 import pathlib
 
-from official_nlp.data.wordpiece import LONGEST_WORD, WHITE_SPACE
+from official_nlp.data.wordpiece import LONGEST_WORD
 from official_nlp.errors import InputError
 
 
@@ -71,8 +71,6 @@ def _read(file: pathlib.Path, content: dict) -> tuple[list[str], dict]:
 
 
 def _read_treatment(file: pathlib.Path, normalizer, pre_tokenizer) -> dict:
-    if normalizer is None and _cuts_at_white_space(pre_tokenizer or {}):
-        return {"do_basic_tokenize": False}
     _require(file, "normalizer", (normalizer or {}).get("type"), "BertNormalizer")
     _require(file, "pre_tokenizer", (pre_tokenizer or {}).get("type"), "BertPreTokenizer")
     return {
@@ -81,12 +79,6 @@ def _read_treatment(file: pathlib.Path, normalizer, pre_tokenizer) -> dict:
         "tokenize_chinese_chars": normalizer["handle_chinese_chars"],
         "clean_text": normalizer["clean_text"],
     }
-
-
-def _cuts_at_white_space(pre_tokenizer: dict) -> bool:
-    if pre_tokenizer.get("type") == "Split":
-        return pre_tokenizer["pattern"] == {"Regex": WHITE_SPACE}
-    return pre_tokenizer.get("type") == "WhitespaceSplit"
 
 
 def _read_frame(file: pathlib.Path, processor: "dict | None") -> dict:

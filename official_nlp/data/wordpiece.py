@@ -20,7 +20,7 @@ FILE = "vocab.txt"
 LONGEST_WORD = 100
 
 # What Python cuts at in str.split; the engine alone would leave out the four separators.
-WHITE_SPACE = r"[\s\x1c-\x1f]+"
+_WHITE_SPACE = r"[\s\x1c-\x1f]+"
 _WORD = re.compile(r"\S+")
 
 
@@ -113,8 +113,13 @@ class WordPiece:
         return "\n".join(self.vocab).encode()
 
     def tokenizer_json(self) -> "str | None":
-        """The engine as the `tokenizers` package stores it; None where it would not be whole."""
-        return None if self._kept else self._engine.to_str(pretty=True)
+        """The engine as the `tokenizers` package stores it.
+
+        None where it would not say all: `never_split` has no place in it, and readers of it expect
+        a normaliser.
+        """
+        whole = self._engine.normalizer is not None and not self._kept
+        return self._engine.to_str(pretty=True) if whole else None
 
     def _make_engine(self, normalizer) -> tokenizers.Tokenizer:
         engine = tokenizers.Tokenizer(
@@ -126,7 +131,7 @@ class WordPiece:
             )
         )
         if normalizer is None:
-            engine.pre_tokenizer = pre_tokenizers.Split(tokenizers.Regex(WHITE_SPACE), "removed")
+            engine.pre_tokenizer = pre_tokenizers.Split(tokenizers.Regex(_WHITE_SPACE), "removed")
         else:
             engine.normalizer = normalizer
             engine.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
