@@ -506,16 +506,16 @@ class ElectraTokenizer:
                 f"{'folds' if folds else 'keeps'} case, was {self.do_lower_case}; train the model "
                 "anew for the other"
             )
-        defaults = {
-            "strip_accents": None,
-            "do_basic_tokenize": True,
-            "never_split": (),
-            "tokenize_chinese_chars": True,
-            "clean_text": True,
-            "wordpieces_prefix": WORDPIECE_MARK,
+        usual = {
+            "strip_accents": (None, False),
+            "do_basic_tokenize": (True,),
+            "never_split": ((),),
+            "tokenize_chinese_chars": (True,),
+            "clean_text": (True,),
+            "wordpieces_prefix": (WORDPIECE_MARK,),
         }
-        for name, default in defaults.items():
-            if (getattr(self, name) or default) != default:
+        for name, values in usual.items():
+            if getattr(self, name) not in values:
                 raise InputError(
                     f"{name} must be left out for {self._source}, was {getattr(self, name)}: a "
                     "SentencePiece model treats text as its normaliser and its pieces say"
@@ -534,6 +534,7 @@ class ElectraTokenizer:
         return config | {
             "model_max_length": self.model_max_length or _UNLIMITED,
             "added_tokens_decoder": added_tokens.as_decoder(self.added_tokens),
+            # Whatever class wrote it.
             "tokenizer_class": "ElectraTokenizer",
         }
 
@@ -591,12 +592,18 @@ class ElectraTokenizer:
         return [rows.join_words(next(found) for _ in text) for text in texts]
 
     def _run(self, encode: Callable, texts: Sequence[str], *options) -> list:
+        if not all(isinstance(text, str) for text in texts):
+            raise InputError(_not_text(texts))
         try:
-            if all(isinstance(text, str) for text in texts):
-                return encode(texts, *options)
-        except (TypeError, UnicodeError) as error:
-            raise InputError(_unusable(texts)) from error
-        raise InputError(_unusable(texts))
+            return encode(texts, *options)
+        except (TypeError, UnicodeError, RuntimeError) as error:  # as each engine has it
+            for text in texts:
+                if any("\ud800" <= character <= "\udfff" for character in text):
+                    raise InputError(
+                        f"text must be characters, but one holds half of a pair: {text!r:.80}; "
+                        "decode it as UTF-8, or with errors='replace'"
+                    ) from error
+            raise
 
     def _row_of(self, ids: Sequence[int], pair_ids: "Sequence[int] | None") -> Row:
         framing = Framing(self.cls_token_id, self.sep_token_id)
@@ -627,10 +634,10 @@ def _special_token_missing(tokenizer, source: str, role: str, token: str) -> str
 
 
 def _check_different(source: str, vocab: list[str]):
-    if len(set(vocab)) == len(vocab):
-        return
     seen: dict[str, int] = {}
     for place, token in enumerate(vocab):
+        if not isinstance(token, str):
+            raise InputError(f"{source}: tokens must be str, but number {place} was {token!r}")
         if token in seen:
             raise InputError(
                 f"{source}: tokens must differ, but {seen[token]} and {place}, counted from 0, are "
@@ -695,6 +702,8 @@ def _is_single(text, split: bool) -> bool:
 def _pair_up(text, text_pair, single: bool, split: bool) -> list[tuple]:
     texts = [text] if single else list(text)
     pairs = [None] * len(texts) if text_pair is None else [text_pair] if single else text_pair
+    if not isinstance(pairs, Sequence | np.ndarray):
+        raise InputError(f"text_pair must be given as text is, was {pairs!r}")
     if isinstance(pairs, str) or len(texts) != len(pairs):
         count = "one text" if isinstance(pairs, str) else f"{len(pairs)} texts"
         raise InputError(f"text_pair must hold a text for each of the {len(texts)}, was {count}")
@@ -703,9 +712,13 @@ def _pair_up(text, text_pair, single: bool, split: bool) -> list[tuple]:
             _check_words(each)
     # As in Hugging Face's fast tokenizers, an empty second text is none.
     return [
-        (first,) if second is None or len(second) == 0 else (first, second)
+        (first,) if _is_nothing(second) else (first, second)
         for first, second in zip(texts, pairs, strict=True)
     ]
+
+
+def _is_nothing(text) -> bool:
+    return text is None or (isinstance(text, Sequence | np.ndarray) and len(text) == 0)
 
 
 def _check_words(words):
@@ -714,19 +727,12 @@ def _check_words(words):
         raise InputError(f"with is_split_into_words a text must be a list of words, was {words!r}")
 
 
-def _unusable(texts: Sequence) -> str:
-    for place, text in enumerate(texts):
-        if not isinstance(text, str):
-            return (
-                f"text must be str, but number {place} was {type(text).__name__}: {text!r}; decode "
-                "bytes, and give no empty values"
-            )
-        if any("\ud800" <= character <= "\udfff" for character in text):
-            return (
-                f"text must be characters, but number {place} holds half of a surrogate pair: "
-                f"{text!r}; decode it as UTF-8, or with errors='replace'"
-            )
-    return "text must be a list of str"
+def _not_text(texts: Sequence) -> str:
+    wrong = next(text for text in texts if not isinstance(text, str))
+    return (
+        f"text must be str, but one was {type(wrong).__name__}: {wrong!r:.80}; decode bytes, and "
+        "give no empty values"
+    )
 
 
 def _columns(found: list[Row]) -> dict[str, list]:

@@ -33,12 +33,21 @@ _SETTINGS = (
 )
 # These may be stored as null, which says something else than nothing.
 _MAY_BE_NULL = {"strip_accents", "never_split"}
+# Those of Hugging Face's classes that do what BERT's does; "Fast" may follow.
+_CLASSES = {
+    "BertTokenizer",
+    "ConvBertTokenizer",
+    "DistilBertTokenizer",
+    "ElectraTokenizer",
+    "MobileBertTokenizer",
+    "PreTrainedTokenizer",
+    "TokenizersBackend",
+}
 # Where files lay on another's machine, and which code is to be run: neither is of use here.
 _DROPPED = {
     "auto_map",
     "name_or_path",
     "special_tokens_map_file",
-    "tokenizer_class",
     "tokenizer_file",
     "vocab_file",
 }
@@ -78,9 +87,13 @@ def read(path: pathlib.Path) -> Stored:
     if path.is_file():
         return Stored(vocabulary, settings, {}, file)
     said, extra = _read_settings(path)
-    decoder = settings.get("added_tokens_decoder", {}) | said.get("added_tokens_decoder", {})
-    settings |= said | ({"added_tokens_decoder": decoder} if decoder else {})
-    return Stored(vocabulary, settings, extra, file)
+    name = extra.pop("tokenizer_class", None) or "ElectraTokenizer"
+    if file.name != MODEL_FILE:
+        _check_class(path / CONFIG_FILE, name, extra)
+    decoder = said.get("added_tokens_decoder", {})
+    if isinstance(decoder, dict):
+        said["added_tokens_decoder"] = settings.get("added_tokens_decoder", {}) | decoder
+    return Stored(vocabulary, settings | said, extra, file)
 
 
 def write(path: pathlib.Path, contents: dict[str, "bytes | str | dict"]):
@@ -135,6 +148,22 @@ def _read_settings(path: pathlib.Path) -> tuple[dict, dict]:
     }
     extra = {name: value for name, value in merged.items() if name not in {*_SETTINGS, *_DROPPED}}
     return settings, extra
+
+
+def _check_class(file: pathlib.Path, name: str, extra: dict):
+    """Refuses the tokenizers that cut words otherwise, though their vocabulary is WordPiece's."""
+    is_known = str(name).removesuffix("Fast") in _CLASSES
+    cuts = {
+        "tokenizer_class": None if is_known else name,
+        "word_tokenizer_type": extra.get("word_tokenizer_type"),
+        "subword_tokenizer_type": extra.get("subword_tokenizer_type"),
+    }
+    for key, value in cuts.items():
+        if value not in (None, "basic", "wordpiece"):
+            raise InputError(
+                f"{file}: {key} must be one that cuts words as BERT does, like ElectraTokenizer or "
+                f"basic, was {value!r}; where the text is cut beforehand, take the vocabulary file"
+            )
 
 
 def _rename(merged: dict, file: pathlib.Path):

@@ -320,3 +320,103 @@ def test_real_text_is_known(outside_data, tmp_path, name, size, sample):
     (lines, *_) = corpus.documents([tmp_path / "text.txt"])
     found, _ = LineEncoder(made).encode(lines)
     np.testing.assert_array_equal(found, np.concatenate(made.encode_ids(lines)))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("strip_accents", True),
+        ("do_basic_tokenize", False),
+        ("never_split", ["the"]),
+        ("tokenize_chinese_chars", False),
+        ("clean_text", False),
+        ("wordpieces_prefix", "@@"),
+    ],
+)
+def test_what_the_model_decides_itself_is_not_taken(folder, name, value):
+    with pytest.raises(InputError, match=rf"{name} must be left out for .*spm.model, was "):
+        ElectraTokenizer.from_pretrained(folder, **{name: value})
+
+
+def test_a_rule_that_needs_another_normaliser_is_refused(folder):
+    token = {"content": "<t>", "normalized": True}
+    with pytest.raises(InputError, match=r"'<t>' must not be `normalized`: with .*spm.model"):
+        ElectraTokenizer.from_pretrained(folder, additional_special_tokens=[token])
+
+
+def test_rows_are_cut_padded_and_numbered_by_words(tokenizer):
+    the, red, boat = ids(tokenizer, "▁the ▁red ▁boat")
+    row = tokenizer(
+        ["the", "red boat", ""],
+        is_split_into_words=True,
+        return_word_ids=True,
+        return_offsets_mapping=True,
+        return_special_tokens_mask=True,
+        padding="max_length",
+        max_length=8,
+        padding_side="left",
+    )
+    assert row["input_ids"].tolist() == [PAD, PAD, PAD, CLS, the, red, boat, SEP]
+    assert row["word_ids"].tolist() == [-1, -1, -1, -1, 0, 1, 1, -1]
+    assert row["offset_mapping"].tolist()[4:7] == [[0, 3], [0, 3], [4, 8]]
+    assert row["special_tokens_mask"].tolist() == [1, 1, 1, 1, 0, 0, 0, 1]
+    rows = tokenizer(
+        "the red boat", truncation=True, max_length=4, stride=1, return_overflowing_tokens=True
+    )
+    assert [row.tolist() for row in rows["input_ids"]] == [
+        [CLS, the, red, SEP],
+        [CLS, red, boat, SEP],
+    ]
+    assert rows["overflow_to_sample_mapping"].tolist() == [0, 0]
+    found = tokenizer("the [MASK]boats sailing", return_word_ids=True)
+    words = found["word_ids"].tolist()[1:-1]
+    assert words[:2] == [0, 1]
+    pieces = tokenizer.convert_ids_to_tokens(found["input_ids"][3:-1])
+    # What follows on a name is a word, and so is what a space stands before.
+    assert words[2:] == [
+        2 + sum(p.startswith("▁") for p in pieces[: i + 1]) for i in range(len(pieces))
+    ]
+
+
+def test_tokens_are_added_behind_the_model(folder, tmp_path):
+    words = {"content": "de luxe", "lstrip": True, "rstrip": True}
+    plain = ElectraTokenizer.from_pretrained(folder)
+    size = plain.vocab_size
+    found = ElectraTokenizer.from_pretrained(
+        folder,
+        additional_special_tokens=[{"content": "<t>", "single_word": True}],
+        added_tokens_decoder={size: words},
+    )
+    the, red = ids(found, "▁the ▁red")
+    text = "the  de luxe <t> red"
+    row = found(text, return_offsets_mapping=True)
+    assert row["input_ids"].tolist() == [CLS, the, size, size + 1, red, SEP]
+    assert [text[start:end] for start, end in row["offset_mapping"][2:4]] == ["  de luxe ", "<t>"]
+    assert size + 1 not in found.encode("the<t>")
+    assert found.decode(row["input_ids"]) == "[CLS] the de luxe <t> red [SEP]"
+    assert found.decode(row["input_ids"], skip_special_tokens=True) == "the de luxe red"
+    (data,) = found.encode_ids([text])
+    assert size in data
+    assert size + 1 not in data
+    assert not found.words_are_apart
+    assert found.vocab_hash != plain.vocab_hash
+    assert len(found.word_joins.left) == size + 2
+    found.save_pretrained(tmp_path)
+    again = ElectraTokenizer.from_pretrained(tmp_path)
+    assert again.added_tokens == found.added_tokens
+    assert again.encode(text) == found.encode(text)
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted(FOLDER_FILES)
+
+
+def test_decoding_keeps_spaces_unless_it_is_to_tidy(tokenizer):
+    row = tokenizer.encode("the .", add_special_tokens=False)
+    assert tokenizer.decode(row) == "the ."
+    assert tokenizer.decode(row, clean_up_tokenization_spaces=True) == "the."
+
+
+@pytest.mark.parametrize("text", [["the", 3], ["\ud800"]])
+def test_what_is_no_text_is_refused(tokenizer, text):
+    with pytest.raises(InputError, match=r"text must be (str, but one was int|characters, but)"):
+        tokenizer(text)
+    with pytest.raises(InputError, match=r"text must be (str, but one was int|characters, but)"):
+        tokenizer.encode_ids(text)

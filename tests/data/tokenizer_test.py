@@ -3,8 +3,10 @@ import json
 import hypothesis
 import numpy as np
 import pytest
+import tokenizers
 from hypothesis import strategies
 
+from official_nlp.data import encoding
 from official_nlp.data.tokenizer import ElectraTokenizer
 from official_nlp.errors import InputError
 
@@ -196,3 +198,414 @@ def test_any_text_is_encoded_and_offsets_stay_in_it(text):
     assert encoding["input_ids"][-1] == SEP
     assert (encoding["offset_mapping"] <= len(text)).all()
     assert tokenizer(text, truncation=True, max_length=4)["input_ids"].shape[0] <= 4
+
+
+def test_words_may_come_cut_already(tiny):
+    row = tiny(
+        ["Acd", "", "b.", "[MASK]"],
+        is_split_into_words=True,
+        return_word_ids=True,
+        return_offsets_mapping=True,
+    )
+    assert row["input_ids"].tolist() == [CLS, A, C, D, B, DOT, 4, SEP]
+    assert row["word_ids"].tolist() == [-1, 0, 0, 0, 2, 2, 3, -1]
+    # Each word's own characters.
+    assert row["offset_mapping"][4:6].tolist() == [[0, 1], [1, 2]]
+    batch = tiny([["a", "b"], ["b"]], [["b"], []], is_split_into_words=True, return_word_ids=True)
+    assert [ids.tolist() for ids in batch["input_ids"]] == [[CLS, A, B, SEP, B, SEP], [CLS, B, SEP]]
+    assert batch["word_ids"][0].tolist() == [-1, 0, 1, -1, 0, -1]
+    assert tiny([], is_split_into_words=True)["input_ids"].tolist() == [CLS, SEP]
+    ours = ElectraTokenizer(VOCABULARY, never_split=["A."])
+    assert ours.encode(["A.", "a"], is_split_into_words=True) == [CLS, 1, A, SEP]
+
+
+def test_words_of_a_text_are_numbered(tiny):
+    found = tiny(["Acd b.", "a"], padding=True, return_word_ids=True)["word_ids"]
+    assert found.tolist() == [[-1, 0, 0, 0, 1, 2, -1], [-1, 0, -1, -1, -1, -1, -1]]
+    ours = ElectraTokenizer(VOCABULARY, never_split=["A."])
+    row = ours("b. A. a", return_word_ids=True, return_offsets_mapping=True)
+    assert row["word_ids"].tolist() == [-1, 0, 1, 2, 3, -1]
+    assert row["offset_mapping"].tolist()[1:-1] == [[0, 1], [1, 2], [3, 5], [6, 7]]
+    assert [ids.tolist() for ids in ours.encode_ids(["b. A. a", "[SEP]"])] == [
+        [B, DOT, 1, A],
+        [1, 1, 1],
+    ]
+
+
+def test_a_long_text_is_read_in_windows(tiny):
+    options = {"truncation": "only_second", "max_length": 7, "return_overflowing_tokens": True}
+    rows = tiny(["b", "a"], ["a b . a b", "."], stride=1, padding=True, **options)
+    assert rows["input_ids"].tolist() == [
+        [CLS, B, SEP, A, B, DOT, SEP],
+        [CLS, B, SEP, DOT, A, B, SEP],
+        [CLS, A, SEP, DOT, SEP, 0, 0],
+    ]
+    assert rows["overflow_to_sample_mapping"].tolist() == [0, 0, 1]
+    (row,) = tiny("a", **options)["input_ids"]
+    assert row.tolist() == [CLS, A, SEP]
+
+
+def test_sides_are_chosen():
+    left = ElectraTokenizer(VOCABULARY, padding_side="left", truncation_side="left")
+    rows = left(["a b .", "a"], truncation=True, max_length=4, padding=True)
+    assert rows["input_ids"].tolist() == [[CLS, B, DOT, SEP], [0, CLS, A, SEP]]
+    assert rows["attention_mask"].tolist() == [[1] * 4, [0, 1, 1, 1]]
+    rows = left(["a b .", "a"], padding=True, padding_side="right")
+    assert rows["input_ids"].tolist()[1] == [CLS, A, SEP, 0, 0]
+
+
+def test_the_tokenizers_own_length_is_taken_where_none_is_given():
+    short = ElectraTokenizer(VOCABULARY, model_max_length=4)
+    assert short.encode("a a a a", truncation=True) == [CLS, A, A, SEP]
+    assert short("a", padding="max_length")["input_ids"].tolist() == [CLS, A, SEP, 0]
+    assert len(short.encode("a a a a")) == 6
+    assert ElectraTokenizer(VOCABULARY, model_max_length=1e30).model_max_length is None
+
+
+def test_padding_goes_to_a_multiple(tiny):
+    rows = tiny("a", padding=True, pad_to_multiple_of=8, return_special_tokens_mask=True)
+    assert rows["input_ids"].shape == (8,)
+    assert rows["special_tokens_mask"].tolist() == [1, 0, 1, 1, 1, 1, 1, 1]
+    assert tiny("a", padding="do_not_pad", truncation="do_not_truncate")["input_ids"].shape == (3,)
+
+
+@pytest.mark.parametrize("kind", ["np", "tf"])
+def test_arrays_and_tensors_hold_all_rows(tiny, kind):
+    one = tiny("a", return_tensors=kind)
+    assert one["input_ids"].shape == (1, 3)
+    assert np.asarray(one["input_ids"]).dtype == np.int32
+    assert tiny(["a", "a b"], padding=True, return_tensors=kind)["attention_mask"].shape == (2, 4)
+    with pytest.raises(
+        InputError, match=rf"return_tensors='{kind}' needs rows of one length, was 3"
+    ):
+        tiny(["a", "a b"], return_tensors=kind)
+
+
+def test_text_is_tidied_as_wished(tiny):
+    tokens = ["do", "n", "'", "t", "?", "it", "'", "s", "a", "!"]
+    assert tiny.convert_tokens_to_string(tokens) == "don't? it's a!"
+    assert tiny.convert_tokens_to_string(tokens, False) == "do n ' t ? it ' s a !"
+    untidy = ElectraTokenizer(VOCABULARY, clean_up_tokenization_spaces=False)
+    assert untidy.decode([A, DOT]) == "a ."
+    assert untidy.decode([A, DOT], clean_up_tokenization_spaces=True) == "a."
+    assert tiny.batch_decode([[CLS, A], [B]], skip_special_tokens=True) == ["a", "b"]
+
+
+def test_rows_are_built_of_ids(tiny):
+    assert tiny.build_inputs_with_special_tokens([A]) == [CLS, A, SEP]
+    assert tiny.build_inputs_with_special_tokens([A], [B]) == [CLS, A, SEP, B, SEP]
+    assert tiny.create_token_type_ids_from_sequences([A], [B]) == [0, 0, 0, 1, 1]
+    assert tiny.get_special_tokens_mask([A], [B]) == [1, 0, 1, 0, 1]
+    assert tiny.get_special_tokens_mask([CLS, A, 4], already_has_special_tokens=True) == [1, 0, 1]
+    assert (tiny.num_special_tokens_to_add(), tiny.num_special_tokens_to_add(pair=True)) == (2, 3)
+    assert tiny.tokenize("a", "b", add_special_tokens=True) == ["[CLS]", "a", "[SEP]", "b", "[SEP]"]
+    assert tiny.encode("a", add_special_tokens=False) == [A]
+
+
+def test_single_names_and_ids_are_exchanged(tiny):
+    assert tiny.convert_ids_to_tokens(A) == "a"
+    assert tiny.convert_tokens_to_ids("a") == A
+    assert tiny.convert_ids_to_tokens([CLS, A], skip_special_tokens=True) == ["a"]
+    assert tiny.get_vocab()["##c"] == C
+    assert (tiny.all_special_tokens, tiny.all_special_ids) == (SPECIAL, list(range(5)))
+    for id in (-1, len(VOCABULARY)):
+        with pytest.raises(InputError, match=rf"ids must be from 0 to 11.*was {id}"):
+            tiny.decode([A, id])
+
+
+def test_special_tokens_can_be_added():
+    found = ElectraTokenizer(VOCABULARY, additional_special_tokens=["<t>", "b"])
+    assert (len(found), found.vocab[-1], found.convert_tokens_to_ids("<t>")) == (13, "<t>", 12)
+    assert found.additional_special_tokens == ["<t>", "b"]
+    assert found.decode(found.encode("a <t> b"), skip_special_tokens=True) == "a"
+    # In a text that is data they are text.
+    assert 12 not in found.encode_ids(["<t>"])[0]
+    assert not found.word_joins.right[12]
+
+
+def test_added_words_are_met_in_data_too():
+    words = {12: {"content": "New York"}, "13": "a.b", 5: {"content": "a", "single_word": True}}
+    found = ElectraTokenizer(VOCABULARY, added_tokens_decoder=words)
+    assert [token.content for token in found.added_tokens if not token.special] == [
+        "a",
+        "New York",
+        "a.b",
+    ]
+    assert found.encode_ids(["b new york A.B"])[0].tolist() == [B, 12, 13]
+    assert not found.words_are_apart
+    lines = ["b new york a", "a.b new", ""]
+    flat, sizes = encoding.LineEncoder(found).encode(lines)
+    assert np.split(flat, np.cumsum(sizes)[:-1])[0].tolist() == [B, 12, A]
+
+
+def test_every_argument_comes_back_from_a_folder(tmp_path):
+    settings = {
+        "do_lower_case": False,
+        "never_split": ("A.", "b"),
+        "tokenize_chinese_chars": False,
+        "strip_accents": True,
+        "clean_text": False,
+        "wordpieces_prefix": "@@",
+        "clean_up_tokenization_spaces": False,
+        "model_max_length": 77,
+        "padding_side": "left",
+        "truncation_side": "left",
+        "additional_special_tokens": ["<t>", "<u>"],
+    }
+    mask = {"content": "<mask>", "lstrip": True, "single_word": True}
+    decoder = {13: {"content": "<u>", "rstrip": True}, 14: "word"}
+    first = ElectraTokenizer(
+        [*VOCABULARY, "<mask>"], mask_token=mask, added_tokens_decoder=decoder, **settings
+    )
+    first.extra = {"mine": [1]}
+    first.save_pretrained(tmp_path / "once")
+    second = ElectraTokenizer.from_pretrained(tmp_path / "once")
+    second.save_pretrained(tmp_path / "twice")
+    for name, value in settings.items():
+        assert getattr(second, name) == value, name
+    assert second.added_tokens == first.added_tokens
+    assert (second.vocab, second.vocab_hash) == (first.vocab, first.vocab_hash)
+    assert second.vocab[-3:] == ["<u>", "word", "<t>"]
+    assert second.extra["mine"] == [1]
+    for file in (tmp_path / "once").iterdir():
+        assert (tmp_path / "twice" / file.name).read_bytes() == file.read_bytes()
+    bare = ElectraTokenizer(VOCABULARY, do_basic_tokenize=False)
+    bare.save_pretrained(tmp_path / "bare")
+    again = ElectraTokenizer.from_pretrained(tmp_path / "bare")
+    assert (again.do_basic_tokenize, again.model_max_length) == (False, None)
+
+
+def test_the_tokenizers_package_reads_what_is_saved(tmp_path):
+    ours = ElectraTokenizer(
+        [*VOCABULARY, "@@d"], wordpieces_prefix="@@", additional_special_tokens=["<t>"]
+    )
+    ours.save_pretrained(tmp_path)
+    theirs = tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    assert (
+        theirs.encode("Ad <t>", "É").ids == ours.encode("Ad <t>", "É") == [2, 5, 12, 13, 3, 11, 3]
+    )
+    assert theirs.decode([5, 12, 9]) == ours.decode([5, 12, 9]) == "ad."
+
+
+@pytest.mark.parametrize("settings", [{"never_split": ["a"]}, {"do_basic_tokenize": False}])
+def test_tokenizer_json_is_not_written_where_it_would_not_say_all(tmp_path, settings):
+    ElectraTokenizer(VOCABULARY, **settings).save_pretrained(tmp_path)
+    assert not (tmp_path / "tokenizer.json").exists()
+
+
+def test_a_folder_with_tokenizer_json_alone_is_read(tmp_path):
+    settings = {"do_lower_case": False, "strip_accents": True, "clean_text": False}
+    first = ElectraTokenizer(
+        VOCABULARY, sep_token="e", additional_special_tokens=["<t>"], **settings
+    )
+    first.save_pretrained(tmp_path)
+    for name in ("vocab.txt", "tokenizer_config.json", "special_tokens_map.json"):
+        (tmp_path / name).unlink()
+    second = ElectraTokenizer.from_pretrained(tmp_path)
+    assert second.vocab == first.vocab
+    assert second.sep_token == "e"
+    assert second.encode("<t> É") == first.encode("<t> É")
+    for name in settings:
+        assert getattr(second, name) == getattr(first, name)
+    # What newer versions of transformers write beside it.
+    config = {"extra_special_tokens": ["<t>"], "max_len": 9, "auto_map": "code", "mine": 1}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    third = ElectraTokenizer.from_pretrained(tmp_path, clean_text=True)
+    assert third.additional_special_tokens == ["<t>"]
+    assert (third.model_max_length, third.extra, third.clean_text) == (9, {"mine": 1}, True)
+
+
+def change(content: dict, path: str, value):
+    *above, last = path.split("/")
+    for name in above:
+        content = content[name]
+    content[last] = value
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("model/type", "BPE", "model must be WordPiece, .* was BPE"),
+        ("model/max_input_chars_per_word", 200, "max_input_chars_per_word must be 100"),
+        ("model/vocab", {"a": 0, "b": 2}, "numbered without gaps, but no token has 1"),
+        ("model/unk_token", "<u>", "must hold unk_token '<u>'"),
+        ("normalizer", None, "normalizer must be BertNormalizer, .* was None"),
+        ("normalizer/type", "NFC", "normalizer must be BertNormalizer, .* was NFC"),
+        ("pre_tokenizer/type", "ByteLevel", "pre_tokenizer must be BertPreTokenizer"),
+        ("post_processor/type", "RobertaProcessing", "post_processor must be TemplateProcessing"),
+        ("added_tokens", [{"id": 99, "content": "x"}], "gives 99 to 'x', and 99 is behind 12"),
+        ("added_tokens", [{"id": 5, "content": "x"}], "gives 5 to 'x', and 5 is 'a'"),
+        ("model", [], "as the tokenizers package writes it, but reading it met AttributeError"),
+        ("model/unk_token", None, "unk_token must be the name of a token, or a dict"),
+    ],
+)
+def test_a_tokenizer_json_of_another_kind_is_refused(tiny, tmp_path, path, value, message):
+    tiny.save_pretrained(tmp_path)
+    content = json.loads((tmp_path / "tokenizer.json").read_text())
+    change(content, path, value)
+    (tmp_path / "only").mkdir()
+    (tmp_path / "only" / "tokenizer.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=message) as error:
+        ElectraTokenizer.from_pretrained(tmp_path / "only")
+    assert str(tmp_path / "only") in str(error.value)
+
+
+def test_a_tokenizer_json_without_a_frame_is_read_and_one_with_another_refused(tiny, tmp_path):
+    tiny.save_pretrained(tmp_path)
+    file = tmp_path / "tokenizer.json"
+    content = json.loads(file.read_text())
+    content["post_processor"] = None
+    file.write_text(json.dumps(content))
+    assert ElectraTokenizer.from_pretrained(file).encode("a") == [CLS, A, SEP]
+    text, end = (
+        {"Sequence": {"id": "A", "type_id": 0}},
+        {"SpecialToken": {"id": "e", "type_id": 0}},
+    )
+    content["post_processor"] = {"type": "TemplateProcessing", "single": [text, end], "pair": []}
+    file.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"post_processor must be \[\('A', 0\)"):
+        ElectraTokenizer.from_pretrained(file)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ("[]", "tokenizer_config.json must hold a JSON object, was a list"),
+        ('{"do_lower_case": "no"}', "do_lower_case must be one of .* was 'no'"),
+        ('{"mask_token": 4}', "mask_token must be the name of a token, or a dict .* was 4"),
+        ('{"mask_token": {"content": "[MASK]", "lstrip": 1}}', "mask_token must have .*lstrip=1"),
+        ('{"mask_token": ""}', "mask_token must be the name of a token, was empty"),
+        ('{"model_max_length": "9"}', "model_max_length must be a number from 1 on, was '9'"),
+        ('{"model_max_length": 0}', "model_max_length must be a number from 1 on, was 0"),
+        ('{"never_split": ["a b"]}', "never_split must be words without white space .* was 'a b'"),
+        ('{"never_split": "a"}', "never_split must be a list, was 'a'"),
+        ('{"padding_side": "top"}', "padding_side must be one of .* was 'top'"),
+        ('{"added_tokens_decoder": {"x": "y"}}', "must have ids for keys, but one was 'x'"),
+        ('{"added_tokens_decoder": ["y"]}', "must be a dict of tokens by their ids"),
+        ('{"added_tokens_decoder": {"13": "y"}}', "gives 13 to 'y', and 13 is behind 12 tokens"),
+        ('{"added_tokens_decoder": {"12": "a"}}', "gives 12 to 'a', and 12 is behind 12 tokens"),
+        ('{"extra_special_tokens": {"x": "y"}}', "extra_special_tokens must be a list"),
+        ('{"wordpieces_prefix": ""}', "wordpieces_prefix must be the mark .* was ''"),
+        ('{"tokenizer_class": "BertJapaneseTokenizer"}', "tokenizer_class must be one that cuts"),
+        ('{"word_tokenizer_type": "mecab"}', "word_tokenizer_type must be one that cuts"),
+    ],
+)
+def test_a_folder_that_says_what_cannot_be_is_refused(tmp_path, config, message):
+    (tmp_path / "vocab.txt").write_text("\n".join(VOCABULARY))
+    (tmp_path / "tokenizer_config.json").write_text(config)
+    with pytest.raises(InputError, match=message) as error:
+        ElectraTokenizer.from_pretrained(tmp_path)
+    assert str(tmp_path) in str(error.value)
+
+
+def test_older_folders_are_read(tmp_path):
+    (tmp_path / "vocab.txt").write_text("\n".join([*VOCABULARY, "<mask>"]))
+    (tmp_path / "tokenizer_config.json").write_text('{"mask_token": "[MASK]", "max_len": 128}')
+    (tmp_path / "special_tokens_map.json").write_text('{"mask_token": "<mask>"}')
+    (tmp_path / "added_tokens.json").write_text('{"word": 14, "other": 13}')
+    found = ElectraTokenizer.from_pretrained(tmp_path)
+    assert (found.mask_token_id, found.vocab[-2:]) == (12, ["other", "word"])
+    assert found.model_max_length == 128
+    assert ElectraTokenizer.from_pretrained(tmp_path, max_len=5).model_max_length == 5
+
+
+def test_unknown_arguments_are_refused(tmp_path):
+    (tmp_path / "vocab.txt").write_text("\n".join(VOCABULARY))
+    with pytest.raises(
+        InputError, match=r"do_lowercase must be one of .*did you mean do_lower_cas"
+    ):
+        ElectraTokenizer.from_pretrained(tmp_path, do_lowercase=True)
+    with pytest.raises(TypeError, match="do_lowercase"):
+        ElectraTokenizer(VOCABULARY, do_lowercase=True)
+
+
+@pytest.mark.parametrize(
+    ("vocab", "settings", "message"),
+    [
+        ([*VOCABULARY, "a"], {}, "vocab: tokens must differ, but 5 and 12, .* are both 'a'"),
+        ([*VOCABULARY, 3], {}, "tokens must be str, but number 12 was 3"),
+        (VOCABULARY, {"clean_text": None}, "clean_text must be one of .* was None"),
+        (VOCABULARY, {"clean_text": 1}, "clean_text must be one of .* was 1"),
+        (VOCABULARY, {"truncation_side": None}, "truncation_side must be one of .* was None"),
+        (VOCABULARY, {"additional_special_tokens": "<t>"}, "additional_special_tokens must be a l"),
+        (
+            VOCABULARY,
+            {"additional_special_tokens": [3]},
+            "must be the name of a token, or .* was 3",
+        ),
+        (VOCABULARY, {"model_max_length": float("nan")}, "model_max_length must be .* was nan"),
+        (
+            VOCABULARY,
+            {"unk_token": "<u>", "added_tokens_decoder": {12: "<u>"}},
+            "unk_token must be one of the 12 tokens of vocab, was '<u>', which comes behind them",
+        ),
+    ],
+)
+def test_what_a_tokenizer_cannot_be_made_of_is_refused(vocab, settings, message):
+    with pytest.raises(InputError, match=message):
+        ElectraTokenizer(vocab, **settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        (None, {}, "text must be a str, or a list of them, was None"),
+        (b"a", {}, "text must be a str, or a list of them, was b'a'"),
+        (["a", b"a"], {}, r"text must be str, but one was bytes: b'a'; decode bytes"),
+        (["a", None], {}, "text must be str, but one was NoneType"),
+        (["a"], {"text_pair": 3}, "text_pair must be given as text is, was 3"),
+        (["a"], {"text_pair": [3]}, "text must be str, but one was int"),
+        ("a\ud800", {}, "one holds half of a pair"),
+        ("a", {"is_split_into_words": True}, "text must be a list of words with is_split_into_wor"),
+        (["a", ["b"]], {"is_split_into_words": True}, "text must be str, but one was list"),
+        ([["a"], "b"], {"is_split_into_words": True}, "a text must be a list of words, was 'b'"),
+        (3, {"is_split_into_words": True}, "text must be a list of words, or several, was 3"),
+        (
+            "a",
+            {"max_length": 0, "truncation": True},
+            "max_length must be a number from 1 on, was 0",
+        ),
+        ("a a", {"max_length": 1, "truncation": True}, "max_length must be at least 2, the number"),
+        ("a", {"max_length": 5.0, "truncation": True}, "max_length must be a number .* was 5.0"),
+        ("a", {"stride": -1}, "stride must be a number from 0 on, was -1"),
+        ("a", {"pad_to_multiple_of": 0}, "pad_to_multiple_of must be a number from 1 on, was 0"),
+        ("a", {"padding_side": "top"}, "padding_side must be one of .* was 'top'"),
+        ("a", {"return_tensors": "pt"}, "return_tensors must be .* was 'pt'"),
+        (
+            "a",
+            {"max_length": 6, "truncation": True, "padding": True, "pad_to_multiple_of": 4},
+            "max_length must be a multiple of pad_to_multiple_of=4, was 6",
+        ),
+        (
+            "a a a",
+            {
+                "max_length": 4,
+                "truncation": True,
+                "stride": 2,
+                "return_overflowing_tokens": True,
+            },
+            "max_length=4 gives a window 2 pieces .* must be more than stride=2",
+        ),
+    ],
+)
+def test_what_cannot_be_encoded_is_refused(tiny, text, options, message):
+    with pytest.raises(InputError, match=message):
+        tiny(text, **options)
+
+
+def test_data_that_is_no_text_is_refused(tiny):
+    with pytest.raises(InputError, match="text must be str, but one was float: nan"):
+        tiny.encode_ids(["a", float("nan")])
+    with pytest.raises(InputError, match="one holds half of a pair"):
+        tiny.encode_ids(["\udfff"])
+
+
+def test_texts_may_lie_in_an_array(tiny):
+    rows = tiny(np.array(["a", "b"]), np.array(["b", ""]))["input_ids"]
+    assert [row.tolist() for row in rows] == [[CLS, A, SEP, B, SEP], [CLS, B, SEP]]
+
+
+def test_a_file_that_is_not_a_tokenizer_is_refused(tmp_path):
+    (tmp_path / "x.json").write_bytes(b"\xff")
+    with pytest.raises(InputError, match=r"x.json must be JSON"):
+        ElectraTokenizer.from_pretrained(tmp_path / "x.json")
