@@ -8,8 +8,7 @@ import tensorflow as tf
 import tf_keras
 
 from official_nlp.errors import InputError
-from official_nlp.modeling import layers, networks
-from tests.modeling import hugging_face_weights
+from official_nlp.modeling import layers
 
 B, L, H, E, V = 2, 5, 6, 4, 11
 X = np.random.default_rng(0).normal(size=[B, L, H]).astype(np.float32)
@@ -137,38 +136,3 @@ def test_what_is_tied_to_a_variable_cannot_be_written_down(table):
 
 
 # === Hugging Face ===
-@pytest.mark.parametrize(
-    "name",
-    [
-        "hf_tiny_masked_lm",
-        "hf_tiny_masked_lm_small_variance",
-        "hf_tiny_masked_lm_small_variance_eps1e-5",
-        "hf_tiny_masked_lm_gelu_new",
-    ],
-)
-def test_encoder_and_head_give_hugging_faces_scores(outside_data, name):
-    config, weights, arrays = hugging_face_weights.read(outside_data / "golden" / name)
-    encoder = networks.ElectraEncoder(config)
-    head = layers.MaskedLM(
-        encoder.get_embedding_layer(), activation="gelu", norm_epsilon=config.layer_norm_eps
-    )
-    head.build([None, None, config.hidden_size])
-    hugging_face_weights.fill_encoder(encoder, weights)
-    hugging_face_weights.fill_masked_lm(head, weights)
-    for case in ("plain", "full"):
-        inputs = hugging_face_weights.case(arrays, case, "in")
-        expected = hugging_face_weights.case(arrays, case, "out")
-        inputs.pop("labels", None)
-        outputs = encoder(inputs, output_hidden_states=True)
-        np.testing.assert_allclose(
-            tf.stack(outputs["hidden_states"]), expected["hidden_states"], atol=1e-5
-        )
-        # Scores of single masked positions are those of all positions, gathered.
-        np.testing.assert_allclose(
-            head(outputs["sequence_output"]), expected["logits"], rtol=1e-5, atol=2e-5
-        )
-        some = head(outputs["sequence_output"], [[3, 1], [0, 2]])
-        gathered = np.take_along_axis(
-            expected["logits"], np.array([[3, 1], [0, 2]])[..., np.newaxis], axis=1
-        )
-        np.testing.assert_allclose(some, gathered, rtol=1e-5, atol=2e-5)

@@ -7,8 +7,7 @@ import tf_keras
 
 from official_nlp import randomness
 from official_nlp.errors import InputError
-from official_nlp.modeling import layers, networks
-from tests.modeling import hugging_face_weights
+from official_nlp.modeling import layers
 
 B, C, L, H = 2, 3, 5, 4
 X = np.random.default_rng(0).normal(size=[B, C, L, H]).astype(np.float32)
@@ -90,25 +89,3 @@ def test_three_axes_need_the_number_of_choices():
 def test_an_index_without_use_raises():
     with pytest.raises(InputError, match="cls_index must be None with summary_type='first'"):
         _head()(X, cls_index=INDEX)
-
-
-@pytest.mark.parametrize("case", ["plain", "full"])
-def test_logits_are_those_of_hugging_face(case, outside_data):
-    folder = outside_data / "golden" / "hf_tiny_multiple_choice"
-    config, weights, arrays = hugging_face_weights.read(folder)
-    encoder = networks.ElectraEncoder(config)
-    head = layers.MultipleChoiceHead(
-        summary_type=config.summary_type,
-        summary_use_proj=config.summary_use_proj,
-        summary_activation=config.summary_activation,
-    )
-    head.build([None, None, config.hidden_size])
-    hugging_face_weights.fill_encoder(encoder, weights)
-    hugging_face_weights.fill_dense(head.dense, weights, "sequence_summary.summary")
-    hugging_face_weights.fill_dense(head.out_proj, weights, "classifier")
-    inputs = hugging_face_weights.case(arrays, case, "in")
-    choices = inputs["input_ids"].shape[1]
-    inputs = {k: x.reshape(-1, x.shape[-1]) for k, x in inputs.items() if k != "labels"}
-    logits = head(encoder(inputs)["sequence_output"], num_choices=choices)
-    expected = hugging_face_weights.case(arrays, case, "out64")["logits"]
-    np.testing.assert_allclose(logits, expected, atol=1e-5)

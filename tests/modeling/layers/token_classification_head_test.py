@@ -1,12 +1,10 @@
 """A head that classifies every token."""
 
 import numpy as np
-import pytest
 import tensorflow as tf
 
 from official_nlp import randomness
-from official_nlp.modeling import layers, networks
-from tests.modeling import hugging_face_weights
+from official_nlp.modeling import layers
 
 X = np.random.default_rng(0).normal(size=[3, 5, 4]).astype(np.float32)
 
@@ -32,17 +30,3 @@ def test_logits_of_half_precision_are_computed_in_float32():
     logits = head(half)
     assert logits.dtype == tf.float32
     np.testing.assert_allclose(logits, tf.cast(half, tf.float32) @ head.out_proj.kernel, atol=1e-6)
-
-
-@pytest.mark.parametrize("case", ["plain", "full"])
-def test_logits_are_those_of_hugging_face(case, outside_data):
-    folder = outside_data / "golden" / "hf_tiny_token_classification"
-    config, weights, arrays = hugging_face_weights.read(folder)
-    encoder, head = networks.ElectraEncoder(config), layers.TokenClassificationHead(5)
-    head.build([None, None, config.hidden_size])
-    hugging_face_weights.fill_encoder(encoder, weights)
-    hugging_face_weights.fill_dense(head.out_proj, weights, "classifier")
-    inputs = hugging_face_weights.case(arrays, case, "in")
-    inputs.pop("labels", None)
-    expected = hugging_face_weights.case(arrays, case, "out64")["logits"]
-    np.testing.assert_allclose(head(encoder(inputs)["sequence_output"]), expected, atol=1e-5)

@@ -8,6 +8,7 @@ import tf_keras
 from official_nlp import randomness
 from official_nlp.errors import InputError
 from official_nlp.modeling import losses, models, networks, ops
+from official_nlp.modeling.models import pretrainer_tensors
 from tests.modeling import hugging_face_weights, tiny
 
 KEY = randomness.Key(7)
@@ -353,8 +354,7 @@ def test_one_activation_is_for_both_heads_unless_a_second_is_given():
 def test_the_generator_is_hugging_faces(outside_data, name):
     config, weights, arrays = hugging_face_weights.read(outside_data / "golden" / name)
     model = models.ElectraPretrainer.from_config_pair(config, config, sharing="whole")
-    hugging_face_weights.fill_encoder(model.generator_network, weights)
-    hugging_face_weights.fill_masked_lm(model.masked_lm, weights)
+    hugging_face_weights.fill(pretrainer_tensors.generator(model), weights)
     inputs = hugging_face_weights.case(arrays, "plain", "in")
     rows, length = inputs["input_ids"].shape
     everywhere = np.tile(np.arange(length), [rows, 1])
@@ -369,8 +369,7 @@ def test_the_generator_is_hugging_faces(outside_data, name):
 def test_the_discriminator_is_hugging_faces(outside_data, name):
     config, weights, arrays = hugging_face_weights.read(outside_data / "golden" / name)
     model = models.ElectraPretrainer.from_config_pair(config, config, sharing="whole")
-    hugging_face_weights.fill_encoder(model.discriminator_network, weights)
-    hugging_face_weights.fill_discriminator_head(model, weights)
+    hugging_face_weights.fill(pretrainer_tensors.discriminator(model), weights)
     for case in ("plain", "full", "labels_nomask"):
         if not (inputs := hugging_face_weights.case(arrays, case, "in")):
             continue

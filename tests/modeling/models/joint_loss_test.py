@@ -4,10 +4,11 @@ import functools
 
 import numpy as np
 import pytest
-import safetensors.numpy
 import tensorflow as tf
 
+from official_nlp.checkpoints import huggingface
 from official_nlp.modeling import losses, models, networks
+from official_nlp.modeling.models import pretrainer_tensors
 from tests.modeling import hugging_face_weights
 
 COMMITTED = ("basic", "weights")
@@ -21,10 +22,8 @@ def filled(generator_config, discriminator_config, generator, discriminator):
         networks.ElectraConfig.from_json(discriminator_config),
         average_duplicates=True,
     )
-    hugging_face_weights.fill_encoder(model.generator_network, generator)
-    hugging_face_weights.fill_encoder(model.discriminator_network, discriminator)
-    hugging_face_weights.fill_masked_lm(model.masked_lm, generator)
-    hugging_face_weights.fill_discriminator_head(model, discriminator)
+    hugging_face_weights.fill(pretrainer_tensors.generator(model), generator)
+    hugging_face_weights.fill(pretrainer_tensors.discriminator(model), discriminator)
     return model
 
 
@@ -38,20 +37,24 @@ def committed(repository):
             for part in ("generator", "discriminator")
         )
     shared = {name: value for name, value in generator.items() if name.startswith("embeddings.")}
+    generator, discriminator = _named(generator), _named({**discriminator, **shared})
     configs = [(folder / f"{x}.json").read_text() for x in ("generator", "discriminator")]
     with np.load(folder / "expected.npz") as arrays:
-        return filled(*configs, generator, {**discriminator, **shared}), dict(arrays)
+        return filled(*configs, generator, discriminator), dict(arrays)
+
+
+def _named(weights) -> dict:
+    """Returns the weights with the prefix of an encoder's."""
+    heads = ("generator_", "discriminator_")
+    return {n if n.startswith(heads) else f"electra.{n}": value for n, value in weights.items()}
 
 
 @pytest.fixture(scope="module")
 def outside(outside_data):
     """The model, and the arrays of all cases, as they were made."""
-    configs, weights = [], []
-    for part in ("generator", "discriminator"):
-        folder = outside_data / f"golden/hf_tiny_pair_{part}"
-        configs.append((folder / "config.json").read_text())
-        arrays = safetensors.numpy.load_file(folder / "model.safetensors")
-        weights.append({k.removeprefix("electra."): v for k, v in arrays.items()})
+    folders = [outside_data / f"golden/hf_tiny_pair_{x}" for x in ("generator", "discriminator")]
+    configs = [(folder / "config.json").read_text() for folder in folders]
+    weights = [huggingface.read_folder(folder).state for folder in folders]
     with np.load(outside_data / "golden/joint_loss/expected.npz") as arrays:
         return filled(*configs, *weights), dict(arrays)
 
