@@ -32,11 +32,6 @@ class AddedToken:
     rstrip: bool = False
     normalized: bool = False
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether it is looked for as it stands, nothing around it taken into account."""
-        return not (self.single_word or self.lstrip or self.rstrip or self.normalized)
-
 
 def name_of(argument: str, token: "str | Mapping") -> str:
     """The name of a token given bare, or as Hugging Face's files have it, a dict of rules."""

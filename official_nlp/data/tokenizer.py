@@ -6,20 +6,18 @@ import hashlib
 import inspect
 import os
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from official_nlp.data import added_tokens, rows, tokenizer_files, wordpiece
-from official_nlp.data.rows import SIDES, STRATEGIES, Framing, Padding, Row, Segment
+from official_nlp.data import added_tokens, calls, rows, tokenizer_files, values, wordpiece
+from official_nlp.data.calls import Texts
+from official_nlp.data.rows import SIDES, Framing, Padding, Row, Segment
 from official_nlp.data.tokenizer_files import MODEL_FILE, ROLES, VOCABULARY_FILE
 from official_nlp.data.words import WORDPIECE_MARK, WordJoins
 from official_nlp.errors import InputError
 
 _MODEL_SUFFIX = ".model"
-# Hugging Face stores 1e30 for a length without limit.
-_NO_LIMIT = 10**20
-_UNLIMITED = int(1e30)
 # What tidying takes away before and within what stands there.
 _TIDIED = (
     (" .", "."),
@@ -33,8 +31,6 @@ _TIDIED = (
     (" 've", "'ve"),
     (" 're", "'re"),
 )
-
-Texts = "str | Sequence[str] | Sequence[Sequence[str]]"
 
 
 class ElectraTokenizer:
@@ -119,17 +115,17 @@ class ElectraTokenizer:
             that the argument does not take, or that the SentencePiece model has its own way with.
         """
         self.do_lower_case, self.do_basic_tokenize = do_lower_case, do_basic_tokenize
-        self.never_split = _words(never_split)
+        self.never_split = values.words(never_split)
         self.tokenize_chinese_chars, self.strip_accents = tokenize_chinese_chars, strip_accents
         self.clean_text, self.wordpieces_prefix = clean_text, wordpieces_prefix
         self.clean_up_tokenization_spaces = clean_up_tokenization_spaces
-        self.model_max_length = _length("model_max_length", model_max_length)
+        self.model_max_length = values.length("model_max_length", model_max_length)
         self.padding_side, self.truncation_side = padding_side, truncation_side
         self.extra: dict = {}
         self._check_arguments()
         self._read_vocabulary(vocab)
         roles = (unk_token, sep_token, pad_token, cls_token, mask_token)
-        additional = _listed("additional_special_tokens", additional_special_tokens)
+        additional = values.listed("additional_special_tokens", additional_special_tokens)
         self._add_tokens(dict(zip(ROLES, roles, strict=True)), additional, added_tokens_decoder)
         if self.kind == "sentencepiece":
             self._check_model()
@@ -286,36 +282,33 @@ class ElectraTokenizer:
         Raises:
           InputError: arguments that do not go together.
         """
-        if return_tensors not in (None, "np", "tf"):
-            raise InputError(f'return_tensors must be None, "np" or "tf", was {return_tensors!r}')
-        framing = Framing(
-            self.cls_token_id,
-            self.sep_token_id,
-            *self._truncation(truncation, max_length),
-            self.truncation_side,
-            _at_least("stride", stride, 0),
-            return_overflowing_tokens,
-            add_special_tokens,
+        framing = self._framing(
+            truncation,
+            max_length,
+            stride=values.at_least("stride", stride, 0),
+            windows=return_overflowing_tokens,
+            add_special_tokens=add_special_tokens,
         )
-        plan = self._padding(padding, max_length, pad_to_multiple_of, padding_side, framing)
-        single = _is_single(text, is_split_into_words)
-        pairs = _pair_up(text, text_pair, single, is_split_into_words)
+        plan = self._plan(padding, max_length, pad_to_multiple_of, padding_side)
+        calls.check_multiple(plan, framing.max_length)
+        single = calls.is_single(text, is_split_into_words)
+        pairs = calls.pair_up(text, text_pair, single, is_split_into_words)
         detail = return_offsets_mapping or return_word_ids
         framed = self._frame(pairs, framing, is_split_into_words, detail)
-        columns = _columns([row for each in framed for row in each])
         wanted = {
             "special_tokens_mask": return_special_tokens_mask,
             "offset_mapping": return_offsets_mapping,
             "word_ids": return_word_ids,
         }
-        result = plan.arrays({name: columns[name] for name in columns if wanted.get(name, True)})
+        found = calls.columns([row for each in framed for row in each])
+        result = plan.arrays({name: found[name] for name in found if wanted.get(name, True)})
         if return_overflowing_tokens:
-            texts = [number for number, each in enumerate(framed) for _ in each]
-            result["overflow_to_sample_mapping"] = np.array(texts, np.int32)
+            places = [place for place, each in enumerate(framed) for _ in each]
+            result["overflow_to_sample_mapping"] = np.array(places, np.int32)
         if return_tensors is not None:
-            return _tensors(result, return_tensors)
+            return calls.tensors(result, return_tensors)
         bare = single and not return_overflowing_tokens
-        return {name: values[0] for name, values in result.items()} if bare else result
+        return {name: column[0] for name, column in result.items()} if bare else result
 
     def tokenize(
         self, text: str, pair: "str | None" = None, add_special_tokens: bool = False
@@ -334,7 +327,7 @@ class ElectraTokenizer:
         A special token's name in a text is text here, so that no document can put a [MASK] or
         [SEP] into an example.
         """
-        return self._run(self._engine.encode_plain, texts)
+        return calls.run(self._engine.encode_plain, texts)
 
     # === Ids to text ===
 
@@ -434,11 +427,11 @@ class ElectraTokenizer:
     def _check_arguments(self):
         flags = ("do_basic_tokenize", "tokenize_chinese_chars", "clean_text")
         for name in flags:
-            _choice(name, getattr(self, name), (True, False))
+            values.choice(name, getattr(self, name), (True, False))
         for name in ("do_lower_case", "strip_accents", "clean_up_tokenization_spaces"):
-            _choice(name, getattr(self, name), (True, False, None))
+            values.choice(name, getattr(self, name), (True, False, None))
         for name in ("padding_side", "truncation_side"):
-            _choice(name, getattr(self, name), SIDES)
+            values.choice(name, getattr(self, name), SIDES)
         if not isinstance(self.wordpieces_prefix, str) or not self.wordpieces_prefix:
             raise InputError(
                 "wordpieces_prefix must be the mark of pieces that go on with a word, like "
@@ -514,8 +507,8 @@ class ElectraTokenizer:
             "clean_text": (True,),
             "wordpieces_prefix": (WORDPIECE_MARK,),
         }
-        for name, values in usual.items():
-            if getattr(self, name) not in values:
+        for name, those in usual.items():
+            if getattr(self, name) not in those:
                 raise InputError(
                     f"{name} must be left out for {self._source}, was {getattr(self, name)}: a "
                     "SentencePiece model treats text as its normaliser and its pieces say"
@@ -532,7 +525,7 @@ class ElectraTokenizer:
         if self.kind == "wordpiece":
             config["never_split"] = list(self.never_split) or None
         return config | {
-            "model_max_length": self.model_max_length or _UNLIMITED,
+            "model_max_length": self.model_max_length or values.UNLIMITED,
             "added_tokens_decoder": added_tokens.as_decoder(self.added_tokens),
             # Whatever class wrote it.
             "tokenizer_class": "ElectraTokenizer",
@@ -540,41 +533,26 @@ class ElectraTokenizer:
 
     # === How a call goes ===
 
-    def _truncation(self, truncation, max_length) -> tuple["str | None", "int | None"]:
-        if truncation in (False, None, "do_not_truncate"):
-            return None, None
-        strategy = "longest_first" if truncation is True else truncation
-        if strategy not in STRATEGIES:
-            raise InputError(
-                f"truncation must be True, False or one of {', '.join(STRATEGIES)}, was "
-                f"{truncation!r}"
-            )
-        return strategy, self._limit(f"truncation={truncation!r}", max_length)
+    def _framing(self, truncation, max_length: "int | None", **rest) -> Framing:
+        cut = calls.strategy(truncation)
+        if cut is not None:
+            limit = calls.limit(f"{truncation=}", max_length, self.model_max_length)
+            rest |= {"strategy": cut, "max_length": limit, "side": self.truncation_side}
+        return Framing(self.cls_token_id, self.sep_token_id, **rest)
 
-    def _limit(self, what: str, max_length: "int | None") -> int:
-        limit = self.model_max_length if max_length is None else max_length
-        if limit is None:
-            raise InputError(f"{what} needs max_length=, for the tokenizer has no model_max_length")
-        return _at_least("max_length", limit, 1)
-
-    def _padding(self, padding, max_length, multiple, side, framing: Framing) -> Padding:
-        kinds = (False, True, "longest", "max_length", "do_not_pad")
-        if padding not in kinds:
-            raise InputError(
-                f'padding must be False, True, "longest" or "max_length", was {padding!r}'
-            )
-        side = self.padding_side if side is None else _choice("padding_side", side, SIDES)
-        multiple = 1 if multiple is None else _at_least("pad_to_multiple_of", multiple, 1)
-        wanted = padding in (True, "longest", "max_length")
-        if wanted and framing.strategy and framing.max_length % multiple:
-            raise InputError(
-                f"max_length must be a multiple of pad_to_multiple_of={multiple}, was "
-                f"{framing.max_length}: what is cut to it would be padded to more"
-            )
+    def _plan(self, padding, max_length: "int | None", multiple, side) -> Padding:
         width = None
         if padding == "max_length":
-            width = self._limit('padding="max_length"', max_length)
-        return Padding(self.pad_token_id, wanted, width, multiple, side)
+            width = calls.limit(f"{padding=}", max_length, self.model_max_length)
+        side = self.padding_side if side is None else side
+        multiple = 1 if multiple is None else multiple
+        return Padding(
+            self.pad_token_id,
+            calls.is_padded(padding),
+            width,
+            values.at_least("pad_to_multiple_of", multiple, 1),
+            values.choice("padding_side", side, SIDES),
+        )
 
     def _frame(
         self, pairs: list[tuple], framing: Framing, split: bool, detail: bool
@@ -586,24 +564,10 @@ class ElectraTokenizer:
 
     def _segments(self, texts: list, split: bool, detail: bool) -> list[Segment]:
         if not split:
-            return self._run(self._engine.segments, texts, detail)
+            return calls.run(self._engine.segments, texts, detail)
         words = [word for text in texts for word in text]
-        found = iter(self._run(self._engine.segments, words, detail))
+        found = iter(calls.run(self._engine.segments, words, detail))
         return [rows.join_words(next(found) for _ in text) for text in texts]
-
-    def _run(self, encode: Callable, texts: Sequence[str], *options) -> list:
-        if not all(isinstance(text, str) for text in texts):
-            raise InputError(_not_text(texts))
-        try:
-            return encode(texts, *options)
-        except (TypeError, UnicodeError, RuntimeError) as error:  # as each engine has it
-            for text in texts:
-                if any("\ud800" <= character <= "\udfff" for character in text):
-                    raise InputError(
-                        f"text must be characters, but one holds half of a pair: {text!r:.80}; "
-                        "decode it as UTF-8, or with errors='replace'"
-                    ) from error
-            raise
 
     def _row_of(self, ids: Sequence[int], pair_ids: "Sequence[int] | None") -> Row:
         framing = Framing(self.cls_token_id, self.sep_token_id)
@@ -644,119 +608,3 @@ def _check_different(source: str, vocab: list[str]):
                 f"both {token!r}; give the first, which no text would ever get, a name of its own"
             )
         seen[token] = place
-
-
-# === What arguments may be ===
-
-
-def _choice(name: str, value, choices: Sequence):
-    # By identity, for 1 is equal to True.
-    if not any(value is choice or (value == choice and value != 1) for choice in choices):
-        raise InputError(f"{name} must be one of {choices}, was {value!r}")
-    return value
-
-
-def _at_least(name: str, value, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise InputError(f"{name} must be a number from {least} on, was {value!r}")
-    return int(value)
-
-
-def _length(name: str, value) -> "int | None":
-    if isinstance(value, float) and value == value and value >= _NO_LIMIT:
-        return None
-    if value is None or (isinstance(value, int) and value >= _NO_LIMIT):
-        return None
-    return _at_least(name, value, 1)
-
-
-def _listed(name: str, value) -> list:
-    if value is None:
-        return []
-    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Sequence):
-        raise InputError(f"{name} must be a list, was {value!r}")
-    return list(value)
-
-
-def _words(never_split) -> tuple[str, ...]:
-    words = _listed("never_split", never_split)
-    for word in words:
-        if not isinstance(word, str) or word.split() != [word]:
-            raise InputError(
-                f"never_split must be words without white space in them, but one was {word!r}"
-            )
-    return tuple(words)
-
-
-def _is_single(text, split: bool) -> bool:
-    if isinstance(text, str):
-        if split:
-            raise InputError(f"text must be a list of words with is_split_into_words, was {text!r}")
-        return True
-    if not isinstance(text, Sequence | np.ndarray) or isinstance(text, bytes | bytearray):
-        what = "a list of words, or several" if split else "a str, or a list of them"
-        raise InputError(f"text must be {what}, was {text!r}")
-    return split and (len(text) == 0 or isinstance(text[0], str))
-
-
-def _pair_up(text, text_pair, single: bool, split: bool) -> list[tuple]:
-    texts = [text] if single else list(text)
-    pairs = [None] * len(texts) if text_pair is None else [text_pair] if single else text_pair
-    if not isinstance(pairs, Sequence | np.ndarray):
-        raise InputError(f"text_pair must be given as text is, was {pairs!r}")
-    if isinstance(pairs, str) or len(texts) != len(pairs):
-        count = "one text" if isinstance(pairs, str) else f"{len(pairs)} texts"
-        raise InputError(f"text_pair must hold a text for each of the {len(texts)}, was {count}")
-    if split:
-        for each in [*texts, *(pair for pair in pairs if pair is not None)]:
-            _check_words(each)
-    # As in Hugging Face's fast tokenizers, an empty second text is none.
-    return [
-        (first,) if _is_nothing(second) else (first, second)
-        for first, second in zip(texts, pairs, strict=True)
-    ]
-
-
-def _is_nothing(text) -> bool:
-    return text is None or (isinstance(text, Sequence | np.ndarray) and len(text) == 0)
-
-
-def _check_words(words):
-    is_list = isinstance(words, Sequence | np.ndarray) and not isinstance(words, str | bytes)
-    if not is_list:
-        raise InputError(f"with is_split_into_words a text must be a list of words, was {words!r}")
-
-
-def _not_text(texts: Sequence) -> str:
-    wrong = next(text for text in texts if not isinstance(text, str))
-    return (
-        f"text must be str, but one was {type(wrong).__name__}: {wrong!r:.80}; decode bytes, and "
-        "give no empty values"
-    )
-
-
-def _columns(found: list[Row]) -> dict[str, list]:
-    return {
-        "input_ids": [row.ids for row in found],
-        "token_type_ids": [row.type_ids for row in found],
-        "attention_mask": [[1] * len(row.ids) for row in found],
-        "special_tokens_mask": [row.special for row in found],
-        "offset_mapping": [row.offsets for row in found],
-        "word_ids": [row.words for row in found],
-    }
-
-
-def _tensors(columns: dict, kind: str) -> dict:
-    lengths = {len(row) for row in columns["input_ids"]}
-    if len(lengths) > 1:
-        raise InputError(
-            f"return_tensors={kind!r} needs rows of one length, was {min(lengths)} to "
-            f"{max(lengths)}: give padding=True, and truncation=True"
-        )
-    arrays = {name: np.asarray(column, np.int32) for name, column in columns.items()}
-    if kind == "np":
-        return arrays
-    # Text tools need no TensorFlow for anything else here.
-    import tensorflow as tf
-
-    return {name: tf.constant(array) for name, array in arrays.items()}

@@ -6,7 +6,7 @@ import pytest
 import tokenizers
 from hypothesis import strategies
 
-from official_nlp.data import encoding
+from official_nlp.data import encoding, tokenizer_json
 from official_nlp.data.tokenizer import ElectraTokenizer
 from official_nlp.errors import InputError
 
@@ -609,3 +609,10 @@ def test_a_file_that_is_not_a_tokenizer_is_refused(tmp_path):
     (tmp_path / "x.json").write_bytes(b"\xff")
     with pytest.raises(InputError, match=r"x.json must be JSON"):
         ElectraTokenizer.from_pretrained(tmp_path / "x.json")
+    with pytest.raises(InputError, match=r"cannot read .*: Is a directory"):
+        tokenizer_json.read_object(tmp_path)
+
+
+def test_added_tokens_are_taken_as_they_are_given_back(tiny):
+    mask = tiny.added_tokens[4]
+    assert ElectraTokenizer(VOCABULARY, mask_token=mask).added_tokens == tiny.added_tokens
