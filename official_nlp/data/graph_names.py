@@ -1,5 +1,7 @@
 """Tokens that are met by their names in texts, found in a graph."""
 
+import collections
+import functools
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
@@ -51,16 +53,19 @@ class WholeWords(tf.Module):
       Returns them as `Parts`.
     """
 
-    def __init__(self, ids: Mapping[str, int], space: str):
+    def __init__(self, ids: Mapping[str, int], lowers: bool):
         """Makes a finder.
 
         Args:
           ids: of the words, which have no white space in them.
-          space: a pattern for a white space character.
+          lowers: what becomes one of them by `str.lower` counts as that.
         """
         super().__init__()
         self._ids = _table(ids)
-        self._pattern = f"(^|{space})({_alternatives(ids)})({space}|$)"
+        patterns = {word: _spellings(word) if lowers else _spelt(word) for word in ids}
+        self._others = [(patterns[word], id) for word, id in ids.items()] if lowers else []
+        space = one_of(WHITE_SPACE)
+        self._pattern = f"(^|{space})({'|'.join(patterns.values())})({space}|$)"
 
     def __call__(self, texts: tf.Tensor) -> Parts:
         # A space between two words is part of one match only: the other word is found then.
@@ -68,7 +73,15 @@ class WholeWords(tf.Module):
             texts = tf.strings.regex_replace(
                 texts, self._pattern, rb"\1" + _MARK + rb"\2" + _MARK + rb"\3"
             )
-        return _parts(_split(texts), self._ids)
+        parts = _split(texts)
+        return _parts(parts, self._id_of(parts.flat_values))
+
+    def _id_of(self, words: tf.Tensor) -> tf.Tensor:
+        found = self._ids.lookup(words)
+        for pattern, id in self._others:
+            fits = (found == TEXT) & tf.strings.regex_full_match(words, pattern)
+            found = tf.where(fits, id, found)
+        return found
 
 
 class Names(tf.Module):
@@ -91,7 +104,9 @@ class Names(tf.Module):
         super().__init__()
         by_name = dict(zip(reversed(names), reversed(tokens)))
         self._ids = _table({name: token.id for name, token in by_name.items()})
-        self._pattern = f"({_alternatives(by_name)})"
+        # The first that fits is taken.
+        longest_first = sorted(by_name, key=len, reverse=True)
+        self._pattern = f"({'|'.join(map(_spelt, longest_first))})"
         self._space, self._word = space, word
         self._single = [name for name, token in by_name.items() if token.single_word]
         self._left = [name for name, token in by_name.items() if token.lstrip]
@@ -103,7 +118,7 @@ class Names(tf.Module):
             parts = self._without_touched(parts)
         if self._left or self._right:
             parts = self._stripped(parts)
-        return _parts(parts, self._ids)
+        return _parts(parts, self._ids.lookup(parts.flat_values))
 
     def _without_touched(self, parts: tf.RaggedTensor) -> tf.RaggedTensor:
         """Makes text again of single words that something touches."""
@@ -141,10 +156,33 @@ def one_of(characters: Collection[str]) -> str:
     return "[" + "".join(rf"\x{{{low:x}}}-\x{{{high:x}}}" for low, high in runs) + "]"
 
 
-def _alternatives(names: Collection[str]) -> str:
-    # The first that fits is taken.
-    longest_first = sorted(names, key=len, reverse=True)
-    return "|".join("".join(map(one_of, name)) for name in longest_first)
+def _spelt(name: str) -> str:
+    """A pattern for a name and nothing else."""
+    return "".join(map(one_of, name))
+
+
+def _spellings(word: str) -> str:
+    """A pattern for what `str.lower` makes a word of, and for the word."""
+    if word != word.lower():
+        return _spelt(word)
+    pattern = ""
+    for place, letter in enumerate(word):
+        # A sigma's small letter depends on what is around it, so the whole word is tried.
+        others = [word[:place] + x + word[place + 1 :] for x in _capitals()[letter]]
+        fit = [other[place] for other in others if other.lower() == word]
+        pattern += one_of([letter, *fit])
+    # The only capital of which two small letters are made.
+    dotted, two = _spelt("İ"), one_of("iI") + one_of("\u0307")
+    return pattern.replace(two, f"(?:{two}|{dotted})")
+
+
+@functools.cache
+def _capitals() -> Mapping[str, list[str]]:
+    capitals = collections.defaultdict(list, {"ς": ["Σ"]})
+    for letter in map(chr, range(0x110000)):
+        if letter.lower() != letter:
+            capitals[letter.lower()].append(letter)
+    return capitals
 
 
 def _split(texts: tf.Tensor) -> tf.RaggedTensor:
@@ -152,10 +190,11 @@ def _split(texts: tf.Tensor) -> tf.RaggedTensor:
     return tf.strings.split(texts, _MARK)
 
 
-def _parts(parts: tf.RaggedTensor, ids: tf.lookup.StaticHashTable) -> Parts:
-    names, texts = _is_name(parts), parts.flat_values
-    found = tf.where(names, ids.lookup(texts), TEXT)
-    return Parts(tf.where(names, "", texts), found, parts.value_rowids())
+def _parts(parts: tf.RaggedTensor, ids: tf.Tensor) -> Parts:
+    """The parts, of which the names have these ids."""
+    names = _is_name(parts)
+    texts = tf.where(names, "", parts.flat_values)
+    return Parts(texts, tf.where(names, ids, TEXT), parts.value_rowids())
 
 
 def _is_name(parts: tf.RaggedTensor) -> tf.Tensor:

@@ -1,5 +1,6 @@
 """SentencePiece in a graph, with tensorflow_text."""
 
+import hashlib
 import re
 
 import tensorflow as tf
@@ -31,8 +32,11 @@ class GraphSentencePiece(tf.Module):
         self._space = one_of(WHITE_SPACE)
         word = _letters() if any(token.single_word for token in tokens) else ""
         self._names = Names(tokens, [token.content for token in tokens], self._space, word)
+        # In SavedModels of one process, models of one name are one and the same.
         self._model, self._inside = (
-            tensorflow_text.SentencepieceTokenizer(model, out_type=tf.int32)
+            tensorflow_text.SentencepieceTokenizer(
+                model, tf.int32, name=f"sentencepiece_{hashlib.sha256(model).hexdigest()}"
+            )
             for model in tokenizer.engine.models()
         )
 

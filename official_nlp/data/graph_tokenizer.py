@@ -28,7 +28,8 @@ class GraphTokenizer(tf.Module):
 
     Call:
       text: strings `[B]`, or one string.
-      text_pair: what goes into the second segment, of the same shape; None: nothing.
+      text_pair: what goes into the second segment, of the same shape; None, or an empty string:
+        nothing.
       max_length: the most tokens, special ones counted; of two segments the longer is cut.
       padding: "max_length" or "longest" pads the rows to that, as True does, False makes no arrays
         of them; None: "max_length" if there is one.
@@ -73,15 +74,14 @@ class GraphTokenizer(tf.Module):
         _check_length(max_length, 1 + len(given))
         width = _width(padding, max_length)
         segments = [self.pieces(tf.reshape(strings, [-1])) for strings in given]
-        # Of one text, not of several, an empty second one is none, as in Hugging Face's tokenizers.
-        single = given[0].shape.rank == 0
         seps = [tf.ones_like(segment.row_lengths()) for segment in segments]
-        if single and text_pair is not None:
-            seps[1] *= tf.cast(tf.reshape(given[1], [-1]) != "", tf.int64)
+        # As in Hugging Face's tokenizers, an empty second text is none.
+        seps[1:] = [tf.cast(tf.reshape(pair, [-1]) != "", tf.int64) for pair in given[1:]]
         if max_length is not None:
             segments = self._truncated(segments, max_length - 1 - sum(seps))
         rows = self._padded(self._framed(segments, seps), width, max_length)
-        return {name: values[0] for name, values in rows.items()} if single else rows
+        is_one = given[0].shape.rank == 0
+        return {name: values[0] for name, values in rows.items()} if is_one else rows
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def pieces(self, texts: tf.Tensor) -> tf.RaggedTensor:

@@ -78,7 +78,7 @@ class GraphWordPiece(tf.Module):
         self._whole_words = self._treated_names = None
         if whole and tokenizer.do_basic_tokenize:
             ids = dict(zip(whole, tokenizer.convert_tokens_to_ids(whole)))
-            self._whole_words = WholeWords(ids, one_of(WHITE_SPACE))
+            self._whole_words = WholeWords(ids, tokenizer.do_lower_case)
         word = _touching() if any(token.single_word for token in tokens) else ""
         bare = [token for token in tokens if not token.normalized]
         self._names = Names(bare, [token.content for token in bare], _STRIPPED, word)
@@ -107,6 +107,8 @@ def _pieces(engine: tokenizers.Tokenizer, longest: int) -> tuple[list[str], np.n
         rest = token[len(prefix) :]
         if token.startswith(prefix) and _is_in_words(rest, longest):
             pieces[_GOES_ON + rest] = id
+    # Of a vocabulary where nothing goes on, the kernel would take a control character to do so.
+    pieces[_GOES_ON + _GOES_ON] = vocab[engine.model.unk_token]
     pieces[_UNKNOWN] = vocab[engine.model.unk_token]
     return list(pieces), np.array(list(pieces.values()), np.int32)
 
