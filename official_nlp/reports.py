@@ -138,4 +138,6 @@ def print_run_folder(place, config, described, console):
             f"{sizes.num_attention_heads} heads, vocabulary {sizes.vocab_size:,}"
         )
     console.print(f"sharing: {config.sharing}")
+    for name, first in folder.describe().get("beginning", {}).get("initial", {}).items():
+        console.print(f"{name} began with {first['kind']} {first['path']}")
     print_figures(Journal(folder.metrics, folder.timing).last("held_out/") or {}, console)

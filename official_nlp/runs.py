@@ -83,6 +83,9 @@ def train(
     epochs=None,
     original=False,
     extend=False,
+    init_generator=None,
+    init_discriminator=None,
+    init_shared=None,
     dry_run=False,
     configuration_text="",
 ) -> dict[str, float]:
@@ -100,6 +103,12 @@ def train(
       original: reproduce the oddities of google-research's code, `Numerics.original()`, instead of
         those that `training` names.
       extend: the last phase may have more steps than when the run began.
+      init_generator: where the generator's first values are: a run, a folder of Hugging Face's, a
+        checkpoint of google's or Model Garden's; None for random ones. Optimizer and step are
+        fresh.
+      init_discriminator: likewise.
+      init_shared: `generator` or `discriminator`: whose values count where the two networks share
+        variables and the files differ; None for an error.
       dry_run: check everything, build the model, and stop before the first step.
       configuration_text: the recipe as it was resolved, written as `config.gin`.
 
@@ -132,9 +141,20 @@ def train(
     fixed = {"task": objective.config.to_dict(), "data": _data_hash(folder)}
     # By content, not by name: a data folder may move.
     fixed["phase_data"] = [_data_hash(others[p.data]) if p.data else None for p in phases]
-    RunFolder(model_dir).require_same(loop.fixed_fields(phases, training, fixed), extend)
+    run = RunFolder(model_dir)
+    run.require_same(loop.fixed_fields(phases, training, fixed), extend)
+    first = _first_values(
+        {"generator": init_generator, "discriminator": init_discriminator},
+        init_shared,
+        objective,
+        run,
+        console,
+    )
     if dry_run:
-        reports.print_built(objective.build(), console)
+        model = objective.build()
+        if first:
+            first.assign_to(model, console.print)
+        reports.print_built(model, console)
         return {}
     if distribution.is_chief(distribution.create_strategy(training.strategy)):
         _write_beginning(pathlib.Path(model_dir), objective, configuration_text)
@@ -151,7 +171,8 @@ def train(
             extend=extend,
             torn_rows=(lambda: torn.rows - before) if torn.skip else None,
             advise=GeneratorWatch(),
-            beginning={"data": _described(folder)},
+            initialize=first and (lambda model: {"initial": first.assign_to(model, console.print)}),
+            beginning={"data": _described(folder), "initial": first.describe() if first else {}},
         )
     finally:
         if torn.describe():
@@ -396,6 +417,42 @@ def _write_beginning(run: pathlib.Path, objective, configuration_text):
         raise InputError(
             f"cannot write the run folder {run}: {error.strerror}; give another MODEL_DIR"
         ) from error
+
+
+def _first_values(paths, shared_from, objective, run, console):
+    """Returns the `Beginning` of a run that has no checkpoint yet, None for random values."""
+    from official_nlp import beginning
+
+    given = [name for name, path in paths.items() if path is not None]
+    if run.has_checkpoint:
+        if given:
+            settings = " and ".join(beginning.SETTINGS[name] for name in given)
+            console.print(f"not looked at: {settings}, as the run goes on from its own checkpoint")
+        return None
+    first = None
+    if given or shared_from is not None:
+        networks = beginning.read(paths)
+        first = beginning.Beginning(
+            networks, objective.config, objective.data.tokenizer, shared_from
+        )
+        for note in first.notes:
+            console.print(note)
+    _require_same_beginning(run, first)
+    return first
+
+
+def _require_same_beginning(run, first):
+    """Refuses to begin anew, with other values, a run that was stopped before a checkpoint."""
+    if not run.description.exists():
+        return
+    old = run.describe().get("beginning", {}).get("initial", {})
+    new = first.describe() if first else {}
+    if {n: x["sha256"] for n, x in old.items()} != {n: x["sha256"] for n, x in new.items()}:
+        said = [f"INIT_{name.upper()}={x['path']}" for name, x in old.items()]
+        raise InputError(
+            f"{run.path} has no checkpoint yet, and was begun with {' '.join(said) or 'no INIT_'}: "
+            "give the same files, or another MODEL_DIR"
+        )
 
 
 def _described(folder) -> dict:

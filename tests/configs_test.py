@@ -73,6 +73,18 @@ def test_the_seed_reaches_the_training(resolved, name):
 
 
 @pytest.mark.parametrize("name", ["demo", "small"])
+def test_what_it_begins_with_and_shares_are_settings(resolved, name):
+    values = resolved(name)
+    assert values["init_generator"] is values["init_discriminator"] is values["init_shared"] is None
+    assert values["task"].vocab_size is None
+    settings = {"INIT_GENERATOR": "a/b", "INIT_DISCRIMINATOR": "c", "INIT_SHARED": "generator"}
+    values = resolved(name, **settings, SHARING="untied", VOCAB_SIZE=30528)
+    given = (values["init_generator"], values["init_discriminator"], values["init_shared"])
+    assert given == ("a/b", "c", "generator")
+    assert (values["task"].sharing, values["task"].vocab_size) == ("untied", 30528)
+
+
+@pytest.mark.parametrize("name", ["demo", "small"])
 def test_words_and_ngrams_of_them_are_settings(resolved, name):
     assert resolved(name)["task"].masking.by_tokens
     masking = resolved(name, WHOLE_WORD="true", MAX_NGRAM=3)["task"].masking

@@ -46,13 +46,19 @@ def trained(to, data, sharing="shared", steps=6, **changes):
     return to
 
 
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, built):  # noqa: F811
+    return trained(tmp_path_factory.mktemp("shared") / "run", built)
+
+
 @pytest.fixture(scope="module", params=MODES)
-def given_back(request, tmp_path_factory, built):  # noqa: F811
+def given_back(request, tmp_path_factory, built, run):  # noqa: F811
     """A run, and the folder of its networks."""
     place = tmp_path_factory.mktemp(request.param)
-    trained(place / "run", built, request.param)
-    runs.convert(source=str(place / "run"), to=str(place / "published"))
-    return place / "run", place / "published"
+    if request.param != "shared":
+        run = trained(place / "run", built, request.param)
+    runs.convert(source=str(run), to=str(place / "published"))
+    return run, place / "published"
 
 
 def test_both_networks_compute_what_the_runs_do(given_back):
@@ -117,11 +123,6 @@ def test_the_card_says_data_steps_sizes_and_figures(given_back, built):  # noqa:
     front = re.match(r"---\n(.*?)\n---\n", card, re.DOTALL)[1]
     assert "language" not in front
     assert "pipeline_tag: fill-mask" in (published / "generator/README.md").read_text()
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory, built):  # noqa: F811
-    return trained(tmp_path_factory.mktemp("one") / "run", built)
 
 
 def test_a_checkpoint_is_chosen(run, tmp_path, capsys):

@@ -38,7 +38,7 @@ def train(
     extend: bool = False,
     torn_rows: "Callable[[], int] | None" = None,
     advise: "Callable[[dict], str | None] | None" = None,
-    initialize: "Callable[[tf_keras.Model], None] | None" = None,
+    initialize: "Callable[[tf_keras.Model], Mapping] | None" = None,
     beginning: "Mapping[str, Any] | None" = None,
 ) -> dict[str, float]:
     """Trains until the last phase ends; goes on from the newest checkpoint if there is one.
@@ -60,7 +60,7 @@ def train(
         `timing.jsonl`; None where such a record ends the run.
       advise: called with the figures of each metric window; what it returns is shown as a warning.
       initialize: called with the model of a run that has no checkpoint yet, to give it other first
-        values; optimizer and step are fresh.
+        values; optimizer and step are fresh. Returns what is to be added to `beginning`.
       beginning: what `run.json` is to say of how the run began, see `RunFolder.claim`.
 
     Returns:
@@ -92,7 +92,7 @@ def train(
             progress.message(f"not bit-identical to an uninterrupted run: {difference}")
         try:
             run = _Run(task, phases, config, folder, stop, progress, watch, torn_rows, advise)
-            run.initialize(initialize)
+            folder.add_to_beginning(run.initialize(initialize))
             if extended_from is not None:
                 progress.message(run.on_extension(extended_from))
             run.train()
@@ -197,11 +197,12 @@ class _Run:
         """What the last checkpoint took, if there was one."""
         return self._checkpoints.last_seconds
 
-    def initialize(self, assign: "Callable[[tf_keras.Model], None] | None") -> None:
-        """Has the variables of a model that was not restored assigned."""
-        if assign is not None and self._checkpoints.latest_checkpoint is None:
-            with self._strategy.scope():
-                assign(self._model)
+    def initialize(self, assign: "Callable[[tf_keras.Model], Mapping] | None") -> Mapping:
+        """Has the variables of a model that was not restored assigned; returns what is said."""
+        if assign is None or self._checkpoints.latest_checkpoint is not None:
+            return {}
+        with self._strategy.scope():
+            return assign(self._model)
 
     def on_extension(self, old_steps: int) -> str:
         """Returns a line on what more steps of the last phase do to the schedule."""

@@ -112,6 +112,12 @@ class RunFolder:
         parts = ("rounding", "versions", "flags", "devices")
         return [line for part in parts for line in _differences(old.get(part), new[part], part)]
 
+    def add_to_beginning(self, more: Mapping) -> None:
+        """Adds to what `run.json` says of how the run began."""
+        if self.writes and more:
+            content = self.describe()
+            self._describe({**content, "beginning": {**content["beginning"], **more}})
+
     def extended_from(self, fixed: Mapping) -> "int | None":
         """Returns how many steps the last phase had, where that they are more is all that differs.
 

@@ -280,10 +280,12 @@ def test_first_values_are_given_to_a_run_that_has_no_checkpoint_alone(tmp_path):
     def initialize(model):
         calls.append(model)
         model.trunk.kernel.assign(model.trunk.kernel + 1.0)
+        return {"tensors": 1}
 
     run, phases = tmp_path / "run", (dataclasses.replace(PHASES[0], steps=5),)
     _train(run, phases=phases, initialize=initialize, beginning={"weights": "one more"})
-    assert json.loads((run / "run.json").read_text())["beginning"] == {"weights": "one more"}
+    told = {"weights": "one more", "tensors": 1}
+    assert json.loads((run / "run.json").read_text())["beginning"] == told
     _train(tmp_path / "other", phases=phases)
     shifted, plain = (state(f / "checkpoints") for f in (run, tmp_path / "other"))
     assert shifted.keys() == plain.keys()
