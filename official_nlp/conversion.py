@@ -7,6 +7,7 @@ import os
 import pathlib
 import shutil
 
+from official_nlp import folders
 from official_nlp.checkpoints import google, huggingface, model_card, tensorflow_files
 from official_nlp.checkpoints.network import Network
 from official_nlp.data import ElectraTokenizer
@@ -220,7 +221,7 @@ def _read_huggingface(place: pathlib.Path) -> Source:
 
 
 def _companions(folder: pathlib.Path) -> list[pathlib.Path]:
-    return [folder / name for name in _COMPANIONS if (folder / name).is_file()]
+    return [folders.inside(folder, name) for name in _COMPANIONS if (folder / name).is_file()]
 
 
 def _read_tfnlp(place: pathlib.Path) -> Source:

@@ -438,6 +438,16 @@ def test_what_cannot_be_is_refused_before_anything_is_written(
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.parametrize("name", ["vocab.txt", "generation_config.json"])
+def test_what_lies_outside_of_the_source_is_not_copied(tmp_path, pair, name):
+    (tmp_path / "secret").write_text("{}")
+    (pair / "generator" / name).unlink(missing_ok=True)
+    (pair / "generator" / name).symlink_to(tmp_path / "secret")
+    with pytest.raises(InputError, match=f"{name} must lie in its folder, but is a link to"):
+        convert(pair, tmp_path / "to")
+    assert not (tmp_path / "to").exists()
+
+
 def test_what_is_written_halfway_is_not_there(checkpoint, tmp_path, monkeypatch):
     def broken(*_):
         raise OSError(28, "No space left on device")

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from official_nlp import folders
 from official_nlp.checkpoints import google_names
 from official_nlp.checkpoints.google_config import (
     NETWORKS,
@@ -135,8 +136,8 @@ def read_google(
 
 
 def _file_beside(prefix: pathlib.Path, name: str) -> "pathlib.Path | None":
-    file = prefix.with_name(name)
-    return file if file.is_file() else None
+    there = prefix.with_name(name).is_file()
+    return folders.inside(prefix.parent, name) if there else None
 
 
 def _config_beside(prefix: pathlib.Path) -> GoogleConfig:

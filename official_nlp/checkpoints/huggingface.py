@@ -10,8 +10,10 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from official_nlp import folders
 from official_nlp.checkpoints import keras_h5, safetensors_files, torch_pickle
 from official_nlp.checkpoints.network import Network
+from official_nlp.checkpoints.report import listed
 from official_nlp.checkpoints.tensorflow_names import in_torch
 from official_nlp.errors import InputError, StorageError
 
@@ -63,17 +65,19 @@ def read_folder(folder: "str | os.PathLike") -> HuggingFaceFolder:
         name = _canonical(name)
         if name.endswith(_BUFFER):
             continue
+        _check_is_float(folder / file, name, dtype)
         # Keras writes what two layers share in the place of both.
-        if not np.array_equal(state.setdefault(name, array), array):
+        if name in state and not np.array_equal(state[name], array, equal_nan=True):
             raise InputError(
                 f"{folder / file} must hold a tensor once, but holds {name} twice, with different "
                 "numbers; save the model anew"
             )
+        state[name] = array
         dtypes.add(dtype)
     if not any(name.startswith(PREFIX) for name in state):
         raise InputError(
             f"{folder / file} must hold the variables of ELECTRA, but none is called {PREFIX}...; "
-            f"it holds {', '.join(sorted(state)[:4]) or 'nothing'}: give another folder"
+            f"it holds {listed(sorted(state)) or 'nothing'}: give another folder"
         )
     widest = max(dtypes & set(_WIDTHS), key=_WIDTHS.index, default="float32")
     return HuggingFaceFolder(config=config, state=state, dtype=widest, path=folder, file=file)
@@ -118,7 +122,7 @@ def vocabulary_size(folder: "str | os.PathLike") -> "int | None":
     folder = pathlib.Path(folder)
     if not (folder / "vocab.txt").is_file():
         return None
-    with open(_inside(folder, "vocab.txt"), "rb") as file:
+    with open(folders.inside(folder, "vocab.txt"), "rb") as file:
         count = sum(1 for _ in file)
     added = []
     if (folder / "added_tokens.json").is_file():
@@ -189,7 +193,7 @@ def _weights_file(folder) -> str:
 def _tensors(folder, file) -> Iterator[tuple[str, np.ndarray, str]]:
     read = _READERS[file]
     if not file.endswith(".index.json"):
-        yield from read(_inside(folder, file))
+        yield from read(folders.inside(folder, file))
         return
     shards = {}
     places = _read_json(folder, file).get("weight_map")
@@ -204,7 +208,7 @@ def _tensors(folder, file) -> Iterator[tuple[str, np.ndarray, str]]:
         shards.setdefault(shard, set()).add(name)
     for shard, wanted in shards.items():
         found = set()
-        for name, array, dtype in read(_inside(folder, shard, index=file)):
+        for name, array, dtype in read(folders.inside(folder, shard, index=file)):
             found.add(name)
             yield name, array, dtype
         if wanted - found:
@@ -214,45 +218,26 @@ def _tensors(folder, file) -> Iterator[tuple[str, np.ndarray, str]]:
             )
 
 
-def _inside(folder, name, index=None) -> pathlib.Path:
-    """Returns the path of a file, which must lie in the folder, links resolved.
-
-    The cache of Hugging Face's hub is the exception: there every file of a snapshot is a link to
-    one of the blobs beside the snapshots.
-    """
-    plain = pathlib.PurePath(name).name == name and name not in ("", "..") and "\\" not in name
-    if index and not plain:
-        raise InputError(
-            f"{folder / index} must name files in its own folder, but names {name!r}; nothing "
-            "outside is read"
-        )
-    real, home = (folder / name).resolve(), folder.resolve()
-    homes = [home]
-    if home.parent.name == "snapshots":
-        homes.append(home.parents[1] / "blobs")
-    if not any(real.is_relative_to(place) for place in homes):
-        raise InputError(
-            f"{folder / name} must lie in its folder, but is a link to {real}; nothing outside is "
-            "read: put a copy there"
-        )
-    if not real.is_file():
-        named = f", which {index} names," if index else ""
-        raise InputError(f"{folder / name}{named} must be a file, but is not there; copy it, too")
-    return folder / name
-
-
 def _read_json(folder, name, why="copy it, too") -> dict:
     if not (folder / name).exists():
         raise InputError(f"{folder} must have {name}, but has none: {why}")
     try:
-        values = json.loads(_inside(folder, name).read_text(encoding="utf-8"))
-    except ValueError as error:
+        values = json.loads(folders.inside(folder, name).read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{folder / name} must be JSON, but is not: {error}") from error
     if not isinstance(values, dict):
         raise InputError(f"{folder / name} must be a JSON object, was {str(values)[:40]!r}")
     return values
+
+
+def _check_is_float(file, name, dtype):
+    if dtype.startswith(("int", "uint", "bool")) and name.endswith((".weight", ".bias")):
+        raise InputError(
+            f"{file} must hold weights as floating-point numbers, but {name} is {dtype}: that of a "
+            "quantized model; save the model as it was before"
+        )
 
 
 def _canonical(name: str) -> str:

@@ -9,6 +9,9 @@ import numpy as np
 from official_nlp.checkpoints.tensorflow_names import in_torch
 from official_nlp.errors import InputError
 
+# No compression that HDF5 knows makes more of a byte.
+_MOST_DEFLATED = 1100
+
 
 def read(file: pathlib.Path) -> Iterator[tuple[str, np.ndarray, str]]:
     """Yields name in torch, float32 array in torch's layout and stored dtype of every tensor.
@@ -21,8 +24,12 @@ def read(file: pathlib.Path) -> Iterator[tuple[str, np.ndarray, str]]:
             # Links to other files and within this one are not followed by it.
             paths = []
             content.visititems(lambda path, item: paths.append(path) if _is_tensor(item) else None)
+            of_a_part = _names_of_a_part(content)
             for path in paths:
-                yield _tensor(content[path], path, file)
+                # A whole file has electra/tf_electra_for_masked_lm/electra/encoder/..., say, where
+                # the layer and the model are no part of the name.
+                name = path if path in of_a_part else path.split("/", 2)[-1]
+                yield _tensor(content[path], name, file)
     except (OSError, RuntimeError) as error:
         raise InputError(
             f"{file} must be an HDF5 file, but cannot be read: {error}; copy or download it again"
@@ -33,23 +40,30 @@ def _is_tensor(item) -> bool:
     return isinstance(item, h5py.Dataset)
 
 
+def _names_of_a_part(content) -> set[str]:
+    """A part of several lists its tensors, and they have their names for paths."""
+    listed = np.ravel(content.attrs.get("layer_names", ()))
+    return {
+        name.decode(errors="replace") if isinstance(name, bytes) else str(name) for name in listed
+    }
+
+
 def _tensor(dataset, path, file):
+    where = dataset.name.lstrip("/")
     if dataset.external or dataset.is_virtual:
         raise InputError(
-            f"{file} must hold its tensors itself, but {path} lies in another file, and nothing "
+            f"{file} must hold its tensors itself, but {where} lies in another file, and nothing "
             "outside is read; save the model anew"
         )
-    if dataset.dtype.kind not in "fiu":
-        raise InputError(f"{file} must hold numbers, but {path} is of {dataset.dtype}")
+    if dataset.shape is None or dataset.dtype.kind not in "fiu":
+        kind = "empty" if dataset.shape is None else f"of {dataset.dtype}"
+        raise InputError(f"{file} must hold numbers, but {where} is {kind}; save the model anew")
+    stored = dataset.id.get_storage_size()
+    if dataset.nbytes > _MOST_DEFLATED * stored:
+        raise InputError(
+            f"{file} must hold its tensors whole, but of {where} {list(dataset.shape)} it has "
+            f"{stored} bytes; save the model anew"
+        )
     array = dataset[()].astype(np.float32, copy=False)
-    name, is_map = in_torch(_without_scopes(path, dataset.file))
+    name, is_map = in_torch(path)
     return name, array.T if is_map else array, dataset.dtype.name
-
-
-def _without_scopes(path, content) -> str:
-    """A whole file has electra/tf_electra_for_masked_lm/electra/encoder/..., say, where the layer
-    and the model are no part of the name; a part of several has only the rest, in its list."""
-    listed = content.attrs.get("layer_names", ())
-    if path in (name.decode() if isinstance(name, bytes) else name for name in listed):
-        return path
-    return path.split("/", 2)[-1]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from official_nlp.errors import InputError
 
 _SHOWN = 6  # names in one line, before "and 12 more"
+_LONGEST = 200  # characters of a name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +117,13 @@ class LoadReport:
 def listed(names: Sequence[str]) -> str:
     """Returns the first names and the number of the others."""
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+    return ", ".join(_printable(name) for name in names[:_SHOWN]) + more
+
+
+def _printable(name: str) -> str:
+    """A file may hold any name, one that turns a terminal over, too."""
+    name = name if len(name) <= _LONGEST else name[:_LONGEST] + "..."
+    return name if name.isprintable() and name else repr(name)
 
 
 def _tensors(count):

@@ -29,7 +29,7 @@ def read(file: pathlib.Path) -> Iterator[tuple[str, np.ndarray, str]]:
                     name, is_map = in_torch(name)
                     array = array.T if is_map else array
                 yield name, array.astype(np.float32, copy=False), array.dtype.name
-    except (safetensors.SafetensorError, TypeError, AttributeError) as error:
+    except (safetensors.SafetensorError, TypeError, AttributeError, ValueError) as error:
         raise InputError(
             f"{file} must be a safetensors file, but is none, or was cut off or overwritten: "
             f"{error}; copy or download it again"

@@ -10,6 +10,7 @@ import pathlib
 
 import numpy as np
 
+from official_nlp import folders
 from official_nlp.checkpoints import google
 from official_nlp.checkpoints.network import Network
 from official_nlp.errors import InputError
@@ -75,6 +76,8 @@ def read_tfnlp(path: "str | os.PathLike") -> TfnlpCheckpoint:
     else:
         raise InputError(_another(graph))
     vocabulary = prefix.with_name(google.VOCABULARY_FILE)
+    if vocabulary.is_file():
+        folders.inside(prefix.parent, vocabulary.name)
     return TfnlpCheckpoint(
         prefix=prefix,
         networks=networks,

@@ -4,6 +4,7 @@ import json
 import pathlib
 from typing import NamedTuple
 
+from official_nlp import folders
 from official_nlp.data import tokenizer_json, wordpiece
 from official_nlp.errors import InputError
 
@@ -80,7 +81,7 @@ def read(path: pathlib.Path) -> Stored:
             f"no tokenizer at {path}: give a folder with {VOCABULARY_FILE} or {MODEL_FILE}, "
             "or such a file"
         )
-    file = path if path.is_file() else _vocabulary_file(path)
+    file = path if path.is_file() else folders.inside(path, _vocabulary_file(path).name)
     vocabulary, settings = file, {}
     if file.suffix == ".json":
         vocabulary, settings = tokenizer_json.read(file)
@@ -188,4 +189,6 @@ def _by_id(tokens: dict) -> dict:
 
 
 def _read_json(file: pathlib.Path) -> dict:
-    return tokenizer_json.read_object(file) if file.is_file() else {}
+    if not file.is_file():
+        return {}
+    return tokenizer_json.read_object(folders.inside(file.parent, file.name))

@@ -358,6 +358,15 @@ def test_a_json_that_cannot_be_read_is_refused(place, tmp_path, content, says):
         read_google(place, config=tmp_path / "other.json")
 
 
+@pytest.mark.parametrize("name", ["vocab.txt", "config.json"])
+def test_files_beside_it_that_lead_elsewhere_are_refused(place, tmp_path, name):
+    (tmp_path / "outside").write_text("{}")
+    (place / name).unlink(missing_ok=True)
+    (place / name).symlink_to(tmp_path / "outside")
+    with pytest.raises(InputError, match=f"{name} must lie in its folder, but is a link to"):
+        read_google(place)
+
+
 # === What cannot be written ===
 
 

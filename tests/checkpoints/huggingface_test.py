@@ -164,6 +164,7 @@ def test_what_is_no_folder_is_refused(tmp_path):
         ("{'a': 1}", r"config.json must be JSON, but is not: Expecting property name"),
         (b"\xff\xfe", r"config.json must be JSON, but is not: .*utf-8"),
         ("[1]", r"config.json must be a JSON object, was '\[1\]'"),
+        ("[" * 100_000 + "]" * 100_000, r"config.json must be JSON, but is not: .*recursion"),
         ({"model_type": "bert"}, r"model_type must be 'electra', was 'bert': another model's"),
     ],
 )
@@ -201,8 +202,43 @@ def test_a_tensor_that_is_there_twice_must_be_one(tmp_path):
         huggingface.read_folder(tmp_path)
 
 
+def test_tensors_that_are_no_numbers_are_equal_too(tmp_path):
+    broken = {TABLE: STATE[TABLE] * np.nan}
+    broken[TABLE.removeprefix("electra.")] = broken[TABLE]
+    put(tmp_path, {"config.json": CONFIG, "model.safetensors": broken})
+    assert list(huggingface.read_folder(tmp_path).state) == [TABLE]
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int64])
+def test_integers_are_no_weights(tmp_path, dtype):
+    quantized = {TABLE: STATE[TABLE].astype(dtype), "counter": np.ones(1, dtype)}
+    put(tmp_path, {"config.json": CONFIG, "model.safetensors": quantized})
+    with pytest.raises(InputError, match=r"word_embeddings.weight is u?int.* a quantized model"):
+        huggingface.read_folder(tmp_path)
+    put(tmp_path, {"model.safetensors": {**quantized, TABLE: STATE[TABLE]}})
+    assert "counter" in huggingface.read_folder(tmp_path).state
+
+
+def test_a_byte_order_mark_is_no_part_of_a_configuration(tmp_path):
+    content = b"\xef\xbb\xbf" + json.dumps(CONFIG).encode()
+    put(tmp_path, {"config.json": content, "model.safetensors": STATE})
+    assert huggingface.read_folder(tmp_path).config == CONFIG
+
+
 @pytest.mark.parametrize(
-    "name", ["/etc/passwd", "../outside.safetensors", "..", "sub/a.safetensors", "..\\a", "", "."]
+    "name",
+    [
+        "/etc/passwd",
+        "../outside.safetensors",
+        "..",
+        "sub/a.safetensors",
+        "..\\a",
+        "",
+        ".",
+        "a\0b",
+        "\ud800",
+        "long" * 1000,
+    ],
 )
 def test_a_list_of_shards_cannot_lead_out_of_its_folder(tmp_path, name):
     put(tmp_path, {"outside.safetensors": {TABLE: STATE[TABLE]}})

@@ -107,3 +107,33 @@ def test_what_is_no_number_is_refused(file):
         content.create_dataset("a/b/c/bias:0", data=["text"])
     with pytest.raises(InputError, match="must hold numbers, but a/b/c/bias:0 is of object"):
         read(file)
+
+
+@pytest.mark.parametrize("names", [7, np.array([b"\xff\xfe"]), "a/b/c/bias:0"])
+def test_a_list_of_names_may_be_anything(file, names):
+    with h5py.File(file, "w") as content:
+        content.attrs["layer_names"] = names
+        content.create_dataset("a/b/c/gamma:0", data=np.ones(3, np.float32))
+    assert list(read(file)) == ["c.weight"]
+
+
+def test_what_is_empty_is_refused(file):
+    with h5py.File(file, "w") as content:
+        content.create_dataset("a/b/c/bias:0", data=h5py.Empty("f4"))
+    with pytest.raises(InputError, match="must hold numbers, but a/b/c/bias:0 is empty"):
+        read(file)
+
+
+def test_a_tensor_larger_than_what_is_stored_of_it_is_refused_before_it_is_made(file):
+    with h5py.File(file, "w") as content:
+        table = content.create_dataset("a/b/c/d:0", [2**33, 2**10], np.float32, chunks=(64, 64))
+        table[0, 0] = 1
+    with pytest.raises(InputError, match=r"a/b/c/d:0 \[8589934592, 1024\] it has 16384 bytes"):
+        read(file)
+
+
+def test_compressed_tensors_are_read(file):
+    with h5py.File(file, "w") as content:
+        zeros = np.zeros([1000, 1000], np.float32)
+        content.create_dataset("a/b/c/bias:0", data=zeros, compression="gzip", compression_opts=9)
+    assert read(file)["c.bias"].shape == (1000, 1000)

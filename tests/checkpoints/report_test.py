@@ -47,6 +47,11 @@ def test_a_long_list_is_cut_and_its_rest_counted():
     assert "0 tensors loaded" in str(found)
 
 
+def test_names_cannot_write_over_a_terminal():
+    found = LoadReport("folder", ignored=("\x1b[2Jgone", "", "long" * 1000))
+    assert f"'\\x1b[2Jgone', '', {'long' * 50}..." in str(found)
+
+
 def test_notes_are_told():
     assert str(LoadReport("folder", ("a",), notes=("a note",))).endswith("\n  a note")
 

@@ -109,6 +109,9 @@ def test_a_longer_file_is_refused(file):
         raw({"a": entry(shape=(-2,), offsets=(8, 0))}, b"8" * 8),
         raw({"a": entry(), "b": entry()}, b"8" * 8),
         raw({"a": entry(offsets=(8, 16))}, b"8" * 16),
+        raw({"a": entry(shape=(0, 2**62, 2**62), offsets=(0, 0))}),
+        raw({"a": entry(shape=(1,) * 100 + (0,), offsets=(0, 0))}),
+        raw(b"[" * 100_000 + b"]" * 100_000),
     ],
 )
 def test_a_header_that_lies_is_refused(file, content):

@@ -616,3 +616,14 @@ def test_a_file_that_is_not_a_tokenizer_is_refused(tmp_path):
 def test_added_tokens_are_taken_as_they_are_given_back(tiny):
     mask = tiny.added_tokens[4]
     assert ElectraTokenizer(VOCABULARY, mask_token=mask).added_tokens == tiny.added_tokens
+
+
+@pytest.mark.parametrize("name", ["vocab.txt", "tokenizer_config.json", "special_tokens_map.json"])
+def test_a_folder_is_not_left_by_links(tmp_path, name):
+    folder = tmp_path / "folder"
+    tokenizer = ElectraTokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
+    tokenizer.save_pretrained(folder)
+    (folder / name).rename(tmp_path / "outside")
+    (folder / name).symlink_to(tmp_path / "outside")
+    with pytest.raises(InputError, match=f"{name} must lie in its folder, but is a link to"):
+        ElectraTokenizer.from_pretrained(folder)
