@@ -222,10 +222,8 @@ class ElectraTokenizer:
             MODEL_FILE if is_model else VOCABULARY_FILE: self._engine.content(),
             tokenizer_files.CONFIG_FILE: self.extra | self._config() | specials,
             tokenizer_files.SPECIAL_TOKENS_FILE: specials,
+            tokenizer_files.ENGINE_FILE: self._engine.tokenizer_json(),
         }
-        engine = self._engine.tokenizer_json()
-        if engine is not None:
-            contents[tokenizer_files.ENGINE_FILE] = engine
         tokenizer_files.write(pathlib.Path(folder), contents)
 
     # === Text to ids ===

@@ -97,8 +97,10 @@ def read(path: pathlib.Path) -> Stored:
     return Stored(vocabulary, settings | said, extra, file)
 
 
-def write(path: pathlib.Path, contents: dict[str, "bytes | str | dict"]):
-    """Writes files into a folder, which is made if need be; a dict becomes JSON.
+def write(path: pathlib.Path, contents: dict[str, "bytes | str | dict | None"]):
+    """Writes files into a folder, which is made if need be.
+
+    A dict becomes JSON. For None the folder has no such file afterwards.
 
     Raises:
       InputError: it cannot be written.
@@ -106,6 +108,9 @@ def write(path: pathlib.Path, contents: dict[str, "bytes | str | dict"]):
     try:
         path.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
+            if content is None:
+                (path / name).unlink(missing_ok=True)
+                continue
             if isinstance(content, dict):
                 content = json.dumps(content, indent=2) + "\n"
             content = content.encode() if isinstance(content, str) else content

@@ -388,7 +388,8 @@ def test_the_tokenizers_package_reads_what_is_saved(tmp_path):
 
 
 @pytest.mark.parametrize("settings", [{"never_split": ["a"]}, {"do_basic_tokenize": False}])
-def test_tokenizer_json_is_not_written_where_it_would_not_say_all(tmp_path, settings):
+def test_tokenizer_json_is_not_left_where_it_would_not_say_all(tiny, tmp_path, settings):
+    tiny.save_pretrained(tmp_path)
     ElectraTokenizer(VOCABULARY, **settings).save_pretrained(tmp_path)
     assert not (tmp_path / "tokenizer.json").exists()
 
