@@ -13,6 +13,7 @@ from official_nlp.checkpoints.network import Network
 from official_nlp.data import ElectraTokenizer
 from official_nlp.data.staging import staged
 from official_nlp.errors import InputError
+from official_nlp.numerics import Numerics
 
 # What a path can be, and what it can become.
 KINDS = ("google", "huggingface", "tfnlp", "run")
@@ -278,11 +279,14 @@ def _notes_on(run) -> list[str]:
 def _training(run) -> model_card.Training:
     """Returns what a run says of itself."""
     fixed, beginning, words = run.fixed, run.described.get("beginning", {}), run.tokenizer
+    numerics, right = fixed["training"].get("numerics", {}), dataclasses.asdict(Numerics())
+    own_data = fixed.get("phase_data") or [None] * len(fixed["phases"])
     return model_card.Training(
         step=run.step,
         last_step=run.last_step,
         settings=fixed["training"],
-        phases=fixed["phases"],
+        oddities=tuple(name for name, value in numerics.items() if value != right.get(name)),
+        phases=[{**phase, "data": own} for phase, own in zip(fixed["phases"], own_data)],
         masking=fixed["task"]["masking"],
         sharing=run.config.sharing,
         data=beginning.get("data", {}),

@@ -164,3 +164,15 @@ def test_what_an_old_run_did_not_record_is_said_to_be_unknown(run, tmp_path):
     assert "| name | not recorded |" in card
     assert "| examples | not recorded |" in card
     assert "Nothing was measured on text that was held out." in card
+
+
+def test_oddities_of_the_original_are_on_the_card(run, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    described = json.loads((run / "run.json").read_text())
+    assert (
+        "oddities of the original code | none |" in conversion.read(run, "run").cards["generator"]
+    )
+    described["fixed"]["training"]["numerics"]["bias_correction"] = False
+    (tmp_path / "run/run.json").write_text(json.dumps(described))
+    card = conversion.read(tmp_path / "run", "run").cards["generator"]
+    assert "| oddities of the original code | bias_correction |" in card

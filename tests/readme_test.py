@@ -1,5 +1,6 @@
 """Every command and snippet of the README runs, in its order, in one folder."""
 
+import json
 import os
 import pathlib
 import random
@@ -62,6 +63,7 @@ def test_the_four_commands_lead_from_text_to_a_run(folder):
         "train",
         "predict",
         *["convert"] * 3,
+        "train",
     ]
     assert (folder / "runs/small/config.gin").is_file()
 
@@ -74,6 +76,15 @@ def test_a_run_goes_to_other_programs_and_comes_back(folder):
         )
         assert first == last
         assert (folder / "published" / name / "README.md").is_file()
+
+
+def test_a_run_goes_on_from_what_was_given_back(folder):
+    described = json.loads((folder / "runs/more/run.json").read_text())
+    first = described["beginning"]["initial"]
+    assert {name: x["missing"] for name, x in first.items()} == {
+        "generator": [],
+        "discriminator": [],
+    }
 
 
 def test_the_other_commands_are_the_scripts():

@@ -1,7 +1,6 @@
 """The README.md of a published network: what is known of it, and what is not."""
 
 import dataclasses
-import json
 import math
 from collections.abc import Mapping
 
@@ -30,8 +29,6 @@ _SHARING = {
     "plus differences, and the files hold the sums",
 }
 _UNKNOWN = "not recorded"
-# The right way, from which a run may depart to reproduce the original code.
-_NO_ODDITIES = "none"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +38,9 @@ class Training:
     Attributes:
       step, last_step: of the checkpoint, and of the run once it ends.
       settings: of loop and optimizer.
-      phases: of each its steps, batch and length, and the weights of the networks.
+      oddities: of the original code that it reproduced, by name.
+      phases: of each its steps, batch and length, the weights of the networks, and `data`, the
+        hash of examples of its own, or None.
       masking: which tokens were predicted.
       sharing: what the networks share.
       data: of what it was trained on: name, numbers of examples, length; what is missing is not
@@ -56,6 +55,7 @@ class Training:
     step: int
     last_step: int
     settings: Mapping
+    oddities: tuple
     phases: list
     masking: Mapping
     sharing: str
@@ -180,6 +180,7 @@ def _training(training) -> dict:
             f"{phase['steps']:,} steps of {phase['batch_size']:,} rows of {phase['length']} "
             f"tokens; weights of the losses: generator {phase['generator_weight']:g}, "
             f"discriminator {phase['discriminator_weight']:g}"
+            + (f"; examples of its own, hash `{phase['data']}`" if phase.get("data") else "")
         )
     rows |= {
         "learning rate": f"{settings['learning_rate']:g}, warm-up of "
@@ -191,7 +192,7 @@ def _training(training) -> dict:
         "predicted tokens": _masking(training.masking),
         "number format": settings["policy"],
         "seed": settings["seed"],
-        "oddities of the original code": _oddities(settings.get("numerics", {})),
+        "oddities of the original code": ", ".join(training.oddities) or "none",
         "programs": ", ".join(f"{name} {value}" for name, value in training.versions.items()),
     }
     return rows
@@ -205,24 +206,22 @@ def _masking(masking) -> str:
     )
 
 
-def _oddities(numerics) -> str:
-    changed = [f"{name}={json.dumps(value)}" for name, value in numerics.items() if value]
-    return ", ".join(changed) or _NO_ODDITIES
-
-
 def _beginning(training) -> str:
     if not training.initial:
         return "\n\nAll variables began at random."
-    lines = [
-        f"- {network}: {found['kind']}, `{found['path']}` (sha256 of the tensors "
-        f"`{found['sha256']}`), {found.get('loaded', 0)} tensors"
-        for network, found in training.initial.items()
-    ]
-    return "\n".join(
-        [
-            "\n\nOptimizer and step were fresh; the first values of the variables came from:\n",
-            *lines,
-        ]
+    lines = ["\n\nOptimizer and step were fresh; the first values of the variables came from:\n"]
+    for network in _ROLES:
+        found = training.initial.get(network)
+        lines.append(
+            f"- {network}: {_file(found) if found else 'at random, but for what they share'}"
+        )
+    return "\n".join(lines)
+
+
+def _file(found) -> str:
+    return (
+        f"{found['kind']}, `{found['path']}` (sha256 of the tensors `{found['sha256']}`), "
+        f"{found.get('loaded', 0)} tensors"
     )
 
 
