@@ -235,18 +235,23 @@ class Beginning:
         return {k: x for k, x in state.items() if pretrainer_tensors.is_shared(k, sharing)}
 
     def _check_equal(self, generators, discriminators):
-        lines = [
-            _difference(name, generators[name], discriminators[name])
+        apart = [
+            name
             for name in generators
             if name in discriminators and not np.array_equal(generators[name], discriminators[name])
         ]
-        if lines:
+        if apart:
+            lines = [_difference(n, generators[n], discriminators[n]) for n in apart]
+            # As Model Garden ties them.
+            only_words = self._sharing == "shared" and _WORDS not in apart
+            mode = "word_only" if only_words else "untied"
             raise InputError(
                 f"with sharing {self._sharing!r} {len(generators)} tensors are one in both "
                 f"networks, but differ between {self._given['generator'].path} and "
                 f"{self._given['discriminator'].path}: {'; '.join(lines[:3])}"
-                f"{f' and {len(lines) - 3} more' if len(lines) > 3 else ''}; give SHARING=untied "
-                "to keep both, or INIT_SHARED=discriminator (or generator) to take those of one"
+                f"{f' and {len(lines) - 3} more' if len(lines) > 3 else ''}; give "
+                f"SHARING={mode} to keep both, or INIT_SHARED=discriminator (or generator) to take "
+                "those of one"
             )
 
     # === Assigning ===

@@ -1,15 +1,21 @@
 """A checkpoint that tfnlp's pre-trainer wrote is read: what comes out computes what went in."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
 from official.nlp.modeling import networks as tfnlp  # noqa: TID251
 from official.nlp.modeling.models import electra_pretrainer as tfnlp_pretrainer  # noqa: TID251
 
+from official_nlp import beginning
 from official_nlp.checkpoints import tfnlp as tfnlp_checkpoint
+from official_nlp.data.tokenizer import ElectraTokenizer
 from official_nlp.errors import InputError
 from official_nlp.modeling import models, networks, ops
 from official_nlp.modeling.models import pretrainer_tensors
+from official_nlp.tasks import PretrainingConfig
+from tests.data.conftest import VOCABULARY
 from tests.modeling import tiny
 from tests.parity import sizes, weights
 
@@ -75,6 +81,32 @@ def test_both_networks_compute_what_they_did(tmp_path, theirs, tied):
     logits = model.discriminator_head(model.discriminator_projection(sequence))[..., 0]
     mine = ours.discriminate(*[batch[name] for name in names])
     np.testing.assert_allclose(mine, logits, **close)
+
+
+def test_a_run_begins_with_it(tmp_path, theirs):
+    prefix = written(tmp_path, model=theirs)
+    given = beginning.read({"generator": prefix, "discriminator": tmp_path})
+    assert [x.kind for x in given.values()] == ["tfnlp"] * 2
+    sizes = [networks.ElectraConfig.from_dict(x.network.config) for x in given.values()]
+    # What the file does not say, the recipe does.
+    exact = [dataclasses.replace(x, hidden_act="gelu") for x in sizes]
+    words = ElectraTokenizer(VOCABULARY)
+    with pytest.raises(InputError, match="give SHARING=word_only to keep both"):
+        beginning.Beginning(given, PretrainingConfig(*exact), words)
+    first = beginning.Beginning(given, PretrainingConfig(*exact, sharing="word_only"), words)
+    assert "does not say hidden_act of the generator: the recipe's gelu is" in first.notes[2]
+    task = PretrainingConfig(*sizes, sharing="word_only")
+    model, batch, lines = task.build(), tiny.batch(), []
+    first = beginning.Beginning(given, task, words)
+    told = first.assign_to(model, lines.append)
+    assert told["generator"]["missing"] == told["discriminator"]["missing"] == []
+    model.mlm_activation = model.masked_lm.activation = ops.gelu_new
+    np.testing.assert_allclose(
+        model(batch)["lm_outputs"],
+        theirs(batch)["lm_outputs"],
+        atol=weights.TOLERANCE,
+        rtol=weights.TOLERANCE,
+    )
 
 
 def test_what_has_no_place_is_told(tmp_path, theirs):
