@@ -18,6 +18,10 @@ _OPTIONS = ("name", "dtype", "recompute")
 _LABELS = ("num_labels", "id2label", "label2id")
 _LM_HEAD = "generator_lm_head.weight"
 _WORD_TABLE = "electra.embeddings.word_embeddings.weight"
+_NO_FIELD = (
+    "ElectraConfig says which there are, and official_nlp/checkpoints/README.md what stands here "
+    "for the arguments of transformers"
+)
 # Tables are padded to multiples of up to this, for the sake of hardware.
 _PADDING = 128
 
@@ -61,9 +65,11 @@ class Pretrained:
         options = {k: config_overrides.pop(k) for k in _OPTIONS if k in config_overrides}
         config = _overridden(cls.config_class, huggingface.read_config(folder), config_overrides)
         notes = _check_vocabulary(folder, config.vocab_size, ignore_mismatched_sizes)
-        model = cls(config, **options)
         found = huggingface.read_folder(folder)
         source = os.path.join(folder, found.file)
+        if not ignore_mismatched_sizes:
+            _check_sizes(config, found.state, source)
+        model = cls(config, **options)
         report = model.load_state(found.state, source, strict, ignore_mismatched_sizes)
         model.load_report = dataclasses.replace(report, notes=notes)
         if report.fresh:
@@ -136,11 +142,31 @@ def _overridden(config_class, values, overrides):
     for name in overrides:
         if name not in known and name not in values:
             near = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known))}"
+            hint = f"did you mean {near[0]}?" if near else _NO_FIELD
             raise InputError(f"{name} must be a field of the configuration, but is none; {hint}")
     labels = {name: value for name, value in overrides.items() if name in _LABELS}
     others = {name: value for name, value in overrides.items() if name not in _LABELS}
     return config_class.from_dict({**values, **others}).replace(**labels)
+
+
+def _check_sizes(config, state, source):
+    """A configuration that lies is told before a model of its size is made."""
+    width, embeddings, layer = config.hidden_size, "electra.embeddings", "electra.encoder.layer.0"
+    expected = {
+        _WORD_TABLE: (config.vocab_size, config.embedding_size),
+        f"{embeddings}.position_embeddings.weight": (
+            config.max_position_embeddings,
+            config.embedding_size,
+        ),
+        f"{embeddings}.token_type_embeddings.weight": (
+            config.type_vocab_size,
+            config.embedding_size,
+        ),
+        f"{layer}.attention.self.query.weight": (width, width),
+        f"{layer}.intermediate.dense.weight": (config.intermediate_size, width),
+    }
+    shapes = {name: array.shape for name, array in state.items()}
+    LoadReport.compare(source, expected, shapes).require_shapes()
 
 
 def _tied(tensors, state) -> list[str]:

@@ -276,6 +276,8 @@ def ignoring(labels, prediction, ignored=IGNORED_LABEL) -> tuple:
       ignored: the label that does not count.
     """
     labels = tf.convert_to_tensor(labels)
+    if not labels.dtype.is_integer:
+        raise InputError(f"labels must be integers, numbers of classes, were {labels.dtype.name}")
     check_labels(labels, prediction.shape[:-1])
     counts = labels != tf.cast(ignored, labels.dtype)
     target = tf.where(counts, labels, tf.zeros_like(labels))

@@ -196,7 +196,7 @@ class ElectraConfig:
                 raise InputError(f"{name} must be a share in [0, 1), was {value!r}")
         for name in ("initializer_range", "layer_norm_eps"):
             value = getattr(self, name)
-            if not isinstance(value, (int, float)) or value <= 0:
+            if not _is_number(value) or not 0 < value < float("inf"):
                 raise InputError(f"{name} must be a positive number, was {value!r}")
 
     def _check_switches(self):
@@ -369,7 +369,7 @@ def _unnamed(count: int) -> dict:
 
 
 def _check_positive(name, value):
-    if not isinstance(value, int) or value < 1:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise InputError(f"{name} must be a positive integer, was {value!r}")
 
 
@@ -378,4 +378,8 @@ def _is_id(token, vocab_size) -> bool:
 
 
 def _is_share(value) -> bool:
-    return isinstance(value, (int, float)) and 0 <= value < 1
+    return _is_number(value) and 0 <= value < 1
+
+
+def _is_number(value) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

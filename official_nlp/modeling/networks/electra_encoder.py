@@ -94,6 +94,11 @@ class ElectraEncoder(Pretrained, tf_keras.Model):
 
     def __init__(self, config: ElectraConfig, embeddings=None, recompute=False, **kwargs):
         super().__init__(**kwargs)
+        if not isinstance(config, ElectraConfig):
+            raise InputError(
+                f"config must be an ElectraConfig, was {config!r}; ElectraConfig.from_dict makes "
+                "one of a dict, and from_pretrained takes a folder"
+            )
         self.config = config
         self.recompute = recompute
         # === Layers ===
@@ -371,7 +376,27 @@ def _named(inputs) -> dict:
             nested = target == "past_key_values"
             named[target] = value if nested else tf.convert_to_tensor(value)
     _check_together(named)
+    _check_rows(named)
     return named
+
+
+def _check_rows(named):
+    """Raises InputError unless ids, mask and types are rows of equal length, as far as is known."""
+    ids = named.get("input_word_ids")
+    if ids is not None and not (ids.dtype.is_integer and ids.shape.rank in (2, None)):
+        raise InputError(
+            f"input_word_ids must be integer [batch, length], was {ids.dtype.name} "
+            f"{ids.shape}: a tokenizer makes ids of text; a list is taken for ids, mask and types"
+        )
+    rows = named.get("inputs_embeds") if ids is None else ids
+    for name in ("input_type_ids", "input_mask"):
+        if name in named and "past_key_values" not in named:
+            given, length = named[name].shape, rows.shape[1:2]
+            if given.rank is not None and not given[-1:].is_compatible_with(length):
+                raise InputError(
+                    f"{name} must have the length of the rows, {length[0]}, was {given}; give one "
+                    "number for each token"
+                )
 
 
 def _check_together(named):

@@ -59,6 +59,11 @@ def test_positions_give_the_scores_of_these_and_the_same_loss(model, batch, mask
         model(here, labels=labels)
 
 
+def test_labels_are_numbers_of_tokens(model, batch):
+    with pytest.raises(InputError, match="labels must be integers, numbers of classes, were float"):
+        model(batch, labels=tf.ones([2, 8]))
+
+
 def test_it_is_the_generator_of_a_pre_trainer(batch, masked):
     pretrainer = tiny.pretrainer("untied", dropout=False)
     model = models.ElectraForMaskedLM(pretrainer.generator_network.config)

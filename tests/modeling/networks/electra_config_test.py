@@ -105,7 +105,10 @@ def test_an_unknown_preset_is_refused():
         ({"classifier_dropout": 2}, r"classifier_dropout must be a share in \[0, 1\), was 2"),
         ({"summary_last_dropout": "no"}, "summary_last_dropout must be a share .* was 'no'"),
         ({"hidden_dropout_prob": None}, "hidden_dropout_prob must be a share .* was None"),
+        ({"num_hidden_layers": True}, "num_hidden_layers must be a positive integer, was True"),
         ({"layer_norm_eps": 0}, "layer_norm_eps must be a positive number, was 0"),
+        ({"layer_norm_eps": float("nan")}, "layer_norm_eps must be a positive number, was nan"),
+        ({"initializer_range": float("inf")}, "initializer_range must be a positive number, was"),
         ({"initializer_range": "0.02"}, "initializer_range must be a positive number, was '0.02'"),
         (
             {"position_embedding_type": "rotary"},

@@ -97,12 +97,29 @@ def test_ids_may_have_either_integer_type(encoder, dtype):
         ({"input_ids": [[1]], "head_mask": [[1.0, 1.0]] * 3}, r"\[2 layers, heads\] or .*\[3, 2\]"),
         ({"input_ids": [[1]], "head_mask": [[[1.0]]]}, r"head_mask must be .* was \[1, 1, 1\]"),
         ({"input_ids": [[1]], "past_key_values": []}, "past_key_values must be left out where"),
+        ("some text", r"must be integer \[batch, length\], was string \(\): a tokenizer makes ids"),
+        ([[1, 2, 3]], r"must be integer \[batch, length\], was int32 \(3,\).* a list is taken for"),
+        ({"input_ids": [[1.0, 2.0]]}, r"must be integer \[batch, length\], was float32 \(1, 2\)"),
+        (
+            {"input_ids": [[1, 2]], "input_mask": [[1]]},
+            r"input_mask must have the length .* 2, was",
+        ),
+        (
+            {"inputs_embeds": [[[0.0] * 8]], "token_type_ids": [[0, 1]]},
+            r"input_type_ids must have the length of the rows, 1, was \(1, 2\)",
+        ),
     ],
 )
 def test_inputs_that_cannot_be_meant_are_refused(encoder, inputs, message):
     inputs = tf.nest.map_structure(tf.constant, inputs)
     with pytest.raises(InputError, match=message):
         encoder(inputs)
+
+
+@pytest.mark.parametrize("config", [None, "folder", {"vocab_size": 32}])
+def test_what_is_no_configuration_is_refused(config):
+    with pytest.raises(InputError, match=r"config must be an ElectraConfig, was .* a folder"):
+        networks.ElectraEncoder(config)
 
 
 def test_a_row_longer_than_the_table_of_positions_is_refused(encoder):
