@@ -145,7 +145,7 @@ def read_google_config(file: "str | os.PathLike") -> GoogleConfig:
         values = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}; name google's JSON") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} must be JSON, is not: {error}") from error
     found = _networks(values) if isinstance(values, dict) else {}
     if not found:

@@ -23,15 +23,9 @@ def staged(to: "str | os.PathLike") -> Iterator[pathlib.Path]:
     Raises:
       InputError: `to` exists and is not an empty folder, or something cannot be written.
     """
-    to = pathlib.Path(to)
-    if to.is_dir() and any(to.iterdir()):
-        raise InputError(
-            f"{to} is not empty, and is not overwritten: remove it or name another folder"
-        )
-    if to.exists() and not to.is_dir():
-        raise InputError(f"{to} is a file, but must be a folder that is to be made: name another")
-    partial = None
+    to, partial = pathlib.Path(to), None
     try:
+        _check_free(to)
         to.parent.mkdir(parents=True, exist_ok=True)
         prefix = f".{to.name}.partial-"
         _remove_leftovers(to.parent, prefix)
@@ -51,6 +45,15 @@ def staged(to: "str | os.PathLike") -> Iterator[pathlib.Path]:
     finally:
         if partial is not None:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+def _check_free(to: pathlib.Path):
+    if to.is_dir() and any(to.iterdir()):
+        raise InputError(
+            f"{to} is not empty, and is not overwritten: remove it or name another folder"
+        )
+    if to.exists() and not to.is_dir():
+        raise InputError(f"{to} is a file, but must be a folder that is to be made: name another")
 
 
 @contextlib.contextmanager

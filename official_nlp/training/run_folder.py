@@ -56,13 +56,19 @@ class RunFolder:
     def describe(self) -> dict:
         """Returns the content of `run.json`."""
         try:
-            return json.loads(self.description.read_text(encoding="utf-8"))
+            described = json.loads(self.description.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise InputError(
                 f"{self.path} is not the folder of a run: it has no {self.description.name}"
             ) from None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{self.description} cannot be read: {error}") from error
+        if not isinstance(described, dict) or not isinstance(described.get("fixed"), dict):
+            raise InputError(
+                f"{self.description} must say what the run is made of, but has no such part "
+                "(fixed): another program wrote it, or it was cut off"
+            )
+        return described
 
     def claim(
         self,

@@ -349,7 +349,12 @@ def test_a_json_that_does_not_fit_is_refused(place, tmp_path, values, says):
 
 
 @pytest.mark.parametrize(
-    ("content", "says"), [(None, "cannot read"), ("{", "must be JSON, is not")]
+    ("content", "says"),
+    [
+        (None, "cannot read"),
+        ("{", "must be JSON, is not"),
+        ("[" * 100_000, "must be JSON, is not: maximum recursion"),
+    ],
 )
 def test_a_json_that_cannot_be_read_is_refused(place, tmp_path, content, says):
     if content:

@@ -86,10 +86,10 @@ def test_nothing_is_overwritten(tmp_path):
         staged(tmp_path / "file").__enter__()
 
 
-@pytest.mark.parametrize("place", ["file/folder/to", "/proc/nowhere/to"])
+@pytest.mark.parametrize("place", ["file/folder/to", "/proc/nowhere/to", "x" * 300])
 def test_a_place_that_cannot_be_written_is_named(tmp_path, place):
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match=r"cannot write .*(file|nowhere).*; name a folder"):
+    with pytest.raises(InputError, match=r"cannot write .*(file|nowhere|xxx).*; name a folder"):
         staged(tmp_path / place).__enter__()
 
 

@@ -115,6 +115,12 @@ def test_what_is_no_run_is_said_so(tmp_path):
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(InputError, match=r"run\.json cannot be read"):
         RunFolder(tmp_path).describe()
+    for content in ("{}", "[]", '{"fixed": 3}'):
+        (tmp_path / "run.json").write_text(content)
+        with pytest.raises(
+            InputError, match=r"run\.json must say what the run is made of, but has"
+        ):
+            RunFolder(tmp_path).describe()
 
 
 def test_only_one_process_trains_in_a_folder(tmp_path):
