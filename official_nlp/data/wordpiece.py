@@ -63,6 +63,9 @@ class WordPiece:
           prefix: marks a piece that goes on with a word.
           never_split: words between white space that stay whole.
           lowers: so do those that are one of them when lower-cased.
+
+        Raises:
+          InputError: an added token of which nothing is left in a text.
         """
         self.vocab = list(vocab)
         self._ids = {token: place for place, token in enumerate(self.vocab)}
@@ -142,6 +145,12 @@ class WordPiece:
         )
         engine.decoder = decoders.WordPiece(self._prefix)
         for token in self._added:
+            if token.normalized and normalizer and not normalizer.normalize_str(token.content):
+                # The engine would find nothing everywhere, and not come to an end.
+                raise InputError(
+                    f"the added token {token.content!r} must not be `normalized`, as that leaves "
+                    "nothing of it; give it normalized=False"
+                )
             (engine.add_special_tokens if token.special else engine.add_tokens)([_entry(token)])
         return engine
 

@@ -151,6 +151,16 @@ def test_a_vocabulary_without_a_special_token_is_refused(tmp_path, missing):
     )
 
 
+def test_an_added_token_of_which_nothing_would_be_left_is_refused():
+    added = {len(VOCABULARY): {"content": "\u200b", "normalized": True}}
+    with pytest.raises(
+        InputError, match=r"'\\u200b' must not be `normalized`, as that leaves noth"
+    ):
+        ElectraTokenizer(VOCABULARY, added_tokens_decoder=added)
+    found = ElectraTokenizer(VOCABULARY, added_tokens_decoder=added, clean_text=False)
+    assert found.tokenize("a\u200bb") == ["a", "\u200b", "b"]
+
+
 def test_folders_without_a_usable_tokenizer_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"no tokenizer at .*nothing"):
         ElectraTokenizer.from_pretrained(tmp_path / "nothing")
