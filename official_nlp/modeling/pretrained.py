@@ -43,7 +43,7 @@ class Pretrained:
 
     @classmethod
     def from_pretrained(
-        cls, folder, strict=False, ignore_mismatched_sizes=False, **config_overrides
+        cls, folder, *, strict=False, ignore_mismatched_sizes=False, **config_overrides
     ):
         """Returns the model of a folder: config.json and weights.
 
