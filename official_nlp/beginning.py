@@ -173,30 +173,37 @@ class Beginning:
             name: ElectraConfig.from_dict(given.network.config)
             for name, given in self._given.items()
         }
-        different = []
-        for name, theirs in found.items():
-            ours = getattr(config, name)
-            fields = [f for f in (_ROWS, *_SIZES) if getattr(ours, f) != getattr(theirs, f)]
-            for field in fields:
-                self._compare(name, field, getattr(ours, field), getattr(theirs, field), different)
-        if different:
-            what = "; ".join(line for line, _ in different)
-            only_rows = all(field == _ROWS for _, field in different)
+        different = {
+            name: self._different_sizes(name, getattr(config, name), theirs)
+            for name, theirs in found.items()
+        }
+        if any(different.values()):
+            lines = [
+                f"{SETTINGS[name]}={self._given[name].path} has {', '.join(fields.values())}"
+                for name, fields in different.items()
+                if fields
+            ]
+            only_rows = {field for fields in different.values() for field in fields} == {_ROWS}
             raise InputError(
-                f"the networks that are given do not fit the recipe: {what}; "
+                f"the networks that are given do not fit the recipe: {'; '.join(lines)}; "
                 f"{_advice(found, only_rows)}"
             )
 
-    def _compare(self, name, field, ours, theirs, different):
-        given = self._given[name]
-        if field in given.assumed:
-            self.notes.append(
-                f"warning: {given.path} does not say {field} of the {name}: the recipe's {ours} is "
-                f"taken, where {theirs} would be usual"
-            )
-            return
-        line = f"{field} of the {name} is {ours} in the recipe, {theirs} in {given.path}"
-        different.append((line, field))
+    def _different_sizes(self, name, ours, theirs) -> dict[str, str]:
+        """Returns what differs, by field; notes what only a rule says of the file."""
+        given, lines = self._given[name], {}
+        for field in (_ROWS, *_SIZES):
+            wanted, found = getattr(ours, field), getattr(theirs, field)
+            if wanted == found:
+                continue
+            if field in given.assumed:
+                self.notes.append(
+                    f"warning: {given.path} does not say {field} of the {name}: the recipe's "
+                    f"{wanted} is taken, where {found} would be usual"
+                )
+            else:
+                lines[field] = f"{field} {found} (the recipe {wanted})"
+        return lines
 
     def _check_winner(self, shared_from):
         if shared_from is None:

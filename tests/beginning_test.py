@@ -252,7 +252,7 @@ def test_what_was_taken_is_printed_and_recorded(tmp_path, built, source, capsys)
     assert f"discriminator began with huggingface {source / 'pair'}" in said(capsys)
     runs.convert(source=tmp_path / "run", to=tmp_path / "published")
     card = (tmp_path / "published/generator/README.md").read_text()
-    assert f"huggingface, `{source / 'pair'}`" in card
+    assert "huggingface, `pair`" in card
 
 
 @pytest.mark.parametrize("sharing", ["shared", "word_only", "untied", "gdes", "whole"])
@@ -342,9 +342,9 @@ def test_sizes_must_be_the_recipes(built, source, tmp_path):  # noqa: F811
         train(built, tmp_path / "run", task=odd, **both(source / "pair"))
     text = str(error.value)
     place = source / "pair"
-    assert f"num_hidden_layers of the discriminator is 3 in the recipe, 2 in {place}" in text
-    assert f"intermediate_size of the discriminator is 64 in the recipe, 32 in {place}" in text
-    assert "of the generator" not in text
+    sizes = "num_hidden_layers 2 (the recipe 3), intermediate_size 32 (the recipe 64); "
+    assert f"INIT_DISCRIMINATOR={place} has {sizes}" in text
+    assert "INIT_GENERATOR" not in text
     assert "a recipe of your own can have these values" in text
     assert not (tmp_path / "run").exists()
 
@@ -368,7 +368,7 @@ def test_the_recipe_that_fits_is_named(ours, theirs, advice):
         "generator": in_memory("a", sizes.generator()),
         "discriminator": in_memory("b", sizes),
     }
-    with pytest.raises(InputError, match=f"hidden_size of the generator .*; {advice}$"):
+    with pytest.raises(InputError, match=f"INIT_GENERATOR=a has .*hidden_size .*; {advice}$"):
         beginning.Beginning(given, task, ElectraTokenizer(VOCABULARY))
 
 
@@ -376,7 +376,7 @@ def test_tables_of_two_widths_and_more_rows_have_their_settings():
     task = config().for_vocabulary(len(VOCABULARY))
     words = ElectraTokenizer(VOCABULARY)
     padded = dataclasses.replace(task.discriminator, vocab_size=80)
-    with pytest.raises(InputError, match=r"vocab_size .* is 69 .*, 80 in b; VOCAB_SIZE=80 gives"):
+    with pytest.raises(InputError, match=r"=b has vocab_size 80 \(the recipe 69\); VOCAB_SIZE=80"):
         beginning.Beginning({"discriminator": in_memory("b", padded)}, task, words)
     narrow = dataclasses.replace(task.generator, embedding_size=4)
     given = {

@@ -163,7 +163,7 @@ def test_what_an_old_run_did_not_record_is_said_to_be_unknown(run, tmp_path):
     card = conversion.read(tmp_path / "run", "run").cards["generator"]
     assert "| name | not recorded |" in card
     assert "| examples | not recorded |" in card
-    assert "Nothing was measured on text that was held out." in card
+    assert "nothing was measured on text that was held out." in card
 
 
 def test_oddities_of_the_original_are_on_the_card(run, tmp_path):

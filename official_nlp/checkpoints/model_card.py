@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import pathlib
 from collections.abc import Mapping
 
 # Of the two networks: what it does, its class, and whose figures are its own.
@@ -98,7 +99,7 @@ def write_card(network: str, config: Mapping, parameters: int, training: Trainin
 
 def _front_matter(network) -> str:
     pipeline = _ROLES[network][3]
-    lines = ["---", "library_name: transformers", "tags:", "- electra", "- pretraining", "- tf"]
+    lines = ["---", "library_name: transformers", "tags:", "- electra", "- pretraining"]
     lines += [f"- {network}"]
     lines += [f"pipeline_tag: {pipeline}"] if pipeline else []
     return "\n".join([*lines, "---"])
@@ -219,8 +220,10 @@ def _beginning(training) -> str:
 
 
 def _file(found) -> str:
+    # Where it lay on someone's machine is nobody's business.
+    name = pathlib.PurePath(found["path"]).name
     return (
-        f"{found['kind']}, `{found['path']}` (sha256 of the tensors `{found['sha256']}`), "
+        f"{found['kind']}, `{name}` (sha256 of the tensors `{found['sha256']}`), "
         f"{found.get('loaded', 0)} tensors"
     )
 
@@ -229,7 +232,7 @@ def _results(network, training) -> str:
     prefix = _ROLES[network][2]
     figures = {name: x for name, x in training.figures.items() if name.startswith(prefix)}
     if not figures:
-        return "Nothing was measured on text that was held out."
+        return "Up to this step nothing was measured on text that was held out."
     shown = {name: "-" if x is None or math.isnan(x) else f"{x:.4f}" for name, x in figures.items()}
     return (
         f"On the examples held out, at step {training.figures['step']:,}, masked once and for all; "

@@ -94,7 +94,7 @@ def test_a_model_of_sentence_pieces_has_no_tokenizer_in_transformers():
 def test_where_it_began_is_said():
     begun = {"path": "a/b", "kind": "huggingface", "sha256": "012", "loaded": 7}
     text = card(initial={"discriminator": begun})
-    assert "- discriminator: huggingface, `a/b` (sha256 of the tensors `012`), 7 tensors" in text
+    assert "- discriminator: huggingface, `b` (sha256 of the tensors `012`), 7 tensors" in text
     assert "- generator: at random, but for what they share" in text
 
 
