@@ -25,6 +25,8 @@ REQUIREMENTS = [
     "numpy>=1.26",
     "protobuf>=5.28",
     "rich>=13",
+    # Numbers in bfloat16, and arrays written without a copy.
+    "safetensors>=0.8,<1",
     # Its offsets in characters came with this one.
     "sentencepiece>=0.2.3,<0.3",
     "tokenizers>=0.20",
@@ -38,8 +40,6 @@ TEST_REQUIREMENTS = [
     "pytest-timeout>=2.3",
     "pytest-xdist>=3.5",
     "ruff>=0.9",
-    # Numbers in bfloat16, and arrays written without a copy.
-    "safetensors>=0.8,<1",
     "scikit-learn>=1.4",
     "setuptools>=65",
     "wheel>=0.43",
