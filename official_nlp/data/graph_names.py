@@ -92,17 +92,16 @@ class Names(tf.Module):
       Returns them as `Parts`.
     """
 
-    def __init__(self, tokens: Sequence[AddedToken], names: Sequence[str], space: str, word: str):
+    def __init__(self, tokens: Sequence[tuple[str, AddedToken]], space: str, word: str):
         """Makes a finder.
 
         Args:
-          tokens: what is looked for.
-          names: as which; of equal ones the first counts.
+          tokens: what is looked for, and the token that it is; of equal ones the first counts.
           space: a pattern for a white space character.
           word: a pattern for a character that must not touch a `single_word` token.
         """
         super().__init__()
-        by_name = dict(zip(reversed(names), reversed(tokens)))
+        by_name = dict(reversed(tokens))
         self._ids = _table({name: token.id for name, token in by_name.items()})
         # The first that fits is taken.
         longest_first = sorted(by_name, key=len, reverse=True)

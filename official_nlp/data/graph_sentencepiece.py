@@ -31,7 +31,7 @@ class GraphSentencePiece(tf.Module):
         tokens = tokenizer.added_tokens
         self._space = one_of(WHITE_SPACE)
         word = _letters() if any(token.single_word for token in tokens) else ""
-        self._names = Names(tokens, [token.content for token in tokens], self._space, word)
+        self._names = Names([(token.content, token) for token in tokens], self._space, word)
         # In SavedModels of one process, models of one name are one and the same.
         self._model, self._inside = (
             tensorflow_text.SentencepieceTokenizer(

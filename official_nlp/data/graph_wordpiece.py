@@ -63,7 +63,8 @@ class GraphWordPiece(tf.Module):
         parts = Parts.of(texts)
         if self._whole_words is not None:
             parts = parts.cut(self._whole_words)
-        parts = parts.cut(self._names)
+        if self._names is not None:
+            parts = parts.cut(self._names)
         if self._treated_names is not None:
             parts = parts.cut(lambda texts: self._treated_names(self._treated(texts)))
         words = self._words(parts.texts)
@@ -75,19 +76,17 @@ class GraphWordPiece(tf.Module):
 
     def _make_finders(self, tokenizer: ElectraTokenizer, normalizer):
         tokens, whole = tokenizer.added_tokens, tokenizer.never_split
-        self._whole_words = self._treated_names = None
+        self._whole_words = None
         if whole and tokenizer.do_basic_tokenize:
             ids = dict(zip(whole, tokenizer.convert_tokens_to_ids(whole)))
             self._whole_words = WholeWords(ids, tokenizer.do_lower_case)
         word = _touching() if any(token.single_word for token in tokens) else ""
-        bare = [token for token in tokens if not token.normalized]
-        self._names = Names(bare, [token.content for token in bare], _STRIPPED, word)
-        treated = [token for token in tokens if token.normalized]
-        if treated:
-            treat = normalizer.normalize_str if normalizer else str
-            names = [treat(token.content) for token in treated]
-            self._treated_names = Names(treated, names, _STRIPPED, word)
-            self._treatment = GraphWords(character_table(normalizer, None))
+        bare = [(token.content, token) for token in tokens if not token.normalized]
+        self._names = Names(bare, _STRIPPED, word) if bare else None
+        treat = normalizer.normalize_str if normalizer else str
+        treated = [(treat(token.content), token) for token in tokens if token.normalized]
+        self._treated_names = Names(treated, _STRIPPED, word) if treated else None
+        self._treatment = GraphWords(character_table(normalizer, None)) if treated else None
 
     def _treated(self, texts: tf.Tensor) -> tf.Tensor:
         """The texts as the normaliser makes them."""

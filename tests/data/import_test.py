@@ -31,3 +31,9 @@ def test_another_name_is_refused():
 def test_tools_for_text_load_no_tensorflow(name, repository):
     program = _PROGRAM.format(name=name)
     subprocess.run([sys.executable, "-c", program], check=True, cwd=repository)
+
+
+def test_tensorflow_text_is_loaded_with_the_first_graph(repository):
+    program = "import sys; from official_nlp import data; data.GraphTokenizer, data.mask_tokens\n"
+    program += "import official_nlp.modeling; sys.exit('tensorflow_text' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=repository)
