@@ -49,3 +49,16 @@ def outside_data() -> pathlib.Path:
     if not folder.is_dir():
         pytest.skip(f"no reference data: {folder} is not there; OUTSIDE_TEST_DATA= names it")
     return folder
+
+
+@pytest.fixture(scope="session")
+def golden(request, repository):
+    """Finds a folder of reference values: in this checkout, or else with the data outside it."""
+
+    def find(name: str) -> pathlib.Path:
+        inside = repository / "tests" / "golden" / name
+        if inside.is_dir():
+            return inside
+        return request.getfixturevalue("outside_data") / "golden" / name
+
+    return find

@@ -61,8 +61,8 @@ class Converted:
 
 
 @pytest.fixture(scope="module", params=GOLDEN)
-def converted(request, outside_data, tmp_path_factory):
-    source = outside_data / "golden" / f"google_tf1_{request.param}"
+def converted(request, golden, tmp_path_factory):
+    source = golden(f"google_tf1_{request.param}")
     return Converted(source, tmp_path_factory.mktemp("converted") / request.param)
 
 
@@ -234,8 +234,8 @@ def test_each_kind_goes_back_to_the_bit(converted, tmp_path):
         "hf_tiny_sharded_pretraining",
     ],
 )
-def test_a_folder_becomes_one_file_of_safetensors(outside_data, tmp_path, name):
-    source = outside_data / "golden" / name
+def test_a_folder_becomes_one_file_of_safetensors(golden, tmp_path, name):
+    source = golden(name)
     shown = convert(source, tmp_path / "to")
     before, after = huggingface.read_folder(source), huggingface.read_folder(tmp_path / "to")
     assert after.file == "model.safetensors"

@@ -53,35 +53,35 @@ def changed(place, tmp_path):
 
 
 @pytest.fixture(params=GOLDEN)
-def golden(request, outside_data):
-    return outside_data / "golden" / f"google_tf1_{request.param}"
+def checkpoint(request, golden):
+    return golden(f"google_tf1_{request.param}")
 
 
-def test_each_kind_is_read_whole(golden):
-    found = read_google(golden)
-    sharing, step, count, slots = GOLDEN[golden.name.removeprefix("google_tf1_")]
+def test_each_kind_is_read_whole(checkpoint):
+    found = read_google(checkpoint)
+    sharing, step, count, slots = GOLDEN[checkpoint.name.removeprefix("google_tf1_")]
     assert (found.sharing, found.step, len(found.converted)) == (sharing, step, count)
     assert {reason: len(names) for reason, names in found.dropped.items()} == {
         **({"state of the optimizer": slots} if slots else {}),
         "the step": 1,
     }
     assert found.notes == ()
-    assert found.vocabulary == golden / "vocab.txt"
-    said = json.loads((golden / "config.json").read_text())
+    assert found.vocabulary == checkpoint / "vocab.txt"
+    said = json.loads((checkpoint / "config.json").read_text())
     for name, network in found.networks.items():
         bert = said[f"{name}_bert_config"]
         assert {key: network.config[key] for key in bert} == bert
         assert all(value.dtype == np.float32 for value in network.state.values())
 
 
-def test_each_kind_is_written_as_it_was(golden, tmp_path):
-    found = read_google(golden)
+def test_each_kind_is_written_as_it_was(checkpoint, tmp_path):
+    found = read_google(checkpoint)
     written = write_google(tmp_path, found.networks, found.step)
     assert (written.sharing, written.dropped) == (found.sharing, {})
-    before = variables(golden)
+    before = variables(checkpoint)
     of_networks = {name: before[name] for name in (*found.converted, "global_step")}
     assert_same(variables(tmp_path), of_networks)
-    said, says = (json.loads((p / "config.json").read_text()) for p in (golden, tmp_path))
+    said, says = (json.loads((p / "config.json").read_text()) for p in (checkpoint, tmp_path))
     for name in ("generator_bert_config", "discriminator_bert_config"):
         assert says[name] == said[name]
     for name in ("untied_generator", "untied_generator_embeddings", "embedding_size", "vocab_size"):

@@ -58,11 +58,6 @@ TOLERANCE, TOLERANCE_OF_LOGITS = 1e-5, 2e-5
 STEPS = 3  # that a decoder was made to take one by one
 
 
-@pytest.fixture(scope="module")
-def golden(outside_data):
-    return outside_data / "golden"
-
-
 def read_cases(folder) -> dict[str, dict[str, dict]]:
     """Arrays by case, part (in, out, ...) and name."""
     cases = {}
@@ -125,32 +120,33 @@ def load(folder):
     return CLASSES[FOLDERS[folder.name]].from_pretrained(folder, strict=True)
 
 
-def test_every_folder_has_a_row(golden):
-    assert sorted(FOLDERS) == sorted(folder.name for folder in golden.glob("hf_*"))
+def test_every_folder_has_a_row(outside_data):
+    folders = (outside_data / "golden").glob("hf_*")
+    assert sorted(FOLDERS) == sorted(folder.name for folder in folders)
 
 
 @pytest.mark.parametrize("name", WITHOUT_PICKLES)
 def test_outputs_are_hugging_faces(golden, name):
-    assert_hugging_faces(load(golden / name), golden / name)
+    assert_hugging_faces(load(golden(name)), golden(name))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PICKLES)
 def test_outputs_of_a_pickle_are_hugging_faces(golden, name):
     pytest.importorskip("torch", reason="pickles are read by torch, an extra")
-    assert_hugging_faces(load(golden / name), golden / name)
+    assert_hugging_faces(load(golden(name)), golden(name))
 
 
 @pytest.mark.parametrize("name", PICKLES)
 def test_a_pickle_without_torch_is_refused_and_the_way_out_named(golden, name, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(InputError, match=r"official_nlp\[torch\].* safe_serialization=True"):
-        load(golden / name)
+        load(golden(name))
 
 
 @pytest.mark.parametrize("name", WITHOUT_PICKLES)
 def test_what_is_saved_again_is_the_same_to_the_bit(golden, name, tmp_path):
-    before = load(golden / name)
+    before = load(golden(name))
     before.save_pretrained(tmp_path)
     after = type(before).from_pretrained(tmp_path, strict=True)
     assert after.config.to_dict() | {"dtype": 0} == before.config.to_dict() | {"dtype": 0}
