@@ -65,7 +65,7 @@ class WordPiece:
           lowers: so do those that are one of them when lower-cased.
 
         Raises:
-          InputError: an added token of which nothing is left in a text.
+          InputError: an added token of which nothing is left in a text, or two that are the same.
         """
         self.vocab = list(vocab)
         self._ids = {token: place for place, token in enumerate(self.vocab)}
@@ -144,13 +144,8 @@ class WordPiece:
             (sep, self._ids[sep]), (cls, self._ids[cls])
         )
         engine.decoder = decoders.WordPiece(self._prefix)
+        _check_normalized(self._added, normalizer)
         for token in self._added:
-            if token.normalized and normalizer and not normalizer.normalize_str(token.content):
-                # The engine would find nothing everywhere, and not come to an end.
-                raise InputError(
-                    f"the added token {token.content!r} must not be `normalized`, as that leaves "
-                    "nothing of it; give it normalized=False"
-                )
             (engine.add_special_tokens if token.special else engine.add_tokens)([_entry(token)])
         return engine
 
@@ -186,6 +181,28 @@ class WordPiece:
                 yield _Part(match.start(), match[0], word)
                 done = match.end()
         yield _Part(done, text[done:])
+
+
+def _check_normalized(tokens: Sequence[AddedToken], normalizer):
+    """Raises InputError for tokens that the engine could not tell in the treated text."""
+    found: dict[str, AddedToken] = {}
+    for token in tokens:
+        if not (token.normalized and normalizer):
+            continue
+        text = normalizer.normalize_str(token.content)
+        if not text:
+            # It would be found everywhere, without an end.
+            raise InputError(
+                f"the added token {token.content!r} must not be `normalized`, as that leaves "
+                "nothing of it; give it normalized=False"
+            )
+        other = found.setdefault(text, token)
+        if other is not token:
+            raise InputError(
+                f"the added tokens {other.content!r} and {token.content!r} must not both be "
+                f"`normalized`, as that makes both {text!r}; give one of them normalized=False, or "
+                "leave it out"
+            )
 
 
 def make_normalizer(

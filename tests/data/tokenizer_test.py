@@ -161,6 +161,15 @@ def test_an_added_token_of_which_nothing_would_be_left_is_refused():
     assert found.tokenize("a\u200bb") == ["a", "\u200b", "b"]
 
 
+def test_added_tokens_that_a_text_cannot_tell_apart_are_refused():
+    tokens = [{"content": name, "normalized": True} for name in ("Foo", "foo")]
+    added = dict(enumerate(tokens, start=len(VOCABULARY)))
+    with pytest.raises(InputError, match=r"'Foo' and 'foo' must not both be .* both 'foo'"):
+        ElectraTokenizer(VOCABULARY, added_tokens_decoder=added)
+    found = ElectraTokenizer(VOCABULARY, added_tokens_decoder=added, do_lower_case=False)
+    assert found.tokenize("foo Foo") == ["foo", "Foo"]
+
+
 def test_folders_without_a_usable_tokenizer_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"no tokenizer at .*nothing"):
         ElectraTokenizer.from_pretrained(tmp_path / "nothing")
