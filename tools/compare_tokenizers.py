@@ -33,10 +33,10 @@ def main(words: "list[str] | None" = None) -> int:
     parser.add_argument("--examples", type=int, default=5, help="of lines that differ")
     arguments = parser.parse_args(words)
 
-    from official_nlp.data import ElectraTokenizer
+    from official_nlp.data import ElectraTokenizer, GraphTokenizer
 
     tokenizer = ElectraTokenizer.from_pretrained(arguments.tokenizer, **arguments.options)
-    graph = tokenizer.graph()
+    graph = GraphTokenizer(tokenizer)
     graph.pieces([""])  # the first call takes longer
     total = [0, 0]
     for file in arguments.files:

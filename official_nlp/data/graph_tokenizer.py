@@ -28,7 +28,7 @@ from official_nlp.errors import InputError
 class GraphTokenizer(tf.Module):
     """An `ElectraTokenizer` of TensorFlow operations: no Python runs when texts are encoded.
 
-        graph = nlp.data.ElectraTokenizer.from_pretrained("tokenizer/").graph()
+        graph = nlp.data.GraphTokenizer(nlp.data.ElectraTokenizer.from_pretrained("tokenizer"))
         dataset.batch(64).map(lambda texts: graph(texts, max_length=128))
 
     Vocabulary and tables are constants, so a SavedModel that holds it can be moved; whoever loads

@@ -200,13 +200,6 @@ class ElectraTokenizer:
         """What cuts texts into pieces: a `WordPiece`, or a `SentencePiece`."""
         return self._engine
 
-    def graph(self):
-        """The same in TensorFlow operations, a `GraphTokenizer`: for `tf.data` and SavedModels."""
-        # Text tools need no TensorFlow.
-        from official_nlp.data.graph_tokenizer import GraphTokenizer
-
-        return GraphTokenizer(self)
-
     def save_pretrained(self, folder: "str | os.PathLike"):
         """Writes a tokenizer folder, which Hugging Face's classes read too.
 

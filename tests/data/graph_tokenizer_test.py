@@ -11,7 +11,9 @@ import tensorflow as tf
 from hypothesis import strategies
 from tokenizers import normalizers, pre_tokenizers
 
+from official_nlp import data
 from official_nlp.data.character_table import character_table
+from official_nlp.data.graph_tokenizer import GraphTokenizer
 from official_nlp.data.graph_words import GraphWords
 from official_nlp.data.tokenizer import ElectraTokenizer
 from official_nlp.data.vocabulary import train_vocabulary
@@ -117,7 +119,7 @@ def both(name: str):
     """The tokenizer of these settings, and its graph."""
     if name not in _made:
         tokenizer = ElectraTokenizer(VOCABULARY, **SETTINGS[name])
-        _made[name] = tokenizer, tokenizer.graph()
+        _made[name] = tokenizer, GraphTokenizer(tokenizer)
     return _made[name]
 
 
@@ -200,7 +202,7 @@ def test_bytes_that_are_no_utf_8_count_as_the_replacement_character(name, texts)
 
 def test_a_vocabulary_without_pieces_that_go_on_is_enough():
     tokenizer = ElectraTokenizer([*SPECIAL, "a", "b"], clean_text=False)
-    assert_same(tokenizer, tokenizer.graph(), ["a b ab", "a\x11", "a\x11 \x11", "##\x11"])
+    assert_same(tokenizer, GraphTokenizer(tokenizer), ["a b ab", "a\x11", "a\x11 \x11", "##\x11"])
 
 
 # === Rows ===
@@ -228,7 +230,7 @@ def test_rows_are_padded_to_the_longest(tiny, padding):
 def test_texts_are_cut_and_padded_as_in_python(sides, max_length):
     settings = dict(zip(("truncation_side", "padding_side"), sides))
     tokenizer = ElectraTokenizer(VOCABULARY, **settings)
-    graph = tokenizer.graph()
+    graph = GraphTokenizer(tokenizer)
     options = {"max_length": max_length, "truncation": True}
     expected = in_python(tokenizer(TEXTS, padding="max_length", **options))
     assert lists(graph(TEXTS, max_length=max_length)) == expected
@@ -350,9 +352,11 @@ def test_arguments_that_do_not_go_together_are_refused(tiny, arguments, message)
 def test_a_token_with_more_bytes_than_the_kernel_takes_is_refused():
     tokenizer = ElectraTokenizer([*SPECIAL, "\u4e2d" * 90])
     with pytest.raises(InputError, match=r"at most 256 bytes to be found in a graph, .* has 270"):
-        tokenizer.graph()
+        GraphTokenizer(tokenizer)
     # No word has so many characters.
-    assert ElectraTokenizer([*SPECIAL, "a" * 300]).graph()("a")["input_ids"].numpy().size == 3
+    assert (
+        GraphTokenizer(ElectraTokenizer([*SPECIAL, "a" * 300]))("a")["input_ids"].numpy().size == 3
+    )
 
 
 # === SentencePiece ===
@@ -377,7 +381,7 @@ def model(request, text_file, tmp_path_factory):
 @pytest.fixture(scope="module", params=MODEL_SETTINGS)
 def modelled(request, model):
     tokenizer = ElectraTokenizer.from_pretrained(model, **MODEL_SETTINGS[request.param])
-    return tokenizer, tokenizer.graph()
+    return tokenizer, GraphTokenizer(tokenizer)
 
 
 SENTENCES = [
@@ -400,7 +404,7 @@ def test_the_ids_of_a_model_and_any_text_are_those_of_python(modelled, texts):
 
 def test_a_saved_model_with_pieces_of_a_model_gives_the_same_ids(model, tmp_path):
     tokenizer = ElectraTokenizer.from_pretrained(model, **MODEL_SETTINGS["with rules"])
-    graph = tokenizer.graph()
+    graph = GraphTokenizer(tokenizer)
     texts = [text.replace("\x00", "\x01") for text in SENTENCES]
     one, two = served_elsewhere(graph, tmp_path, texts)
     assert one == in_python(tokenizer(texts, padding=True))
@@ -428,7 +432,7 @@ def test_the_table_of_hugging_faces_fast_tokenizer_agrees(golden):
         key = json.dumps(row["config_kwargs"])
         if key not in graphs:
             tokenizer = ElectraTokenizer(golden / "vocab.txt", **row["config_kwargs"])
-            graphs[key] = tokenizer.graph()
+            graphs[key] = GraphTokenizer(tokenizer)
         found = lists(graphs[key](row["text"], row["text_pair"]))
         if any(found[name] != row["fast"][name] for name in found):
             differ.add(row["i"])
@@ -447,7 +451,7 @@ def test_no_line_of_some_text_differs(tmp_path, golden, capsys):
 def test_lines_that_differ_are_counted_and_shown(tmp_path, capsys, monkeypatch):
     (tmp_path / "vocab.txt").write_text("\n".join([*SPECIAL, "a", "b"]))
     (tmp_path / "text.txt").write_text("a\nb\na b")
-    monkeypatch.setattr(ElectraTokenizer, "graph", lambda self: Wrong())
+    monkeypatch.setattr(data, "GraphTokenizer", lambda tokenizer: Wrong())
     words = [str(tmp_path / "text.txt"), "--tokenizer", str(tmp_path / "vocab.txt")]
     assert compare_tokenizers.main([*words, "--options", '{"do_lower_case": false}']) == 1
     printed = capsys.readouterr().out
@@ -484,7 +488,7 @@ def test_next_to_no_line_of_much_text_differs_with_a_model(outside_data, tmp_pat
     (tmp_path / "text.txt").write_text("\n".join(lines))
     train_vocabulary(tmp_path / "text.txt", tmp_path / "to", 8000, kind=kind, progress=False)
     tokenizer = ElectraTokenizer.from_pretrained(tmp_path / "to")
-    graph = tokenizer.graph()
+    graph = GraphTokenizer(tokenizer)
     differ = 0
     for start in range(0, len(lines), 1024):
         texts = lines[start : start + 1024]
