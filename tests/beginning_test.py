@@ -10,7 +10,7 @@ import safetensors.numpy
 
 from official_nlp import beginning, runs
 from official_nlp.checkpoints.network import Network
-from official_nlp.data.tokenizer import ElectraTokenizer
+from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 from official_nlp.errors import InputError
 from official_nlp.modeling.models import pretrainer_tensors
 from official_nlp.modeling.networks import ElectraConfig

@@ -16,7 +16,7 @@ import pytest
 import tensorflow as tf
 
 from official_nlp import cli, data
-from official_nlp.data.tokenizer import ElectraTokenizer
+from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 from official_nlp.training import journal
 from tests.training.toy import assert_same_state, state
 

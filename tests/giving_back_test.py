@@ -10,7 +10,7 @@ import tensorflow as tf
 
 import official_nlp as nlp
 from official_nlp import conversion, runs
-from official_nlp.data.tokenizer import ElectraTokenizer
+from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 from official_nlp.errors import InputError
 from official_nlp.tasks.saved_run import SavedRun
 from official_nlp.training import TrainingConfig, journal

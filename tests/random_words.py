@@ -6,7 +6,7 @@ import random
 import string
 
 from official_nlp import data
-from official_nlp.data.tokenizer import ElectraTokenizer
+from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 

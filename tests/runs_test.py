@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from official_nlp import data, reports, runs
-from official_nlp.data.tokenizer import ElectraTokenizer
+from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 from official_nlp.errors import InputError
 from official_nlp.numerics import Numerics
 from official_nlp.tasks import PretrainingConfig

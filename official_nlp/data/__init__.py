@@ -4,9 +4,9 @@ import importlib
 
 _WHERE = {
     "DataFolder": "records",
-    "ElectraTokenizer": "tokenizer",
+    "ElectraTokenizer": "tokenization.tokenizer",
     "ExamplesSummary": "examples",
-    "GraphTokenizer": "graph_tokenizer",
+    "GraphTokenizer": "tokenization.graph_tokenizer",
     "MaskingConfig": "masking",
     "TornRecords": "torn",
     "Yardsticks": "yardsticks",

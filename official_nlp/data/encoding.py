@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from official_nlp.data.tokenizer import ElectraTokenizer
+from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 
 # About 50 MB.
 _KEPT_WORDS = 200_000

@@ -9,7 +9,7 @@ import numpy as np
 from official_nlp.data import features, framing, packing
 from official_nlp.data.encoding import LineEncoder
 from official_nlp.data.serialization import serialize
-from official_nlp.data.tokenizer import ElectraTokenizer
+from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 
 HASH_RANGE = 1 << 64
 

@@ -15,7 +15,7 @@ from official_nlp.data.progress import Progress
 from official_nlp.data.records import TOKENIZER_FOLDER
 from official_nlp.data.shards import ShardWriter
 from official_nlp.data.staging import staged
-from official_nlp.data.tokenizer import ElectraTokenizer
+from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 from official_nlp.data.workers import Workers
 from official_nlp.errors import InputError
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from official_nlp import randomness
 from official_nlp.data import spans
-from official_nlp.data.words import WordJoins
+from official_nlp.data.tokenization.words import WordJoins
 from official_nlp.errors import InputError
 
 # What the bits of a masking key are for.

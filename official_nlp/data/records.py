@@ -9,7 +9,7 @@ import weakref
 import numpy as np
 
 from official_nlp.data import foreign, framing, index
-from official_nlp.data.tokenizer import ElectraTokenizer
+from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 from official_nlp.data.torn import TornRecords
 from official_nlp.errors import InputError
 

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from official_nlp import randomness
-from official_nlp.data.words import WordJoins
+from official_nlp.data.tokenization.words import WordJoins
 
 # What the bits of a masking key are for; 1 and 2 are those of single tokens.
 LENGTH_BITS = 3

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Iterator
 import tokenizers
 from tokenizers import models, pre_tokenizers, trainers
 
-from official_nlp.data import corpus, wordpiece, words
+from official_nlp.data import corpus
 from official_nlp.data.progress import Progress
 from official_nlp.data.staging import staged
-from official_nlp.data.tokenizer import MODEL_FILE, ElectraTokenizer
+from official_nlp.data.tokenization import wordpiece, words
+from official_nlp.data.tokenization.tokenizer import MODEL_FILE, ElectraTokenizer
 from official_nlp.errors import InputError
 
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]

@@ -6,7 +6,7 @@ import pathlib
 
 import numpy as np
 
-from official_nlp.data.tokenizer import ElectraTokenizer
+from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 from official_nlp.modeling.models import pretrainer_tensors
 from official_nlp.modeling.models.electra_pretrainer import ElectraPretrainer
 from official_nlp.tasks.pretraining import PretrainingConfig, checkpoint_items

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from official_nlp.data import examples, records
-from official_nlp.data.tokenizer import ElectraTokenizer
+from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS = ["the", "a", "red", "green", "old", "boat", "river", "bird", "stone", "walks", "sings"]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import strategies
 
 from official_nlp.data import encoding
-from official_nlp.data.tokenizer import ElectraTokenizer
+from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 
 LINES = strategies.lists(
     strategies.one_of(

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from official_nlp.data import index, records
-from official_nlp.data.tokenizer import ElectraTokenizer
+from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 from official_nlp.errors import InputError
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies
 
 from official_nlp.data import spans
 from official_nlp.data.masking import MaskingConfig, mask_tokens, predictions_by_length
-from official_nlp.data.words import WordJoins
+from official_nlp.data.tokenization.words import WordJoins
 from official_nlp.errors import InputError
 from official_nlp.randomness import Key
 

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from official_nlp.data.tokenizer import ElectraTokenizer
+from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 from official_nlp.data.vocabulary import SPECIAL_TOKENS, train_vocabulary
 from official_nlp.errors import InputError
 

@@ -10,7 +10,7 @@ from official.nlp.modeling.models import electra_pretrainer as tfnlp_pretrainer 
 
 from official_nlp import beginning
 from official_nlp.checkpoints import tfnlp as tfnlp_checkpoint
-from official_nlp.data.tokenizer import ElectraTokenizer
+from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 from official_nlp.errors import InputError
 from official_nlp.modeling import models, networks, ops
 from official_nlp.modeling.models import pretrainer_tensors

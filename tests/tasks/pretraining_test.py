@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from official_nlp import data
-from official_nlp.data.tokenizer import ElectraTokenizer
+from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 from official_nlp.errors import InputError
 from official_nlp.modeling import losses, models
 from official_nlp.modeling.models.sharing import MODES

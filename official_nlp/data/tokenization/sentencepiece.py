@@ -9,9 +9,9 @@ import sentencepiece
 from google.protobuf.message import DecodeError
 from sentencepiece import sentencepiece_model_pb2
 
-from official_nlp.data.added_tokens import AddedToken
-from official_nlp.data.rows import Segment
-from official_nlp.data.words import SENTENCEPIECE_MARK, WordJoins, sentencepiece_joins
+from official_nlp.data.tokenization.added_tokens import AddedToken
+from official_nlp.data.tokenization.rows import Segment
+from official_nlp.data.tokenization.words import SENTENCEPIECE_MARK, WordJoins, sentencepiece_joins
 from official_nlp.errors import InputError
 
 FILE = "spm.model"

@@ -18,10 +18,10 @@ any setting (`tools/compare_tokenizers.py`). With a SentencePiece model,
 
 import tensorflow as tf
 
-from official_nlp.data.graph_names import TEXT
-from official_nlp.data.graph_sentencepiece import GraphSentencePiece
-from official_nlp.data.graph_wordpiece import GraphWordPiece
-from official_nlp.data.tokenizer import ElectraTokenizer
+from official_nlp.data.tokenization.graph_names import TEXT
+from official_nlp.data.tokenization.graph_sentencepiece import GraphSentencePiece
+from official_nlp.data.tokenization.graph_wordpiece import GraphWordPiece
+from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 from official_nlp.errors import InputError
 
 

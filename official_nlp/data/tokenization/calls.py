@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from official_nlp.data.rows import STRATEGIES, Padding, Row
-from official_nlp.data.values import at_least
+from official_nlp.data.tokenization.rows import STRATEGIES, Padding, Row
+from official_nlp.data.tokenization.values import at_least
 from official_nlp.errors import InputError
 
 Texts = str | Sequence[str] | Sequence[Sequence[str]]

@@ -12,10 +12,10 @@ from hypothesis import strategies
 from tokenizers import normalizers, pre_tokenizers
 
 from official_nlp import data
-from official_nlp.data.character_table import character_table
-from official_nlp.data.graph_tokenizer import GraphTokenizer
-from official_nlp.data.graph_words import GraphWords
-from official_nlp.data.tokenizer import ElectraTokenizer
+from official_nlp.data.tokenization.character_table import character_table
+from official_nlp.data.tokenization.graph_tokenizer import GraphTokenizer
+from official_nlp.data.tokenization.graph_words import GraphWords
+from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 from official_nlp.data.vocabulary import train_vocabulary
 from official_nlp.errors import InputError
 from tools import compare_tokenizers

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from official_nlp.data.character_table import (
+from official_nlp.data.tokenization.character_table import (
     BREAK_AFTER,
     BREAK_BEFORE,
     DROPPED,

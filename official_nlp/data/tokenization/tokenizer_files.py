@@ -5,7 +5,7 @@ import pathlib
 from typing import NamedTuple
 
 from official_nlp import folders
-from official_nlp.data import tokenizer_json, wordpiece
+from official_nlp.data.tokenization import tokenizer_json, wordpiece
 from official_nlp.errors import InputError
 
 VOCABULARY_FILE = wordpiece.FILE

@@ -9,8 +9,8 @@ import tokenizers
 from hypothesis import strategies
 from tokenizers import models, pre_tokenizers, processors
 
-from official_nlp.data.rows import STRATEGIES
-from official_nlp.data.tokenizer import ElectraTokenizer
+from official_nlp.data.tokenization.rows import STRATEGIES
+from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 from official_nlp.data.vocabulary import SPECIAL_TOKENS
 from official_nlp.errors import InputError
 

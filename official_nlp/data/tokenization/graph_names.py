@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from official_nlp.data.added_tokens import AddedToken
+from official_nlp.data.tokenization.added_tokens import AddedToken
 
 # The id of what is no name.
 TEXT = -1

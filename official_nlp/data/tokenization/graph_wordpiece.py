@@ -4,10 +4,10 @@ import numpy as np
 import tensorflow as tf
 import tokenizers
 
-from official_nlp.data.character_table import ASKED, FENCE, character_table
-from official_nlp.data.graph_names import WHITE_SPACE, Names, Parts, WholeWords, one_of
-from official_nlp.data.graph_words import GraphWords
-from official_nlp.data.tokenizer import ElectraTokenizer
+from official_nlp.data.tokenization.character_table import ASKED, FENCE, character_table
+from official_nlp.data.tokenization.graph_names import WHITE_SPACE, Names, Parts, WholeWords, one_of
+from official_nlp.data.tokenization.graph_words import GraphWords
+from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 from official_nlp.errors import InputError
 
 # Stands before a piece that goes on with a word. Words have no space in them, so that nothing in

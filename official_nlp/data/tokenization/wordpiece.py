@@ -10,9 +10,9 @@ import numpy as np
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 
-from official_nlp.data.added_tokens import AddedToken
-from official_nlp.data.rows import Segment
-from official_nlp.data.words import WORDPIECE_MARK, WordJoins, wordpiece_joins
+from official_nlp.data.tokenization.added_tokens import AddedToken
+from official_nlp.data.tokenization.rows import Segment
+from official_nlp.data.tokenization.words import WORDPIECE_MARK, WordJoins, wordpiece_joins
 from official_nlp.errors import InputError
 
 FILE = "vocab.txt"

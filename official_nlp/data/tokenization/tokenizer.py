@@ -10,11 +10,18 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from official_nlp.data import added_tokens, calls, rows, tokenizer_files, values, wordpiece
-from official_nlp.data.calls import Texts
-from official_nlp.data.rows import SIDES, Framing, Padding, Row, Segment
-from official_nlp.data.tokenizer_files import MODEL_FILE, ROLES, VOCABULARY_FILE
-from official_nlp.data.words import WORDPIECE_MARK, WordJoins
+from official_nlp.data.tokenization import (
+    added_tokens,
+    calls,
+    rows,
+    tokenizer_files,
+    values,
+    wordpiece,
+)
+from official_nlp.data.tokenization.calls import Texts
+from official_nlp.data.tokenization.rows import SIDES, Framing, Padding, Row, Segment
+from official_nlp.data.tokenization.tokenizer_files import MODEL_FILE, ROLES, VOCABULARY_FILE
+from official_nlp.data.tokenization.words import WORDPIECE_MARK, WordJoins
 from official_nlp.errors import InputError
 
 _MODEL_SUFFIX = ".model"
@@ -568,7 +575,7 @@ class ElectraTokenizer:
 
 def _sentencepiece_engine(file: pathlib.Path):
     # Most tokenizers need it not.
-    from official_nlp.data.sentencepiece import SentencePiece
+    from official_nlp.data.tokenization.sentencepiece import SentencePiece
 
     try:
         return SentencePiece(file.read_bytes(), os.fspath(file))

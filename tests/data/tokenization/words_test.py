@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from official_nlp.data import words
+from official_nlp.data.tokenization import words
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 

@@ -11,7 +11,7 @@ from sentencepiece import sentencepiece_model_pb2
 from official_nlp.data import corpus, examples, pipeline, records
 from official_nlp.data.encoding import LineEncoder
 from official_nlp.data.masking import MaskingConfig
-from official_nlp.data.tokenizer import ElectraTokenizer
+from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 from official_nlp.data.vocabulary import SPECIAL_TOKENS, train_vocabulary
 from official_nlp.errors import InputError
 

@@ -3,7 +3,7 @@
 import json
 import pathlib
 
-from official_nlp.data.wordpiece import LONGEST_WORD
+from official_nlp.data.tokenization.wordpiece import LONGEST_WORD
 from official_nlp.errors import InputError
 
 

@@ -5,9 +5,9 @@ import re
 
 import tensorflow as tf
 
-from official_nlp.data.character_table import ASKED
-from official_nlp.data.graph_names import WHITE_SPACE, Names, Parts, one_of
-from official_nlp.data.tokenizer import ElectraTokenizer
+from official_nlp.data.tokenization.character_table import ASKED
+from official_nlp.data.tokenization.graph_names import WHITE_SPACE, Names, Parts, one_of
+from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 
 
 class GraphSentencePiece(tf.Module):
