@@ -109,6 +109,11 @@ def read_config(folder: "str | os.PathLike") -> dict:
     values = _read_json(
         folder, CONFIG, "a model is read from a folder that has both this and weights"
     )
+    if "discriminator_bert_config" in values:
+        raise InputError(
+            f"{file} is google-research's, of a checkpoint that its code wrote; `electra convert "
+            f"{folder} --to NEW` makes folders of it that are read here"
+        )
     kind = values.get("model_type", "electra")
     if kind != "electra":
         raise InputError(

@@ -166,6 +166,10 @@ def test_what_is_no_folder_is_refused(tmp_path):
         ("[1]", r"config.json must be a JSON object, was '\[1\]'"),
         ("[" * 100_000 + "]" * 100_000, r"config.json must be JSON, but is not: .*recursion"),
         ({"model_type": "bert"}, r"model_type must be 'electra', was 'bert': another model's"),
+        (
+            {"discriminator_bert_config": {}},
+            r"is google-research.s, .* `electra convert .* --to NEW`",
+        ),
     ],
 )
 def test_a_configuration_that_is_none_is_refused(tmp_path, config, message):
