@@ -16,5 +16,6 @@ fi
 ruff format --check
 ruff check
 lint-imports --no-logo
-# A file's tests share what they build, so a file stays in one process.
-exec python -m pytest -n 2 --dist loadfile ${selection[@]+"${selection[@]}"} "$@"
+# A file's tests share what they build, so a file stays in one process; they often wait for
+# processes of their own, so there are more of them than the two cores this is meant for.
+exec python -m pytest -n 3 --dist loadfile ${selection[@]+"${selection[@]}"} "$@"
