@@ -465,6 +465,7 @@ def test_files_that_are_no_network_are_refused(built, pair, source, tmp_path):  
     refused("nothing in .* matched the model", init_discriminator=place)
 
 
+@pytest.mark.slow
 def test_a_run_without_checkpoint_begins_with_the_same_again(built, source, tmp_path):  # noqa: F811
     run = tmp_path / "run"
     train(built, run, steps=2, **both(source / "pair"))

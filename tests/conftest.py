@@ -19,6 +19,11 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("repeatable")
 
 
+def pytest_collection_modifyitems(items):
+    """Begins with the tests of whole commands, which take longest: no process ends alone then."""
+    items.sort(key=lambda item: item.path.parent != ROOT / "tests")
+
+
 def pytest_collection_finish():
     """Splits the processor into two devices before the first operation runs."""
     if "tensorflow" not in sys.modules:

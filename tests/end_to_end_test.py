@@ -308,6 +308,7 @@ def assert_same_run(one, other):
     assert files[0] == files[1]
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_its_second_phase_ends_in_the_same_bits(place, run):
     kill_when(place, "killed", in_second_phase)
     assert max(saved_steps(place.folder / "killed")) in (40, 60)

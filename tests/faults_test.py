@@ -116,6 +116,7 @@ sys.exit(cli.main(sys.argv[2:]))
 """
 
 
+@pytest.mark.slow
 def test_a_file_that_may_not_grow_ends_the_run(place, run):
     """The same where nothing can be mounted: no file may be larger than half a checkpoint."""
     size = max(path.stat().st_size for path in (run / "checkpoints").iterdir()) // 2

@@ -13,7 +13,7 @@ from tools import gather_python_text as gather
 LOG = 'echo "$(basename "$0") $*" >> "$LOG"\n'
 
 
-PYTEST = "python -m pytest -n 3 --dist loadfile"
+PYTEST = "python -m pytest -n 3 --dist loadfile --no-loadscope-reorder"
 
 
 @pytest.fixture

@@ -18,4 +18,4 @@ ruff check
 lint-imports --no-logo
 # A file's tests share what they build, so a file stays in one process; they often wait for
 # processes of their own, so there are more of them than the two cores this is meant for.
-exec python -m pytest -n 3 --dist loadfile ${selection[@]+"${selection[@]}"} "$@"
+exec python -m pytest -n 3 --dist loadfile --no-loadscope-reorder ${selection[@]+"${selection[@]}"} "$@"
