@@ -406,7 +406,7 @@ def test_a_vocabulary_cut_off_is_refused(tmp_path):
         ({"source": "{pair}", "config": "{json}"}, "--config is for a checkpoint of google's"),
         ({"kind": "bert"}, "--from must be one of google, huggingface, tfnlp, run, was 'bert'"),
         ({"form": "bert"}, "--as must be one of huggingface, google, was 'bert'"),
-        ({"kind": "huggingface"}, "must have weights"),
+        ({"kind": "huggingface"}, "is google-research.s, .* `electra convert"),
         ({"source": "{pair}", "kind": "google"}, "holds no checkpoint"),
         ({"to": "{pair}"}, "is not empty, and is not overwritten"),
         ({"to": "{words}"}, "is a file, but must be a folder"),
