@@ -402,6 +402,7 @@ def test_the_ids_of_a_model_and_any_text_are_those_of_python(modelled, texts):
     assert_same(*modelled, texts)
 
 
+@pytest.mark.slow
 def test_a_saved_model_with_pieces_of_a_model_gives_the_same_ids(model, tmp_path):
     tokenizer = ElectraTokenizer.from_pretrained(model, **MODEL_SETTINGS["with rules"])
     graph = GraphTokenizer(tokenizer)
