@@ -8,7 +8,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from official_nlp import conversion
-from official_nlp.checkpoints.network import Network
+from official_nlp.checkpoints.network import (
+    OUTPUT_TABLE,
+    WORD_TABLE,
+    Network,
+    repeats_word_table,
+)
 from official_nlp.checkpoints.report import LoadReport, listed
 from official_nlp.data import ElectraTokenizer
 from official_nlp.errors import InputError
@@ -36,8 +41,6 @@ _SIZES = (
     "add_cross_attention",
 )
 _ROWS = "vocab_size"
-_LM_HEAD = "generator_lm_head.weight"
-_WORDS = f"{pretrainer_tensors.EMBEDDINGS}word_embeddings.weight"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -250,7 +253,7 @@ class Beginning:
         if apart:
             lines = [_difference(n, generators[n], discriminators[n]) for n in apart]
             # As Model Garden ties them.
-            only_words = self._sharing == "shared" and _WORDS not in apart
+            only_words = self._sharing == "shared" and WORD_TABLE not in apart
             mode = "word_only" if only_words else "untied"
             raise InputError(
                 f"with sharing {self._sharing!r} {len(generators)} tensors are one in both "
@@ -296,13 +299,12 @@ class Beginning:
 
     def _report(self, name, tensors) -> LoadReport:
         given = self._given[name]
-        head = given.state.get(_LM_HEAD)
-        tied = head is not None and np.array_equal(head, given.state.get(_WORDS))
+        tied = repeats_word_table(given.state)
         report = LoadReport.compare(
             given.path,
             model={key: tensor.shape for key, tensor in tensors.items()},
             file={key: value.shape for key, value in given.state.items()},
-            tied=[_LM_HEAD] if tied else [],
+            tied=[OUTPUT_TABLE] if tied else [],
         )
         report.require_some()
         if report.mismatched:
@@ -311,7 +313,7 @@ class Beginning:
                 f"{listed(report.mismatched)}; get the file anew"
             )
         notes = []
-        if head is not None and not tied and name == "generator":
+        if OUTPUT_TABLE in given.state and not tied and name == "generator":
             notes.append("its output table is not its word table: here it becomes that")
         return dataclasses.replace(report, notes=tuple(notes))
 

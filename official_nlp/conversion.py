@@ -9,7 +9,7 @@ import shutil
 
 from official_nlp import folders
 from official_nlp.checkpoints import google, huggingface, model_card, tensorflow_files
-from official_nlp.checkpoints.network import Network
+from official_nlp.checkpoints.network import Network, most_rows
 from official_nlp.data import ElectraTokenizer
 from official_nlp.data.staging import staged
 from official_nlp.errors import InputError
@@ -20,7 +20,6 @@ KINDS = ("google", "huggingface", "tfnlp", "run")
 FORMS = ("huggingface", "google")
 
 _NETWORKS = ("generator", "discriminator")
-_PADDING = 128
 _VOCABULARY = google.VOCABULARY_FILE
 # What belongs to a model's folder beside configuration and weights, and is copied as it is.
 _COMPANIONS = (
@@ -188,8 +187,7 @@ def _tokenizer_beside(found) -> tuple[ElectraTokenizer, list[str]]:
         notes = [f"tokenizer: do_lower_case is {lower}, for {saw} and no JSON says"]
     for network in found.networks.values():
         rows, count = network.config["vocab_size"], tokenizer.vocab_size
-        # Tables are padded for the sake of hardware.
-        if not count <= rows <= -(-count // _PADDING) * _PADDING:
+        if not count <= rows <= most_rows(count):
             raise InputError(
                 f"{found.vocabulary} must have a token for each of the {rows} rows of the word "
                 f"table, had {count}: it is another checkpoint's or cut off; put the right one "

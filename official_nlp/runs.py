@@ -195,31 +195,28 @@ def evaluate(*, model_dir, data, dry_run=False, configuration_text="") -> dict[s
     """
     from official_nlp.tasks import ElectraPretraining
     from official_nlp.training import TrainingConfig, checkpoints, loop
-    from official_nlp.training.run_folder import RunFolder
 
     del configuration_text
     console = reports.console()
-    config, described = _task_config(model_dir)
+    run = _saved(model_dir)
     # Shards of others have no tokenizer beside them: the run's is the one they were trained with.
     has_own = (pathlib.Path(data) / "tokenizer").is_dir()
     folder = text_data.open_folder(data, None if has_own else pathlib.Path(model_dir) / "tokenizer")
-    if folder.tokenizer.vocab_hash != _tokenizer(model_dir).vocab_hash:
+    if folder.tokenizer.vocab_hash != run.tokenizer.vocab_hash:
         raise InputError(
             f"DATA={data} has another vocabulary than the run {model_dir}: give the data it was "
             "trained on, or examples built with the run's tokenizer folder"
         )
     if not folder.count("held_out"):
         raise InputError(f"DATA={data} has no held-out examples: build it with --held-out 1%")
-    seed = described["training"]["seed"]
-    objective = ElectraPretraining(config, folder, seed=seed)
+    settings = run.fixed["training"]
+    objective = ElectraPretraining(run.config, folder, seed=settings["seed"])
     if dry_run:
         newest = checkpoints.newest(pathlib.Path(model_dir) / "checkpoints")
         console.print(f"{newest} and {data} fit; nothing was measured")
         return {}
-    strategy = RunFolder(model_dir).describe()["rounding"]["strategy"]
-    strategy = _strategy_here(strategy, console)
-    policy = described["training"]["policy"]
-    training = TrainingConfig(seed=seed, strategy=strategy, policy=policy)
+    strategy = _strategy_here(run.described["rounding"]["strategy"], console)
+    training = TrainingConfig(seed=settings["seed"], strategy=strategy, policy=settings["policy"])
     figures = loop.evaluate(objective, training, model_dir)
     figures = {f"held_out/{name}": value for name, value in figures.items()}
     reports.print_figures(figures, console)
@@ -235,7 +232,8 @@ def info(*, path):
     console = reports.console()
     place = pathlib.Path(path)
     if (place / "run.json").is_file():
-        reports.print_run_folder(place, *_task_config(place), console)
+        run = _saved(place)
+        reports.print_run_folder(place, run.config, run.fixed, console)
     elif (place / "index.json").is_file():
         reports.print_data_folder(place, console)
     elif any((place / name).is_file() or place.name == name for name in _VOCABULARIES):
@@ -491,28 +489,18 @@ def _strategy_here(name, console) -> str:
     return name
 
 
-def _task_config(run):
-    from official_nlp.tasks import PretrainingConfig
-    from official_nlp.training.run_folder import RunFolder
+def _saved(run):
+    from official_nlp.tasks.saved_run import SavedRun
 
-    described = RunFolder(run).describe()["fixed"]
-    return PretrainingConfig.from_dict(described["task"]), described
-
-
-def _tokenizer(run):
-    return text_data.ElectraTokenizer.from_pretrained(pathlib.Path(run) / "tokenizer")
+    return SavedRun(run)
 
 
 def _scorer(run):
     from official_nlp.tasks import WordScorer
-    from official_nlp.tasks.pretraining import checkpoint_items
-    from official_nlp.training import checkpoints
 
-    config, described = _task_config(run)
-    model = config.build()
-    checkpoints.restore_items(checkpoint_items(model), pathlib.Path(run) / "checkpoints")
-    length = max(phase["length"] for phase in described["phases"])
-    return WordScorer(model, _tokenizer(run), length)
+    run = _saved(run)
+    length = max(phase["length"] for phase in run.fixed["phases"])
+    return WordScorer(run.model, run.tokenizer, length)
 
 
 # === Words ===

@@ -19,7 +19,7 @@ from official_nlp.checkpoints.google_config import (
 )
 from official_nlp.checkpoints.google_names import NamedVariable, Shapes, Sizes
 from official_nlp.checkpoints.huggingface import PREFIX
-from official_nlp.checkpoints.network import Network
+from official_nlp.checkpoints.network import OUTPUT_TABLE, WORD_TABLE, Network
 from official_nlp.checkpoints.tensorflow_files import (
     STATE_FILE,
     Variables,
@@ -34,8 +34,6 @@ VOCABULARY_FILE = "vocab.txt"
 _STEP = "global_step"
 _OBJECT_BASED = "/.ATTRIBUTES/"
 _TABLES = "electra.embeddings."
-_TIED_OUTPUT = "generator_lm_head.weight"
-_WORDS = "electra.embeddings.word_embeddings.weight"
 
 # Why a variable is left out, by the beginning of its name; the rest is explained in `_reason`.
 _NO_PLACE = {
@@ -409,10 +407,10 @@ def _as_variables(network: str, tensors: list[NamedVariable], state: dict) -> di
 
 def _drop(dropped: dict, network: str, names: Iterable[str], state: dict):
     for name in sorted(names):
-        if name == _TIED_OUTPUT:
-            if not _equal(state[name], state[_WORDS]):
+        if name == OUTPUT_TABLE:
+            if not _equal(state[name], state[WORD_TABLE]):
                 raise InputError(
-                    f"{_TIED_OUTPUT} must equal the word table in google's format, which has none, "
+                    f"{OUTPUT_TABLE} must equal the word table in google's format, which has none, "
                     "and does not; write --as huggingface"
                 )
             reason = "the word table again"

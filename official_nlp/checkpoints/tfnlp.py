@@ -11,7 +11,7 @@ import pathlib
 import numpy as np
 
 from official_nlp import folders
-from official_nlp.checkpoints import google
+from official_nlp.checkpoints import google, tensorflow_files
 from official_nlp.checkpoints.network import Network
 from official_nlp.errors import InputError
 
@@ -63,7 +63,7 @@ def read_tfnlp(path: "str | os.PathLike") -> TfnlpCheckpoint:
     Raises:
       InputError: there is none, it cannot be read, or it is of another model.
     """
-    prefix = google.find_checkpoint(path)
+    prefix = tensorflow_files.find_checkpoint(path)
     graph = _Graph(prefix)
     networks = {}
     model = graph.first_with("discriminator_network", (graph.root, graph.at("model")))

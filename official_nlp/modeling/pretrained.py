@@ -9,6 +9,12 @@ import warnings
 import numpy as np
 
 from official_nlp.checkpoints import huggingface
+from official_nlp.checkpoints.network import (
+    OUTPUT_TABLE,
+    WORD_TABLE,
+    most_rows,
+    repeats_word_table,
+)
 from official_nlp.checkpoints.report import LoadReport, listed
 from official_nlp.errors import InputError
 from official_nlp.modeling.tensor_names import NamedTensor
@@ -16,14 +22,10 @@ from official_nlp.modeling.tensor_names import NamedTensor
 # Arguments of the constructor that no config.json has.
 _OPTIONS = ("name", "dtype", "recompute")
 _LABELS = ("num_labels", "id2label", "label2id")
-_LM_HEAD = "generator_lm_head.weight"
-_WORD_TABLE = "electra.embeddings.word_embeddings.weight"
 _NO_FIELD = (
     "ElectraConfig says which there are, and official_nlp/checkpoints/README.md what stands here "
     "for the arguments of transformers"
 )
-# Tables are padded to multiples of up to this, for the sake of hardware.
-_PADDING = 128
 
 
 class Pretrained:
@@ -153,7 +155,7 @@ def _check_sizes(config, state, source):
     """A configuration that lies is told before a model of its size is made."""
     width, embeddings, layer = config.hidden_size, "electra.embeddings", "electra.encoder.layer.0"
     expected = {
-        _WORD_TABLE: (config.vocab_size, config.embedding_size),
+        WORD_TABLE: (config.vocab_size, config.embedding_size),
         f"{embeddings}.position_embeddings.weight": (
             config.max_position_embeddings,
             config.embedding_size,
@@ -171,9 +173,8 @@ def _check_sizes(config, state, source):
 
 def _tied(tensors, state) -> list[str]:
     """An output that is tied in the model may be stored in a file, once more."""
-    head, table = state.get(_LM_HEAD), state.get(_WORD_TABLE)
-    wanted = "generator_lm_head.bias" in tensors and _LM_HEAD not in tensors
-    return [_LM_HEAD] if wanted and head is not None and np.array_equal(head, table) else []
+    wanted = "generator_lm_head.bias" in tensors and OUTPUT_TABLE not in tensors
+    return [OUTPUT_TABLE] if wanted and repeats_word_table(state) else []
 
 
 def _check_vocabulary(folder, rows, tolerant) -> tuple[str, ...]:
@@ -187,7 +188,7 @@ def _check_vocabulary(folder, rows, tolerant) -> tuple[str, ...]:
             f"{file} must not have more tokens than vocab_size={rows} says, but gives ids up to "
             f"{count - 1}, which have no vector; put the vocabulary of this model there"
         )
-    if not tolerant and rows > -(-count // _PADDING) * _PADDING:
+    if not tolerant and rows > most_rows(count):
         raise InputError(
             f"{file} must have a token for each of vocab_size={rows} vectors, but has {count}, and "
             "padding does not explain that: it seems cut off, or another model's; put the whole "
