@@ -6,6 +6,7 @@ __version__ = "0.1.0"
 
 _WHERE = {
     "data": "official_nlp.data",
+    "inference": "official_nlp.inference",
     "layers": "official_nlp.modeling.layers",
     "losses": "official_nlp.modeling.losses",
     "models": "official_nlp.modeling.models",
@@ -14,7 +15,7 @@ _WHERE = {
     "tasks": "official_nlp.tasks",
     "training": "official_nlp.training",
     "InputError": "official_nlp.errors:InputError",
-    "Numerics": "official_nlp.numerics:Numerics",
+    "ReferenceQuirks": "official_nlp.reference_quirks:ReferenceQuirks",
 }
 
 __all__ = sorted(_WHERE)

@@ -2,7 +2,7 @@
 
 import sys
 
-from official_nlp import cli
+from official_nlp.cli import main
 
 if __name__ == "__main__":
-    sys.exit(cli.main())
+    sys.exit(main.main())

@@ -44,7 +44,7 @@ class Key:
       salt: 64 bits, a Python integer, made of the integers that were folded in.
     """
 
-    seed: "int | tf.Tensor"
+    seed: int | tf.Tensor
     salt: int = 0
 
     def fold(self, *places: int) -> "Key":
@@ -93,7 +93,7 @@ def to_uniform(bits: tf.Tensor) -> tf.Tensor:
 @dataclasses.dataclass
 class _Scope:
     key: Key
-    first_row: "int | tf.Tensor"
+    first_row: int | tf.Tensor
     draws: int = 0
 
 
@@ -117,7 +117,7 @@ def stream(key: Key, first_row=0):
 
 
 @contextlib.contextmanager
-def scope(place: "int | None" = None, training: bool = True, rows=None):
+def scope(place: int | None = None, training: bool = True, rows=None):
     """Opens the numbered part of the current stream: `place`, or the next in order.
 
     Does nothing outside a stream, or when not `training`.
@@ -145,7 +145,7 @@ def draw(row_shape, rows) -> tf.Tensor:
     return random_bits(key, [rows, *row_shape], first_row)
 
 
-def next_key() -> tuple[Key, "int | tf.Tensor"]:
+def next_key() -> tuple[Key, int | tf.Tensor]:
     """Takes the next key of the current stream, with the first row it is for.
 
     For code that runs elsewhere, or twice: a compiled block, or recomputation in the backward
@@ -157,7 +157,7 @@ def next_key() -> tuple[Key, "int | tf.Tensor"]:
     return _next_key(current, None), current.first_row
 
 
-def _next_key(current: _Scope, place: "int | None") -> Key:
+def _next_key(current: _Scope, place: int | None) -> Key:
     # Odd and even keep explicit places apart from those given by order.
     if place is not None:
         return current.key.fold(2 * place + 1)

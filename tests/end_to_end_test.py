@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_nlp import cli, data
+from official_nlp import data
+from official_nlp.cli import main
 from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
-from official_nlp.training import journal
+from official_nlp.training import metrics_log
 from tests.training.toy import assert_same_state, state
 
 # Who does what with which, and when: a text that a tiny network can learn in seconds.
@@ -176,7 +177,7 @@ def electra(place, monkeypatch, capsys):
 
     def call(*words):
         capsys.readouterr()
-        code = cli.main([str(word) for word in words])
+        code = main.main([str(word) for word in words])
         said = capsys.readouterr()
         return code, said.out, said.err
 
@@ -208,7 +209,7 @@ def test_examples_become_a_run(place, run):
 
 
 def test_the_journal_holds_every_figure(run):
-    lines = journal.read(run / "metrics.jsonl")
+    lines = metrics_log.read(run / "metrics.jsonl")
     trained = [line for line in lines if "train/loss" in line]
     assert [line["step"] for line in trained] == [*range(5, 41, 5), 43, *range(45, 81, 5), 83]
     own = {"step", "phase", "learning_rate", "grad_norm", "train/loss"}
@@ -219,13 +220,13 @@ def test_the_journal_holds_every_figure(run):
     assert [line["step"] for line in held_out] == [20, 40, 60, 80, 83]
     names = {f"held_out/{name}" for name in GENERATOR | DISCRIMINATOR | {"rtd_unigram_auc"}}
     assert all(set(line) == names | {"step", "phase"} for line in held_out)
-    timing = journal.read(run / "timing.jsonl")
+    timing = metrics_log.read(run / "timing.jsonl")
     assert all(line["tokens_per_second"] > 0 for line in timing)
 
 
-def test_evaluation_repeats_the_figures_of_the_run(place, run):
+def test_evaluation_repeats_the_metrics_of_the_run(place, run):
     output = place.electra("evaluate", "toy.gin", "DATA=data", "MODEL_DIR=run").split()
-    last = journal.read(run / "metrics.jsonl")[-1]
+    last = metrics_log.read(run / "metrics.jsonl")[-1]
     for name in GENERATOR | DISCRIMINATOR | {"rtd_unigram_auc"}:
         assert output[output.index(name) + 1] == f"{last[f'held_out/{name}']:.4f}"
 
@@ -271,7 +272,7 @@ def kill_when(place, name, reached):
     """Starts a run and kills it as soon as `reached` says so of its metrics."""
     process = place.start("train", "toy.gin", "DATA=data", f"MODEL_DIR={name}")
     while process.poll() is None and not reached(
-        journal.read(place.folder / name / "metrics.jsonl")
+        metrics_log.read(place.folder / name / "metrics.jsonl")
     ):
         time.sleep(0.001)
     process.send_signal(signal.SIGKILL)
@@ -354,15 +355,15 @@ def test_a_formulaic_text_is_learnt(electra, place):
     settings += ["LOOP=50", "INTERVAL=300", "DATA=data", "MODEL_DIR=learnt"]
     code, _, err = electra("train", "toy.gin", *settings)
     assert (code, err) == (0, "")
-    last = journal.read(place.folder / "learnt/metrics.jsonl")[-1]
-    yardsticks = data.measure_yardsticks(data.open_folder(place.folder / "data"))
-    assert last["held_out/mlm_mask_loss"] < yardsticks.unigram - 0.8
-    assert last["held_out/mlm_mask_accuracy"] > yardsticks.most_frequent_accuracy + 0.1
+    last = metrics_log.read(place.folder / "learnt/metrics.jsonl")[-1]
+    baselines = data.measure_ngram_baselines(data.open_folder(place.folder / "data"))
+    assert last["held_out/mlm_mask_loss"] < baselines.unigram - 0.8
+    assert last["held_out/mlm_mask_accuracy"] > baselines.most_frequent_accuracy + 0.1
     assert last["held_out/rtd_auc"] > 0.65
     assert last["held_out/rtd_unigram_auc"] > 0.65
     assert last["held_out/rtd_below_entropy"] > 0.02
 
-    words = ["--file", "data/held_out.txt", "--exchange", 50, "--html", "learnt.html"]
+    words = ["--file", "data/held_out.txt", "--word-swaps", 50, "--html", "learnt.html"]
     code, out, _ = electra("predict", "learnt", *words)
     assert code == 0
     found, blind = (int(part.partition("%")[0]) for part in top_three(out))
@@ -383,7 +384,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(electra, place):
     assert_one_line(err)
     assert "mlm loss is not finite at step 2" in err or "gradient norm is not finite" in err
     assert not list((place.folder / "infinite/checkpoints").iterdir())
-    assert not journal.read(place.folder / "infinite/metrics.jsonl")
+    assert not metrics_log.read(place.folder / "infinite/metrics.jsonl")
 
 
 # === Bad input ===
@@ -506,7 +507,9 @@ def test_a_record_that_is_damaged(electra, spoiled, tmp_path):
 def test_a_damaged_record_that_training_meets(electra, spoiled, tmp_path, monkeypatch):
     damage_half(shard_of(spoiled))
     # These would meet it first, as they read all of so small a folder.
-    monkeypatch.setattr(data, "measure_yardsticks", lambda folder: data.Yardsticks(5, 5, 5, 0, 1))
+    monkeypatch.setattr(
+        data, "measure_ngram_baselines", lambda folder: data.NgramBaselines(5, 5, 5, 0, 1)
+    )
     words = ["train", "toy.gin", f"DATA={spoiled}", f"MODEL_DIR={tmp_path / 'run'}"]
     assert_refused(electra(*words), str(shard_of(spoiled)), "byte ")
 

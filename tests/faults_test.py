@@ -12,7 +12,7 @@ import time
 import numpy as np
 import pytest
 
-from official_nlp.training import journal
+from official_nlp.training import metrics_log
 from tests import end_to_end_test
 from tests.end_to_end_test import assert_one_line, assert_refused, assert_same_run, saved_steps
 
@@ -33,7 +33,7 @@ def test_from_sigterm_to_the_exit_it_takes_a_loop_and_a_checkpoint(place):
     settings = ["MODEL_DIR=stopped", "LOOP=10", "INTERVAL=20", "MLM_STEPS=100000"]
     process = place.start("train", "toy.gin", "DATA=data", *settings)
     timing = place.folder / "stopped/timing.jsonl"
-    wait(process, lambda: len(journal.read(timing)) > 3)
+    wait(process, lambda: len(metrics_log.read(timing)) > 3)
     begun, sent = time.monotonic(), time.time()
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=280)
@@ -50,7 +50,7 @@ def test_from_sigterm_to_the_exit_it_takes_a_loop_and_a_checkpoint(place):
     assert_one_line(err.replace("electra: ", "electra: error: "))
     step = int(re.search(r"the run is saved at step (\d+) of", err)[1])
     assert step == max(saved_steps(place.folder / "stopped"))
-    lines = journal.read(place.folder / "stopped/metrics.jsonl")
+    lines = metrics_log.read(place.folder / "stopped/metrics.jsonl")
     assert lines[-1]["step"] == step
 
 
@@ -147,20 +147,20 @@ def spoiled(place, tmp_path):
     return folder
 
 
-def test_torn_records_can_be_skipped_and_are_counted(electra, place, spoiled, tmp_path):
+def test_corrupt_records_can_be_skipped_and_are_counted(electra, place, spoiled, tmp_path):
     words = ["train", "toy.gin", f"DATA={spoiled}", f"MODEL_DIR={tmp_path / 'run'}"]
     # More than an epoch, so that it is met.
     settings = ["MLM_STEPS=50", "ELECTRA_STEPS=10", "INTERVAL=10"]
-    code, out, err = electra(*words, *settings, "TORN_RECORDS=skip")
+    code, out, err = electra(*words, *settings, "CORRUPT_RECORDS=skip")
     assert (code, err) == (0, "")
     shard = end_to_end_test.shard_of(spoiled)
     found = re.search(r"torn records: 1 were met, (\d+) rows left empty: (\S+) at byte \d+: ", out)
     assert found[2] == str(shard)
-    timing = journal.read(tmp_path / "run/timing.jsonl")
-    assert timing[0]["torn_rows"] <= timing[-1]["torn_rows"] <= int(found[1])
+    timing = metrics_log.read(tmp_path / "run/timing.jsonl")
+    assert timing[0]["corrupt_rows"] <= timing[-1]["corrupt_rows"] <= int(found[1])
     assert int(found[1]) >= 1
     # What was trained so may be continued strictly, and the other way round; here it ended.
-    assert_refused(electra(*words, *settings), str(shard), "TORN_RECORDS=skip")
+    assert_refused(electra(*words, *settings), str(shard), "CORRUPT_RECORDS=skip")
 
 
 def test_a_shard_without_its_end_can_be_trained_on(electra, place, tmp_path):
@@ -169,11 +169,11 @@ def test_a_shard_without_its_end_can_be_trained_on(electra, place, tmp_path):
     with open(shard, "r+b") as file:
         file.truncate(shard.stat().st_size * 2 // 3)
     words = ["train", "toy.gin", f"DATA={folder}", f"MODEL_DIR={tmp_path / 'run'}", *SHORT]
-    assert_refused(electra(*words), str(shard), "ends at byte", "TORN_RECORDS=skip")
-    code, out, err = electra(*words, "TORN_RECORDS=skip")
+    assert_refused(electra(*words), str(shard), "ends at byte", "CORRUPT_RECORDS=skip")
+    code, out, err = electra(*words, "CORRUPT_RECORDS=skip")
     assert (code, err) == (0, "")
     assert "index.json knows" in out
-    lines = journal.read(tmp_path / "run/metrics.jsonl")
+    lines = metrics_log.read(tmp_path / "run/metrics.jsonl")
     assert all(np.isfinite(line["train/loss"]) for line in lines if "train/loss" in line)
 
 
@@ -187,7 +187,7 @@ def test_a_longer_run_needs_to_be_asked_for(electra, place, run):
     code, out, err = electra(*words, "EXTEND=true")
     assert (code, err) == (0, "")
     assert "extended from 83 to 103 steps: from step 83 on the learning rate" in out
-    assert journal.read(place.folder / "longer/metrics.jsonl")[-1]["step"] == 103
+    assert metrics_log.read(place.folder / "longer/metrics.jsonl")[-1]["step"] == 103
     assert json.loads((place.folder / "longer/run.json").read_text())["extended_from"] == [40]
 
 
@@ -213,7 +213,7 @@ def test_data_may_move_but_not_change(electra, place, tmp_path):
 def test_free_settings_may_change(electra, place, run):
     shutil.copytree(run, place.folder / "free")
     words = ["train", "toy.gin", "DATA=data", "MODEL_DIR=free", "KEEP=1", "KEEP_BEST=mlm_loss"]
-    code, out, err = electra(*words, "KEEP_EVERY=20", "LOOP=20", "TORN_RECORDS=skip")
+    code, out, err = electra(*words, "KEEP_EVERY=20", "LOOP=20", "CORRUPT_RECORDS=skip")
     assert (code, err) == (0, "")
     assert (
         json.loads((place.folder / "free/checkpoints/best.json").read_text())["better"] == "lower"

@@ -10,7 +10,7 @@ import functools
 import sys
 from unittest import mock
 
-from official_nlp import cli
+from official_nlp.cli import main as command
 from tests.training.killed_run import POINTS
 
 
@@ -26,7 +26,7 @@ def main(step: str, *words: str) -> int:
         return (fatal if calls == int(count) else original)(*arguments, **keywords)
 
     with mock.patch.object(owner, name, counting):
-        return cli.main(list(words))
+        return command.main(list(words))
 
 
 if __name__ == "__main__":

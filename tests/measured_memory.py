@@ -6,15 +6,17 @@ python -m tests.measured_memory RECIPE DATA RUN [NAME=value ...]
 import json
 import sys
 
-from official_nlp import cli, recipes, runs
+from official_nlp.cli import main as command
+from official_nlp.cli import runs
+from official_nlp.configuration import recipes
 from official_nlp.data import open_folder
-from official_nlp.tasks import cost
+from official_nlp.tasks.pretraining import cost
 
 
 def main(recipe, data, run, *settings):
     text = dict(recipes.split_setting(word) for word in settings)
     given = {"DATA": data, "MODEL_DIR": run, **text}
-    values, _ = cli.resolve(recipes.find(recipe), given, runs.train)
+    values, _ = command.resolve(recipes.find(recipe), given, runs.train)
     runs.train(**values)
     task = values["task"].for_vocabulary(open_folder(data).tokenizer.vocab_size)
     estimated = cost.memory(task, values["phases"], values["training"]).total

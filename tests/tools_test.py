@@ -161,7 +161,7 @@ def test_the_demo_goes_from_text_to_words_and_reuses_what_is_there(checkout, sta
     ]
     always = [
         "electra train demo DATA=demo/data MODEL_DIR=demo/run-0 SEED=0",
-        "electra predict demo/run-0 --file demo/data/held_out.txt --exchange 250"
+        "electra predict demo/run-0 --file demo/data/held_out.txt --word-swaps 250"
         " --html demo/run-0/words.html",
     ]
     assert calls(stand_ins)[2:] == once + always

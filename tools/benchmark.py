@@ -1,4 +1,4 @@
-"""Measures the program on this machine. Its figures mean something only when nothing else runs.
+"""Measures the program on this machine. Its metrics mean something only when nothing else runs.
 
   python tools/benchmark.py text    texts/ --tokenizer tokenizer --times 1 20
   python tools/benchmark.py batches data --consumed 23
@@ -27,7 +27,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 _SAMPLES_A_SECOND = 10
 
 
-def main(words: "list[str] | None" = None):
+def main(words: list[str] | None = None):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -41,7 +41,7 @@ step "Training: at most five minutes on two cores; goes on where it was stopped"
 electra train demo DATA="$OUT/data" MODEL_DIR="$RUN" SEED="$SEED"
 
 step "Held-out sentences in which one word was exchanged"
-electra predict "$RUN" --file "$OUT/data/held_out.txt" --exchange 250 --html "$RUN/words.html"
+electra predict "$RUN" --file "$OUT/data/held_out.txt" --word-swaps 250 --html "$RUN/words.html"
 
 step "Done"
 cat <<END

@@ -36,7 +36,7 @@ DISCRIMINATOR = {"hidden_size": 256, "num_attention_heads": 4, "intermediate_siz
 _MEGABYTE = 1e6
 
 
-def main(words: "list[str] | None" = None):
+def main(words: list[str] | None = None):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

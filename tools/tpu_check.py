@@ -6,7 +6,7 @@ Two environments, as TensorFlow and libtpu do not go together:
     python -m venv tpu && tpu/bin/pip install "jax[tpu]==0.10.2"
     tpu/bin/python tools/tpu_check.py compile step.mlir
 
-The first lowers one replica's step (forward, backward, update, figures) to StableHLO, the second
+The first lowers one replica's step (forward, backward, update, metrics) to StableHLO, the second
 compiles it for a TPU v4 and prints the memory it would take there. It shows that the arithmetic and
 the shapes are such as a TPU takes; it does not show that TPUStrategy works.
 """

@@ -19,7 +19,7 @@ _LINE_BYTES = 1 << 20
 _BUFFER_BYTES = 1 << 18
 
 
-def find_files(patterns: "str | os.PathLike | Iterable[str | os.PathLike]") -> list[pathlib.Path]:
+def find_files(patterns: str | os.PathLike | Iterable[str | os.PathLike]) -> list[pathlib.Path]:
     """Lists the files that are meant, each once, in order of the patterns and then of the names.
 
     Args:

@@ -8,22 +8,17 @@ import warnings
 
 import numpy as np
 
-from official_nlp.checkpoints import huggingface
-from official_nlp.checkpoints.network import (
-    OUTPUT_TABLE,
-    WORD_TABLE,
-    most_rows,
-    repeats_word_table,
-)
-from official_nlp.checkpoints.report import LoadReport, listed
 from official_nlp.errors import InputError
+from official_nlp.interchange import huggingface
+from official_nlp.interchange.load_report import LoadReport, listed
+from official_nlp.interchange.weights import OUTPUT_TABLE, WORD_TABLE, most_rows, repeats_word_table
 from official_nlp.modeling.tensor_names import NamedTensor
 
 # Arguments of the constructor that no config.json has.
 _OPTIONS = ("name", "dtype", "recompute")
 _LABELS = ("num_labels", "id2label", "label2id")
 _NO_FIELD = (
-    "ElectraConfig says which there are, and official_nlp/checkpoints/README.md what stands here "
+    "ElectraConfig says which there are, and official_nlp/interchange/README.md what stands here "
     "for the arguments of transformers"
 )
 
@@ -41,7 +36,7 @@ class Pretrained:
 
     hugging_face_class: str
     config_class: type
-    load_report: "LoadReport | None" = None
+    load_report: LoadReport | None = None
 
     @classmethod
     def from_pretrained(
@@ -126,13 +121,13 @@ class Pretrained:
             report.require_shapes()
         report.require_some()
         for name in report.loaded:
-            tensors[name].from_file(state[name])
+            tensors[name].assign(state[name])
         self.load_report = report
         return report
 
     def state(self) -> dict[str, np.ndarray]:
         """Returns all variables as float32 arrays, by Hugging Face's names."""
-        return {tensor.name: tensor.to_file() for tensor in self.named_tensors()}
+        return {tensor.name: tensor.to_array() for tensor in self.named_tensors()}
 
     def named_tensors(self) -> list[NamedTensor]:
         """Returns what the model has, tied tensors once."""

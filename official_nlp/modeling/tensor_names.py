@@ -14,7 +14,7 @@ class NamedTensor(NamedTuple):
       name: in the file.
       variable: in the model, which for a map is `[in, out]`, either axis perhaps split into heads.
       shape: in the file, where a map is `[out, in]` and heads are merged.
-      is_map: whether the two are transposed.
+      transposed: whether the two are transposed.
       base: None; or another network's variable, to which this one is a difference: the file has
         their sum.
     """
@@ -22,27 +22,27 @@ class NamedTensor(NamedTuple):
     name: str
     variable: tf.Variable
     shape: tuple[int, ...]
-    is_map: bool = False
-    base: "tf.Variable | None" = None
+    transposed: bool = False
+    base: tf.Variable | None = None
 
-    def to_file(self) -> np.ndarray:
+    def to_array(self) -> np.ndarray:
         """Returns the variable as the file has it."""
         value = self.variable.numpy()
         if self.base is not None:
             value = value + self.base.numpy()
-        if not self.is_map:
+        if not self.transposed:
             return value.reshape(self.shape)
         return np.ascontiguousarray(value.reshape(self.shape[::-1]).T)
 
-    def from_file(self, value: np.ndarray):
+    def assign(self, value: np.ndarray):
         """Assigns what the file has."""
-        value = (value.T if self.is_map else value).reshape(self.variable.shape)
+        value = (value.T if self.transposed else value).reshape(self.variable.shape)
         if self.base is not None:
             value = value - self.base.numpy()
         self.variable.assign(value)
 
 
-def as_it_is(name, variable, base=None) -> NamedTensor:
+def untransposed(name, variable, base=None) -> NamedTensor:
     """A table or a vector."""
     return NamedTensor(name, variable, tuple(variable.shape), base=base)
 
@@ -55,7 +55,7 @@ def dense(name, layer) -> list[NamedTensor]:
 def linear(name, kernel, bias, input_axes=1) -> list[NamedTensor]:
     """A map: `kernel` has this many axes of inputs before those of outputs; `bias` may be None."""
     inputs, outputs = math.prod(kernel.shape[:input_axes]), math.prod(kernel.shape[input_axes:])
-    found = [NamedTensor(f"{name}.weight", kernel, (outputs, inputs), is_map=True)]
+    found = [NamedTensor(f"{name}.weight", kernel, (outputs, inputs), transposed=True)]
     if bias is not None:
         found.append(NamedTensor(f"{name}.bias", bias, (outputs,)))
     return found
@@ -63,7 +63,7 @@ def linear(name, kernel, bias, input_axes=1) -> list[NamedTensor]:
 
 def layer_norm(name, layer) -> list[NamedTensor]:
     """A LayerNormalization."""
-    return [as_it_is(f"{name}.weight", layer.gamma), as_it_is(f"{name}.bias", layer.beta)]
+    return [untransposed(f"{name}.weight", layer.gamma), untransposed(f"{name}.bias", layer.beta)]
 
 
 def attention(name, layer, norm) -> list[NamedTensor]:
@@ -74,7 +74,7 @@ def attention(name, layer, norm) -> list[NamedTensor]:
         found += linear(f"{name}.self.{part}", kernel, bias)
     if layer.relative_key is not None:
         found.append(
-            as_it_is(f"{name}.self.distance_embedding.weight", layer.relative_key.embeddings)
+            untransposed(f"{name}.self.distance_embedding.weight", layer.relative_key.embeddings)
         )
     found += linear(f"{name}.output.dense", layer.output_kernel, layer.output_bias, input_axes=2)
     return found + layer_norm(f"{name}.output.LayerNorm", norm)
@@ -97,7 +97,7 @@ def embeddings(name, layer) -> list[NamedTensor]:
         bases = layer.base.tables
     tables = ("word_embeddings", "position_embeddings", "token_type_embeddings")
     found = [
-        as_it_is(f"{name}.{table}.weight", variable, base)
+        untransposed(f"{name}.{table}.weight", variable, base)
         for table, variable, base in zip(tables, plain.tables, bases)
     ]
     return found + layer_norm(f"{name}.LayerNorm", plain.layer_norm)

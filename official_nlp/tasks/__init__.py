@@ -1,15 +1,5 @@
-"""What joins model and data: one file an objective, and what a trained model says of text."""
+"""Objectives: each joins a model, its data, its losses and its metrics."""
 
-from official_nlp.tasks.exchange import ExchangeTest, exchange_test
-from official_nlp.tasks.generator_watch import GeneratorWatch
-from official_nlp.tasks.pretraining import ElectraPretraining, PretrainingConfig
-from official_nlp.tasks.word_scores import WordScorer
+from official_nlp.tasks.pretraining import ElectraPretraining, GeneratorMonitor, PretrainingConfig
 
-__all__ = [
-    "ElectraPretraining",
-    "ExchangeTest",
-    "GeneratorWatch",
-    "PretrainingConfig",
-    "WordScorer",
-    "exchange_test",
-]
+__all__ = ["ElectraPretraining", "GeneratorMonitor", "PretrainingConfig"]

@@ -51,7 +51,7 @@ class AdamW(tf_keras.optimizers.Optimizer):
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-6,
-        global_clipnorm: "float | None" = 1.0,
+        global_clipnorm: float | None = 1.0,
         bias_correction: bool = True,
         exclude_from_weight_decay=NO_DECAY,
         name: str = "AdamW",
@@ -86,8 +86,8 @@ class AdamW(tf_keras.optimizers.Optimizer):
         name=None,
         skip_gradients_aggregation: bool = False,
         *,
-        gate: "tf.Tensor | None" = None,
-        gradient_norm: "tf.Tensor | None" = None,
+        gate: tf.Tensor | None = None,
+        gradient_norm: tf.Tensor | None = None,
         **kwargs,
     ):
         """Updates the variables, in replica context.

@@ -6,7 +6,7 @@ import os
 import pathlib
 
 from official_nlp.errors import InputError
-from official_nlp.training import atomic
+from official_nlp.files import atomic
 
 FILE = "best.json"
 _PREFIX = "held_out/"
@@ -49,25 +49,25 @@ class Best:
       step: of the best, or None.
     """
 
-    def __init__(self, name: "str | None", folder: "str | os.PathLike"):
+    def __init__(self, name: str | None, folder: str | os.PathLike):
         self._figure, self._higher = parse(name) if name else (None, False)
         self._file = pathlib.Path(folder, FILE)
         self._value = math.nan
         self.step: int | None = None
 
-    def measured(self, step: int, figures: dict) -> None:
-        """Compares the held-out figures of a saved step with the best so far.
+    def measured(self, step: int, metrics: dict) -> None:
+        """Compares the held-out metrics of a saved step with the best so far.
 
         Raises:
           InputError: the figure is not among them.
         """
         if self._figure is None:
             return
-        figures = {name.removeprefix(_PREFIX): value for name, value in figures.items()}
-        if self._figure not in figures:
-            known = ", ".join(name for name in figures if name not in ("step", "phase"))
+        metrics = {name.removeprefix(_PREFIX): value for name, value in metrics.items()}
+        if self._figure not in metrics:
+            known = ", ".join(name for name in metrics if name not in ("step", "phase"))
             raise InputError(f"keep_best must be one of {known}, was {self._figure!r}")
-        value = figures[self._figure]
+        value = metrics[self._figure]
         if value is None or not math.isfinite(value):
             return
         better = value > self._value if self._higher else value < self._value

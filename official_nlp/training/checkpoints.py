@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Mapping
 import tensorflow as tf
 
 from official_nlp.errors import InputError
-from official_nlp.training import atomic, storage
+from official_nlp.files import atomic, disk_errors
 from official_nlp.training.best import FILE as BEST_FILE
 from official_nlp.training.best import Best
 
@@ -63,16 +63,16 @@ class Checkpoints(tf.train.CheckpointManager):
     def __init__(
         self,
         items: Mapping,
-        folder: "str | os.PathLike",
+        folder: str | os.PathLike,
         step: tf.Variable,
-        interval: "int | None",
+        interval: int | None,
         keep: int,
-        keep_every: "int | None" = None,
-        keep_best: "str | None" = None,
-        last_step: "int | None" = None,
+        keep_every: int | None = None,
+        keep_best: str | None = None,
+        last_step: int | None = None,
         notify: Callable[[str], None] = print,
         before: Callable[[], None] = lambda: None,
-        half_window: "Callable[[], list[float]]" = list,
+        half_window: Callable[[], list[float]] = list,
         writes: bool = True,
     ):
         self._folder = pathlib.Path(folder)
@@ -125,7 +125,7 @@ class Checkpoints(tf.train.CheckpointManager):
             return self._path(step)
         start = time.perf_counter()
         try:
-            with storage.writing(f"the checkpoint of step {step}", self._folder):
+            with disk_errors.writing(f"the checkpoint of step {step}", self._folder):
                 self._before()
                 # Not a count of savings, which would differ in a run that was asked to stop.
                 self._root.save_counter.assign(step)
@@ -144,7 +144,7 @@ class Checkpoints(tf.train.CheckpointManager):
         self.seconds += self.last_seconds
         return self._path(step)
 
-    def restore_or_initialize(self) -> "str | None":
+    def restore_or_initialize(self) -> str | None:
         """Restores the newest checkpoint that is whole, every value of it.
 
         Those that are newer and damaged are put aside, and the user is told.
@@ -172,7 +172,7 @@ class Checkpoints(tf.train.CheckpointManager):
         restore(self._root, self._path(step)).assert_consumed()
         self.half_window = _read_window(self._path(step))
         if damages or self._list_lost:
-            with storage.writing("the list of checkpoints", self._folder):
+            with disk_errors.writing("the list of checkpoints", self._folder):
                 self._step_back(step, damages)
         return self._path(step)
 
@@ -193,7 +193,7 @@ class Checkpoints(tf.train.CheckpointManager):
         """Finds the best and removes what is not to be kept; to be called once restored, too.
 
         Args:
-          held_out: lines of held-out figures with their `step`, that were not given before.
+          held_out: lines of held-out metrics with their `step`, that were not given before.
         """
         for line in held_out:
             step = line["step"]
@@ -201,7 +201,7 @@ class Checkpoints(tf.train.CheckpointManager):
                 self._best.measured(step, line)
         if not self._writes:
             return
-        with storage.writing("the list of checkpoints", self._folder):
+        with disk_errors.writing("the list of checkpoints", self._folder):
             self._best.write()
             kept = self._kept(self._steps)
             if kept != self._steps:
@@ -231,7 +231,7 @@ class Checkpoints(tf.train.CheckpointManager):
         return str(self._folder / f"{_NAME}-{step}")
 
 
-def newest(folder: "str | os.PathLike") -> str:
+def newest(folder: str | os.PathLike) -> str:
     """Returns the path of a folder's newest checkpoint."""
     steps, _ = _named(pathlib.Path(folder))
     for step in reversed(steps):
@@ -241,12 +241,12 @@ def newest(folder: "str | os.PathLike") -> str:
     raise InputError(f"no checkpoint in {folder}; train a model first")
 
 
-def any_named(folder: "str | os.PathLike") -> bool:
+def any_named(folder: str | os.PathLike) -> bool:
     """Whether a folder holds checkpoints that count, whole or damaged."""
     return bool(_named(pathlib.Path(folder))[0])
 
 
-def find(folder: "str | os.PathLike", which: "int | str" = "newest") -> str:
+def find(folder: str | os.PathLike, which: int | str = "newest") -> str:
     """Returns the path of a folder's checkpoint: `newest`, `best`, or that of a step.
 
     Raises:
@@ -263,7 +263,7 @@ def find(folder: "str | os.PathLike", which: "int | str" = "newest") -> str:
     return at_step(folder, which)
 
 
-def at_step(folder: "str | os.PathLike", step: int) -> str:
+def at_step(folder: str | os.PathLike, step: int) -> str:
     """Returns the path of a folder's checkpoint of a step.
 
     Raises:
@@ -277,7 +277,7 @@ def at_step(folder: "str | os.PathLike", step: int) -> str:
     return path
 
 
-def best(folder: "str | os.PathLike") -> str:
+def best(folder: str | os.PathLike) -> str:
     """Returns the path of the checkpoint that a run with `keep_best` named the best.
 
     Raises:
@@ -292,9 +292,7 @@ def best(folder: "str | os.PathLike") -> str:
     return at_step(folder, json.loads(file.read_text(encoding="utf-8"))["step"])
 
 
-def restore_items(
-    items: Mapping, folder: "str | os.PathLike", which: "int | str" = "newest"
-) -> str:
+def restore_items(items: Mapping, folder: str | os.PathLike, which: int | str = "newest") -> str:
     """Restores parts of a checkpoint of a folder; returns its path.
 
     Args:
@@ -311,7 +309,7 @@ def restore_items(
     return path
 
 
-def damage(path: str) -> "str | None":
+def damage(path: str) -> str | None:
     """Reads every tensor of a checkpoint; returns what is wrong with it, or None."""
     if not os.path.exists(path + ".index"):
         return "is missing"
@@ -368,7 +366,7 @@ class _Status:
 # === The list of checkpoints ===
 
 
-def _named(folder: pathlib.Path) -> "tuple[list[int], str | None]":
+def _named(folder: pathlib.Path) -> tuple[list[int], str | None]:
     """Returns the steps of the checkpoints that count; and if their list is lost, a line on that.
 
     Raises:
@@ -447,7 +445,7 @@ def _remove(folder: pathlib.Path, step: int) -> None:
         file.unlink()
 
 
-def _put_aside(folder: pathlib.Path, step: int) -> "str | None":
+def _put_aside(folder: pathlib.Path, step: int) -> str | None:
     """Renames the files of a damaged checkpoint; returns their common name, None without any."""
     files = _files(folder, step)
     prefix, number = _ASIDE, 1
@@ -472,7 +470,7 @@ def _to_disk(prefix: str) -> None:
     _sync(*path.parent.glob(f"{path.name}.*"), path.parent)
 
 
-def _sync(*paths: "str | os.PathLike") -> None:
+def _sync(*paths: str | os.PathLike) -> None:
     for path in paths:
         descriptor = os.open(path, os.O_RDONLY)
         try:

@@ -3,7 +3,7 @@
 import dataclasses
 
 from official_nlp.errors import InputError
-from official_nlp.numerics import Numerics
+from official_nlp.reference_quirks import ReferenceQuirks
 from official_nlp.training import best, distribution, precision
 
 # What a run that is continued must have kept, by the name of the field:
@@ -29,14 +29,14 @@ TRAINING_FIELDS = {
     "keep": FREE,
     "keep_every": FREE,
     "keep_best": FREE,
-    "torn_records": FREE,
+    "corrupt_records": FREE,
     "strategy": ROUNDING,
     "seed": FIXED,
     "jit_compile": ROUNDING,
     "policy": FIXED,
     "accumulation": ROUNDING,
     "recompute": ROUNDING,
-    "numerics": FIXED,
+    "reference_quirks": FIXED,
 }
 PHASE_FIELDS = {
     "steps": FIXED,  # Of the last phase they may grow when the run is extended.
@@ -49,7 +49,7 @@ PHASE_FIELDS = {
     "epochs": IGNORED,  # The steps that they made are compared.
 }
 # What becomes of a record of the data that is damaged.
-TORN_RECORDS = ("stop", "skip")
+CORRUPT_RECORDS = ("stop", "skip")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,8 +79,8 @@ class TrainingConfig:
       keep_every: steps between checkpoints that are kept for ever, a multiple of
         `checkpoint_interval`; None for none.
       keep_best: a held-out figure whose best checkpoint is kept, as `rtd_auc`; see `best.parse`.
-      torn_records: what becomes of a damaged record of the data: `stop` ends the run, `skip` leaves
-        its row of the batch empty, without weight, and counts it.
+      corrupt_records: policy for corrupt records of the data: `stop` ends the run, `skip` leaves
+        the example of the batch empty, without weight, and counts it.
       strategy: see `distribution.STRATEGIES`.
       seed: of initial values, order, masks, dropout and sampling.
       jit_compile: whether XLA compiles forward and backward pass.
@@ -88,7 +88,7 @@ class TrainingConfig:
       accumulation: number of micro-batches that a replica's rows of a step are cut into; only one
         is in memory at a time, and the update is the same.
       recompute: whether the task computes activations again in the backward pass, to hold fewer.
-      numerics: which quirks of the original to reproduce.
+      reference_quirks: which quirks of the original to reproduce.
     """
 
     learning_rate: float = 5e-4
@@ -98,23 +98,23 @@ class TrainingConfig:
     beta_1: float = 0.9
     beta_2: float = 0.999
     epsilon: float = 1e-6
-    clip: "float | None" = 1.0
+    clip: float | None = 1.0
     steps_per_loop: int = 100
-    log_interval: "int | None" = None
-    summary_interval: "int | None" = None
-    checkpoint_interval: "int | None" = 10_000
-    evaluation_interval: "int | None" = 10_000
+    log_interval: int | None = None
+    summary_interval: int | None = None
+    checkpoint_interval: int | None = 10_000
+    evaluation_interval: int | None = 10_000
     keep: int = 3
-    keep_every: "int | None" = None
-    keep_best: "str | None" = None
-    torn_records: str = "stop"
+    keep_every: int | None = None
+    keep_best: str | None = None
+    corrupt_records: str = "stop"
     strategy: str = "one_device"
     seed: int = 0
     jit_compile: bool = False
     policy: str = "float32"
     accumulation: int = 1
     recompute: bool = False
-    numerics: Numerics = dataclasses.field(default_factory=Numerics)
+    reference_quirks: ReferenceQuirks = dataclasses.field(default_factory=ReferenceQuirks)
 
     def __post_init__(self):
         for name in ("steps_per_loop", "keep", "accumulation"):
@@ -130,12 +130,13 @@ class TrainingConfig:
             best.parse(self.keep_best)
             if self.evaluation_interval == 0:
                 raise InputError(
-                    "keep_best needs held-out figures: evaluation_interval must not be 0, or "
+                    "keep_best needs held-out metrics: evaluation_interval must not be 0, or "
                     "keep_best must be None"
                 )
-        if self.torn_records not in TORN_RECORDS:
+        if self.corrupt_records not in CORRUPT_RECORDS:
             raise InputError(
-                f"torn_records must be one of {', '.join(TORN_RECORDS)}, was {self.torn_records!r}"
+                f"corrupt_records must be one of {', '.join(CORRUPT_RECORDS)}, "
+                f"was {self.corrupt_records!r}"
             )
         distribution.require_known(self.strategy)
         precision.require_known(self.policy)

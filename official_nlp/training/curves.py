@@ -4,13 +4,13 @@ import itertools
 import pathlib
 from collections.abc import Mapping
 
-from official_nlp.training import journal
+from official_nlp.training import metrics_log
 
 # Words in the name of a figure that is a difference, and may be negative.
 _DIFFERENCE = ("below", "above", "minus", "excess")
 
 
-def draw(metrics: pathlib.Path, to: pathlib.Path, references: "Mapping[str, float] | None" = None):
+def draw(metrics: pathlib.Path, to: pathlib.Path, references: Mapping[str, float] | None = None):
     """Draws `metrics.jsonl` as curves over the step; nothing if nothing was measured yet.
 
     Figures go to panels by their names, see `panel`. Training is thin, held-out data thick and of
@@ -22,19 +22,19 @@ def draw(metrics: pathlib.Path, to: pathlib.Path, references: "Mapping[str, floa
       references: horizontal lines by name, such as what a model of word frequencies reaches. They
         go where a figure of that name would, or else to the first panel.
     """
-    lines = journal.read(metrics)
-    figures = _by_panel(dict.fromkeys(name for line in lines for name in line))
-    if not figures:
+    lines = metrics_log.read(metrics)
+    panels = _by_panel(dict.fromkeys(name for line in lines for name in line))
+    if not panels:
         return
     # Imported here, as no other part of training needs it. Agg needs no display.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    image = Figure(figsize=(9, 3 * len(figures)), layout="constrained")
+    image = Figure(figsize=(9, 3 * len(panels)), layout="constrained")
     FigureCanvasAgg(image)
-    axes = image.subplots(len(figures), 1, sharex=True, squeeze=False)[:, 0]
-    by_title = dict(zip(figures, axes))
-    for title, names in figures.items():
+    axes = image.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+    by_title = dict(zip(panels, axes))
+    for title, names in panels.items():
         _panel(by_title[title], title, names, lines)
     for name, value in (references or {}).items():
         _reference(by_title.get(panel(name), axes[0]), name, value)
@@ -46,15 +46,15 @@ def draw(metrics: pathlib.Path, to: pathlib.Path, references: "Mapping[str, floa
     temporary.replace(to)
 
 
-def panel(name: str) -> "str | None":
+def panel(name: str) -> str | None:
     """Returns the title of the panel of a figure, or None for one that is not drawn.
 
     Losses of one network, by the first word of their names (`mlm_loss`, `mlm_mask_loss`), share a
-    panel; so do all areas (`auc`), accuracies, and differences to a yardstick (`below`, ...).
+    panel; so do all areas (`auc`), accuracies, and differences to a baseline (`below`, ...).
     """
     stem = name.split("/")[-1]
     if any(word in stem for word in _DIFFERENCE):
-        return "distance from a yardstick"
+        return "distance from a baseline"
     if "auc" in stem:
         return "area under the ROC curve"
     if "accuracy" in stem:

@@ -14,7 +14,7 @@ _EVALUATION = 1
 
 
 class HeldOutEvaluator(orbit.StandardEvaluator):
-    """Runs the model over the held-out data; `evaluate(-1)` returns `{"held_out": figures}`.
+    """Runs the model over the held-out data; `evaluate(-1)` returns `{"held_out": metrics}`.
 
     What is drawn is a function of the seed and of an example's number: it is the same in every
     evaluation of a run.
@@ -48,7 +48,7 @@ class HeldOutEvaluator(orbit.StandardEvaluator):
         )
 
     def evaluate(self, num_steps: tf.Tensor) -> dict:
-        """Runs a number of batches, -1 for all; returns the figures."""
+        """Runs a number of batches, -1 for all; returns the metrics."""
         with plain_errors():
             return super().evaluate(tf.where(num_steps < 0, self._batches, num_steps))
 

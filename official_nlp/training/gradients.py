@@ -49,7 +49,7 @@ class Gradients:
             # Traced once for all micro-batches.
             self._one = tf.function(self._compute, jit_compile=config.jit_compile or None)
 
-    def __call__(self, batch: dict, divisors: tf.Tensor, scale: "tf.Tensor | None"):
+    def __call__(self, batch: dict, divisors: tf.Tensor, scale: tf.Tensor | None):
         scale = tf.ones([]) if scale is None else scale
         if self._parts == 1:
             return self._one(batch, divisors, scale)

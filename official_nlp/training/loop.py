@@ -17,7 +17,7 @@ from official_nlp.training.adamw import AdamW
 from official_nlp.training.config import FIXED, ROUNDING, TrainingConfig, fixed_of_phase
 from official_nlp.training.evaluator import HeldOutEvaluator
 from official_nlp.training.interruption import StopRequest
-from official_nlp.training.journal import Journal
+from official_nlp.training.metrics_log import MetricsLog
 from official_nlp.training.progress import Progress
 from official_nlp.training.run_folder import RunFolder
 from official_nlp.training.schedule import WarmupDecay
@@ -32,14 +32,14 @@ def train(
     config: TrainingConfig,
     model_dir,
     *,
-    fixed: "Mapping[str, Any] | None" = None,
-    references: "Mapping[str, float] | None" = None,
-    console: "rich.console.Console | None" = None,
+    fixed: Mapping[str, Any] | None = None,
+    references: Mapping[str, float] | None = None,
+    console: rich.console.Console | None = None,
     extend: bool = False,
-    torn_rows: "Callable[[], int] | None" = None,
-    advise: "Callable[[dict], str | None] | None" = None,
-    initialize: "Callable[[tf_keras.Model], Mapping] | None" = None,
-    beginning: "Mapping[str, Any] | None" = None,
+    corrupt_rows: Callable[[], int] | None = None,
+    monitor: Callable[[dict], str | None] | None = None,
+    initialize: Callable[[tf_keras.Model], Mapping] | None = None,
+    beginning: Mapping[str, Any] | None = None,
 ) -> dict[str, float]:
     """Trains until the last phase ends; goes on from the newest checkpoint if there is one.
 
@@ -56,15 +56,15 @@ def train(
       console: where progress goes; None is standard output.
       extend: whether the last phase may have more steps than when the run began. The learning rate
         then is, from here on, that of a run of so many steps.
-      torn_rows: returns how many rows were left empty so far for want of their record, for
+      corrupt_rows: returns how many rows were left empty so far for want of their record, for
         `timing.jsonl`; None where such a record ends the run.
-      advise: called with the figures of each metric window; what it returns is shown as a warning.
+      monitor: called with the metrics of each metric window; what it returns is shown as a warning.
       initialize: called with the model of a run that has no checkpoint yet, to give it other first
         values; optimizer and step are fresh. Returns what is to be added to `beginning`.
       beginning: what `run.json` is to say of how the run began, see `RunFolder.claim`.
 
     Returns:
-      The last line of held-out figures, named `held_out/...`, with its `step`; empty without any.
+      The last line of held-out metrics, named `held_out/...`, with its `step`; empty without any.
 
     Raises:
       InputError: the folder holds another run, or cannot be written.
@@ -91,12 +91,12 @@ def train(
         for difference in folder.claim(described, rounding, extend, beginning):
             progress.message(f"not bit-identical to an uninterrupted run: {difference}")
         try:
-            run = _Run(task, phases, config, folder, stop, progress, watch, torn_rows, advise)
+            run = _Run(task, phases, config, folder, stop, progress, watch, corrupt_rows, monitor)
             folder.add_to_beginning(run.initialize(initialize))
             if extended_from is not None:
                 progress.message(run.on_extension(extended_from))
             run.train()
-            return run.journal.last("held_out/") or {}
+            return run.metrics_log.last("held_out/") or {}
         finally:
             if folder.writes:
                 _draw(folder, references, progress)
@@ -123,7 +123,7 @@ def _draw(folder: RunFolder, references, progress: Progress) -> None:
 def fixed_fields(
     phases: Sequence[phase.PhaseConfig],
     config: TrainingConfig,
-    others: "Mapping[str, Any] | None" = None,
+    others: Mapping[str, Any] | None = None,
 ) -> dict:
     """Returns what `run.json` keeps of a run, and a resumed one must have kept."""
     return {
@@ -134,11 +134,11 @@ def fixed_fields(
 
 
 def evaluate(task: Task, config: TrainingConfig, model_dir) -> dict[str, float]:
-    """Evaluates a run's newest checkpoint; returns the figures of `Task.report`.
+    """Evaluates a run's newest checkpoint; returns the metrics of `Task.report`.
 
     Args:
       task: with evaluation data.
-      config: of which strategy, policy and seed are used; with the run's they give its figures.
+      config: of which strategy, policy and seed are used; with the run's they give its metrics.
       model_dir: the run's folder.
     """
     strategy = distribution.create_strategy(config.strategy)
@@ -152,8 +152,8 @@ def evaluate(task: Task, config: TrainingConfig, model_dir) -> dict[str, float]:
 class _Run:
     """The parts of a run, and the loop that moves them."""
 
-    def __init__(self, task, phases, config, folder, stop, progress, watch, torn_rows, advise):
-        self._advise = advise
+    def __init__(self, task, phases, config, folder, stop, progress, watch, corrupt_rows, monitor):
+        self._monitor = monitor
         self._task = task
         self._config = config
         self._stop = stop
@@ -161,7 +161,7 @@ class _Run:
         self._phases = phases
         self._places = phase.places(phases)
         self._total = self._places[-1].end
-        self.journal = Journal(folder.metrics, folder.timing, folder.writes)
+        self.metrics_log = MetricsLog(folder.metrics, folder.timing, folder.writes)
         self._build()
         self._checkpoints = checkpoints.Checkpoints(
             {
@@ -178,7 +178,7 @@ class _Run:
             config.keep_best,
             last_step=self._total,
             notify=progress.message,
-            before=self.journal.to_disk,
+            before=self.metrics_log.to_disk,
             half_window=self._half_window,
             writes=folder.writes,
         )
@@ -187,17 +187,17 @@ class _Run:
         self._go_back(folder)
         self._watch = watch
         self._watch.start(self._now())
-        self._torn_rows = torn_rows
-        self._figures: dict | None = None  # Of the window that just ended.
+        self._corrupt_rows = corrupt_rows
+        self._metrics: dict | None = None  # Of the window that just ended.
         self._tokens_per_second: float | None = None
         self._input_share: float | None = None
 
     @property
-    def seconds_of_saving(self) -> "float | None":
+    def seconds_of_saving(self) -> float | None:
         """What the last checkpoint took, if there was one."""
         return self._checkpoints.last_seconds
 
-    def initialize(self, assign: "Callable[[tf_keras.Model], Mapping] | None") -> Mapping:
+    def initialize(self, assign: Callable[[tf_keras.Model], Mapping] | None) -> Mapping:
         """Has the variables of a model that was not restored assigned; returns what is said."""
         if assign is None or self._checkpoints.latest_checkpoint is not None:
             return {}
@@ -278,7 +278,7 @@ class _Run:
             trainer=self._trainers[0],
             evaluator=evaluator,
             strategy=self._strategy,
-            train_actions=[self._on_figures],
+            train_actions=[self._on_metrics],
             steps_per_loop=config.steps_per_loop,
             checkpoint_manager=self._checkpoints,
             summary_manager=summaries.Summaries(
@@ -289,8 +289,8 @@ class _Run:
     def _go_back(self, folder: RunFolder) -> None:
         """Takes back what was measured after the step that was restored, and tidies up."""
         step = self._now()
-        self.journal.cut(step)
-        held_out = self.journal.having("held_out/")
+        self.metrics_log.cut(step)
+        held_out = self.metrics_log.having("held_out/")
         self._checkpoints.tidy(held_out)
         if folder.writes:
             evaluated = bool(held_out) and held_out[-1]["step"] == step
@@ -302,13 +302,13 @@ class _Run:
 
     def _half_window(self) -> list[float]:
         """Returns the sums of the window that has not ended, none where one has."""
-        return [] if self._figures is not None else self._controller.trainer.half_window()
+        return [] if self._metrics is not None else self._controller.trainer.half_window()
 
     def _train_loop(self, place: phase.Place) -> None:
         """Runs steps up to the next multiple of the loop, or to the phase's end."""
         start, loop = self._now(), self._config.steps_per_loop
         end = min(start // loop * loop + loop, place.end)
-        self._figures = None
+        self._metrics = None
         self._watch.loop()
         saving = self._checkpoints.seconds
         with self._watch.part("training"):
@@ -330,39 +330,39 @@ class _Run:
         return distribution.any_process(self._strategy, self._stop.made)
 
     def _show(self, step: int, place: phase.Place) -> None:
-        if self._figures is not None:
+        if self._metrics is not None:
             line = self._watch.window(step)
-            if self._torn_rows is not None:
-                line["torn_rows"] = self._torn_rows()
-            self.journal.write_timing(line)
+            if self._corrupt_rows is not None:
+                line["corrupt_rows"] = self._corrupt_rows()
+            self.metrics_log.write_timing(line)
             self._tokens_per_second = line["tokens_per_second"]
             self._input_share = line["input_share"]
         left = self._watch.seconds_left(step, self._total)
         self._progress.update(
-            step, place.index, self._figures, self._tokens_per_second, left, self._input_share
+            step, place.index, self._metrics, self._tokens_per_second, left, self._input_share
         )
 
-    def _on_figures(self, output: dict) -> None:
+    def _on_metrics(self, output: dict) -> None:
         """Writes the line of a full window, before the checkpoint."""
         if not output:
             return
-        figures = dict(output["train"])
+        metrics = dict(output["train"])
         step = self._now()
-        line = {name: figures.pop(name) for name in ("learning_rate", "grad_norm")}
-        line.update({f"train/{name}": value for name, value in figures.items()})
-        self.journal.write(step, phase.phase_at(self._phases, step - 1).index, line)
-        self._figures = figures
-        advice = self._advise(figures) if self._advise else None
+        line = {name: metrics.pop(name) for name in ("learning_rate", "grad_norm")}
+        line.update({f"train/{name}": value for name, value in metrics.items()})
+        self.metrics_log.write(step, phase.phase_at(self._phases, step - 1).index, line)
+        self._metrics = metrics
+        advice = self._monitor(metrics) if self._monitor else None
         if advice:
             self._progress.message(f"warning: {advice}")
 
     def _on_held_out(self, output: dict) -> None:
         # After orbit has written them for TensorBoard: what is cut there goes by this line.
         step = self._now()
-        figures = {f"held_out/{name}": value for name, value in output["held_out"].items()}
-        self.journal.write(step, phase.phase_at(self._phases, step - 1).index, figures)
+        metrics = {f"held_out/{name}": value for name, value in output["held_out"].items()}
+        self.metrics_log.write(step, phase.phase_at(self._phases, step - 1).index, metrics)
         self._progress.evaluated(step, output["held_out"])
-        self._checkpoints.tidy([{"step": step, **figures}])
+        self._checkpoints.tidy([{"step": step, **metrics}])
 
     def _evaluate_if_due(self) -> None:
         step, interval = self._now(), self._config.evaluation_interval
@@ -370,7 +370,7 @@ class _Run:
         if self._controller.evaluator is None or not due:
             return
         # A process killed while it evaluated has left a checkpoint of this step, but no line.
-        if self.journal.last("held_out/", step) is None:
+        if self.metrics_log.last("held_out/", step) is None:
             with self._watch.part("evaluation"), _quiet_orbit():
                 output = self._controller.evaluate(-1)
             self._on_held_out(output)
@@ -385,7 +385,7 @@ def _schedule(config: TrainingConfig, total: int) -> WarmupDecay:
         total,
         config.warmup_steps,
         config.decay_power,
-        config.numerics.warmup_from_zero,
+        config.reference_quirks.warmup_from_zero,
     )
 
 
@@ -397,7 +397,7 @@ def _optimizer(config: TrainingConfig, schedule: WarmupDecay) -> AdamW:
         beta_2=config.beta_2,
         epsilon=config.epsilon,
         global_clipnorm=config.clip,
-        bias_correction=config.numerics.bias_correction,
+        bias_correction=config.reference_quirks.bias_correction,
     )
 
 

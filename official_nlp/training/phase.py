@@ -22,14 +22,14 @@ class PhaseConfig:
       epochs: times through the phase's examples, which `in_steps` makes steps of.
     """
 
-    steps: "int | None"
+    steps: int | None
     batch_size: int
     length: int
-    data: "str | None" = None
+    data: str | None = None
     generator_weight: float = 1.0
     discriminator_weight: float = 50.0
-    mask_probability: "float | None" = None
-    epochs: "float | None" = None
+    mask_probability: float | None = None
+    epochs: float | None = None
 
     def __post_init__(self):
         if (self.steps is None) == (self.epochs is None):

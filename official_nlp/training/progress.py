@@ -6,14 +6,14 @@ import rich.console
 import rich.live
 import rich.text
 
-# The figures that fit into a line; `Task.report` gives the main ones first.
+# The metrics that fit into a line; `Task.report` gives the main ones first.
 _SHOWN = 4
 
 
 class Progress:
     """Shows where a run is.
 
-    In a terminal, one line is kept up to date and held-out figures are left standing above it.
+    In a terminal, one line is kept up to date and held-out metrics are left standing above it.
     Elsewhere a line is printed at every window.
 
     Args:
@@ -22,12 +22,12 @@ class Progress:
       console: of rich; None is standard output.
     """
 
-    def __init__(self, total: int, phases: int, console: "rich.console.Console | None" = None):
+    def __init__(self, total: int, phases: int, console: rich.console.Console | None = None):
         self._total = total
         self._phases = phases
         self._console = console or rich.console.Console()
         self._live = None
-        self._figures: dict = {}
+        self._metrics: dict = {}
         if self._console.is_terminal:
             self._live = rich.live.Live(console=self._console, auto_refresh=False)
 
@@ -48,33 +48,33 @@ class Progress:
         self,
         step: int,
         phase: int,
-        figures: "dict | None",
-        tokens_per_second: "float | None",
-        seconds_left: "float | None",
-        input_share: "float | None" = None,
+        metrics: dict | None,
+        tokens_per_second: float | None,
+        seconds_left: float | None,
+        input_share: float | None = None,
     ) -> None:
         """Shows the state after a loop.
 
         Args:
           step: finished steps.
           phase: index of the phase.
-          figures: of the window that just ended, or None within one.
+          metrics: of the window that just ended, or None within one.
           tokens_per_second: of the last window, padding included, or None if not known yet.
           seconds_left: until the end of the run, or None if not known yet.
           input_share: of the last window's training, spent waiting for batches.
         """
-        if figures is not None:
-            self._figures = figures
+        if metrics is not None:
+            self._metrics = metrics
         line = self._line(step, phase, tokens_per_second, seconds_left, input_share)
         if self._live:
             text = rich.text.Text(line, no_wrap=True, overflow="ellipsis")
             self._live.update(text, refresh=True)
-        elif figures is not None:
+        elif metrics is not None:
             self.message(line)
 
-    def evaluated(self, step: int, figures: dict) -> None:
-        """Prints held-out figures."""
-        self.message(f"step {step} held out  {_shown(figures, 2 * _SHOWN)}")
+    def evaluated(self, step: int, metrics: dict) -> None:
+        """Prints held-out metrics."""
+        self.message(f"step {step} held out  {_shown(metrics, 2 * _SHOWN)}")
 
     def _line(self, step, phase, tokens_per_second, seconds_left, input_share) -> str:
         parts = [f"step {step}/{self._total}"]
@@ -87,10 +87,10 @@ class Progress:
         if input_share is not None:
             parts.append(f"input {input_share:.0%}")
         # Last, as a narrow terminal cuts the end off.
-        parts.append(_shown(self._figures, _SHOWN))
+        parts.append(_shown(self._metrics, _SHOWN))
         return "  ".join(part for part in parts if part)
 
 
-def _shown(figures: dict, count: int) -> str:
-    names = [name for name in figures if name not in ("learning_rate", "grad_norm")]
-    return "  ".join(f"{name} {figures[name]:.4g}" for name in names[:count])
+def _shown(metrics: dict, count: int) -> str:
+    names = [name for name in metrics if name not in ("learning_rate", "grad_norm")]
+    return "  ".join(f"{name} {metrics[name]:.4g}" for name in names[:count])

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 from official_nlp.errors import InputError
-from official_nlp.training import atomic, checkpoints, storage
+from official_nlp.files import atomic, disk_errors
+from official_nlp.training import checkpoints
 
 _PACKAGES = ("official_nlp", "tensorflow", "tf_keras", "tf-models-official", "numpy")
 # Environment that changes how TensorFlow computes, and with it the last bits.
@@ -37,7 +38,7 @@ class RunFolder:
       writes: whether this process does; of a run on several hosts only the first.
     """
 
-    def __init__(self, path: "str | os.PathLike", writes: bool = True):
+    def __init__(self, path: str | os.PathLike, writes: bool = True):
         self.path = pathlib.Path(path)
         self.writes = writes
 
@@ -73,9 +74,9 @@ class RunFolder:
     def claim(
         self,
         fixed: Mapping,
-        rounding: "Mapping | None" = None,
+        rounding: Mapping | None = None,
         extend: bool = False,
-        beginning: "Mapping | None" = None,
+        beginning: Mapping | None = None,
     ) -> list[str]:
         """Writes `run.json`, or compares it where the run was begun before.
 
@@ -124,7 +125,7 @@ class RunFolder:
             content = self.describe()
             self._describe({**content, "beginning": {**content["beginning"], **more}})
 
-    def extended_from(self, fixed: Mapping) -> "int | None":
+    def extended_from(self, fixed: Mapping) -> int | None:
         """Returns how many steps the last phase had, where that they are more is all that differs.
 
         Args:
@@ -179,7 +180,7 @@ class RunFolder:
             yield
 
     def _describe(self, content: dict) -> None:
-        with storage.writing(self.description.name, self.path):
+        with disk_errors.writing(self.description.name, self.path):
             atomic.write(self.description, json.dumps(content, indent=2) + "\n")
 
     def _make(self) -> None:

@@ -37,7 +37,7 @@ class Stopwatch:
         """Notes that a loop of steps begins."""
         self._loop_begun = time.perf_counter()
 
-    def seconds_of_loop_left(self) -> "float | None":
+    def seconds_of_loop_left(self) -> float | None:
         """Returns an estimate from the loop before, or None without one; never blocks."""
         if self._loop_seconds is None:
             return None
@@ -75,7 +75,7 @@ class Stopwatch:
         self._seconds = dict.fromkeys(self._seconds, 0.0)
         return line
 
-    def seconds_left(self, step: int, total: int) -> "float | None":
+    def seconds_left(self, step: int, total: int) -> float | None:
         """Returns an estimate from all loops but the first, or None after only one."""
         if self._first_loop is None or step == self._first_loop[1]:
             return None

@@ -8,7 +8,7 @@ import orbit
 import tensorflow as tf
 from tensorflow.core.util import event_pb2
 
-from official_nlp.training import atomic, storage
+from official_nlp.files import atomic, disk_errors
 
 # A record of an event file: its length, a checksum of that, the event, a checksum of it.
 _HEADER, _FOOTER_BYTES = struct.Struct("<QI"), 4
@@ -32,18 +32,18 @@ class Summaries(orbit.utils.SummaryManager):
         self._last_step = last_step
 
     def write_summaries(self, summary_dict):
-        """Writes nested figures; orbit's own steps per second are in `timing.jsonl`."""
+        """Writes nested metrics; orbit's own steps per second are in `timing.jsonl`."""
         step = int(self._step.numpy())
-        figures = {name: x for name, x in summary_dict.items() if isinstance(x, dict)}
-        if "train" in figures and step % self._interval and step != self._last_step:
-            del figures["train"]
-        if figures:
-            with storage.writing("summaries", self._folder):
-                super().write_summaries(figures)
+        metrics = {name: x for name, x in summary_dict.items() if isinstance(x, dict)}
+        if "train" in metrics and step % self._interval and step != self._last_step:
+            del metrics["train"]
+        if metrics:
+            with disk_errors.writing("summaries", self._folder):
+                super().write_summaries(metrics)
 
     def flush(self):
         """Returns when the files hold what was written."""
-        with storage.writing("summaries", self._folder):
+        with disk_errors.writing("summaries", self._folder):
             super().flush()
 
 
@@ -61,7 +61,7 @@ def cut(folder: pathlib.Path, step: int) -> None:
             if event_pb2.Event.FromString(event).step <= step
         )
         if kept != content:
-            with storage.writing("what is left of the summaries", file):
+            with disk_errors.writing("what is left of the summaries", file):
                 atomic.write(file, kept)
 
 

@@ -39,7 +39,7 @@ class Task(Protocol):
         them `stream_position` int64 `[batch]`: each row's number in the phase, consecutive.
         """
 
-    def evaluation_dataset(self) -> "tf.data.Dataset | None":
+    def evaluation_dataset(self) -> tf.data.Dataset | None:
         """Returns one pass over held-out data, batches as above, or None where there is none."""
 
     def weights(self, batch: dict, phase: PhaseConfig) -> dict[str, tf.Tensor]:
@@ -68,4 +68,4 @@ class Task(Protocol):
         """Runs the model on one replica's batch of the evaluation data; returns sums."""
 
     def report(self, sums: dict[str, np.ndarray]) -> dict[str, float]:
-        """Turns float64 sums, of `losses` or of `evaluate`, into figures, the main ones first."""
+        """Turns float64 sums, of `losses` or of `evaluate`, into metrics, the main ones first."""

@@ -24,7 +24,7 @@ def plain_errors():
         raise original from None
 
 
-def _input_error(error: "BaseException | None") -> "InputError | None":
+def _input_error(error: BaseException | None) -> InputError | None:
     """Returns what was raised first, where that is an `InputError`."""
     found = None
     while error is not None:

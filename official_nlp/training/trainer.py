@@ -31,7 +31,7 @@ class PhaseTrainer(orbit.StandardTrainer):
     loop ends with `NotFiniteError`. In float16 a gradient that overflows is no such failure: the
     step is skipped and counted, and the loss scale halved; twenty in a row are one.
 
-    `train` returns `{"train": figures}` where a metric window ends and `{}` elsewhere.
+    `train` returns `{"train": metrics}` where a metric window ends and `{}` elsewhere.
 
     Args:
       task: what to train.
@@ -55,7 +55,7 @@ class PhaseTrainer(orbit.StandardTrainer):
         place: Place,
         config: TrainingConfig,
         strategy: tf.distribute.Strategy,
-        loss_scale: "precision.LossScale | None" = None,
+        loss_scale: precision.LossScale | None = None,
     ):
         self._task = task
         self._optimizer = optimizer
@@ -82,7 +82,7 @@ class PhaseTrainer(orbit.StandardTrainer):
         super().__init__(train_dataset=None)
 
     def train(self, num_steps: tf.Tensor) -> dict:
-        """Runs a number of steps; returns figures where a window ends."""
+        """Runs a number of steps; returns metrics where a window ends."""
         with plain_errors():
             return super().train(num_steps)
 
@@ -127,29 +127,29 @@ class PhaseTrainer(orbit.StandardTrainer):
         return tf.where(hopeless & (failure < 0), len(self._terms) - 1, failure)
 
     def train_loop_end(self) -> dict:
-        """Raises `NotFiniteError`, or returns the figures of a window that is full."""
+        """Raises `NotFiniteError`, or returns the metrics of a window that is full."""
         failure = int(self._failure.numpy())
         step = int(self._global_step.numpy())
         if failure >= 0:
             raise NotFiniteError(self._terms[failure], step + 1)
         if step % self._config.window and step != self._place.end:
             return {}
-        return {"train": self._figures(step)}
+        return {"train": self._metrics(step)}
 
-    def _figures(self, step: int) -> dict:
+    def _metrics(self, step: int) -> dict:
         sums = self._sums.take()
         own = {name: sums.pop(name) for name in ("_loss", "_gradient_norm", "_steps", "_skipped")}
         updates = max(float(own["_steps"] - own["_skipped"]), 1.0)
-        figures = {
+        metrics = {
             "learning_rate": float(self._schedule(step - 1)),
             "grad_norm": float(own["_gradient_norm"] / updates),
             "loss": float(own["_loss"] / own["_steps"]),
             **self._task.report(sums),
         }
         if self._loss_scale is not None:
-            figures["skipped_steps"] = float(own["_skipped"])
-            figures["loss_scale"] = float(self._loss_scale.value.numpy())
-        return figures
+            metrics["skipped_steps"] = float(own["_skipped"])
+            metrics["loss_scale"] = float(self._loss_scale.value.numpy())
+        return metrics
 
     @tf.autograph.experimental.do_not_convert
     def _replica_step(self, batch):
@@ -199,7 +199,7 @@ class PhaseTrainer(orbit.StandardTrainer):
 
     def _divisors(self, own, totals):
         """Returns `[terms]`: what each term's sum is divided by, so that gradients add up."""
-        if self._config.numerics.loss_per_replica:
+        if self._config.reference_quirks.loss_per_replica:
             return own * self._strategy.num_replicas_in_sync
         return totals
 

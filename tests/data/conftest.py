@@ -5,7 +5,8 @@ import random
 
 import pytest
 
-from official_nlp.data import examples, records
+from official_nlp.data.pretraining import examples
+from official_nlp.data.storage import data_folder
 from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -66,5 +67,5 @@ def built(tmp_path_factory, text_file, tokenizer_folder) -> pathlib.Path:
 
 
 @pytest.fixture
-def folder(built) -> records.DataFolder:
-    return records.open_folder(built)
+def folder(built) -> data_folder.DataFolder:
+    return data_folder.open_folder(built)

@@ -4,7 +4,7 @@ import pathlib
 
 import numpy as np
 
-from official_nlp.checkpoints import huggingface
+from official_nlp.interchange import huggingface
 from official_nlp.modeling import networks
 
 

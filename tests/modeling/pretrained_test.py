@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_nlp.checkpoints import huggingface
 from official_nlp.data import ElectraTokenizer
 from official_nlp.errors import InputError
+from official_nlp.interchange import huggingface
 from official_nlp.modeling import models, networks, tensor_names
 from official_nlp.modeling.layers import DisentangledEmbeddings
 from official_nlp.modeling.pretrained import Pretrained
@@ -107,9 +107,9 @@ def test_a_map_is_transposed_and_its_heads_merged():
         "query.bias",
         (6,),
     )
-    assert weight.to_file().flags.c_contiguous
-    np.testing.assert_array_equal(weight.to_file(), np.arange(24).reshape(4, 6).T)
-    weight.from_file(2 * weight.to_file())
+    assert weight.to_array().flags.c_contiguous
+    np.testing.assert_array_equal(weight.to_array(), np.arange(24).reshape(4, 6).T)
+    weight.assign(2 * weight.to_array())
     np.testing.assert_array_equal(kernel, 2 * np.arange(24).reshape(4, 3, 2))
     assert [tensor.name for tensor in tensor_names.linear("x", kernel, None)] == ["x.weight"]
 

@@ -1,6 +1,6 @@
 """The pre-trainer computes what tfnlp's does, from its weights, where both sample the same tokens.
 
-The samples are fed: ours takes them as `corrupt(sampled_ids=...)`, tfnlp's sampling is exchanged.
+The samples are fed: ours takes them as `corrupt(sampled_ids=...)`, tfnlp's sampling is swapped.
 """
 
 import dataclasses

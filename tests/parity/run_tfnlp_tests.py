@@ -4,7 +4,7 @@ Usage: python run_tfnlp_tests.py MODULE CLASS[,CLASS ...]. MODULE is the name be
 `official.nlp.modeling`, such as `layers.masked_lm_test`; CLASS is a test class of it. Prints as its
 last line a JSON object of test to null where it passed, or to what it raised.
 
-What is exchanged are the classes of `REPLACED`, wherever tfnlp's tests find them. Its `BertEncoder`
+What is swapped are the classes of `REPLACED`, wherever tfnlp's tests find them. Its `BertEncoder`
 goes on being made of its own layers.
 """
 
@@ -35,7 +35,7 @@ REPLACED = {
 }
 
 
-def exchange():
+def swap():
     """Puts our classes into tfnlp's modules, and into the packages that pass them on."""
     # `BertEncoder` looks its layers up when it is made: it keeps the package as it was.
     networks.bert_encoder.layers = types.SimpleNamespace(**vars(layers))
@@ -92,7 +92,7 @@ def _name(test):
 
 
 def main(name, classes):
-    exchange()
+    swap()
     give_private_names()
     module = importlib.import_module(f"{PACKAGE}.{name}")
     loader = unittest.defaultTestLoader

@@ -8,10 +8,10 @@ import tensorflow as tf
 from official.nlp.modeling import networks as tfnlp  # noqa: TID251
 from official.nlp.modeling.models import electra_pretrainer as tfnlp_pretrainer  # noqa: TID251
 
-from official_nlp import beginning
-from official_nlp.checkpoints import tfnlp as tfnlp_checkpoint
 from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 from official_nlp.errors import InputError
+from official_nlp.interchange import model_garden as tfnlp_checkpoint
+from official_nlp.interchange import warm_start
 from official_nlp.modeling import models, networks, ops
 from official_nlp.modeling.models import pretrainer_tensors
 from official_nlp.tasks import PretrainingConfig
@@ -85,19 +85,19 @@ def test_both_networks_compute_what_they_did(tmp_path, theirs, tied):
 
 def test_a_run_begins_with_it(tmp_path, theirs):
     prefix = written(tmp_path, model=theirs)
-    given = beginning.read({"generator": prefix, "discriminator": tmp_path})
+    given = warm_start.read({"generator": prefix, "discriminator": tmp_path})
     assert [x.kind for x in given.values()] == ["tfnlp"] * 2
     sizes = [networks.ElectraConfig.from_dict(x.network.config) for x in given.values()]
     # What the file does not say, the recipe does.
     exact = [dataclasses.replace(x, hidden_act="gelu") for x in sizes]
     words = ElectraTokenizer(VOCABULARY)
     with pytest.raises(InputError, match="give SHARING=word_only to keep both"):
-        beginning.Beginning(given, PretrainingConfig(*exact), words)
-    first = beginning.Beginning(given, PretrainingConfig(*exact, sharing="word_only"), words)
+        warm_start.WarmStart(given, PretrainingConfig(*exact), words)
+    first = warm_start.WarmStart(given, PretrainingConfig(*exact, sharing="word_only"), words)
     assert "does not say hidden_act of the generator: the recipe's gelu is" in first.notes[2]
     task = PretrainingConfig(*sizes, sharing="word_only")
     model, batch, lines = task.build(), tiny.batch(), []
-    first = beginning.Beginning(given, task, words)
+    first = warm_start.WarmStart(given, task, words)
     told = first.assign_to(model, lines.append)
     assert told["generator"]["missing"] == told["discriminator"]["missing"] == []
     model.mlm_activation = model.masked_lm.activation = ops.gelu_new

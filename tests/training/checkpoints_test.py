@@ -239,9 +239,9 @@ def test_another_process_of_the_run_restores_the_same_and_writes_nothing(spoiled
 # === What is kept ===
 
 
-def _measured(manager, items, figures):
+def _measured(manager, items, metrics):
     """Trains, evaluates after each step, and returns what was there before and after evaluating."""
-    for step, value in figures.items():
+    for step, value in metrics.items():
         _train(manager, items, step)
         manager.tidy([{"step": step, "held_out/rtd_loss": value, "held_out/rtd_auc": 1 - value}])
 
@@ -279,13 +279,13 @@ def test_the_last_is_not_deleted_before_it_was_measured(tmp_path):
 
 def test_the_best_is_found_again_by_a_new_process(tmp_path):
     one, items = tmp_path / "one", _items()
-    figures = {10: 0.5, 20: 0.3, 30: 0.4}
-    _measured(_manager(one, items, keep=1, keep_best="rtd_loss"), items, figures)
+    metrics = {10: 0.5, 20: 0.3, 30: 0.4}
+    _measured(_manager(one, items, keep=1, keep_best="rtd_loss"), items, metrics)
     (one / "best.json").unlink()
     again = _items()
     manager = _manager(one, again, keep=1, keep_best="rtd_loss")
     manager.restore_or_initialize()
-    manager.tidy({"step": step, "held_out/rtd_loss": value} for step, value in figures.items())
+    manager.tidy({"step": step, "held_out/rtd_loss": value} for step, value in metrics.items())
     assert json.loads((one / "best.json").read_text())["step"] == 20
     _measured(manager, again, {40: 0.35})
     assert _names(one) == ["ckpt-20", "ckpt-40"]

@@ -35,9 +35,9 @@ from official_nlp.training import PhaseConfig, TrainingConfig, config
         ({"keep_best": "least:rtd_loss"}, "keep_best must be a held-out figure"),
         (
             {"keep_best": "rtd_auc", "evaluation_interval": 0},
-            "keep_best needs held-out figures: evaluation_interval must not be 0",
+            "keep_best needs held-out metrics: evaluation_interval must not be 0",
         ),
-        ({"torn_records": "ignore"}, "torn_records must be one of stop, skip, was 'ignore'"),
+        ({"corrupt_records": "ignore"}, "corrupt_records must be one of stop, skip, was 'ignore'"),
         ({"strategy": "many"}, "strategy must be one of one_device, mirrored, .*, was 'many'"),
     ],
 )
@@ -62,7 +62,7 @@ def test_every_field_is_fixed_or_free_or_ignored():
 
 def test_a_resumed_run_may_change_how_often_it_reports():
     one = TrainingConfig(log_interval=100, keep=1)
-    other = TrainingConfig(log_interval=200, keep=2, evaluation_interval=0, torn_records="skip")
+    other = TrainingConfig(log_interval=200, keep=2, evaluation_interval=0, corrupt_records="skip")
     assert one.of_kind(config.FIXED) == other.of_kind(config.FIXED)
     assert one.of_kind(config.FIXED) != TrainingConfig(seed=1).of_kind(config.FIXED)
 

@@ -17,7 +17,7 @@ LINES = [
 ]
 
 
-def test_an_image_is_drawn_with_yardsticks(tmp_path):
+def test_an_image_is_drawn_with_baselines(tmp_path):
     _write(tmp_path / "metrics.jsonl", LINES)
     references = {"unigram": 6.86, "accuracy of the most frequent word": 0.07, "auc of chance": 0.5}
     curves.draw(tmp_path / "metrics.jsonl", tmp_path / "curves.png", references)
@@ -31,7 +31,7 @@ def test_an_image_is_drawn_with_yardsticks(tmp_path):
         ("train/loss", "total loss"),
         ("held_out/mlm_mask_loss", "mlm loss"),
         ("train/rtd_loss", "rtd loss"),
-        ("train/rtd_loss_below_entropy", "distance from a yardstick"),
+        ("train/rtd_loss_below_entropy", "distance from a baseline"),
         ("held_out/rtd_auc", "area under the ROC curve"),
         ("held_out/mlm_accuracy", "accuracy"),
         ("learning_rate", "learning rate"),

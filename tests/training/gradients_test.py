@@ -13,7 +13,7 @@ CONFIG = trainer_test.CONFIG
 
 @pytest.fixture(scope="module")
 def whole():
-    """A trainer and its figures after ten steps of eight rows."""
+    """A trainer and its metrics after ten steps of eight rows."""
     trainer = trainer_test._trainer()
     return trainer, trainer_test._train(trainer, 10)["train"]
 
@@ -31,11 +31,11 @@ def whole():
 )
 def test_ten_steps_of_micro_batches_equal_ten_of_the_whole_batch(whole, changes, two_devices):
     trainer = trainer_test._trainer(config=dataclasses.replace(CONFIG, **changes))
-    figures = trainer_test._train(trainer, 10)["train"]
+    metrics = trainer_test._train(trainer, 10)["train"]
     for one, other in zip(whole[0]._model.get_weights(), trainer._model.get_weights()):
         np.testing.assert_allclose(other, one, rtol=1e-5, atol=1e-5 * np.abs(one).max())
     for name, value in whole[1].items():
-        assert figures[name] == pytest.approx(value, rel=1e-5), name
+        assert metrics[name] == pytest.approx(value, rel=1e-5), name
 
 
 def test_rows_that_cannot_be_cut_are_refused():

@@ -19,7 +19,8 @@ from unittest import mock
 import rich.console
 
 from official_nlp import training
-from official_nlp.training import atomic, checkpoints, journal
+from official_nlp.files import atomic
+from official_nlp.training import checkpoints, metrics_log
 from official_nlp.training.evaluator import HeldOutEvaluator
 from tests.training.toy import ToyTask
 
@@ -54,7 +55,7 @@ POINTS = {
     "before-rename-of-state": (checkpoints, "_write_state", kill_self),
     "before-rename-of-file": (atomic.os, "rename", kill_self),
     "evaluation": (HeldOutEvaluator, "evaluate", kill_self),
-    "journal": (journal, "_append", kill_within_line),
+    "metrics_log": (metrics_log, "_append", kill_within_line),
     "before-deletion": (checkpoints, "_remove", kill_self),
 }
 

@@ -32,8 +32,8 @@ CONFIG = TrainingConfig(
 def _train(folder, task=None, phases=PHASES, config=CONFIG, **keywords):
     text = io.StringIO()
     keywords.setdefault("console", rich.console.Console(file=text, width=200))
-    figures = train(task or ToyTask(), phases, config, folder, **keywords)
-    return figures, text.getvalue()
+    metrics = train(task or ToyTask(), phases, config, folder, **keywords)
+    return metrics, text.getvalue()
 
 
 def _lines(folder, name="metrics.jsonl"):
@@ -57,7 +57,7 @@ def test_windows_end_with_the_loop_and_with_a_phase(finished):
     assert [line["step"] for line in _lines(folder, "timing.jsonl")] == [x for x, _ in steps]
 
 
-def test_a_line_holds_rate_norm_and_figures(finished):
+def test_a_line_holds_rate_norm_and_metrics(finished):
     line = _lines(finished[0])[0]
     assert list(line) == [
         "step", "phase", "learning_rate", "grad_norm", "train/loss", "train/mlm_loss",
@@ -88,10 +88,10 @@ def test_progress_is_a_line_a_window_where_no_terminal_is(finished):
 
 
 def test_a_finished_run_is_left_as_it_is(finished, capfd):
-    folder, figures, _ = finished
+    folder, metrics, _ = finished
     before = state(folder / "checkpoints"), (folder / "metrics.jsonl").read_bytes()
     again, text = _train(folder)
-    assert again == figures
+    assert again == metrics
     assert again["step"] == 33
     assert "continuing after step 33 of 33" in text
     assert_same_state(state(folder / "checkpoints"), before[0])
@@ -99,12 +99,12 @@ def test_a_finished_run_is_left_as_it_is(finished, capfd):
     assert capfd.readouterr().out == ""
 
 
-def test_evaluating_afterwards_gives_the_figures_of_the_run(finished):
-    folder, figures, _ = finished
+def test_evaluating_afterwards_gives_the_metrics_of_the_run(finished):
+    folder, metrics, _ = finished
     tf.constant(0)
     again = evaluate(ToyTask(), CONFIG, folder)
     assert {f"held_out/{name}": value for name, value in again.items()} == {
-        name: value for name, value in figures.items() if name not in ("step", "phase")
+        name: value for name, value in metrics.items() if name not in ("step", "phase")
     }
 
 
@@ -164,7 +164,7 @@ def test_asked_to_stop_within_a_window_it_stops_after_the_loop(
 
 
 def _scalars(folder):
-    """Returns the steps of all events with figures."""
+    """Returns the steps of all events with metrics."""
     steps = []
     for file in folder.glob("events*"):
         for record in tf.data.TFRecordDataset(str(file)).as_numpy_iterator():
@@ -227,10 +227,10 @@ def test_a_run_is_extended_when_asked_for(tmp_path, finished):
     before = (folder / "metrics.jsonl").read_bytes()
     with pytest.raises(InputError, match=r"steps was 20, is now 40; .* EXTEND=true"):
         _train(folder, phases=LONGER)
-    figures, text = _train(folder, phases=LONGER, extend=True)
+    metrics, text = _train(folder, phases=LONGER, extend=True)
     assert "extended from 33 to 53 steps: from step 33 on the learning rate" in text
     assert "of a run of 53 steps, 0.00377 in place of 0, and ends at 53" in text
-    assert figures["step"] == 53
+    assert metrics["step"] == 53
     assert (folder / "metrics.jsonl").read_bytes().startswith(before)
     rates = {x["step"]: x["learning_rate"] for x in _lines(folder) if "learning_rate" in x}
     assert rates[33] == pytest.approx(1e-2 * (1 - 32 / 33))
@@ -259,8 +259,8 @@ def test_devices_may_change_and_that_is_told(tmp_path, two_devices):
 
 
 def test_rows_left_empty_are_counted_in_the_timing(tmp_path):
-    _train(tmp_path, torn_rows=lambda: 7)
-    assert {line["torn_rows"] for line in _lines(tmp_path, "timing.jsonl")} == {7}
+    _train(tmp_path, corrupt_rows=lambda: 7)
+    assert {line["corrupt_rows"] for line in _lines(tmp_path, "timing.jsonl")} == {7}
 
 
 def test_a_full_disk_while_drawing_hides_nothing(tmp_path, finished, monkeypatch):
@@ -269,8 +269,8 @@ def test_a_full_disk_while_drawing_hides_nothing(tmp_path, finished, monkeypatch
 
     monkeypatch.setattr("official_nlp.training.curves.draw", full)
     folder = shutil.copytree(finished[0], tmp_path / "run")
-    figures, text = _train(folder)
-    assert figures["step"] == 33
+    metrics, text = _train(folder)
+    assert metrics["step"] == 33
     assert "curves.png could not be drawn: No space left on device" in text
 
 
@@ -329,8 +329,8 @@ def test_how_often_it_reports_may_change(finished, tmp_path):
 
 
 def test_without_held_out_data_nothing_is_evaluated(tmp_path):
-    figures, _ = _train(tmp_path, ToyTask(evaluation_batches=0))
-    assert figures == {}
+    metrics, _ = _train(tmp_path, ToyTask(evaluation_batches=0))
+    assert metrics == {}
 
 
 def test_without_an_interval_only_the_end_is_saved(tmp_path):

@@ -60,27 +60,27 @@ class Steep(ToyTask):
 
 @pytest.fixture(scope="module")
 def overflowed():
-    """A run of ten steps of which the fourth overflows, and its figures."""
+    """A run of ten steps of which the fourth overflows, and its metrics."""
     trainer = trainer_test._trainer(Steep(), config=HALF)
-    figures = trainer_test._train(trainer, 3)
+    metrics = trainer_test._train(trainer, 3)
     before = trainer_test._values(trainer)
     trainer_test._train(trainer, 1)
     after = trainer_test._values(trainer)
-    figures = trainer_test._train(trainer, 6)["train"]
-    return trainer, before, after, figures
+    metrics = trainer_test._train(trainer, 6)["train"]
+    return trainer, before, after, metrics
 
 
 def test_a_step_whose_gradient_overflows_is_skipped_and_counted(overflowed):
-    trainer, before, after, figures = overflowed
+    trainer, before, after, metrics = overflowed
     model = len(trainer._model.variables)
     for one, other in zip(before[:model], after[:model]):
         np.testing.assert_array_equal(one, other)
     # The data and the learning rate go on: the rate is a function of the step.
     assert int(after[-1]) == 4
     assert int(trainer._optimizer.iterations) == 10
-    assert figures["skipped_steps"] == 1
-    assert figures["loss_scale"] == 2.0**14
-    assert np.isfinite(figures["grad_norm"])
+    assert metrics["skipped_steps"] == 1
+    assert metrics["loss_scale"] == 2.0**14
+    assert np.isfinite(metrics["grad_norm"])
 
 
 def test_an_overflow_does_not_count_as_an_update_of_the_moments(overflowed):
@@ -102,5 +102,5 @@ def test_twenty_overflows_in_a_row_stop_the_run():
 
 def test_without_a_scale_nothing_is_skipped():
     trainer = trainer_test._trainer()
-    figures = trainer_test._train(trainer, 10)["train"]
-    assert "skipped_steps" not in figures
+    metrics = trainer_test._train(trainer, 10)["train"]
+    assert "skipped_steps" not in metrics

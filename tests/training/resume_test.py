@@ -39,7 +39,12 @@ def uninterrupted(repository, tmp_path_factory):
             marks=pytest.mark.slow,
         ),
         pytest.param(
-            ["journal=1", "before-rename-of-file=1", "journal=6", "before-rename-of-file=1"],
+            [
+                "metrics_log=1",
+                "before-rename-of-file=1",
+                "metrics_log=6",
+                "before-rename-of-file=1",
+            ],
             id="within lines",
             marks=pytest.mark.slow,
         ),

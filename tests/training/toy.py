@@ -43,7 +43,7 @@ class ToyTask:
       evaluation_batches: 0 for a task without held-out data.
     """
 
-    nan_at: "int | None" = None
+    nan_at: int | None = None
     nan_in: str = "rtd"
     evaluation_batches: int = 3
     unreached: bool = False
@@ -91,15 +91,15 @@ class ToyTask:
         return {**_sums(terms, outputs, batch), "noise": noise}
 
     def report(self, sums):
-        figures = {}
+        metrics = {}
         for name in ("mlm", "rtd"):
             if name in sums:
-                figures[f"{name}_loss"] = float(sums[name][0] / sums[name][1])
+                metrics[f"{name}_loss"] = float(sums[name][0] / sums[name][1])
         if "histogram" in sums:
-            figures["rtd_auc"] = auc(sums["histogram"])
+            metrics["rtd_auc"] = auc(sums["histogram"])
         if "noise" in sums:
-            figures["noise"] = float(sums["noise"])
-        return figures
+            metrics["noise"] = float(sums["noise"])
+        return metrics
 
     def _term(self, name, output, batch):
         losses = (output - batch["targets"]) ** 2  # [batch]

@@ -7,7 +7,7 @@ import tensorflow as tf
 import tf_keras
 
 from official_nlp.errors import InputError, NotFiniteError
-from official_nlp.numerics import Numerics
+from official_nlp.reference_quirks import ReferenceQuirks
 from official_nlp.training import (
     AdamW,
     PhaseConfig,
@@ -54,14 +54,14 @@ def _bits(trainer):
     return [value.tobytes() for value in _values(trainer)]
 
 
-def test_figures_are_those_of_the_whole_window():
+def test_metrics_are_those_of_the_whole_window():
     trainer, stepwise = _trainer(), _trainer(config=dataclasses.replace(CONFIG, steps_per_loop=1))
-    figures = _train(trainer, 10)["train"]
+    metrics = _train(trainer, 10)["train"]
     each = [_train(stepwise, 1)["train"] for _ in range(10)]
     assert _bits(trainer) == _bits(stepwise)
-    assert figures["loss"] == pytest.approx(np.mean([one["loss"] for one in each]))
-    assert figures["grad_norm"] == pytest.approx(np.mean([one["grad_norm"] for one in each]))
-    assert figures["learning_rate"] == each[-1]["learning_rate"] == pytest.approx(0.55e-2)
+    assert metrics["loss"] == pytest.approx(np.mean([one["loss"] for one in each]))
+    assert metrics["grad_norm"] == pytest.approx(np.mean([one["grad_norm"] for one in each]))
+    assert metrics["learning_rate"] == each[-1]["learning_rate"] == pytest.approx(0.55e-2)
 
 
 def test_within_a_window_nothing_is_reported():
@@ -74,8 +74,8 @@ def test_a_network_without_weight_is_neither_run_nor_changed():
     trainer = _trainer(phase=dataclasses.replace(PHASE, discriminator_weight=0.0))
     head = trainer._model.heads["rtd"].kernel
     before = head.numpy()
-    figures = _train(trainer, 10)["train"]
-    assert "rtd_loss" not in figures
+    metrics = _train(trainer, 10)["train"]
+    assert "rtd_loss" not in metrics
     np.testing.assert_array_equal(head.numpy(), before)
 
 
@@ -110,8 +110,8 @@ def test_two_replicas_equal_one(two_devices):
     results = {}
     for strategy in ("one_device", "mirrored"):
         trainer = _trainer(config=dataclasses.replace(CONFIG, strategy=strategy))
-        figures = _train(trainer, 10)["train"]
-        results[strategy] = trainer._model.get_weights(), figures
+        metrics = _train(trainer, 10)["train"]
+        results[strategy] = trainer._model.get_weights(), metrics
     for one, two in zip(results["one_device"][0], results["mirrored"][0]):
         np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-5 * np.abs(one).max())
     for name, value in results["one_device"][1].items():
@@ -121,8 +121,8 @@ def test_two_replicas_equal_one(two_devices):
 def test_replicas_can_divide_by_their_own_weights_as_the_original(two_devices):
     losses = []
     for per_replica in (True, False):
-        numerics = Numerics(loss_per_replica=per_replica)
-        config = dataclasses.replace(CONFIG, strategy="mirrored", numerics=numerics)
+        reference_quirks = ReferenceQuirks(loss_per_replica=per_replica)
+        config = dataclasses.replace(CONFIG, strategy="mirrored", reference_quirks=reference_quirks)
         trainer = _trainer(config=config)
         _train(trainer, 10)
         losses.append(trainer._model.get_weights()[0])

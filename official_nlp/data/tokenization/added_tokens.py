@@ -33,12 +33,12 @@ class AddedToken:
     normalized: bool = False
 
 
-def name_of(argument: str, token: "str | Mapping") -> str:
+def name_of(argument: str, token: str | Mapping) -> str:
     """The name of a token given bare, or as Hugging Face's files have it, a dict of rules."""
     return _rules(argument, token)["content"]
 
 
-def extend(vocab: list[str], decoder: "Mapping | None", additional: Sequence, source: str):
+def extend(vocab: list[str], decoder: Mapping | None, additional: Sequence, source: str):
     """Appends to a vocabulary the tokens that come behind it.
 
     Args:
@@ -74,7 +74,7 @@ def extend(vocab: list[str], decoder: "Mapping | None", additional: Sequence, so
 def collect(
     ids: Mapping[str, int],
     roles: Mapping,
-    decoder: "Mapping | None",
+    decoder: Mapping | None,
     additional: Sequence,
     normalizes: bool,
 ) -> tuple[AddedToken, ...]:
@@ -109,7 +109,7 @@ def as_decoder(tokens: Sequence[AddedToken]) -> dict[str, dict]:
     return result
 
 
-def _by_id(decoder: "Mapping | None") -> dict[int, dict]:
+def _by_id(decoder: Mapping | None) -> dict[int, dict]:
     if not isinstance(decoder, Mapping | None):
         raise InputError(
             f"added_tokens_decoder must be a dict of tokens by their ids, was {decoder!r}"

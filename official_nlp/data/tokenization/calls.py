@@ -89,7 +89,7 @@ def _is_nothing(text) -> bool:
 # === Options ===
 
 
-def strategy(truncation: "bool | str | None") -> "str | None":
+def strategy(truncation: bool | str | None) -> str | None:
     """Which segment is cut, as `Framing` has it."""
     if truncation in (False, None, "do_not_truncate"):
         return None
@@ -101,7 +101,7 @@ def strategy(truncation: "bool | str | None") -> "str | None":
     return wanted
 
 
-def limit(what: str, max_length: "int | None", own: "int | None") -> int:
+def limit(what: str, max_length: int | None, own: int | None) -> int:
     """The most tokens: those given, or the tokenizer's own."""
     most = own if max_length is None else max_length
     if most is None:
@@ -109,14 +109,14 @@ def limit(what: str, max_length: "int | None", own: "int | None") -> int:
     return at_least("max_length", most, 1)
 
 
-def is_padded(padding: "bool | str") -> bool:
+def is_padded(padding: bool | str) -> bool:
     """Whether rows are to be of one length."""
     if padding not in (False, True, "longest", "max_length", "do_not_pad"):
         raise InputError(f'padding must be False, True, "longest" or "max_length", was {padding!r}')
     return padding not in (False, "do_not_pad")
 
 
-def check_multiple(padding: Padding, cut_to: "int | None"):
+def check_multiple(padding: Padding, cut_to: int | None):
     """Refuses a multiple that would make rows longer than what they were cut to."""
     if padding.wanted and cut_to is not None and cut_to % padding.multiple:
         raise InputError(
@@ -140,7 +140,7 @@ def columns(found: list[Row]) -> dict[str, list]:
     }
 
 
-def tensors(result: dict, kind: "str | None") -> dict:
+def tensors(result: dict, kind: str | None) -> dict:
     """A result's rows in one array or tensor each."""
     if kind not in ("np", "tf"):
         raise InputError(f'return_tensors must be None, "np" or "tf", was {kind!r}')

@@ -70,8 +70,8 @@ class CharacterTable(NamedTuple):
 
 
 def character_table(
-    normalizer: "normalizers.Normalizer | None",
-    pre_tokenizer: "pre_tokenizers.PreTokenizer | None",
+    normalizer: normalizers.Normalizer | None,
+    pre_tokenizer: pre_tokenizers.PreTokenizer | None,
 ) -> CharacterTable:
     """Makes the table.
 

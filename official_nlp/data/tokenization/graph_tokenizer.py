@@ -68,9 +68,9 @@ class GraphTokenizer(tf.Module):
     def __call__(
         self,
         text: tf.Tensor,
-        text_pair: "tf.Tensor | None" = None,
-        max_length: "int | None" = None,
-        padding: "bool | str | None" = None,
+        text_pair: tf.Tensor | None = None,
+        max_length: int | None = None,
+        padding: bool | str | None = None,
     ) -> dict:
         given = [_strings("text", text)]
         if text_pair is not None:
@@ -144,7 +144,7 @@ class GraphTokenizer(tf.Module):
             "attention_mask": tf.ones_like(ids),
         }
 
-    def _padded(self, rows: dict, padding: "str | None", max_length: "int | None") -> dict:
+    def _padded(self, rows: dict, padding: str | None, max_length: int | None) -> dict:
         if padding is None:
             return rows
         width = max_length if padding == "max_length" else None
@@ -153,7 +153,7 @@ class GraphTokenizer(tf.Module):
             for name, row in rows.items()
         }
 
-    def _dense(self, row: tf.RaggedTensor, fill: int, width: "int | None") -> tf.Tensor:
+    def _dense(self, row: tf.RaggedTensor, fill: int, width: int | None) -> tf.Tensor:
         if self._pads_left:
             lengths = row.row_lengths()
             longest = tf.reduce_max(lengths) if width is None else width
@@ -176,7 +176,7 @@ def _strings(name: str, text) -> tf.Tensor:
     return text
 
 
-def _check_length(max_length: "int | None", special: int):
+def _check_length(max_length: int | None, special: int):
     if max_length is not None and max_length < special:
         raise InputError(
             f"max_length must be at least {special}, the number of special tokens of a row, was "
@@ -184,7 +184,7 @@ def _check_length(max_length: "int | None", special: int):
         )
 
 
-def _padding(padding: "bool | str | None", max_length: "int | None") -> "str | None":
+def _padding(padding: bool | str | None, max_length: int | None) -> str | None:
     if padding is None:
         return None if max_length is None else "max_length"
     if padding not in (False, True, "longest", "max_length"):

@@ -73,8 +73,8 @@ class Framing:
 
     cls: int
     sep: int
-    strategy: "str | None" = None
-    max_length: "int | None" = None
+    strategy: str | None = None
+    max_length: int | None = None
     side: str = "right"
     stride: int = 0
     windows: bool = False
@@ -172,7 +172,7 @@ class Padding:
 
     pad: int
     wanted: bool
-    width: "int | None" = None
+    width: int | None = None
     multiple: int = 1
     side: str = "right"
 

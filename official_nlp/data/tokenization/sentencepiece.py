@@ -149,7 +149,7 @@ class SentencePiece:
     def _is_bare(self, token: tuple) -> bool:
         return token[1] is None or token[1] in self._added
 
-    def _segment(self, text: str, names: "re.Pattern[str] | None") -> Segment:
+    def _segment(self, text: str, names: re.Pattern[str] | None) -> Segment:
         segment = Segment([], [], [])
         for start, part, name in _parts(text, names):
             if name is not None:
@@ -201,7 +201,7 @@ def _next_word(segment: Segment) -> int:
     return segment.words[-1] + 1 if segment.words else 0
 
 
-def _pattern(added: Iterable[AddedToken]) -> "re.Pattern[str] | None":
+def _pattern(added: Iterable[AddedToken]) -> re.Pattern[str] | None:
     longest_first = sorted(added, key=lambda token: len(token.content), reverse=True)
     return re.compile("|".join(map(_rule, longest_first))) if longest_first else None
 
@@ -213,7 +213,7 @@ def _rule(token: AddedToken) -> str:
     return f"{before}{name}{behind}"
 
 
-def _parts(text: str, names: "re.Pattern[str] | None") -> Iterator[tuple[int, str, "str | None"]]:
+def _parts(text: str, names: re.Pattern[str] | None) -> Iterator[tuple[int, str, str | None]]:
     """Yields (start, text, name of the added token that it is)."""
     done = 0
     for match in names.finditer(text) if names else ():

@@ -67,25 +67,25 @@ class ElectraTokenizer:
 
     def __init__(
         self,
-        vocab: "str | os.PathLike | Sequence[str]",
-        do_lower_case: "bool | None" = None,
+        vocab: str | os.PathLike | Sequence[str],
+        do_lower_case: bool | None = None,
         do_basic_tokenize: bool = True,
-        never_split: "Sequence[str] | None" = None,
-        unk_token: "str | Mapping" = "[UNK]",
-        sep_token: "str | Mapping" = "[SEP]",
-        pad_token: "str | Mapping" = "[PAD]",
-        cls_token: "str | Mapping" = "[CLS]",
-        mask_token: "str | Mapping" = "[MASK]",
+        never_split: Sequence[str] | None = None,
+        unk_token: str | Mapping = "[UNK]",
+        sep_token: str | Mapping = "[SEP]",
+        pad_token: str | Mapping = "[PAD]",
+        cls_token: str | Mapping = "[CLS]",
+        mask_token: str | Mapping = "[MASK]",
         tokenize_chinese_chars: bool = True,
-        strip_accents: "bool | None" = None,
+        strip_accents: bool | None = None,
         clean_text: bool = True,
         wordpieces_prefix: str = WORDPIECE_MARK,
-        clean_up_tokenization_spaces: "bool | None" = None,
-        model_max_length: "int | float | None" = None,
+        clean_up_tokenization_spaces: bool | None = None,
+        model_max_length: int | float | None = None,
         padding_side: str = "right",
         truncation_side: str = "right",
-        additional_special_tokens: "Sequence[str | Mapping] | None" = (),
-        added_tokens_decoder: "Mapping | None" = None,
+        additional_special_tokens: Sequence[str | Mapping] | None = (),
+        added_tokens_decoder: Mapping | None = None,
     ):
         """Makes a tokenizer.
 
@@ -169,7 +169,7 @@ class ElectraTokenizer:
         return [token.id for token in self.added_tokens if token.special]
 
     @classmethod
-    def from_pretrained(cls, folder: "str | os.PathLike", **overrides) -> "ElectraTokenizer":
+    def from_pretrained(cls, folder: str | os.PathLike, **overrides) -> "ElectraTokenizer":
         """Loads a tokenizer folder, ours or Hugging Face's, or a bare vocabulary file.
 
         Nothing in the folder is executed, and nothing outside it read.
@@ -207,7 +207,7 @@ class ElectraTokenizer:
         """What cuts texts into pieces: a `WordPiece`, or a `SentencePiece`."""
         return self._engine
 
-    def save_pretrained(self, folder: "str | os.PathLike"):
+    def save_pretrained(self, folder: str | os.PathLike):
         """Writes a tokenizer folder, which Hugging Face's classes read too.
 
         It has vocabulary or model, `tokenizer_config.json`, `special_tokens_map.json`, and
@@ -231,21 +231,21 @@ class ElectraTokenizer:
     def __call__(
         self,
         text: Texts,
-        text_pair: "Texts | None" = None,
-        max_length: "int | None" = None,
-        truncation: "bool | str | None" = False,
-        padding: "bool | str" = False,
+        text_pair: Texts | None = None,
+        max_length: int | None = None,
+        truncation: bool | str | None = False,
+        padding: bool | str = False,
         return_offsets_mapping: bool = False,
         *,
         add_special_tokens: bool = True,
         is_split_into_words: bool = False,
         stride: int = 0,
         return_overflowing_tokens: bool = False,
-        pad_to_multiple_of: "int | None" = None,
-        padding_side: "str | None" = None,
+        pad_to_multiple_of: int | None = None,
+        padding_side: str | None = None,
         return_special_tokens_mask: bool = False,
         return_word_ids: bool = False,
-        return_tensors: "str | None" = None,
+        return_tensors: str | None = None,
     ) -> dict:
         """Encodes text with its special tokens.
 
@@ -309,13 +309,13 @@ class ElectraTokenizer:
         return {name: column[0] for name, column in result.items()} if bare else result
 
     def tokenize(
-        self, text: str, pair: "str | None" = None, add_special_tokens: bool = False
+        self, text: str, pair: str | None = None, add_special_tokens: bool = False
     ) -> list[str]:
         """The pieces of a text, or of two, as strings."""
         encoded = self(text, pair, add_special_tokens=add_special_tokens)
         return [self.vocab[id] for id in encoded["input_ids"]]
 
-    def encode(self, text: str, text_pair: "str | None" = None, **options) -> list[int]:
+    def encode(self, text: str, text_pair: str | None = None, **options) -> list[int]:
         """The ids of a text or pair, a list; the options are those of a call."""
         return self(text, text_pair, **options)["input_ids"].tolist()
 
@@ -333,7 +333,7 @@ class ElectraTokenizer:
         self,
         ids,
         skip_special_tokens: bool = False,
-        clean_up_tokenization_spaces: "bool | None" = None,
+        clean_up_tokenization_spaces: bool | None = None,
     ) -> str:
         """The text of ids, as far as it can be had back: case and white space may be lost.
 
@@ -350,7 +350,7 @@ class ElectraTokenizer:
         return [self.decode(row, **options) for row in rows]
 
     def convert_tokens_to_string(
-        self, tokens: Sequence[str], clean_up_tokenization_spaces: "bool | None" = None
+        self, tokens: Sequence[str], clean_up_tokenization_spaces: bool | None = None
     ) -> str:
         """The text of pieces."""
         text = self._engine.join(tokens)
@@ -362,7 +362,7 @@ class ElectraTokenizer:
 
     # === Names, ids and special tokens ===
 
-    def convert_ids_to_tokens(self, ids, skip_special_tokens: bool = False) -> "str | list[str]":
+    def convert_ids_to_tokens(self, ids, skip_special_tokens: bool = False) -> str | list[str]:
         """The names of ids; the name, of one.
 
         Raises:
@@ -374,7 +374,7 @@ class ElectraTokenizer:
         ids = [int(id) for id in np.asarray(ids).ravel()]
         return [self._token(id) for id in ids if id not in skipped]
 
-    def convert_tokens_to_ids(self, tokens: "str | Sequence[str]") -> "int | list[int]":
+    def convert_tokens_to_ids(self, tokens: str | Sequence[str]) -> int | list[int]:
         """The ids of names, [UNK]'s for those that the vocabulary has not; the id, of one."""
         if isinstance(tokens, str):
             return self._ids.get(tokens, self.unk_token_id)
@@ -450,7 +450,7 @@ class ElectraTokenizer:
         self._file_size = len(self.vocab)
         _check_different(self._source, self.vocab)
 
-    def _add_tokens(self, roles: dict, additional: Sequence, decoder: "Mapping | None"):
+    def _add_tokens(self, roles: dict, additional: Sequence, decoder: Mapping | None):
         added_tokens.extend(self.vocab, decoder, additional, self._source)
         self.vocab_size = len(self.vocab)
         self._ids = {token: place for place, token in enumerate(self.vocab)}
@@ -531,14 +531,14 @@ class ElectraTokenizer:
 
     # === How a call goes ===
 
-    def _framing(self, truncation, max_length: "int | None", **rest) -> Framing:
+    def _framing(self, truncation, max_length: int | None, **rest) -> Framing:
         cut = calls.strategy(truncation)
         if cut is not None:
             limit = calls.limit(f"{truncation=}", max_length, self.model_max_length)
             rest |= {"strategy": cut, "max_length": limit, "side": self.truncation_side}
         return Framing(self.cls_token_id, self.sep_token_id, **rest)
 
-    def _plan(self, padding, max_length: "int | None", multiple, side) -> Padding:
+    def _plan(self, padding, max_length: int | None, multiple, side) -> Padding:
         width = None
         if padding == "max_length":
             width = calls.limit(f"{padding=}", max_length, self.model_max_length)
@@ -567,7 +567,7 @@ class ElectraTokenizer:
         found = iter(calls.run(self._engine.segments, words, detail))
         return [rows.join_words(next(found) for _ in text) for text in texts]
 
-    def _row_of(self, ids: Sequence[int], pair_ids: "Sequence[int] | None") -> Row:
+    def _row_of(self, ids: Sequence[int], pair_ids: Sequence[int] | None) -> Row:
         framing = Framing(self.cls_token_id, self.sep_token_id)
         segments = [ids] if pair_ids is None else [ids, pair_ids]
         return framing.rows([Segment(list(each), [], []) for each in segments])[0]

@@ -4,9 +4,9 @@ import json
 import pathlib
 from typing import NamedTuple
 
-from official_nlp import folders
 from official_nlp.data.tokenization import tokenizer_json, wordpiece
 from official_nlp.errors import InputError
+from official_nlp.files import safe_paths
 
 VOCABULARY_FILE = wordpiece.FILE
 MODEL_FILE = "spm.model"
@@ -64,7 +64,7 @@ class Stored(NamedTuple):
       source: the file that the vocabulary comes from.
     """
 
-    vocabulary: "pathlib.Path | list[str]"
+    vocabulary: pathlib.Path | list[str]
     settings: dict
     extra: dict
     source: pathlib.Path
@@ -81,7 +81,7 @@ def read(path: pathlib.Path) -> Stored:
             f"no tokenizer at {path}: give a folder with {VOCABULARY_FILE} or {MODEL_FILE}, "
             "or such a file"
         )
-    file = path if path.is_file() else folders.inside(path, _vocabulary_file(path).name)
+    file = path if path.is_file() else safe_paths.inside(path, _vocabulary_file(path).name)
     vocabulary, settings = file, {}
     if file.suffix == ".json":
         vocabulary, settings = tokenizer_json.read(file)
@@ -97,7 +97,7 @@ def read(path: pathlib.Path) -> Stored:
     return Stored(vocabulary, settings | said, extra, file)
 
 
-def write(path: pathlib.Path, contents: dict[str, "bytes | str | dict | None"]):
+def write(path: pathlib.Path, contents: dict[str, bytes | str | dict | None]):
     """Writes files into a folder, which is made if need be.
 
     A dict becomes JSON. For None the folder has no such file afterwards.
@@ -196,4 +196,4 @@ def _by_id(tokens: dict) -> dict:
 def _read_json(file: pathlib.Path) -> dict:
     if not file.is_file():
         return {}
-    return tokenizer_json.read_object(folders.inside(file.parent, file.name))
+    return tokenizer_json.read_object(safe_paths.inside(file.parent, file.name))

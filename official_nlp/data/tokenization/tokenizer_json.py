@@ -81,7 +81,7 @@ def _read_treatment(file: pathlib.Path, normalizer, pre_tokenizer) -> dict:
     }
 
 
-def _read_frame(file: pathlib.Path, processor: "dict | None") -> dict:
+def _read_frame(file: pathlib.Path, processor: dict | None) -> dict:
     if processor is None:
         return {}
     if processor["type"] == "BertProcessing":

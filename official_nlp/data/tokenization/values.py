@@ -25,7 +25,7 @@ def at_least(name: str, value, least: int) -> int:
     return int(value)
 
 
-def length(name: str, value) -> "int | None":
+def length(name: str, value) -> int | None:
     """A length, or None for those that Hugging Face stores for none."""
     if isinstance(value, float) and value == value and value >= _NO_LIMIT:
         return None

@@ -29,7 +29,7 @@ class _Part(NamedTuple):
 
     start: int
     text: str
-    token: "str | None" = None
+    token: str | None = None
 
 
 class WordPiece:
@@ -46,7 +46,7 @@ class WordPiece:
         file_size: int,
         roles: Mapping[str, str],
         added: Sequence[AddedToken],
-        normalizer: "normalizers.Normalizer | None",
+        normalizer: normalizers.Normalizer | None,
         prefix: str = WORDPIECE_MARK,
         never_split: Collection[str] = (),
         lowers: bool = False,
@@ -115,7 +115,7 @@ class WordPiece:
         """What its hash is made of."""
         return "\n".join(self.vocab).encode()
 
-    def tokenizer_json(self) -> "str | None":
+    def tokenizer_json(self) -> str | None:
         """The engine as the `tokenizers` package stores it.
 
         None where it would not say all: `never_split` has no place in it, and readers of it expect
@@ -207,7 +207,7 @@ def _check_normalized(tokens: Sequence[AddedToken], normalizer):
 
 def make_normalizer(
     do_lower_case: bool,
-    strip_accents: "bool | None",
+    strip_accents: bool | None,
     tokenize_chinese_chars: bool = True,
     clean_text: bool = True,
 ) -> normalizers.BertNormalizer:

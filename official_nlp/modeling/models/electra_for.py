@@ -226,7 +226,7 @@ class ElectraFor(Pretrained, tf_keras.Model):
         """
         assign_table(self.get_input_embeddings(), value)
 
-    def get_output_embeddings(self) -> "OnDeviceEmbedding | None":
+    def get_output_embeddings(self) -> OnDeviceEmbedding | None:
         """Returns the layer of the table that scores tokens, if there is one."""
 
     def resize_token_embeddings(self, size: int) -> "ElectraFor":

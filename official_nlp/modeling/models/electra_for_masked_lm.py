@@ -74,7 +74,7 @@ class ElectraForMaskedLM(ElectraFor):
             *tensor_names.dense("generator_predictions.dense", head.dense),
             *tensor_names.layer_norm("generator_predictions.LayerNorm", head.layer_norm),
             *(
-                tensor_names.as_it_is(f"generator_lm_head.{part}", variable)
+                tensor_names.untransposed(f"generator_lm_head.{part}", variable)
                 for part, variable in [*table, ("bias", head.bias)]
             ),
         ]

@@ -59,7 +59,7 @@ class ElectraPretrainer(tf_keras.Model):
       temperature: of the sampling.
       sharing: None to take the networks as they are; or the mode they must be in: `shared`,
         `word_only`, `untied`, `whole`, `gdes` (see `from_config_pair`).
-      average_duplicates: see `Numerics.average_duplicates`.
+      average_duplicates: see `ReferenceQuirks.average_duplicates`.
       discriminator_activation: in the discriminator's head; None for `mlm_activation`.
 
     Raises:
@@ -171,7 +171,7 @@ class ElectraPretrainer(tf_keras.Model):
         recompute=False,
         **kwargs,
     ) -> "ElectraPretrainer":
-        """Builds both networks and the heads with ELECTRA's numerics.
+        """Builds both networks and the heads with ELECTRA's reference_quirks.
 
         As in Hugging Face's models the generator's head has the exact GELU whatever the networks
         have, the discriminator's has its network's `hidden_act`.

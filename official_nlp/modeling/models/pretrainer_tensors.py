@@ -23,7 +23,7 @@ def generator(model) -> list[NamedTensor]:
         *tensor_names.encoder(model.generator_network),
         *tensor_names.dense(f"{head}.dense", model.masked_lm.dense),
         *tensor_names.layer_norm(f"{head}.LayerNorm", model.masked_lm.layer_norm),
-        tensor_names.as_it_is("generator_lm_head.bias", model.masked_lm.bias),
+        tensor_names.untransposed("generator_lm_head.bias", model.masked_lm.bias),
     ]
 
 

@@ -68,7 +68,7 @@ def detect(generator, discriminator) -> str:
     return "word_only" if same_table else "untied"
 
 
-def checked(wanted: "str | None", generator, discriminator) -> str:
+def checked(wanted: str | None, generator, discriminator) -> str:
     """Returns the mode that two given networks are in.
 
     Raises:

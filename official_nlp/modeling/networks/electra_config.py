@@ -125,22 +125,22 @@ class ElectraConfig:
     summary_use_proj: bool = True
     summary_activation: str = "gelu"
     summary_last_dropout: float = 0.1
-    pad_token_id: "int | None" = 0
-    bos_token_id: "int | None" = None
-    eos_token_id: "int | list | None" = None
+    pad_token_id: int | None = 0
+    bos_token_id: int | None = None
+    eos_token_id: int | list | None = None
     position_embedding_type: str = "absolute"
     use_cache: bool = True
     is_decoder: bool = False
     add_cross_attention: bool = False
-    classifier_dropout: "float | None" = None
+    classifier_dropout: float | None = None
     tie_word_embeddings: bool = True
     output_hidden_states: bool = False
     output_attentions: bool = False
-    num_labels: "int | None" = None
-    id2label: "dict | None" = None
-    label2id: "dict | None" = None
-    problem_type: "str | None" = None
-    generator_size: "float | None" = None
+    num_labels: int | None = None
+    id2label: dict | None = None
+    label2id: dict | None = None
+    problem_type: str | None = None
+    generator_size: float | None = None
     initializer: str = "truncated_normal"
     summary_first_dropout: float = 0.0
     extra: dict = dataclasses.field(default_factory=dict)
@@ -287,7 +287,7 @@ class ElectraConfig:
             changes = {**dict.fromkeys(_LABEL_FIELDS), **changes}
         return dataclasses.replace(self, **changes)
 
-    def generator(self, size: "float | None" = None) -> "ElectraConfig":
+    def generator(self, size: float | None = None) -> "ElectraConfig":
         """Returns the generator that belongs to this discriminator.
 
         It is narrower, not shallower, and has the same embedding width: paper section 3.2.

@@ -16,7 +16,7 @@ from official_nlp.data.tokenization.character_table import character_table
 from official_nlp.data.tokenization.graph_tokenizer import GraphTokenizer
 from official_nlp.data.tokenization.graph_words import GraphWords
 from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
-from official_nlp.data.vocabulary import train_vocabulary
+from official_nlp.data.tokenization.vocabulary import train_vocabulary
 from official_nlp.errors import InputError
 from tools import compare_tokenizers
 

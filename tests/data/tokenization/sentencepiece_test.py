@@ -8,11 +8,13 @@ import sentencepiece
 from hypothesis import strategies
 from sentencepiece import sentencepiece_model_pb2
 
-from official_nlp.data import corpus, examples, pipeline, records
-from official_nlp.data.encoding import LineEncoder
-from official_nlp.data.masking import MaskingConfig
+from official_nlp.data import corpus
+from official_nlp.data.pretraining import examples, pipeline
+from official_nlp.data.pretraining.encoding import LineEncoder
+from official_nlp.data.pretraining.masking import MaskingConfig
+from official_nlp.data.storage import data_folder
 from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
-from official_nlp.data.vocabulary import SPECIAL_TOKENS, train_vocabulary
+from official_nlp.data.tokenization.vocabulary import SPECIAL_TOKENS, train_vocabulary
 from official_nlp.errors import InputError
 
 PAD, UNK, CLS, SEP, MASK = range(5)
@@ -281,7 +283,7 @@ def test_examples_are_made_and_masked_by_words(folder, text_file, tmp_path):
     options = {"length": 32, "held_out": 0.2, "processes": 1, "progress": False}
     summary = examples.build_examples(text_file, folder, tmp_path / "data", **options)
     assert summary.unknown_share == 0
-    data = records.open_folder(tmp_path / "data")
+    data = data_folder.open_folder(tmp_path / "data")
     assert data.index.vocab_hash == data.tokenizer.vocab_hash
     assert (tmp_path / "data" / "tokenizer" / "spm.model").is_file()
     config = MaskingConfig(0.2, replaced=1.0, whole_word=True)

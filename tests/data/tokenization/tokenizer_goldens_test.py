@@ -11,7 +11,7 @@ from tokenizers import models, pre_tokenizers, processors
 
 from official_nlp.data.tokenization.rows import STRATEGIES
 from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
-from official_nlp.data.vocabulary import SPECIAL_TOKENS
+from official_nlp.data.tokenization.vocabulary import SPECIAL_TOKENS
 from official_nlp.errors import InputError
 
 PAD, UNK, CLS, SEP, MASK = range(5)

@@ -6,7 +6,7 @@ import pytest
 import tokenizers
 from hypothesis import strategies
 
-from official_nlp.data import encoding
+from official_nlp.data.pretraining import encoding
 from official_nlp.data.tokenization import tokenizer_json
 from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 from official_nlp.errors import InputError

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_nlp.checkpoints import huggingface
+from official_nlp.interchange import huggingface
 from official_nlp.modeling import losses, models, networks
 from official_nlp.modeling.models import pretrainer_tensors
 from tests.modeling import hugging_face_weights
@@ -16,7 +16,7 @@ ALL = ("basic", "padded", "weights", "no_masked")
 
 
 def filled(generator_config, discriminator_config, generator, discriminator):
-    """Returns the pre-trainer with these weights, in the original's numerics."""
+    """Returns the pre-trainer with these weights, in the original's reference_quirks."""
     model = models.ElectraPretrainer.from_config_pair(
         networks.ElectraConfig.from_json(generator_config),
         networks.ElectraConfig.from_json(discriminator_config),

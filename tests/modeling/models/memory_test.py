@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture
 def measured(repository):
-    """Runs a verb of the tool; returns its figures."""
+    """Runs a verb of the tool; returns its metrics."""
 
     def run(*words):
         command = [sys.executable, repository / "tools" / "memory.py", *map(str, words)]

@@ -1,1 +1,0 @@
-"""Checkpoints of other programs: names to arrays and back. Knows no Keras and no models."""

@@ -1,0 +1,1 @@
+"""Recipes: gin files resolved to plain Python values."""

@@ -1,0 +1,1 @@
+"""From text to pre-training examples, and from examples to masked batches."""

@@ -1,0 +1,213 @@
+"""Batches for training and evaluation, each row a function of its place in the stream.
+
+B batch, L length, P predictions.
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from official_nlp.data.pretraining import example_order
+from official_nlp.data.pretraining.masking import MaskingConfig, mask_tokens, max_predictions
+from official_nlp.data.storage import features
+from official_nlp.data.storage.data_folder import DataFolder, Split
+from official_nlp.errors import InputError
+from official_nlp.randomness import Key
+
+# What a seed is folded with. Large, so as to be no phase and no layer's place.
+TRAINING_MASKS = 0x7472_6169
+EVALUATION_MASKS = 0x6576_616C
+
+_BATCHES_AHEAD = 4
+
+
+def pretraining_dataset(
+    folder: DataFolder,
+    *,
+    batch_size: int,
+    length: int,
+    masking: MaskingConfig | None = None,
+    seed: int,
+    phase: int = 0,
+    first_step: int = 0,
+    with_replacement: bool = False,
+    host: int = 0,
+    hosts: int = 1,
+) -> tf.data.Dataset:
+    """Makes the endless stream of training batches.
+
+    Row n of a phase is the example at place `n % N` of the order of epoch `n // N`, N examples an
+    epoch, and is masked by a key of (seed, phase, n): neither depends on batch, host or step.
+
+    Args:
+      folder: a `DataFolder`; its train split is read.
+      batch_size: rows of a step, over all hosts.
+      length: L; shorter rows are padded.
+      masking: a `MaskingConfig`.
+      seed: integer.
+      phase: number of the training phase; each has orders and masks of its own.
+      first_step: step of the phase to start at, at once.
+      with_replacement: positions are drawn as the original does, some twice.
+      host: number of this host; it gets its `batch_size / hosts` rows of each step.
+      hosts: number of hosts.
+
+    Returns:
+      Dataset of dicts: int32 `input_word_ids, input_mask, input_type_ids` `[B, L]`, int32
+      `masked_lm_positions, masked_lm_ids` and float32 `masked_lm_weights` `[B, P]`, int64
+      `stream_position` `[B]`, with B = `batch_size / hosts`.
+
+    Raises:
+      InputError: the examples do not fit length or vocabulary, or batch_size the hosts.
+    """
+    if batch_size < 1 or batch_size % hosts:
+        raise InputError(
+            f"batch_size must be a positive multiple of the number of hosts, {hosts}, "
+            f"was {batch_size}"
+        )
+    split = folder.split(features.TRAIN)
+    rows = batch_size // hosts
+    # Another phase on the same data shall not begin with the same examples.
+    order_seed = (seed << 16) + phase
+
+    def positions() -> Iterator[np.ndarray]:
+        first = first_step * batch_size + host * rows
+        while True:
+            yield np.arange(first, first + rows)
+            first += batch_size
+
+    def examples(position: np.ndarray) -> np.ndarray:
+        epoch, place = np.divmod(position, split.count)
+        return example_order.position_to_example(order_seed, epoch, place, split.count)
+
+    key = Key(seed).fold(TRAINING_MASKS, phase)
+    masks = masking or MaskingConfig(), key, with_replacement
+    serialized = _read(split, positions, examples, rows)
+    return _batches(folder, serialized, rows, length, *masks)
+
+
+def evaluation_dataset(
+    folder: DataFolder,
+    *,
+    batch_size: int,
+    length: int,
+    masking: MaskingConfig | None = None,
+    seed: int,
+    limit: int | None = None,
+    split: str = features.HELD_OUT,
+) -> tf.data.Dataset:
+    """Makes one pass over a split in the order of its files, the same at every call.
+
+    Args:
+      folder: a `DataFolder`.
+      batch_size: B; what the last batch lacks is empty rows, of input_mask 0 and weight 0.
+      length: L; shorter rows are padded.
+      masking: a `MaskingConfig`.
+      seed: integer; masks are a function of it and of the example's number.
+      limit: the most examples, None: all.
+      split: "held_out" or "train".
+
+    Returns:
+      Dataset of dicts as of `pretraining_dataset`; `stream_position` is the example's number.
+
+    Raises:
+      InputError: there are no examples, or they do not fit length or vocabulary.
+    """
+    if batch_size < 1 or (limit is not None and limit < 1):
+        raise InputError(
+            f"batch_size and limit must be at least 1, were batch_size={batch_size}, limit={limit}"
+        )
+    source = folder.split(split)
+    count = source.count if limit is None else min(limit, source.count)
+
+    def positions() -> Iterator[np.ndarray]:
+        for first in range(0, count, batch_size):
+            yield np.arange(first, first + batch_size)
+
+    def examples(position: np.ndarray) -> np.ndarray:
+        return position[position < count]
+
+    serialized = _read(source, positions, examples, batch_size)
+    serialized = serialized.apply(tf.data.experimental.assert_cardinality(-(-count // batch_size)))
+    key = Key(seed).fold(EVALUATION_MASKS)
+    return _batches(folder, serialized, batch_size, length, masking or MaskingConfig(), key, False)
+
+
+def _read(
+    split: Split,
+    positions: Callable[[], Iterator[np.ndarray]],
+    examples: Callable[[np.ndarray], np.ndarray],
+    rows: int,
+) -> tf.data.Dataset:
+    """Dataset of (position int64 `[rows]`, serialized example string `[rows]`)."""
+
+    def read():
+        for position in positions():
+            serialized = split.read(examples(position))
+            yield position, serialized + [b""] * (rows - len(serialized))
+
+    signature = (tf.TensorSpec([rows], tf.int64), tf.TensorSpec([rows], tf.string))
+    return tf.data.Dataset.from_generator(read, output_signature=signature)
+
+
+def _batches(
+    folder: DataFolder,
+    serialized: tf.data.Dataset,
+    rows: int,
+    length: int,
+    masking: MaskingConfig,
+    key: Key,
+    with_replacement: bool,
+) -> tf.data.Dataset:
+    _check(folder, length)
+    tokenizer = folder.tokenizer
+    predictions = max_predictions(masking.probability, length)
+    joins = tokenizer.word_joins if masking.whole_word else None
+    if with_replacement:
+        masking.require_no_replacement()
+
+    def to_batch(position, examples):
+        ids, mask, types = parse(examples, rows, length)
+        masked = mask_tokens(
+            ids,
+            mask,
+            tokenizer.special_ids,
+            tokenizer.mask_token_id,
+            predictions,
+            masking,
+            key,
+            first_row=position[0],
+            with_replacement=with_replacement,
+            joins=joins,
+        )
+        return {
+            features.INPUT_WORD_IDS: masked.input_ids,
+            features.INPUT_MASK: mask,
+            features.INPUT_TYPE_IDS: types,
+            features.MASKED_LM_POSITIONS: masked.positions,
+            features.MASKED_LM_IDS: masked.ids,
+            features.MASKED_LM_WEIGHTS: masked.weights,
+            features.STREAM_POSITION: position,
+        }
+
+    options = tf.data.Options()
+    options.deterministic = True
+    # Who reads which rows is said by host and hosts, and a generator cannot be sharded.
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    batches = serialized.map(to_batch, num_parallel_calls=2, deterministic=True)
+    return batches.prefetch(_BATCHES_AHEAD).with_options(options)
+
+
+def parse(serialized: tf.Tensor, rows: int, length: int) -> list[tf.Tensor]:
+    """int32 `[rows, length]` each: ids, mask, segments, padded with zeros."""
+    names = features.RECORD_FEATURES
+    parsed = tf.io.parse_example(serialized, {n: tf.io.RaggedFeature(tf.int64) for n in names})
+    return [tf.cast(parsed[name].to_tensor(shape=[rows, length]), tf.int32) for name in names]
+
+
+def _check(folder: DataFolder, length: int):
+    if folder.index.longest_row > length:
+        raise InputError(
+            f"length must be at least {folder.index.longest_row}, the longest row of "
+            f"{folder.path}, was {length}: build examples of that length, or train with the longer"
+        )

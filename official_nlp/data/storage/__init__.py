@@ -1,0 +1,1 @@
+"""Data folders on disk: shards of TFRecords, their index, and corrupt records."""

@@ -1,0 +1,239 @@
+"""Learns the pieces of a vocabulary from text."""
+
+import collections
+import itertools
+import os
+import pathlib
+from collections.abc import Iterable, Iterator
+
+import tokenizers
+from tokenizers import models, pre_tokenizers, trainers
+
+from official_nlp.data import corpus
+from official_nlp.data.progress import Progress
+from official_nlp.data.tokenization import wordpiece, words
+from official_nlp.data.tokenization.tokenizer import MODEL_FILE, ElectraTokenizer
+from official_nlp.errors import InputError
+from official_nlp.files.staged_folders import staged
+
+SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+KINDS = ("wordpiece", "sentencepiece", "sentencepiece-bpe")
+
+# Learning a SentencePiece model takes as many times its text in memory.
+_LEARN_BYTES = {kind: 2_000_000_000 if kind == "wordpiece" else 100_000_000 for kind in KINDS}
+_PREFIX = words.WORDPIECE_MARK
+# The most of the vocabulary that single characters get: rare ones would push the words out.
+_CHARACTERS_SHARE = 0.75
+_SMALLEST_SIZE = 64
+_SAMPLED_DOCUMENTS = 256
+_SAMPLED_CHARACTERS = 10_000
+
+
+def train_vocabulary(
+    files: str | os.PathLike | Iterable[str | os.PathLike],
+    to: str | os.PathLike,
+    size: int = 30522,
+    lower_case: bool = True,
+    strip_accents: bool | None = None,
+    min_frequency: int = 2,
+    learn_bytes: int | None = None,
+    progress: bool = True,
+    kind: str = "wordpiece",
+) -> ElectraTokenizer:
+    """Learns a vocabulary, and writes it as a tokenizer folder.
+
+    The same text and arguments give the same vocabulary. That of WordPiece: special tokens,
+    characters, characters inside a word, then pieces in the order they were merged.
+
+    Args:
+      files: files, globs or folders of text, see `corpus.find_files`.
+      to: the folder to make.
+      size: the most tokens; text with little in it gives fewer.
+      lower_case: text is lower-cased.
+      strip_accents: accents are taken off; None: when lower-casing. SentencePiece keeps them.
+      min_frequency: how often a piece of WordPiece must occur to be one.
+      learn_bytes: of larger files (as they are on disk), evenly chosen documents of about so many
+        bytes are learnt from; None: 2 GB for WordPiece, 100 MB for SentencePiece, which takes more
+        time and memory.
+      progress: show a bar, and print size and share of unknown tokens.
+      kind: "wordpiece", which cuts words into pieces; "sentencepiece" (a unigram model) or
+        "sentencepiece-bpe", which need no notion of a word, as for Japanese or Thai.
+
+    Returns:
+      The tokenizer that was saved.
+
+    Raises:
+      InputError: no text, text that cannot be read, `to` is not empty or cannot be written, or an
+        argument is out of range.
+    """
+    if size < _SMALLEST_SIZE:
+        raise InputError(
+            f"size must be at least {_SMALLEST_SIZE} tokens, was {size}: 30522 is usual"
+        )
+    if kind not in KINDS:
+        raise InputError(f"kind must be one of {', '.join(KINDS)}, was {kind!r}")
+    if kind != "wordpiece" and strip_accents:
+        raise InputError(
+            f"strip_accents must be left out for kind={kind!r}, which keeps accents, was True; "
+            'kind="wordpiece" can drop them'
+        )
+    learn_bytes = _LEARN_BYTES[kind] if learn_bytes is None else learn_bytes
+    if min_frequency < 1 or learn_bytes < 1:
+        raise InputError(
+            "min_frequency and learn_bytes must be at least 1, "
+            f"were min_frequency={min_frequency}, learn_bytes={learn_bytes}"
+        )
+    with staged(to) as folder:
+        text = _Text(corpus.find_files(files), learn_bytes, progress)
+        if kind == "wordpiece":
+            casing = {"do_lower_case": lower_case, "strip_accents": strip_accents}
+            tokenizer, sample = _learn_wordpiece(text, casing, min_frequency, size)
+            tokenizer.save_pretrained(folder)
+        else:
+            tokenizer, sample = _learn_sentencepiece(text, folder, kind, lower_case, size)
+    if progress:
+        print(_describe(tokenizer, size, text.stride, sample))
+    return tokenizer
+
+
+class _Text:
+    """The documents that are learnt from, which are read twice."""
+
+    def __init__(self, files: list[pathlib.Path], learn_bytes: int, progress: bool):
+        self._files = files
+        self._total = sum(file.stat().st_size for file in files)
+        self._progress = progress
+        self.stride = max(1, -(-self._total // learn_bytes))
+
+    def documents(self, what: str) -> Iterator[list[str]]:
+        with Progress(what, self._total, self._progress) as bar:
+            yield from itertools.islice(
+                corpus.documents(self._files, bar.advance), 0, None, self.stride
+            )
+
+
+class _Sample:
+    """The beginnings of some documents, evenly chosen, whatever their number turns out to be."""
+
+    def __init__(self):
+        self.documents: list[list[str]] = []
+        self._every, self._number = 1, 0
+
+    def add(self, joined: str):
+        if self._number % self._every == 0:
+            self.documents.append(joined[:_SAMPLED_CHARACTERS].split("\n"))
+        if len(self.documents) > _SAMPLED_DOCUMENTS:
+            self.documents, self._every = self.documents[::2], self._every * 2
+        self._number += 1
+
+
+def _learn_sentencepiece(
+    text: _Text, folder: pathlib.Path, kind: str, lower_case: bool, size: int
+) -> tuple[ElectraTokenizer, list[list[str]]]:
+    # Importing it takes time, and WordPiece needs it not.
+    from official_nlp.data.tokenization import sentencepiece_training
+
+    sample = _Sample()
+
+    def lines() -> Iterator[str]:
+        for document in text.documents("Reading text"):
+            sample.add("\n".join(document))
+            yield from document
+
+    algorithm = "bpe" if kind == "sentencepiece-bpe" else "unigram"
+    model = sentencepiece_training.train(lines(), size, algorithm, lower_case, SPECIAL_TOKENS)
+    (folder / MODEL_FILE).write_bytes(model)
+    tokenizer = ElectraTokenizer(folder / MODEL_FILE)
+    tokenizer.save_pretrained(folder)
+    return tokenizer, sample.documents
+
+
+def _learn_wordpiece(
+    text: _Text, casing: dict, min_frequency: int, size: int
+) -> tuple[ElectraTokenizer, list[list[str]]]:
+    blank = ElectraTokenizer(SPECIAL_TOKENS, **casing)
+    characters, sample = _count_characters(text, blank)
+    alphabet, inside = _choose_characters(characters, blank, min_frequency, size)
+    pieces = _learn_pieces(text, blank, alphabet, inside, min_frequency, size)
+    return ElectraTokenizer([*SPECIAL_TOKENS, *alphabet, *inside, *pieces], **casing), sample
+
+
+def _count_characters(
+    text: _Text, blank: ElectraTokenizer
+) -> tuple[collections.Counter, list[list[str]]]:
+    """Counts the characters as the tokenizer will see them; returns some documents as well."""
+    normalizer = _normalizer(blank)
+    characters: collections.Counter = collections.Counter()
+    sample = _Sample()
+    for document in text.documents("Counting characters"):
+        joined = "\n".join(document)
+        characters.update(normalizer.normalize_str(joined))
+        sample.add(joined)
+    for space in [character for character in characters if character.isspace()]:
+        del characters[space]
+    if not characters:
+        raise InputError("no text in the files given: give files that hold some")
+    return characters, sample.documents
+
+
+def _choose_characters(
+    counts: collections.Counter, blank: ElectraTokenizer, min_frequency: int, size: int
+) -> tuple[list[str], list[str]]:
+    """The characters that begin a word, and with prefix those that go on with one, sorted."""
+    normalizer, pre_tokenizer = _normalizer(blank), pre_tokenizers.BertPreTokenizer()
+    room = int(_CHARACTERS_SHARE * size) - len(SPECIAL_TOKENS)
+    alphabet, inside = [], []
+    for character, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        # Punctuation marks and Chinese characters are words, and never inside one.
+        words = pre_tokenizer.pre_tokenize_str(normalizer.normalize_str(f"a{character}"))
+        goes_on = len(words) == 1
+        if count < min_frequency or len(alphabet) + len(inside) + 1 + goes_on > room:
+            break
+        alphabet.append(character)
+        if goes_on:
+            inside.append(_PREFIX + character)
+    return sorted(alphabet), sorted(inside)
+
+
+def _learn_pieces(
+    text: _Text,
+    blank: ElectraTokenizer,
+    alphabet: list[str],
+    inside: list[str],
+    min_frequency: int,
+    size: int,
+) -> list[str]:
+    engine = tokenizers.Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    engine.normalizer = _normalizer(blank)
+    engine.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    # The trainer numbers pieces that it finds in the order of a hash table, and breaks ties by
+    # number. Given all characters in order it has nothing left to number so.
+    given = [*SPECIAL_TOKENS, *inside]
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=size,
+        min_frequency=min_frequency,
+        special_tokens=given,
+        initial_alphabet=alphabet,
+        limit_alphabet=len(alphabet),
+        continuing_subword_prefix=_PREFIX,
+        show_progress=False,
+    )
+    engine.train_from_iterator(text.documents("Learning pieces"), trainer)
+    ids = engine.get_vocab()
+    known = {*given, *alphabet}
+    return [token for token in sorted(ids, key=ids.get) if token not in known]
+
+
+def _normalizer(blank: ElectraTokenizer):
+    return wordpiece.make_normalizer(blank.do_lower_case, blank.strip_accents)
+
+
+def _describe(tokenizer: ElectraTokenizer, size: int, stride: int, sample: list[list[str]]) -> str:
+    ids = [id for document in sample for line in tokenizer.encode_ids(document) for id in line]
+    unknown = ids.count(tokenizer.unk_token_id) / max(1, len(ids))
+    note = f"vocabulary of {tokenizer.vocab_size:,} tokens"
+    if tokenizer.vocab_size < size:
+        note += f" (of {size:,} asked for: the text has no more pieces that are frequent enough)"
+    if stride > 1:
+        note += f", learnt from every {stride}th document"
+    return f"{note}; unknown {unknown:.3%} of {len(ids):,} tokens in a sample"

@@ -1,0 +1,6 @@
+"""ELECTRA pre-training: a generator and a discriminator, trained together."""
+
+from official_nlp.tasks.pretraining.generator_monitor import GeneratorMonitor
+from official_nlp.tasks.pretraining.task import ElectraPretraining, PretrainingConfig
+
+__all__ = ["ElectraPretraining", "GeneratorMonitor", "PretrainingConfig"]

@@ -1,0 +1,130 @@
+"""What is measured of both networks: sums in the step, metrics on the host.
+
+A figure's name says which network it is about: `mlm_` the generator, `rtd_` (replaced token
+detection) the discriminator. B batch, L length, P predictions, V vocabulary.
+"""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from official_nlp.modeling import losses, ops
+from official_nlp.training import histogram
+
+UNIGRAM_HISTOGRAM = "rtd_unigram_histogram"
+_GENERATOR = "mlm_sums"
+_DISCRIMINATOR = "rtd_sums"
+_HISTOGRAM = "rtd_histogram"
+# Those that tell whether anything is learnt; a progress line has room for no more.
+_MAIN = ("mlm_mask_loss", "rtd_auc", "rtd_below_entropy", "mlm_mask_accuracy")
+
+
+def generator_sums(batch, lm_outputs, mask_id: int, sampled_ids=None) -> dict[str, tf.Tensor]:
+    """Returns the sums of one batch that `metrics` makes the generator's metrics of.
+
+    Args:
+      batch: with `input_word_ids`, `masked_lm_positions`, `masked_lm_ids`, `masked_lm_weights`.
+      lm_outputs: float `[B, P, V]`.
+      mask_id: id of [MASK].
+      sampled_ids: integer `[B, P]`, or None where nothing was sampled.
+    """
+    labels = batch["masked_lm_ids"]
+    weights = losses.prediction_weights(batch)
+    nll = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=lm_outputs)
+    correct = _equal(tf.argmax(lm_outputs, axis=-1, output_type=tf.int32), labels)
+    shown = ops.gather_positions(batch["input_word_ids"], batch["masked_lm_positions"])
+    hidden = weights * _equal(shown, mask_id)
+    sampled = weights * _equal(sampled_ids, labels) if sampled_ids is not None else 0.0 * weights
+    parts = [
+        weights,
+        weights * nll,
+        weights * correct,
+        hidden,
+        hidden * nll,
+        hidden * correct,
+        sampled,
+        weights if sampled_ids is not None else 0.0 * weights,
+    ]
+    return {_GENERATOR: tf.stack([tf.reduce_sum(part) for part in parts])}
+
+
+def discriminator_sums(batch, disc_logits, disc_label) -> dict[str, tf.Tensor]:
+    """Returns the sums of one batch that `metrics` makes the discriminator's metrics of.
+
+    Args:
+      batch: with `input_mask`.
+      disc_logits: float `[B, L]`.
+      disc_label: integer `[B, L]`.
+    """
+    weights = tf.cast(batch["input_mask"], tf.float32)
+    loss, tokens = losses.replaced_token_loss(disc_logits, disc_label, batch["input_mask"])
+    replaced = tf.reduce_sum(weights * tf.cast(disc_label, tf.float32))
+    return {
+        _DISCRIMINATOR: tf.stack([tokens, loss, replaced]),
+        _HISTOGRAM: histogram.logit_histogram(disc_logits, disc_label, weights),
+    }
+
+
+def compute(sums: dict[str, np.ndarray]) -> dict[str, float]:
+    """Returns the metrics of a window or an evaluation, the main ones first; see the README.
+
+    Args:
+      sums: float64 arrays, added over batches; a network that did not run is missing.
+    """
+    result = {}
+    if _GENERATOR in sums:
+        result.update(_generator_metrics(*sums[_GENERATOR]))
+    if _DISCRIMINATOR in sums:
+        result.update(_discriminator_metrics(*sums[_DISCRIMINATOR], sums[_HISTOGRAM]))
+    if UNIGRAM_HISTOGRAM in sums:
+        result["rtd_unigram_auc"] = histogram.auc(sums[UNIGRAM_HISTOGRAM])
+    first = {name: result[name] for name in _MAIN if name in result}
+    return {**first, **result}
+
+
+def _generator_metrics(
+    predicted, loss, correct, hidden, hidden_loss, hidden_correct, sampled_correct, sampled
+):
+    result = {
+        "mlm_loss": _ratio(loss, predicted),
+        "mlm_mask_loss": _ratio(hidden_loss, hidden),
+        "mlm_accuracy": _ratio(correct, predicted),
+        "mlm_mask_accuracy": _ratio(hidden_correct, hidden),
+    }
+    if sampled:
+        result["mlm_sampled_accuracy"] = _ratio(sampled_correct, sampled)
+    return result
+
+
+def _discriminator_metrics(tokens, loss, replaced, counts):
+    share = _ratio(replaced, tokens)
+    bins = counts.shape[1]
+    found = counts[1, bins // 2 :].sum()
+    claimed = counts[:, bins // 2 :].sum()
+    right = found + counts[0, : bins // 2].sum()
+    return {
+        "rtd_loss": _ratio(loss, tokens),
+        "rtd_below_entropy": entropy(share) - _ratio(loss, tokens),
+        "rtd_auc": histogram.auc(counts),
+        "rtd_replaced_share": share,
+        "rtd_precision": _ratio(found, claimed),
+        "rtd_recall": _ratio(found, replaced),
+        "rtd_accuracy": _ratio(right, tokens),
+        "rtd_all_original_accuracy": 1.0 - share,
+    }
+
+
+def entropy(share: float) -> float:
+    """Returns the loss in nats of who knows nothing but the share of replaced tokens."""
+    if not 0 < share < 1:
+        return 0.0
+    return -share * math.log(share) - (1 - share) * math.log(1 - share)
+
+
+def _equal(one, other):
+    return tf.cast(tf.equal(one, tf.cast(other, tf.int32)), tf.float32)
+
+
+def _ratio(a, b) -> float:
+    return float(a / b) if b else 0.0

@@ -1,0 +1,56 @@
+import gzip
+
+import hypothesis
+import numpy as np
+import pytest
+from hypothesis import strategies
+
+from official_nlp.data.pretraining import encoding
+from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
+
+LINES = strategies.lists(
+    strategies.one_of(
+        strategies.text(),
+        strategies.text(
+            strategies.sampled_from("aA éE\u0301\u0308#[]MASKß Σςﬁ\t\u3000\x1f\x85中文.,-")
+        ),
+        strategies.lists(strategies.sampled_from(["the", "boats", "a.b", "[MASK]", ""])).map(
+            " ".join
+        ),
+    ),
+    max_size=6,
+)
+
+
+@hypothesis.given(blocks=strategies.lists(LINES, max_size=3), lower=strategies.booleans())
+def test_remembering_words_changes_nothing(tokenizer, blocks, lower):
+    tokenizer = ElectraTokenizer([*tokenizer.vocab, "中", "Σ", "é"], do_lower_case=lower)
+    encoder = encoding.LineEncoder(tokenizer)
+    for lines in blocks:
+        ids, lengths = encoder.encode(lines)
+        expected = tokenizer.encode_ids(lines)
+        assert ids.dtype == np.int32
+        assert lengths.tolist() == [len(line) for line in expected]
+        assert ids.tolist() == [id for line in expected for id in line]
+
+
+@pytest.mark.parametrize(("kept", "longest"), [(3, 24), (100, 2)])
+def test_memory_is_bounded(tokenizer, monkeypatch, kept, longest):
+    monkeypatch.setattr(encoding, "_KEPT_WORDS", kept)
+    monkeypatch.setattr(encoding, "_LONGEST_KEPT", longest)
+    encoder = encoding.LineEncoder(tokenizer)
+    for line in ("the red boat", "a green bird walks", "on a red stone"):
+        ids, _ = encoder.encode([line])
+        assert ids.tolist() == tokenizer.encode_ids([line])[0].tolist()
+        assert len(encoder._ids) <= kept
+        assert all(len(word) <= longest for word in encoder._ids)
+
+
+def test_real_text_is_encoded_the_same(outside_data):
+    tokenizer = ElectraTokenizer(outside_data / "golden" / "tokenizer" / "vocab.txt")
+    encoder = encoding.LineEncoder(tokenizer)
+    for name in ("de_books", "zh_wikipedia_cmrc2018", "en_wikitext103_valid"):
+        with gzip.open(outside_data / "data" / "corpus" / f"{name}.txt.gz", "rt") as file:
+            lines = [line.strip() for line in file][:2000]
+        ids, _ = encoder.encode(lines)
+        np.testing.assert_array_equal(ids, np.concatenate(tokenizer.encode_ids(lines)))

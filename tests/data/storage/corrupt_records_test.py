@@ -1,0 +1,175 @@
+import os
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from official_nlp.data.pretraining import ngram_baselines, pipeline
+from official_nlp.data.storage import data_folder, foreign_shards, framing
+from official_nlp.data.storage.corrupt_records import CorruptRecords
+from official_nlp.errors import InputError
+from official_nlp.training.tracing import plain_errors
+
+ROWS, LENGTH = 4, 32
+
+
+@pytest.fixture
+def copy(built, tmp_path):
+    """A data folder that a test may spoil."""
+    return shutil.copytree(built, tmp_path / "copy")
+
+
+def spoil(folder, number):
+    """Flips a bit in a train example; returns file and offset."""
+    data = data_folder.open_folder(folder)
+    shard, before = 0, 0
+    shards = data.index.splits["train"]
+    while before + shards[shard].records <= number:
+        before += shards[shard].records
+        shard += 1
+    file, offset = folder / shards[shard].file, int(np.load(folder / "offsets-train.npy")[number])
+    content = bytearray(file.read_bytes())
+    content[offset + framing.HEADER_BYTES + 30] ^= 0x10
+    file.write_bytes(content)
+    return file, offset
+
+
+def epoch(folder, **options):
+    """One epoch's batches, joined, rows in the order of the stream."""
+    dataset = pipeline.pretraining_dataset(
+        folder, **{"batch_size": ROWS, "length": LENGTH, "seed": 1, **options}
+    )
+    batches = list(dataset.take(-(-folder.count("train") // ROWS)).as_numpy_iterator())
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+
+
+def assert_empty_instead(whole, found, empty):
+    """Asserts that some rows are empty, and all others what they were."""
+    for name in whole:
+        np.testing.assert_array_equal(found[name][~empty], whole[name][~empty], err_msg=name)
+        if name != "stream_position":
+            assert not found[name][empty].any(), name
+    np.testing.assert_array_equal(found["stream_position"], whole["stream_position"])
+
+
+def test_a_corrupt_record_stops_and_is_named(copy):
+    file, offset = spoil(copy, 41)
+    message = (
+        rf"{file}: the record at byte {offset} is damaged: its checksum .*CORRUPT_RECORDS=skip"
+    )
+    with pytest.raises(InputError, match=message):
+        data_folder.open_folder(copy).split("train").read([41])
+    # From inside a dataset, too, where it passes through TensorFlow as text.
+    with pytest.raises(InputError, match=message), plain_errors():
+        epoch(data_folder.open_folder(copy))
+
+
+def test_a_corrupt_record_that_is_skipped_leaves_its_row_empty(built, copy):
+    whole = epoch(data_folder.open_folder(built))
+    places = [spoil(copy, number) for number in (3, 41)]
+    torn = CorruptRecords("skip")
+    folder = data_folder.open_folder(copy, torn=torn)
+    found = epoch(folder)
+    empty = ~found["input_mask"].any(axis=1)
+    assert empty.sum() == 2
+    assert_empty_instead(whole, found, empty)
+    assert torn.rows >= 2
+    for file, offset in places:
+        assert f"{file} at byte {offset}: its checksum does not fit its bytes" in torn.describe()
+    # A row is a function of its place still, whoever reads it and how often.
+    again = epoch(data_folder.open_folder(copy, torn=CorruptRecords("skip")), batch_size=2 * ROWS)
+    for name in found:
+        np.testing.assert_array_equal(again[name][: len(found[name])], found[name])
+
+
+def test_baselines_are_measured_without_what_is_corrupt(copy):
+    spoil(copy, 3)
+    with pytest.raises(InputError, match="is damaged"):
+        ngram_baselines.measure_ngram_baselines(data_folder.open_folder(copy))
+    found = ngram_baselines.measure_ngram_baselines(
+        data_folder.open_folder(copy, torn=CorruptRecords("skip"))
+    )
+    assert found.tokens > 0
+
+
+def test_a_shard_that_lacks_its_end(built, copy):
+    whole = epoch(data_folder.open_folder(built))
+    shard = data_folder.open_folder(copy).index.splits["train"][1]
+    offsets = np.load(copy / "offsets-train.npy")
+    # In the middle of the 41st record: it and those after it in this shard are gone.
+    os.truncate(copy / shard.file, int(offsets[41]) + 5)
+    with pytest.raises(InputError, match=rf"{shard.file} ends at byte .*CORRUPT_RECORDS=skip"):
+        data_folder.open_folder(copy)
+    torn = CorruptRecords("skip")
+    folder = data_folder.open_folder(copy, torn=torn)
+    assert f"{shard.file} ends at byte {int(offsets[41]) + 5}, index.json knows" in torn.describe()
+    found = epoch(folder)
+    empty = ~found["input_mask"].any(axis=1)
+    assert empty.sum() >= shard.records - 1
+    assert_empty_instead(whole, found, empty)
+    assert "and " in torn.describe()
+
+
+def test_a_held_out_record_that_is_corrupt_has_no_weight(copy):
+    data = data_folder.open_folder(copy)
+    shard = data.index.splits["held_out"][0]
+    os.truncate(copy / shard.file, (copy / shard.file).stat().st_size - 5)
+    folder = data_folder.open_folder(copy, torn=CorruptRecords("skip"))
+    dataset = pipeline.evaluation_dataset(folder, batch_size=ROWS, length=LENGTH, seed=1)
+    weights = np.concatenate([b["masked_lm_weights"] for b in dataset.as_numpy_iterator()])
+    empty = np.flatnonzero(~weights[: folder.count("held_out")].any(axis=1))
+    assert empty.tolist() == [shard.records - 1]
+
+
+def test_what_is_no_policy_is_refused():
+    with pytest.raises(InputError, match="corrupt_records must be one of stop, skip, was 'hope'"):
+        CorruptRecords("hope")
+    assert CorruptRecords().describe() == ""
+
+
+# === Shards of others ===
+
+
+def without_index(folder):
+    """Makes it a folder that another program wrote: shards and a vocabulary."""
+    for file in [*folder.glob("*.npy"), folder / "index.json"]:
+        file.unlink()
+    return folder
+
+
+@pytest.mark.parametrize("damage", ["bytes", "end"])
+def test_shards_of_others_with_corrupt_records(built, copy, damage):
+    whole = data_folder.open_folder(built)
+    file, offset = spoil(copy, 41)
+    if damage == "end":
+        os.truncate(file, offset + 20)
+    without_index(copy)
+    with pytest.raises(InputError, match=rf"{file}: the record at byte {offset} is damaged"):
+        data_folder.open_folder(copy, progress=False)
+    assert not (copy / "index.json").exists()
+    torn = CorruptRecords("skip")
+    data = data_folder.open_folder(copy, progress=False, torn=torn)
+    missing = whole.index.splits["train"][1].records - 2 if damage == "end" else 0
+    assert data.count("train") == whole.count("train") - missing
+    assert f"{file} at byte {offset}" in torn.describe()
+    assert torn.rows == 0
+    expected = whole.split("train").read(np.arange(whole.count("train")))
+    found = data.split("train").read(np.arange(data.count("train")))
+    assert found[41] == b""
+    assert torn.rows == 1
+    assert found[:41] == expected[:41]
+    assert found[42:] == expected[42 + missing :]
+    # The index holds for both policies.
+    strict = data_folder.open_folder(copy, progress=False)
+    assert strict.split("train").read([40]) == [expected[40]]
+    with pytest.raises(InputError, match=rf"{file}: the record at byte {offset} is damaged"):
+        strict.split("train").read([41])
+
+
+def test_only_corrupt_shards_are_no_data(tmp_path, tokenizer_folder):
+    with tf.io.TFRecordWriter(str(tmp_path / "a.tfrecord")) as writer:
+        writer.write(b"whatever")
+    os.truncate(tmp_path / "a.tfrecord", 14)
+    with pytest.raises(InputError, match="hold no record"):
+        foreign_shards.build_index(tmp_path, 0.1, progress=False, torn=CorruptRecords("skip"))

@@ -1,0 +1,66 @@
+"""What is read in a folder lies in it."""
+
+import pytest
+
+from official_nlp.errors import InputError
+from official_nlp.files import safe_paths
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with a file, and a file beside it."""
+    folder = tmp_path / "folder"
+    (folder / "below").mkdir(parents=True)
+    (folder / "file").write_text("here")
+    (tmp_path / "outside").write_text("there")
+    return folder
+
+
+def test_a_file_is_found(folder):
+    assert safe_paths.inside(str(folder), "file").read_text() == "here"
+    assert safe_paths.inside(folder, "file", index="list.json") == folder / "file"
+
+
+def test_a_link_within_the_folder_is_followed(folder):
+    (folder / "link").symlink_to("file")
+    assert safe_paths.inside(folder, "link").read_text() == "here"
+
+
+@pytest.mark.parametrize("target", ["../outside", "below/../../outside", "/etc/passwd"])
+def test_a_link_out_of_the_folder_is_refused(folder, target):
+    (folder / "link").symlink_to(target)
+    with pytest.raises(InputError, match=r"must lie in its folder, but is a link to .* a copy"):
+        safe_paths.inside(folder, "link")
+
+
+def test_the_folder_itself_may_be_a_link(folder, tmp_path):
+    (tmp_path / "other").symlink_to(folder)
+    assert safe_paths.inside(tmp_path / "other", "file").read_text() == "here"
+
+
+def test_a_snapshot_of_the_hubs_cache_has_its_files_beside_it(tmp_path):
+    snapshot, blob = tmp_path / "models--x/snapshots/12", tmp_path / "models--x/blobs/34"
+    snapshot.mkdir(parents=True)
+    blob.parent.mkdir()
+    blob.write_text("blob")
+    (snapshot / "file").symlink_to("../../blobs/34")
+    assert safe_paths.inside(snapshot, "file").read_text() == "blob"
+    (snapshot / "other").symlink_to("../../../elsewhere")
+    with pytest.raises(InputError, match="must lie in its folder"):
+        safe_paths.inside(snapshot, "other")
+
+
+@pytest.mark.parametrize("name", ["missing", "below"])
+def test_what_is_no_file_is_refused(folder, name):
+    with pytest.raises(InputError, match=f"{name} must be a file, but is not there"):
+        safe_paths.inside(folder, name)
+    with pytest.raises(InputError, match=f"{name}, which list.json names, must be a file"):
+        safe_paths.inside(folder, name, index="list.json")
+
+
+@pytest.mark.parametrize(
+    "name", ["../outside", "/etc/passwd", "below/x", "..", "", "a\\b", "a\0", "\n", "x" * 300]
+)
+def test_a_list_names_files_of_its_own_folder_alone(folder, name):
+    with pytest.raises(InputError, match=r"list.json must name files in its own folder, but"):
+        safe_paths.inside(folder, name, index="list.json")
