@@ -35,6 +35,7 @@ REQUIREMENTS = [
 TEST_REQUIREMENTS = [
     "hypothesis>=6.100",
     "import-linter>=2.1",
+    "mypy>=1.11",
     "pre-commit>=3.7",
     "pytest>=8.1",
     "pytest-timeout>=2.3",

@@ -1,71 +1,224 @@
-"""What the loop trains: the one interface between training and everything that is trained."""
+"""What the loop trains: the interface between training and every objective.
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+A *task config* is a frozen dataclass that a recipe binds and that `run.json` stores. With opened
+data it makes a *task*: a model, its batches, its losses and its metrics. The loop, the commands and
+the predictor know these two classes and no objective.
+"""
+
+import abc
+import dataclasses
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 
-from official_nlp.training.phase import PhaseConfig
+from official_nlp.training.findings import Devices, Findings
 
-# A sum over tokens or examples, and the sum of their weights: two float32 scalars.
-Term = tuple[tf.Tensor, tf.Tensor]
+if TYPE_CHECKING:  # These modules import this one.
+    from official_nlp.training.config import TrainingConfig
+    from official_nlp.training.phase import PhaseConfig
+
+# Tensors of any static shape by name. They are added over steps, replicas and hosts, so a
+# histogram is a sum too. Ratios do not add up: they are computed at the end, on the host.
+Sums = dict[str, tf.Tensor]
+# Tensors `[batch, ...]` by name, one entry for each example. They are concatenated over a set.
+Rows = dict[str, tf.Tensor]
+# A row of this name, bool `[batch]`, is False at examples that only pad the last batch.
+VALID = "valid"
 
 
-class Task(Protocol):
-    """A model, its data and its losses.
-
-    Everything measured is a *sum*: sums of steps, replicas and hosts add up, ratios do not. Sums
-    are tensors of any static shape, so a histogram is one too. `report` divides, on the host.
+class Data(abc.ABC):
+    """Opened data of a task: a folder or a file.
 
     Attributes:
-      name: of the objective, for messages.
+      examples: number of examples for training.
+      corrupt_rows: number of corrupt records that were skipped so far.
     """
 
-    name: str
+    examples: int
+    corrupt_rows: int = 0
 
+    @abc.abstractmethod
+    def fingerprint(self) -> str:
+        """Return a hash of the content, which differs where the examples differ."""
+
+    def describe(self) -> dict[str, Any]:
+        """Return what `run.json` and `electra info` show of the data, for people."""
+        return {"examples": self.examples}
+
+    def corruption(self) -> str:
+        """Return a sentence on the corrupt records that were skipped; empty without any."""
+        return ""
+
+
+# The data of a run under None, and that of phases with data of their own under its path.
+DataByPath = Mapping[str | None, Data]
+
+
+class TaskConfig(abc.ABC):
+    """Configuration of an objective. Subclasses are frozen dataclasses of plain values.
+
+    A class that is not part of this package becomes known to `evaluate`, `predict` and `info`
+    through an entry point of the group `official_nlp.tasks`; see CONTRIBUTING.md.
+    """
+
+    @abc.abstractmethod
+    def open_data(self, path: str | os.PathLike, corrupt_records: str = "stop") -> Data:
+        """Open a data folder or file.
+
+        Args:
+          path: what the setting `DATA` names.
+          corrupt_records: policy for corrupt records, one of `config.CORRUPT_RECORDS`.
+
+        Raises:
+          InputError: the path cannot be read, or is no data of this task.
+        """
+
+    @abc.abstractmethod
+    def make(self, data: DataByPath | None, training: "TrainingConfig") -> "Task":
+        """Return the task.
+
+        Args:
+          data: opened data; None to build, predict with and export a trained model, without any.
+          training: settings of the run, such as the seed.
+
+        Raises:
+          InputError: data and configuration do not fit each other.
+        """
+
+    def preflight(
+        self,
+        data: DataByPath,
+        phases: "Sequence[PhaseConfig]",
+        training: "TrainingConfig",
+        devices: Devices,
+    ) -> Findings:
+        """Check a run before its first step, and estimate what it costs. Phases are in steps."""
+        return Findings()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as values that JSON can hold."""
+        return dataclasses.asdict(self)  # type: ignore[call-overload]
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "TaskConfig":
+        """Return the configuration on which `to_dict` was called."""
+        return cls(**values)
+
+
+class Task(abc.ABC):
+    """A model, its data, its losses and its metrics.
+
+    Attributes:
+      config: the configuration that made the task, complete: it alone builds the same model.
+      loss_weights: weights of the loss terms by name; a phase may replace them. Terms of weight 0
+        are not computed. Where it is empty, every term has the weight 1.
+    """
+
+    config: TaskConfig
+    loss_weights: Mapping[str, float] = {}
+
+    # === The model ===
+
+    @abc.abstractmethod
     def build(self) -> Any:
-        """Returns the model with all its variables made. Called once, in the strategy's scope."""
+        """Return the model with all variables created. Called once, in the strategy's scope."""
 
-    def checkpoint_items(self, model) -> Mapping[str, Any]:
-        """Returns the roots of the checkpoint: trackable parts of the model by name."""
+    def checkpoint_items(self, model: Any) -> Mapping[str, Any]:
+        """Return the roots of the checkpoint: trackable parts of the model by name."""
+        return {"model": model}
 
+    def trainable_variables(self, model: Any, phase: "PhaseConfig") -> list[tf.Variable]:
+        """Return the variables that a phase trains; its losses must reach each of them."""
+        return list(model.trainable_variables)
+
+    def learning_rate_scale(self, variable: tf.Variable) -> float:
+        """Return a factor on the learning rate of a variable, such as layer-wise decay."""
+        return 1.0
+
+    # === Training ===
+
+    @abc.abstractmethod
     def train_dataset(
-        self, phase_index: int, phase: PhaseConfig, first_step: int, host: int, hosts: int
+        self, stage: int, phase: "PhaseConfig", first_step: int, host: int, hosts: int
     ) -> tf.data.Dataset:
-        """Returns the endless batches of a phase, from its step `first_step` (0 is the first).
+        """Return the endless batches of a phase.
 
-        A batch is a dict of tensors with static shapes, and a function of its place alone. Among
-        them `stream_position` int64 `[batch]`: each row's number in the phase, consecutive.
+        A batch is a dict of tensors with static shapes, and a function of its position alone. It
+        holds `stream_position`, int64 `[batch]`: the number of each example in the stream of the
+        phase. Consecutive examples have consecutive numbers.
+
+        Args:
+          stage: index of the phase.
+          phase: the phase.
+          first_step: step of the phase at which to begin; 0 is the first.
+          host: index of this process.
+          hosts: number of processes; each gets its share of the examples of every batch.
         """
 
-    def evaluation_dataset(self) -> tf.data.Dataset | None:
-        """Returns one pass over held-out data, batches as above, or None where there is none."""
+    @abc.abstractmethod
+    def weights(self, batch: dict[str, tf.Tensor], phase: "PhaseConfig") -> dict[str, tf.Tensor]:
+        """Return the weight of each loss term, a scalar, from the batch alone.
 
-    def weights(self, batch: dict, phase: PhaseConfig) -> dict[str, tf.Tensor]:
-        """Returns the weight of each term that `losses` will return, from the batch alone.
-
-        Summed over micro-batches and replicas it is what the term is divided by, before any of
-        them has run.
+        It is the number of tokens or examples that the sum of the term runs over. Weights are
+        added over micro-batches and replicas before the first of them runs; `losses` does not
+        repeat them.
         """
 
+    @abc.abstractmethod
     def losses(
-        self, model, batch: dict, phase: PhaseConfig
-    ) -> tuple[dict[str, Term], dict[str, tf.Tensor]]:
-        """Runs the model for training on one replica's batch; called while tracing.
+        self, model: Any, batch: dict[str, tf.Tensor], phase: "PhaseConfig"
+    ) -> tuple[dict[str, tf.Tensor], Sums]:
+        """Run the model for training on the batch of one replica; called while tracing.
 
         Returns:
-          The terms of the loss by name, each a sum and its weight; the total is the sum of
-          `coefficient * sum / weight` with coefficients from `PhaseConfig.coefficient`. What has
-          coefficient 0 in this phase should not be run and not be returned.
-          And the sums to be measured. Both have the same names in every step of a phase.
+          The sum of each loss term, a scalar, under the names of `weights`; and sums to report.
+          Both have the same names in every step of a phase.
         """
 
-    def trainable_variables(self, model, phase: PhaseConfig) -> list[tf.Variable]:
-        """Returns what the phase trains; its losses must reach each of them."""
+    # === Evaluation ===
 
-    def evaluate(self, model, batch: dict) -> dict[str, tf.Tensor]:
-        """Runs the model on one replica's batch of the evaluation data; returns sums."""
+    def evaluation_sets(self) -> Mapping[str, tf.data.Dataset]:
+        """Return the evaluation sets by name, each one pass over batches as in training.
 
-    def report(self, sums: dict[str, np.ndarray]) -> dict[str, float]:
-        """Turns float64 sums, of `losses` or of `evaluate`, into metrics, the main ones first."""
+        Their number of batches is known (`cardinality`).
+        """
+        return {}
+
+    def evaluate(self, model: Any, batch: dict[str, tf.Tensor]) -> tuple[Sums, Rows]:
+        """Run the model on the evaluation batch of one replica.
+
+        Returns:
+          Sums, and rows that `report` needs of every example of the set, such as predicted spans.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no evaluation")
+
+    def report(
+        self, sums: Mapping[str, np.ndarray], rows: Mapping[str, np.ndarray]
+    ) -> dict[str, float]:
+        """Compute metrics from float64 sums and gathered rows, the main metrics first.
+
+        Args:
+          sums: added over a metric window of training, or over an evaluation set.
+          rows: concatenated over an evaluation set in order, without padding; empty in training.
+        """
+        return {}
+
+    def baselines(self) -> Mapping[str, float]:
+        """Return what is reached without the model, by name: printed, and lines in the curves."""
+        return {}
+
+    def monitor(self) -> Callable[[Mapping[str, float]], str | None] | None:
+        """Return a function that gets the metrics of each window and may return a warning."""
+        return None
+
+    # === Prediction and files ===
+
+    def predict(self, model: Any, batch: dict[str, tf.Tensor]) -> Rows:
+        """Return the rows that `electra predict` writes, for the batch of one replica."""
+        return self.evaluate(model, batch)[1]
+
+    def write_files(self, folder: os.PathLike) -> None:
+        """Write what a run folder needs besides checkpoints, such as a tokenizer."""

@@ -1,0 +1,45 @@
+"""What is known of a run before its first step."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Devices:
+    """Where a run runs.
+
+    Attributes:
+      strategy: name of the strategy.
+      replicas: number of copies of the model, over all hosts.
+      hosts: number of processes that read data.
+      memory: bytes of this machine, where training runs in its memory; None elsewhere.
+      absent: reason why a dry run finds no such devices here; None where they are.
+    """
+
+    strategy: str = "one_device"
+    replicas: int = 1
+    hosts: int = 1
+    memory: int | None = None
+    absent: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Findings:
+    """Result of the checks before the first step.
+
+    Attributes:
+      errors: reasons why the run cannot start. Each names a setting, its value and what to do.
+      warnings: suspicious settings; training proceeds.
+      lines: facts and estimates, such as the number of parameters.
+    """
+
+    errors: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
+
+    def __add__(self, other: "Findings") -> "Findings":
+        """Return both findings together."""
+        return Findings(
+            self.errors + other.errors,
+            self.warnings + other.warnings,
+            self.lines + other.lines,
+        )

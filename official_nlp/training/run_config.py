@@ -1,0 +1,40 @@
+"""Everything that a training run is told."""
+
+import dataclasses
+from collections.abc import Mapping
+
+from official_nlp.training.config import TrainingConfig
+from official_nlp.training.phase import PhaseConfig
+from official_nlp.training.task import TaskConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """Settings of `electra train`. A recipe binds these fields.
+
+    Attributes:
+      task: the objective.
+      phases: phases of training, in order.
+      training: settings of the loop and of the optimizer.
+      data: path of the data folder or file.
+      model_dir: the run folder. A run that exists there is continued.
+      epochs: number of passes over the data, which replaces the steps of the only phase.
+      original: reproduce every quirk of google-research/electra, `ReferenceQuirks.original()`,
+        whatever `training` says.
+      extend: allow the last phase more steps than when the run began.
+      init: sources of pretrained weights by network of the task; those that are None start from
+        random values. Any format that `electra convert` reads. Optimizer and step start anew.
+      init_shared: the network whose weights win where two networks share variables and their
+        sources differ; None raises an error.
+    """
+
+    task: TaskConfig
+    phases: tuple[PhaseConfig, ...]
+    data: str
+    model_dir: str
+    training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
+    epochs: float | None = None
+    original: bool = False
+    extend: bool = False
+    init: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+    init_shared: str | None = None
