@@ -208,6 +208,7 @@ class _Run:
         self._monitor = task.monitor()
         self._window = _Window()
         self._extended_from: int | None = None
+        self._baselines: Mapping[str, float] = {}
         self._metrics: dict | None = None  # Those of the window that just ended.
 
     @property
@@ -236,6 +237,7 @@ class _Run:
         tf_keras.utils.set_random_seed(self._config.seed)
         config, task = self._config, self._task
         self._data = list((data or {}).values())
+        self._baselines = task.baselines()
         self._schedule = _schedule(config, self._total)
         self._loss_scale = None
         with self._strategy.scope():
@@ -431,7 +433,7 @@ class _Run:
         if not self._folder.writes:
             return
         try:
-            curves.draw(self._folder.metrics, self._folder.curves, self._task.baselines())
+            curves.draw(self._folder.metrics, self._folder.curves, self._baselines)
         except OSError as error:
             self._progress.message(f"{self._folder.curves} could not be drawn: {error.strerror}")
 

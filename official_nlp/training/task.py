@@ -107,6 +107,11 @@ class TaskConfig(abc.ABC):
         """Return the configuration on which `to_dict` was called."""
         return cls(**values)
 
+    @classmethod
+    def from_run(cls, values: Mapping[str, Any], folder: str | os.PathLike) -> "TaskConfig":
+        """Return the configuration of a saved run, which may refer to files of its folder."""
+        return cls.from_dict(values)
+
 
 class Task(abc.ABC):
     """A model, its data, its losses and its metrics.
