@@ -73,10 +73,6 @@ def parse(verb: str, words: list[str]) -> argparse.Namespace:
     )
     _PARSERS[verb](parser)
     options = parser.parse_intermixed_args(words)
-    if verb in RECIPE_VERBS and options.recipe is None:
-        raise InputError(f"{verb} needs a recipe: {recipes.listed()}")
-    if verb in RECIPE_VERBS:
-        recipes.check_together(word.partition("=")[0] for word in options.settings)
     return options
 
 

@@ -5,8 +5,7 @@ import re
 
 import pytest
 
-from official_nlp.cli import main
-from official_nlp.configuration import recipes
+from official_nlp.configuration import gin_resolver, recipes
 from official_nlp.errors import InputError
 
 GIVEN = {"DATA": "data", "MODEL_DIR": "runs/a"}
@@ -28,7 +27,7 @@ def resolved():
         text = (given(name) if verb == "train" else GIVEN) | {
             key: str(value) for key, value in settings.items()
         }
-        values, _ = main.resolve(recipes.find(name), text, getattr(runs, verb))
+        values, _ = gin_resolver.resolve(recipes.find(name), text, getattr(runs, verb))
         return values
 
     return resolve
@@ -213,10 +212,10 @@ def test_a_recipe_can_ask_for_the_originals_numerics(resolved, tmp_path):
 def test_what_a_recipe_resolves_to_repeats_it(name, tmp_path):
     from official_nlp.cli import runs
 
-    values, text = main.resolve(recipes.find(name), given(name), runs.train)
+    values, text = gin_resolver.resolve(recipes.find(name), given(name), runs.train)
     file = tmp_path / "config.gin"
     file.write_text(text)
-    assert main.resolve(file, {}, runs.train) == (values, text)
+    assert gin_resolver.resolve(file, {}, runs.train) == (values, text)
 
 
 def test_a_recipe_of_ones_own_can_build_on_a_packaged_one(resolved, tmp_path):
