@@ -1,100 +1,133 @@
-"""The command `electra`: words to a function of `runs`, errors to one line and an exit code.
+"""The command `electra`: arguments in, exit code out."""
 
-A recipe is resolved to plain keyword arguments, and the function called with them.
-"""
-
+import argparse
 import errno
 import os
 import sys
 import traceback
 import types
 
-from official_nlp.cli import arguments
-from official_nlp.configuration import gin_resolver, recipes
+from official_nlp.cli import commands
+from official_nlp.configuration import recipes
 from official_nlp.errors import InputError, NotFiniteError, Preempted, StorageError
 
-DONE, FAULT, USAGE, PREEMPTED, NOT_FINITE, INTERRUPTED = 0, 1, 2, 42, 43, 130
+DONE, FAILED, USAGE, PREEMPTED, NOT_FINITE, INTERRUPTED = 0, 1, 2, 42, 43, 130
 
-_CONTINUE = {"train": "the same command continues from the last checkpoint"}
-_START_OVER = "nothing half-done was left; the same command starts over"
+_HELP = """\
+usage: electra VERB ...
+       electra VERB --help
+
+ELECTRA for TensorFlow: pre-train a generator and a discriminator on your own text, then use them.
+
+From text to predictions in four commands:
+
+  electra vocab    texts/ --to tokenizer
+  electra examples texts/ --tokenizer tokenizer --to data
+  electra train    small DATA=data MODEL_DIR=runs/first
+  electra predict  runs/first "The cat sat on the [MASK]."
+
+verbs
+{verbs}
+
+recipes (for train; your own recipe is the path of a .gin file)
+{recipes}
+
+exit codes
+  0 done   1 internal error or storage error   2 wrong usage or input
+  42 stopped on request, state saved   43 loss not finite   130 interrupted
+"""
 
 
-def main(argv: list[str] | None = None, runs: types.ModuleType | None = None) -> int:
-    """Runs one verb and returns its exit code.
+def main(argv: list[str] | None = None) -> int:
+    """Run one verb and return the exit code.
 
     Args:
-      argv: the words after `electra`; those of the process by default.
-      runs: the module with a function for each verb; `official_nlp.cli.main.runs` by default.
+      argv: the words after `electra`; by default those of this process.
     """
-    words = sys.argv[1:] if argv is None else argv
+    words = list(sys.argv[1:] if argv is None else argv)
+    verb = words[0] if words else "--help"
     try:
-        _dispatch(words, runs)
+        if verb in ("-h", "--help", "help"):
+            print(_overview(), end="")
+        elif verb == "--version":
+            print(f"electra {_version()}")
+        else:
+            command = commands.load(verb)
+            args = _parser(verb, command).parse_intermixed_args(words[1:])
+            # TensorFlow reads it when it is imported, and otherwise logs a dozen lines.
+            os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+            command.run(args)
         sys.stdout.flush()
         return DONE
-    except SystemExit as stop:  # argparse's, after --help
-        return stop.code or DONE
-    except BrokenPipeError:  # the reader of our output, such as head, has seen enough
+    except SystemExit as stop:  # Of argparse, after `--help`.
+        return stop.code if isinstance(stop.code, int) else DONE
+    except BrokenPipeError:  # The reader of our output, such as `head`, has closed the pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except KeyboardInterrupt:
-        return _say(f"interrupted; {_CONTINUE.get(words[0], _START_OVER)}", INTERRUPTED)
+        return _fail(_interruption(verb), INTERRUPTED)
     except Exception as error:
-        return _explain(error)
+        return _report(error)
 
 
-def _explain(error: Exception) -> int:
+class _Parser(argparse.ArgumentParser):
+    """A parser that raises usage errors, which `main` prints like all others."""
+
+    def error(self, message):
+        raise InputError(f"{message}; see `{self.prog} --help`")
+
+
+def _parser(verb: str, command: types.ModuleType) -> _Parser:
+    parser = _Parser(
+        prog=f"electra {verb}",
+        description=(command.__doc__ or "").rstrip(),
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_arguments(parser)
+    return parser
+
+
+def _overview() -> str:
+    verbs = "\n".join(f"  {verb:<10}{commands.summary(verb)}" for verb in commands.VERBS)
+    return _HELP.format(verbs=verbs, recipes=recipes.table())
+
+
+def _version() -> str:
+    from official_nlp import __version__
+
+    return __version__
+
+
+def _interruption(verb: str) -> str:
+    if verb == "train":
+        return "interrupted; the same command continues from the last checkpoint"
+    return "interrupted; nothing incomplete was written, so the same command starts again"
+
+
+def _report(error: Exception) -> int:
+    """Print an error and return the exit code. Only an unexpected one has a traceback."""
     match error:
         case InputError():
-            return _say(f"error: {_first_line(error)}", USAGE)
+            return _fail(f"error: {_first_line(error)}", USAGE)
         case NotFiniteError():
-            return _say(f"error: {_first_line(error)}", NOT_FINITE)
+            return _fail(f"error: {_first_line(error)}", NOT_FINITE)
         case Preempted():
-            return _say(f"{_first_line(error)}; the same command continues", PREEMPTED)
+            return _fail(f"{_first_line(error)}; the same command continues", PREEMPTED)
         case StorageError():
-            return _say(f"fault: {_first_line(error)}", FAULT)
+            return _fail(f"storage error: {_first_line(error)}", FAILED)
         case FileNotFoundError() | PermissionError() | IsADirectoryError() | NotADirectoryError():
-            return _say(f"error: {error.filename}: {error.strerror}", USAGE)
+            return _fail(f"error: {error.filename}: {error.strerror}", USAGE)
         case OSError() if error.errno == errno.ENOSPC:
-            return _say(f"fault: {error.strerror}: {error.filename}", FAULT)
+            return _fail(f"storage error: {error.filename}: {error.strerror}", FAILED)
     traceback.print_exception(error)
-    return _say("fault: this is a mistake of the program, not yours", FAULT)
+    return _fail("internal error: this is a bug in electra; please report the traceback", FAILED)
 
 
-def _dispatch(words: list[str], runs: types.ModuleType | None) -> None:
-    if not words or words[0] in ("-h", "--help", "help"):
-        print(arguments.overview(), end="")
-        return
-    verb, *rest = words
-    if verb == "--version":
-        from official_nlp import __version__
-
-        print(f"electra {__version__}")
-        return
-    options = vars(arguments.parse(verb, rest))
-    # TensorFlow reads it once, when it is imported: without it a dozen lines precede ours.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    if verb not in arguments.RECIPE_VERBS:
-        getattr(runs or _runs(), verb)(**options)
-        return
-    recipe = recipes.find(options["recipe"])
-    settings = recipes.split_settings(options["settings"])
-    function = getattr(runs or _runs(), verb)
-    values, text = gin_resolver.resolve(recipe, settings, function)
-    if options["dry_run"]:
-        print(text)
-    function(**values, dry_run=options["dry_run"], configuration_text=text)
-
-
-def _runs() -> types.ModuleType:
-    from official_nlp.cli import runs
-
-    return runs
-
-
-def _first_line(error: BaseException) -> str:
+def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0]
 
 
-def _say(message: str, code: int) -> int:
+def _fail(message: str, code: int) -> int:
     print(f"electra: {message}", file=sys.stderr)
     return code
