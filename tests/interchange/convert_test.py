@@ -190,7 +190,7 @@ def test_each_kind_is_reported(converted):
     for name, folder in folders(converted.folder).items():
         count = sum(value.size for value in folder.state.values())
         assert f"{name}: {CLASSES[name]}, {len(folder.state)} tensors, {count:,} param" in shown
-        assert f"heads: {folder.config['num_attention_heads']}; gelu" in shown
+        assert f"{folder.config['num_attention_heads']} heads, gelu" in shown
 
 
 def test_each_folder_has_the_tokenizer(converted):
