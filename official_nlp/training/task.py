@@ -220,5 +220,5 @@ class Task(abc.ABC):
         """Return the rows that `electra predict` writes, for the batch of one replica."""
         return self.evaluate(model, batch)[1]
 
-    def write_files(self, folder: os.PathLike) -> None:
+    def write_files(self, folder: os.PathLike) -> None:  # noqa: B027, nothing is a valid choice
         """Write what a run folder needs besides checkpoints, such as a tokenizer."""
