@@ -9,7 +9,8 @@ import pytest
 import tensorflow as tf
 
 import official_nlp as nlp
-from official_nlp.cli import runs
+from official_nlp.cli import main
+from official_nlp.cli.commands import train
 from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 from official_nlp.errors import InputError
 from official_nlp.interchange import sources
@@ -43,7 +44,7 @@ BATCH = {
 
 def trained(to, data, sharing="shared", steps=6, **changes):
     arguments = {"task": config(sharing), "phases": (phase(steps=steps),), "training": TRAINING}
-    runs.train(model_dir=str(to), data=str(data), **{**arguments, **changes})
+    train.train(model_dir=str(to), data=str(data), **{**arguments, **changes})
     return to
 
 
@@ -58,7 +59,7 @@ def given_back(request, tmp_path_factory, built, run):  # noqa: F811
     place = tmp_path_factory.mktemp(request.param)
     if request.param != "shared":
         run = trained(place / "run", built, request.param)
-    runs.convert(source=str(run), to=str(place / "published"))
+    assert main.main(["convert", str(run), "--to", str(place / "published")]) == main.DONE
     return run, place / "published"
 
 
@@ -138,7 +139,8 @@ def test_a_checkpoint_is_chosen(run, tmp_path, capsys):
     states = [x.networks["discriminator"].state[name] for x in (newest, early, named)]
     assert np.any(states[0] != states[1])
     np.testing.assert_array_equal(states[1], states[2])
-    runs.convert(source=run, to=tmp_path / "to", checkpoint=4)
+    words = ["convert", str(run), "--to", str(tmp_path / "to"), "--checkpoint", "4"]
+    assert main.main(words) == main.DONE
     assert "a run, step 4 of 6, sharing shared" in capsys.readouterr().out
     card = (tmp_path / "to/generator/README.md").read_text()
     assert "| steps | 4 of 6 planned |" in card

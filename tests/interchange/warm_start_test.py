@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from official_nlp.cli import runs
+from official_nlp.cli import main
+from official_nlp.cli.commands import train as train_command
 from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 from official_nlp.errors import InputError
 from official_nlp.interchange import warm_start
@@ -51,7 +52,7 @@ STANDSTILL = dataclasses.replace(TRAINING, learning_rate=1e-30)
 
 def train(folder, to, steps=4, sharing="shared", **changes):
     arguments = {"task": config(sharing), "phases": (phase(steps=steps),), "training": TRAINING}
-    return runs.train(model_dir=str(to), data=str(folder), **{**arguments, **changes})
+    return train_command.train(model_dir=str(to), data=str(folder), **{**arguments, **changes})
 
 
 def both(place) -> dict:
@@ -80,7 +81,8 @@ def source(tmp_path_factory, built):  # noqa: F811
     """A run of a few steps, and beside it the folders of its networks; not to be changed."""
     place = tmp_path_factory.mktemp("source")
     train(built, place / "run")
-    runs.convert(source=str(place / "run"), to=str(place / "pair"))
+    words = ["convert", str(place / "run"), "--to", str(place / "pair")]
+    assert main.main(words) == main.DONE
     return place
 
 
@@ -249,9 +251,10 @@ def test_what_was_taken_is_printed_and_recorded(tmp_path, built, source, capsys)
         assert (told["path"], told["kind"]) == (str(source / "pair"), "huggingface")
         assert (told["loaded"], told["missing"], told["ignored"]) == (count, [], 0)
         assert len(told["sha256"]) == 64
-    runs.info(path=tmp_path / "run")
-    assert f"discriminator began with huggingface {source / 'pair'}" in said(capsys)
-    runs.convert(source=tmp_path / "run", to=tmp_path / "published")
+    assert main.main(["info", str(tmp_path / "run")]) == main.DONE
+    assert f"discriminator was initialized from huggingface {source / 'pair'}" in said(capsys)
+    words = ["convert", str(tmp_path / "run"), "--to", str(tmp_path / "published")]
+    assert main.main(words) == main.DONE
     card = (tmp_path / "published/generator/README.md").read_text()
     assert "huggingface, `pair`" in card
 
