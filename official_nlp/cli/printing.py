@@ -72,7 +72,7 @@ def print_fillings(fillings, console):
 
 def print_source(source, console):
     """Prints what a `Source` of a conversion holds, what was assumed, and what has no place."""
-    console.print(f"{source.place}: {source.title}")
+    console.print(f"{source.path}: {source.title}")
     for note in source.notes:
         console.print(f"  {note}")
     for reason, names in source.dropped.items():
@@ -82,7 +82,7 @@ def print_source(source, console):
         config = completed(network.config)
         kind = (config.get("architectures") or ["a network"])[0]
         console.print(
-            f"{name or 'model'}: {kind}, {len(network.state)} tensors, {network.parameters:,} "
+            f"{name or 'model'}: {kind}, {len(network.arrays)} tensors, {network.parameters:,} "
             f"parameters; {_sizes(config)}"
         )
 

@@ -153,7 +153,7 @@ def train(
     if dry_run:
         model = objective.build()
         if first:
-            first.assign_to(model, console.print)
+            first.assign(model, console.print)
         printing.print_built(model, console)
         return {}
     if distribution.is_chief(distribution.create_strategy(training.strategy)):
@@ -171,7 +171,7 @@ def train(
             extend=extend,
             corrupt_rows=(lambda: torn.rows - before) if torn.skip else None,
             monitor=GeneratorMonitor(),
-            initialize=first and (lambda model: {"initial": first.assign_to(model, console.print)}),
+            initialize=first and (lambda model: {"initial": first.assign(model, console.print)}),
             beginning={"data": _described(folder), "initial": first.describe() if first else {}},
         )
     finally:
@@ -302,7 +302,7 @@ def convert(*, source, to, kind=None, form="huggingface", config=None, checkpoin
     from official_nlp.interchange import convert, sources
 
     console = printing.console(highlight=False)
-    found = sources.read(source, kind or sources.guess(source), config, checkpoint)
+    found = sources.open(source, kind, config, checkpoint)
     printing.print_source(found, console)
     for line in convert.write(found, to, form):
         console.print(line)
@@ -419,20 +419,18 @@ def _write_beginning(run: pathlib.Path, objective, configuration_text):
 
 def _first_values(paths, shared_from, objective, run, console):
     """Returns the `WarmStart` of a run that has no checkpoint yet, None for random values."""
-    from official_nlp.interchange import warm_start
+    from official_nlp.interchange import interim_run, warm_start
 
     given = [name for name, path in paths.items() if path is not None]
     if run.has_checkpoint:
         if given:
-            settings = " and ".join(warm_start.SETTINGS[name] for name in given)
+            settings = " and ".join(warm_start.setting(name) for name in given)
             console.print(f"not looked at: {settings}, as the run goes on from its own checkpoint")
         return None
     first = None
     if given or shared_from is not None:
-        networks = warm_start.read(paths)
-        first = warm_start.WarmStart(
-            networks, objective.config, objective.data.tokenizer, shared_from
-        )
+        networks = interim_run.Networks(objective.config)
+        first = warm_start.WarmStart(paths, networks, objective.data.tokenizer, shared_from)
         for note in first.notes:
             console.print(note)
     _require_same_beginning(run, first)
