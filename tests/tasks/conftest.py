@@ -2,8 +2,10 @@
 
 import pytest
 
+from official_nlp.data.storage.corrupt_records import CorruptRecords
 from official_nlp.modeling.networks import ElectraConfig
 from official_nlp.tasks import ElectraPretraining, PretrainingConfig
+from official_nlp.tasks.pretraining import PretrainingData
 from official_nlp.training import PhaseConfig
 from tests.data.conftest import (  # noqa: F401
     built,
@@ -40,11 +42,18 @@ def phase(**changes) -> PhaseConfig:
     return PhaseConfig(**{"steps": 4, "batch_size": 4, "length": LENGTH, **changes})
 
 
-MLM_ONLY = phase(discriminator_weight=0.0)
-RTD_ONLY = phase(generator_weight=0.0)
-BOTH = phase()
+def pretraining(sizes, data_folder, phase_folders=None, **options) -> ElectraPretraining:
+    """The task of opened folders: that of the run, and those of phases by name."""
+    folders = {None: data_folder, **(phase_folders or {})}
+    data = {name: PretrainingData(each, CorruptRecords()) for name, each in folders.items()}
+    return ElectraPretraining(sizes, data, **options)
+
+
+MLM_ONLY = phase(loss_weights={"mlm": 1.0, "rtd": 0.0})
+RTD_ONLY = phase(loss_weights={"mlm": 0.0, "rtd": 50.0})
+BOTH = phase(loss_weights={"mlm": 1.0, "rtd": 50.0})
 
 
 @pytest.fixture
 def task(folder):  # noqa: F811
-    return ElectraPretraining(config(), folder, seed=3)
+    return pretraining(config(), folder, seed=3)
