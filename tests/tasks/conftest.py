@@ -16,6 +16,7 @@ from tests.data.conftest import (  # noqa: F401
 )
 
 LENGTH = 32
+WEIGHTS = ElectraPretraining.loss_weights
 
 
 def network(**changes) -> ElectraConfig:
@@ -39,7 +40,9 @@ def config(sharing="shared", **changes) -> PretrainingConfig:
 
 
 def phase(**changes) -> PhaseConfig:
-    return PhaseConfig(**{"steps": 4, "batch_size": 4, "length": LENGTH, **changes})
+    """A phase with the loss weights of the paper."""
+    settings = {"steps": 4, "batch_size": 4, "length": LENGTH, "loss_weights": WEIGHTS}
+    return PhaseConfig(**{**settings, **changes})
 
 
 def pretraining(sizes, data_folder, phase_folders=None, **options) -> ElectraPretraining:
@@ -51,7 +54,7 @@ def pretraining(sizes, data_folder, phase_folders=None, **options) -> ElectraPre
 
 MLM_ONLY = phase(loss_weights={"mlm": 1.0, "rtd": 0.0})
 RTD_ONLY = phase(loss_weights={"mlm": 0.0, "rtd": 50.0})
-BOTH = phase(loss_weights={"mlm": 1.0, "rtd": 50.0})
+BOTH = phase()
 
 
 @pytest.fixture
