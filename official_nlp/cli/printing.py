@@ -4,7 +4,6 @@ import math
 
 import rich.console
 import rich.table
-import rich.text
 
 from official_nlp import data as text_data
 from official_nlp.interchange.google_config import completed
@@ -42,32 +41,6 @@ def print_metrics(metrics, console):
             shown = "-" if value is None or math.isnan(value) else f"{value:.4f}"
             table.add_row(name.removeprefix("held_out/"), shown)
     console.print(table)
-
-
-def print_word_swaps(test, console, count=10):
-    """Prints some sentences of an `WordSwapTest`, and what all of them come to."""
-    from official_nlp.inference import html_page
-
-    console.print(html_page.CAUTION, style="dim")
-    for swap in test.sentences[:count]:
-        console.print()
-        console.print(html_page.styled(swap.text, swap.words, swap.place))
-        console.print(
-            f"  most suspicious: {html_page.suspects(swap.text, swap.words)}; "
-            f"the swapped word, underlined, ranks {swap.rank} of {len(swap.words)}; "
-            f"it was {swap.original!r}",
-            style="dim",
-        )
-    console.print()
-    console.print("\n".join(html_page.verdict(test)))
-
-
-def print_fillings(fillings, console):
-    """Prints sentences with a blank and the generator's best tokens for it."""
-    for filling in fillings:
-        best = ", ".join(f"{token} {chance:.0%}" for token, chance in filling.best)
-        console.print(rich.text.Text(filling.text))
-        console.print(f"  the generator's best: {best}", style="dim")
 
 
 def print_source(source, console):

@@ -4,6 +4,7 @@ Every function takes plain values and configuration objects by keyword, so that 
 what can be set; recipes bind `train` and `evaluate`, the command line calls the others.
 """
 
+import argparse
 import dataclasses
 import hashlib
 import os
@@ -246,46 +247,29 @@ def info(*, path):
         )
 
 
-def predict(*, run, texts=(), file=None, swap=None, html=None):
+def predict(*, run, texts=(), file=None, word_swaps=None, html=None):
     """Scores the words of text by a run, fills blanks, and tests it on swapped words.
 
     Args:
       run: the run folder.
       texts: texts; [MASK] or ___ in one is a blank to fill.
       file: a text file, a text a line.
-      swap: number of sentences of `file` in which to swap one word.
+      word_swaps: number of sentences of `file` in which to swap one word.
       html: a page to write.
     """
-    from official_nlp.inference import html_page, word_swap_test
+    from official_nlp.cli.commands import predict as command
 
-    texts = [*texts]
-    content = _read(file) if file else ""
-    if swap is not None and swap < 1:
-        raise InputError(f"--word-swaps must be a number of sentences, at least 1, was {swap}")
-    if swap and not file:
-        raise InputError("--word-swaps needs --file, text that the run was not trained on")
-    if swap is None:
-        texts += [line for line in content.splitlines() if line.strip()]
-    if not texts and not swap:
-        raise InputError("predict needs a TEXT, or --file with some")
-    console = printing.console(highlight=False)
-    scorer = _scorer(run)
-    blank = [text for text in texts if scorer.has_blank(text)]
-    plain = [text for text in texts if not scorer.has_blank(text)]
-    scored = list(zip(plain, scorer.score(plain)))
-    for text, words in scored:
-        console.print(html_page.styled(text, words))
-        console.print(f"  {html_page.suspects(text, words)}", style="dim")
-    fillings = _fill(scorer, blank)
-    test = word_swap_test(scorer, content, swap) if swap else None
-    if test:
-        fillings += _fill(scorer, _blanked(test, count=5))
-        printing.print_word_swaps(test, console)
-    printing.print_fillings(fillings, console)
-    if html:
-        title = f"Words scored by {run}"
-        _write(html, html_page.page(title, test, scored, fillings))
-        console.print(f"wrote {html}")
+    command.run(
+        argparse.Namespace(
+            model=run,
+            texts=texts,
+            pair=None,
+            file=file and str(file),
+            to=None,
+            word_swaps=word_swaps,
+            html=html,
+        )
+    )
 
 
 def convert(*, source, to, kind=None, form="huggingface", config=None, checkpoint=None):
@@ -493,52 +477,3 @@ def _saved(run):
     from official_nlp.interchange.saved_run import SavedRun
 
     return SavedRun(run)
-
-
-def _scorer(run):
-    from official_nlp.inference import WordScorer
-
-    run = _saved(run)
-    length = max(phase["length"] for phase in run.fixed["phases"])
-    return WordScorer(run.model, run.tokenizer, length)
-
-
-# === Words ===
-
-
-def _fill(scorer, texts) -> list:
-    from official_nlp.inference.html_page import Filling
-
-    return [Filling(text, best) for text in texts for best in scorer.fill(text)]
-
-
-def _blanked(test, count) -> list[str]:
-    """Returns some sentences of a test, the swapped word put back and hidden by a blank."""
-    texts = []
-    for swap in test.sentences[:count]:
-        word = swap.words[swap.place]
-        texts.append(f"{swap.text[: word.start]}[MASK]{swap.text[word.end :]}")
-    return texts
-
-
-# === Files ===
-
-
-def _read(file) -> str:
-    try:
-        return pathlib.Path(file).read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{file} must be UTF-8 text, byte {error.start} is not; convert it"
-        ) from error
-    except OSError as error:
-        raise InputError(f"cannot read {file}: {error.strerror}") from error
-
-
-def _write(file, content: str):
-    try:
-        pathlib.Path(file).write_text(content, encoding="utf-8")
-    except OSError as error:
-        raise InputError(
-            f"cannot write {file}: {error.strerror}; name a file in a folder that is there"
-        ) from error

@@ -32,11 +32,6 @@ TRAINING = TrainingConfig(
     evaluation_interval=4,
     seed=5,
 )
-SENTENCES = [
-    f"The {a} boat walks a green river and the {b} bird sings, the old stone sings a boat."
-    for a in ("red", "green", "old")
-    for b in ("red", "green", "old")
-]
 
 
 def train(folder, to, **changes):
@@ -538,66 +533,6 @@ def test_predict_scores_words_and_fills_blanks(run, capsys):
     assert "def __init__(a):" in text
     assert text.count("the generator's best") == 1
     assert text.count("%") >= 3 + 3 + 3
-
-
-def test_predict_reads_a_text_a_line(run, tmp_path, capsys):
-    (tmp_path / "lines.txt").write_text("red boat\n\n  \ngreen [MASK] river\n", encoding="utf-8")
-    runs.predict(run=run, texts=["old stone"], file=tmp_path / "lines.txt")
-    text = said(capsys)
-    assert text.index("old stone") < text.index("red boat") < text.index("green [MASK] river")
-    assert text.count("the generator's best") == 1
-
-
-def test_predict_ranks_exchanged_words_and_writes_a_page(run, tmp_path, capsys):
-    (tmp_path / "held_out.txt").write_text("\n".join(SENTENCES), encoding="utf-8")
-    page = tmp_path / "words [1].html"
-    runs.predict(
-        run=run,
-        texts=["A <red> boat."],
-        file=tmp_path / "held_out.txt",
-        swap=7,
-        html=page,
-    )
-    text = said(capsys)
-    assert "7 held-out sentences, one word of each swapped" in text
-    assert text.count("most suspicious: ") == 7
-    # Five of the sentences again, the swapped word blank.
-    assert text.count("the generator's best") == 5
-    assert f"wrote {page}" in text
-    content = page.read_text(encoding="utf-8")
-    assert content.count("<tr><td>") == 7
-    assert "</span> &lt;<span" in content
-    assert content.count("&rarr;") == 5
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({}, "predict needs a TEXT, or --file with some"),
-        ({"word_swaps": 5}, "--word-swaps needs --file"),
-        ({"word_swaps": 0, "file": "{text}"}, "--word-swaps must be .* at least 1, was 0"),
-        ({"word_swaps": -1, "file": "{text}"}, "--word-swaps must be .* at least 1, was -1"),
-        ({"file": "{folder}/nothing.txt"}, "cannot read .*nothing.txt: No such file"),
-        ({"file": "{folder}"}, "cannot read .*: Is a directory"),
-        ({"file": "{empty}"}, "predict needs a TEXT"),
-        ({"file": "{latin}"}, r"latin.txt must be UTF-8 text, byte 1 is not; convert it"),
-        ({"run": "{folder}", "texts": ["a"]}, "is not the folder of a run"),
-        ({"file": "{text}", "swap": 3}, "no sentence of 12 to 24 words"),
-        ({"texts": ["a " * 40 + "[MASK]"]}, "must fit into 30 tokens, had 41"),
-        ({"texts": ["a"], "html": "{folder}/no/a.html"}, "cannot write .*a.html: No such file"),
-    ],
-)
-def test_predict_refuses(run, tmp_path, arguments, message):
-    files = {"text": b"the red boat\n", "empty": b" \n", "latin": b"B\xe4r\n"}
-    for name, content in files.items():
-        (tmp_path / f"{name}.txt").write_bytes(content)
-    places = {name: str(tmp_path / f"{name}.txt") for name in files} | {"folder": str(tmp_path)}
-    filled = {
-        name: value.format(**places) if isinstance(value, str) else value
-        for name, value in arguments.items()
-    }
-    with pytest.raises(InputError, match=message):
-        runs.predict(**{"run": run, **filled})
 
 
 def test_predict_refuses_a_run_without_checkpoint(begun):
