@@ -98,8 +98,8 @@ class BatchRunner:
         inputs = self._padded(sequences, length)
         key = (rows, length, *sorted(inputs), *sorted(options.items()))
         if key not in self._traced:
-            # Concrete functions, for a tf.function warns of frequent retracing where a first call
-            # meets one shape after another.
+            # Concrete functions are kept here because a tf.function logs a warning about
+            # retracing if its first calls all have different shapes.
             function = tf.function(lambda batch: dict(self._call(batch, **options)))
             specs = {n: tf.TensorSpec(x.shape, tf.int32, name=n) for n, x in inputs.items()}
             self._traced[key] = function.get_concrete_function(specs)

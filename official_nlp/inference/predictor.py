@@ -258,8 +258,8 @@ def _checked_length(
         limits = [each for each in (positions, tokenizer.model_max_length) if each is not None]
         if not limits:
             raise InputError(
-                "length must be the largest number of tokens in a sequence, as the networks of "
-                "this model do not tell; got None"
+                "length must be the largest number of tokens in a sequence, got None: the "
+                "networks of this model have no ElectraConfig to take it from"
             )
         length = int(min(limits))
     if length < 4 or (positions is not None and length > positions):

@@ -111,12 +111,12 @@ def print_table(pairs: Sequence[tuple[Any, Prediction]], console: rich.console.C
     """
     rows = [(escaped(_one_line(value)), escaped(_described(result))) for value, result in pairs]
     if not console.is_terminal:
-        # Past rich, which would expand the tabs.
+        # Written directly, because rich would expand the tabs.
         console.file.writelines(f"{text}\t{result}\n" for text, result in rows)
         return
     table = rich.table.Table("input", "result", box=None, pad_edge=False)
     for row in rows:
-        # Text, for markup and emoji codes in a string would be interpreted.
+        # As Text, because rich interprets markup and emoji codes in a plain string.
         table.add_row(*map(rich.text.Text, row))
     console.print(table)
 

@@ -91,8 +91,8 @@ class TextGenerator(Head):
         sequences = [self._sequence(text, room, max_new_tokens) for text in texts]
         options = {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_k": top_k}
         if do_sample:
-            # The draws are keyed by the row of a batch, hence one text at a time; eagerly, for a
-            # graph would be traced anew for every seed.
+            # One text at a time, because the draws depend on the row in the batch; eagerly,
+            # because a graph would be traced again for every seed.
             continued = [
                 self._model.generate(
                     tf.constant([sequence.ids]),
@@ -109,7 +109,7 @@ class TextGenerator(Head):
         return [GeneratedText(self._text(tokens[-max_new_tokens:])) for tokens in continued]
 
     def _sequence(self, text: str, room: int, max_new_tokens: int) -> TokenSequence:
-        # Without the [SEP] at its end, which would be the end of the text.
+        # Without the final [SEP], which marks the end of a text.
         ids = self.tokenizer(text)["input_ids"][:-1]
         if len(ids) > room:
             raise InputError(

@@ -112,7 +112,7 @@ def word_swap_test(
     scorer = predictor.word_scorer
     if scorer is None:
         raise InputError(
-            "the word-swap test needs a discriminator, which this model has not; give a "
+            "the word-swap test needs a discriminator, and this model has none; give a "
             "pre-trained pair or a discriminator"
         )
     sentences = _sentences(scorer, text)

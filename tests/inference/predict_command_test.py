@@ -84,7 +84,6 @@ def test_a_text_file_has_one_text_per_line(model, electra_predict, tmp_path):
         ("classification", ["the red boat", "--pair", "a bird"]),
         ("questions", ["the red boat", "--pair", "a green bird sings"]),
         ("tokens", ["the red boat", "a bird"]),
-        ("decoder", ["the red boat"]),
         ("encoder", ["the red boat"]),
     ],
 )
