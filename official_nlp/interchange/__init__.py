@@ -1,1 +1,1 @@
-"""File formats of other programs: read, written and converted."""
+"""Read, write and convert the file formats of other programs."""

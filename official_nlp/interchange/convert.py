@@ -1,4 +1,4 @@
-"""Write a model that was read from any source in another format."""
+"""Write a source of any format as Hugging Face folders or as a google-research checkpoint."""
 
 import json
 import os
@@ -7,63 +7,61 @@ import shutil
 
 from official_nlp.files.staged_folders import staged
 from official_nlp.interchange import google, huggingface
-from official_nlp.interchange.sources import SHARING, Source, check_known
+from official_nlp.interchange.sources import SHARING, Source, check_choice
+from official_nlp.interchange.tensorflow_files import VOCABULARY_FILE
 
 FORMS = ("huggingface", "google")
 
 
 def write(source: Source, to: str | os.PathLike, form: str) -> list[str]:
-    """Writes what was read into a new folder, which is there whole or not at all.
+    """Write a source to a new folder, which appears complete or not at all.
 
     Args:
-      source: what was read.
-      to: the folder; it must be new or empty.
-      form: one of `FORMS`.
+      source: the opened source.
+      to: path of the folder, which must be new or empty.
+      form: format to write, one of `FORMS`.
 
     Returns:
       Sentences on what was written and what was left out.
 
     Raises:
-      InputError: `to` is not empty, or the form has no such networks.
+      InputError: `to` is not empty, or the format cannot represent the networks.
     """
-    check_known("--as", form, FORMS)
+    check_choice("--as", form, FORMS)
     with staged(to) as folder:
         if form == "google":
             return _write_google(source, folder)
         for name, network in source.networks.items():
-            place = folder / name
+            target = folder / name
             text = json.dumps(network.config)
-            huggingface.write_folder(place, text, network.state, network.dtype)
-            for file in source.companions.get(name, []):
-                shutil.copyfile(file, place / file.name)
+            huggingface.write_folder(target, text, network.arrays, network.dtype)
+            for file in source.files.get(name, []):
+                shutil.copyfile(file, target / file.name)
             if source.tokenizer:
-                source.tokenizer.save_pretrained(place)
+                source.tokenizer.save_pretrained(target)
             if name in source.cards:
-                (place / "README.md").write_text(source.cards[name], encoding="utf-8")
+                (target / "README.md").write_text(source.cards[name], encoding="utf-8")
     return []
 
 
 def _write_google(source: Source, folder: pathlib.Path) -> list[str]:
     networks = dict(source.networks)
-    if "" in networks:
+    if "" in networks:  # a single model is identified by its head
         network = networks.pop("")
-        networks["generator" if "generator_lm_head.bias" in network.state else "discriminator"] = (
-            network
-        )
-    tokenizer = source.find_tokenizer()
-    has_words = tokenizer is not None and tokenizer.kind == "wordpiece"
-    lower = tokenizer.do_lower_case if has_words else None
+        is_generator = "generator_lm_head.bias" in network.arrays
+        networks["generator" if is_generator else "discriminator"] = network
+    # The format has no file for a SentencePiece model.
+    tokenizer = source.load_tokenizer()
+    wordpiece = tokenizer if tokenizer and tokenizer.kind == "wordpiece" else None
+    lower = wordpiece.do_lower_case if wordpiece else None
     written = google.write_google(folder, networks, source.step, lower)
     notes = [
         f"{written.prefix.name}: {len(written.converted)} variables, {SHARING[written.sharing]}"
     ]
     notes += [f"left out, {why}: {', '.join(names)}" for why, names in written.dropped.items()]
-    if has_words:
-        (folder / google.VOCABULARY_FILE).write_text(
-            "\n".join([*tokenizer.vocab, ""]), encoding="utf-8"
-        )
+    if wordpiece:
+        text = "\n".join([*wordpiece.vocab, ""])
+        (folder / VOCABULARY_FILE).write_text(text, encoding="utf-8")
     else:
-        notes.append(
-            f"no {google.VOCABULARY_FILE} is written: there is no WordPiece vocabulary with it"
-        )
+        notes.append(f"no {VOCABULARY_FILE} was written: the source has no WordPiece vocabulary")
     return notes

@@ -1,15 +1,14 @@
-"""Checkpoints of google-research's code (TensorFlow 1): both networks out of one, and into one."""
+"""Read and write checkpoints of google-research/electra (TensorFlow 1) with both networks."""
 
 import dataclasses
 import json
 import os
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from official_nlp.errors import InputError, StorageError
-from official_nlp.files import safe_paths
 from official_nlp.interchange import google_names
 from official_nlp.interchange.google_config import (
     NETWORKS,
@@ -22,25 +21,25 @@ from official_nlp.interchange.google_names import NamedVariable, Shapes, Sizes
 from official_nlp.interchange.huggingface import PREFIX
 from official_nlp.interchange.tensorflow_files import (
     STATE_FILE,
+    VOCABULARY_FILE,
     Variables,
+    file_beside,
     find_checkpoint,
-    state_of,
+    state_text,
 )
-from official_nlp.interchange.weights import OUTPUT_TABLE, WORD_TABLE, Network
+from official_nlp.interchange.weights import EMBEDDINGS, OUTPUT_TABLE, WORD_TABLE, Weights
 
 CONFIG_FILE = "config.json"
-VOCABULARY_FILE = "vocab.txt"
 
 _STEP = "global_step"
 _OBJECT_BASED = "/.ATTRIBUTES/"
-_TABLES = "electra.embeddings."
 
-# Why a variable is left out, by the beginning of its name; the rest is explained in `_reason`.
-_NO_PLACE = {
+# Reasons for dropping a variable, by the prefix of its name; `_reason` knows the others.
+_UNSUPPORTED = {
     "task_specific/": "a fine-tuned task, for which Hugging Face has other heads",
-    "generator_ltr/": "a generator of two towers, which Hugging Face has not",
-    "generator_rtl/": "a generator of two towers, which Hugging Face has not",
-    "cloze_predictions/": "the head of Electric, which Hugging Face has not",
+    "generator_ltr/": "a generator of two towers, which Hugging Face lacks",
+    "generator_rtl/": "a generator of two towers, which Hugging Face lacks",
+    "cloze_predictions/": "the head of Electric, which Hugging Face lacks",
 }
 _HEADS = {
     "generator": ("ElectraForMaskedLM", "generator_predictions/", google_names.generator_head),
@@ -54,29 +53,29 @@ _HEADS = {
 
 @dataclasses.dataclass(frozen=True)
 class GoogleCheckpoint:
-    """A checkpoint of google's: what it holds, and what became of it.
+    """The networks of a google-research checkpoint, and which variables were converted.
 
     Attributes:
-      prefix: path of its files, without their endings.
-      networks: "generator" and "discriminator", or the one that is there.
-      sharing: "shared": one set of tables; "untied": the generator has its own; "whole": one
-        transformer is both; None for a single network.
-      step: of the training; None where it is not known.
+      prefix: path of its files, without their suffixes.
+      networks: "generator" and "discriminator", or the one that it holds.
+      sharing: "shared": one set of tables; "untied": the generator has tables of its own; "whole":
+        one transformer is both networks; None for a single network.
+      step: step of the training; None if unknown.
       converted: names of the variables that have a counterpart.
-      dropped: names of the others, by the reason.
-      notes: sentences on what was assumed, and on what is not there.
-      config: the JSON that heads and activation are from; None where there was none.
-      do_lower_case: of the tokenizer; None where nothing says it.
-      vocabulary: the vocabulary file beside it, or None.
-      assumed: fields of the configurations that no JSON says.
+      dropped: names of the others, by reason.
+      notes: sentences on what was assumed and what is missing.
+      config: the JSON file that states heads and activation; None without one.
+      do_lower_case: whether the tokenizer lower-cases; None if unknown.
+      vocabulary: the vocabulary file beside the checkpoint, or None.
+      assumed: fields of the configurations that no JSON file states.
     """
 
     prefix: pathlib.Path
-    networks: dict[str, Network]
+    networks: Mapping[str, Weights]
     sharing: str | None
     step: int | None
     converted: tuple[str, ...]
-    dropped: dict[str, tuple[str, ...]]
+    dropped: Mapping[str, tuple[str, ...]]
     notes: tuple[str, ...] = ()
     config: pathlib.Path | None = None
     do_lower_case: bool | None = None
@@ -90,33 +89,35 @@ class GoogleCheckpoint:
 def read_google(
     source: str | os.PathLike, config: str | os.PathLike | None = None
 ) -> GoogleCheckpoint:
-    """Reads both networks of a checkpoint, or the one that it holds.
+    """Read both networks of a checkpoint, or the one that it holds.
 
     Args:
-      source: the path without the files' endings, one of the files, or their folder.
-      config: google's JSON, which says what variables do not: heads and activation. By default
-        `config.json` beside the checkpoint, if it is such a file; else heads are width / 64.
+      source: path of the files without their suffixes, one of the files, or their folder.
+      config: JSON file that states what variables do not show: heads and activation. The default is
+        `config.json` beside the checkpoint if it is such a file; without one, heads are width / 64.
 
     Raises:
-      InputError: there is no checkpoint, it cannot be read, it holds no network of ELECTRA or a
-        part of one, or the JSON is another's.
+      InputError: there is no checkpoint, it cannot be read, it holds no complete ELECTRA network,
+        or the JSON file belongs to another checkpoint.
     """
     prefix = find_checkpoint(source)
     checkpoint = Variables(prefix)
-    said = read_google_config(config) if config is not None else _config_beside(prefix)
+    json_file = read_google_config(config) if config is not None else _config_beside(prefix)
     parts = _parts(checkpoint.shapes, prefix)
-    sharing = _sharing(parts)
-    networks, notes, converted, by_rule = {}, _absences(parts), {}, set()
+    sharing = _sharing_of_parts(parts)
+    networks: dict[str, Weights] = {}
+    notes, assumed = _absences(parts), set()
+    converted: dict[str, None] = {}  # ordered, without duplicates: networks share variables
     for network, part in parts.items():
-        sizes = Sizes.of_variables(checkpoint.shapes, part.scope, part.tables)
-        values, assumed = said.describe(network, sizes, whole=sharing == "whole")
-        notes += assumed
-        by_rule |= said.not_told(network, whole=sharing == "whole")
+        sizes = Sizes.from_variables(checkpoint.shapes, part.scope, part.tables)
+        values, more_notes = json_file.describe(network, sizes, whole=sharing == "whole")
+        notes += more_notes
+        assumed |= json_file.unstated(network, whole=sharing == "whole")
         variables = part.variables(sizes)
         _check_variables(checkpoint.shapes, variables, prefix)
         read = {v: checkpoint.read(v.variable).astype(np.float32) for v in variables}
-        state = {v.name: v.turned(value) for v, value in read.items()}
-        networks[network] = Network({**values, "architectures": [part.architecture]}, state)
+        arrays = {v.name: v.transposed(value) for v, value in read.items()}
+        networks[network] = Weights({**values, "architectures": [part.architecture]}, arrays)
         converted |= dict.fromkeys(v.variable for v in variables)
     return GoogleCheckpoint(
         prefix=prefix,
@@ -126,29 +127,24 @@ def read_google(
         converted=tuple(converted),
         dropped=_dropped(checkpoint.shapes, converted),
         notes=tuple(notes),
-        config=said.file,
-        do_lower_case=said.do_lower_case,
-        vocabulary=_file_beside(prefix, VOCABULARY_FILE),
-        assumed=tuple(sorted(by_rule)),
+        config=json_file.file,
+        do_lower_case=json_file.do_lower_case,
+        vocabulary=file_beside(prefix, VOCABULARY_FILE),
+        assumed=tuple(sorted(assumed)),
     )
 
 
-def _file_beside(prefix: pathlib.Path, name: str) -> pathlib.Path | None:
-    there = prefix.with_name(name).is_file()
-    return safe_paths.inside(prefix.parent, name) if there else None
-
-
 def _config_beside(prefix: pathlib.Path) -> GoogleConfig:
-    file = _file_beside(prefix, CONFIG_FILE)
+    file = file_beside(prefix, CONFIG_FILE)
     try:
         return read_google_config(file) if file else GoogleConfig()
-    except InputError:  # some other program's
+    except InputError:  # the config.json of another program
         return GoogleConfig()
 
 
 @dataclasses.dataclass(frozen=True)
 class _Part:
-    """One network in a checkpoint: in which scopes its variables are."""
+    """Scopes of the variables of one network in a checkpoint."""
 
     network: str
     scope: str
@@ -165,9 +161,13 @@ class _Part:
 
 
 def _parts(shapes: Shapes, prefix: pathlib.Path) -> dict[str, _Part]:
-    """Finds the networks of a checkpoint."""
+    """Find the networks of a checkpoint by the scopes of its variables.
 
-    def has(scope):
+    google-research ties variables by giving both networks the same scope: `electra` is the
+    discriminator, and the generator too if there is no scope `generator`.
+    """
+
+    def has(scope: str) -> bool:
         return any(name.startswith(scope) for name in shapes)
 
     has_head = {network: has(_HEADS[network][1]) for network in NETWORKS}
@@ -178,7 +178,7 @@ def _parts(shapes: Shapes, prefix: pathlib.Path) -> dict[str, _Part]:
         parts["generator"] = _Part("generator", "generator", own_tables, has_head["generator"])
     elif trunk and has_head["generator"] and not _has_towers(shapes):
         parts["generator"] = _Part("generator", "electra", "electra/embeddings")
-    # Trained as BERT is, the one transformer is a generator and no discriminator.
+    # Trained with the objective of BERT, the only transformer is a generator.
     if trunk and (has_head["discriminator"] or "electra" not in _scopes(parts)):
         parts["discriminator"] = _Part(
             "discriminator", "electra", "electra/embeddings", has_head["discriminator"]
@@ -189,28 +189,28 @@ def _parts(shapes: Shapes, prefix: pathlib.Path) -> dict[str, _Part]:
 
 
 def _has_towers(shapes: Iterable[str]) -> bool:
-    """Whether the generator is two towers, left to right and right to left, as Electric's."""
+    """Return whether the generator is Electric's: two towers, left to right and right to left."""
     return any(name.startswith(("generator_ltr/", "generator_rtl/")) for name in shapes)
 
 
-def _scopes(parts: dict[str, _Part]) -> set[str]:
+def _scopes(parts: Mapping[str, _Part]) -> set[str]:
     return {part.scope for part in parts.values()}
 
 
 def _no_network(shapes: Shapes, prefix: pathlib.Path) -> str:
     if any(_OBJECT_BASED in name for name in shapes):
         return (
-            f"{prefix} is a checkpoint of TensorFlow 2, not of google-research's code; one of an "
-            "ElectraPretrainer is read with --from tfnlp"
+            f"{prefix} is a checkpoint of TensorFlow 2, not of google-research; read one of an "
+            "ElectraPretrainer with --from tfnlp"
         )
     some = ", ".join(sorted(shapes)[:3]) or "none"
     return (
-        f"{prefix} must hold variables of ELECTRA (electra/encoder/layer_0/...), had "
-        f"{len(shapes)} others: {some}; it is another model's checkpoint"
+        f"{prefix} must contain variables of ELECTRA (electra/encoder/layer_0/...), but contains "
+        f"{len(shapes)} others: {some}; it is the checkpoint of another model"
     )
 
 
-def _sharing(parts: dict[str, _Part]) -> str | None:
+def _sharing_of_parts(parts: Mapping[str, _Part]) -> str | None:
     if len(parts) == 1:
         return None
     generator, discriminator = (parts[network] for network in NETWORKS)
@@ -219,51 +219,53 @@ def _sharing(parts: dict[str, _Part]) -> str | None:
     return "shared" if generator.tables == discriminator.tables else "untied"
 
 
-def _absences(parts: dict[str, _Part]) -> list[str]:
-    notes = [f"no {network} in it" for network in NETWORKS if network not in parts]
+def _absences(parts: Mapping[str, _Part]) -> list[str]:
+    notes = [f"it holds no {network}" for network in NETWORKS if network not in parts]
     return notes + [
-        f"{network}: no {_HEADS[network][1][:-1]} in it, so it is an encoder without head, "
-        "ElectraModel"
+        f"{network}: it holds no {_HEADS[network][1][:-1]}, so the result is an encoder without "
+        "head, ElectraModel"
         for network, part in parts.items()
         if not part.has_head
     ]
 
 
-def _check_variables(shapes: Shapes, variables: list[NamedVariable], prefix: pathlib.Path):
+def _check_variables(
+    shapes: Shapes, variables: Iterable[NamedVariable], prefix: pathlib.Path
+) -> None:
     missing = [v.variable for v in variables if v.variable not in shapes]
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise InputError(
-            f"{prefix} must hold a whole network, lacks {missing[0]}{more}; convert another "
+            f"{prefix} must contain a complete network, lacks {missing[0]}{more}; convert another "
             "checkpoint of the run"
         )
     for variable in variables:
         if tuple(shapes[variable.variable]) != variable.shape:
             raise InputError(
                 f"{prefix}: {variable.variable} must be {list(variable.shape)} to fit the other "
-                f"variables, was {list(shapes[variable.variable])}"
+                f"variables, was {list(shapes[variable.variable])}; convert another checkpoint"
             )
 
 
 def _dropped(shapes: Shapes, converted: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    dropped = {}
+    dropped: dict[str, list[str]] = {}
     for name in sorted(set(shapes) - set(converted)):
         dropped.setdefault(_reason(name, shapes), []).append(name)
     return {reason: tuple(names) for reason, names in dropped.items()}
 
 
 def _reason(name: str, shapes: Shapes) -> str:
-    # The scope of a slot is the variable that it belongs to.
+    # A slot of the optimizer has the name of its variable as scope.
     if name.rpartition("/")[0] in shapes or name in ("beta1_power", "beta2_power"):
         return "state of the optimizer"
-    for part, reason in ((_STEP, "the step"), ("temperature", "of the sampling, not of a network")):
+    for part, reason in ((_STEP, "the step"), ("temperature", "a setting of the sampling")):
         if part in name.split("/"):
             return reason
-    for scope, reason in _NO_PLACE.items():
+    for scope, reason in _UNSUPPORTED.items():
         if name.startswith(scope):
             return reason
     if name.startswith("generator_predictions/") and _has_towers(shapes):
-        return _NO_PLACE["generator_ltr/"]
+        return _UNSUPPORTED["generator_ltr/"]
     return "unknown to ELECTRA"
 
 
@@ -272,53 +274,53 @@ def _reason(name: str, shapes: Shapes) -> str:
 
 def write_google(
     folder: str | os.PathLike,
-    networks: dict[str, Network],
+    networks: Mapping[str, Weights],
     step: int = 0,
     do_lower_case: bool | None = None,
 ) -> GoogleCheckpoint:
-    """Writes networks as a checkpoint that google-research's code restores.
+    """Write networks as a checkpoint that the code of google-research restores.
 
-    `folder` gets `model.ckpt-STEP`, the file `checkpoint` that names it, and google's JSON. The
-    optimizer's state is not among the variables.
+    The folder gets `model.ckpt-STEP`, a file `checkpoint` that names it, and the JSON file. The
+    state of the optimizer is not written.
 
     Args:
-      folder: where to; made if need be.
-      networks: "discriminator", and mostly "generator".
-      step: what `global_step` says.
-      do_lower_case: written into the JSON; None where it is not known.
+      folder: path of the folder; it is created if necessary.
+      networks: "discriminator", and usually "generator".
+      step: value of `global_step`.
+      do_lower_case: whether the tokenizer lower-cases, for the JSON file; None if unknown.
 
     Raises:
-      InputError: google's code has no such networks or no such pair, or tensors are missing.
+      InputError: google-research has no such networks or no such pair, or tensors are missing.
       StorageError: the folder cannot be written.
     """
     if "discriminator" not in networks:
         raise InputError(
-            "google's format needs a discriminator, and had none: give a folder that holds "
-            "generator/ and discriminator/, or a discriminator"
+            "the google-research format requires a discriminator, but the source has none: give a "
+            "folder with generator/ and discriminator/, or a discriminator"
         )
     configs = {name: completed(networks[name].config) for name in NETWORKS if name in networks}
-    sharing = _sharing_of(networks)
+    sharing = _sharing_of_networks(networks)
     values = google_config(
         configs.get("generator"), configs["discriminator"], sharing, do_lower_case
     )
-    parts = _parts_to_write(networks, sharing)
-    variables, dropped = {}, {}
-    for name, part in parts.items():
-        tensors = part.variables(Sizes.of_config(configs[name]))
-        variables |= _as_variables(name, tensors, networks[name].state)
-        left = set(networks[name].state) - {t.name for t in tensors}
-        _drop(dropped, name, left, networks[name].state)
+    variables: dict[str, np.ndarray] = {}
+    dropped: dict[str, list[str]] = {}
+    for name, part in _parts_to_write(networks, sharing).items():
+        tensors = part.variables(Sizes.from_config(configs[name]))
+        variables |= _as_variables(name, tensors, networks[name].arrays)
+        left_out = set(networks[name].arrays) - {t.name for t in tensors}
+        _drop(dropped, name, left_out, networks[name].arrays)
     prefix = pathlib.Path(folder) / f"model.ckpt-{step}"
     try:
         prefix.parent.mkdir(parents=True, exist_ok=True)
         _save(prefix, {**variables, _STEP: np.int64(step)})
-        (prefix.parent / STATE_FILE).write_text(state_of(prefix), encoding="utf-8")
+        (prefix.parent / STATE_FILE).write_text(state_text(prefix), encoding="utf-8")
         content = json.dumps(values, indent=2) + "\n"
         (prefix.parent / CONFIG_FILE).write_text(content, encoding="utf-8")
     except OSError as error:
         raise StorageError(
-            f"cannot write the checkpoint to {folder}: {error.strerror}; name a folder that can "
-            "be written, on a disk with room"
+            f"cannot write the checkpoint to {folder}: {error.strerror}; name a folder that is "
+            "writable, on a disk with free space"
         ) from error
     return GoogleCheckpoint(
         prefix=prefix,
@@ -331,11 +333,11 @@ def write_google(
     )
 
 
-def _sharing_of(networks: dict[str, Network]) -> str | None:
-    """Returns what the pair has in common, in a form that google's format has.
+def _sharing_of_networks(networks: Mapping[str, Weights]) -> str | None:
+    """Return what the arrays of both networks have in common, as a mode of google-research.
 
     Raises:
-      InputError: the generator's tables are others, and google's code would have no room for them.
+      InputError: the tables differ, and google-research cannot store a second set of them.
     """
     if "generator" not in networks:
         return None
@@ -343,41 +345,41 @@ def _sharing_of(networks: dict[str, Network]) -> str | None:
     differing = [
         name
         for name in _tables_in(generator, discriminator)
-        if not _equal(generator.state.get(name), discriminator.state.get(name))
+        if not _equal(generator.arrays.get(name), discriminator.arrays.get(name))
     ]
     if differing:
         _check_own_tables(completed(generator.config), differing)
         return "untied"
-    encoders = (
-        {name: value for name, value in network.state.items() if name.startswith(PREFIX)}
+    first, second = (
+        {name: value for name, value in network.arrays.items() if name.startswith(PREFIX)}
         for network in (generator, discriminator)
     )
-    first, second = encoders
     same = first.keys() == second.keys() and all(_equal(first[n], second[n]) for n in first)
     return "whole" if same else "shared"
 
 
-def _check_own_tables(config: dict, differing: list[str]):
+def _check_own_tables(config: Mapping[str, int], differing: list[str]) -> None:
     if config["embedding_size"] != config["hidden_size"]:
         raise InputError(
-            f"the generator's {differing[0]} must equal the discriminator's, and does not: in "
-            "google's format a generator has tables of its own only where they are as wide as its "
-            f"layers, and these are {config['embedding_size']} and {config['hidden_size']} wide; "
-            "give two networks of one run, or write --as huggingface"
+            f"{differing[0]} must be the same in generator and discriminator, but differs: in the "
+            "google-research format a generator has tables of its own only if embedding_size "
+            f"equals hidden_size, and these are {config['embedding_size']} and "
+            f"{config['hidden_size']}; give two networks of one run, or write --as huggingface"
         )
 
 
-def _tables_in(*networks: Network) -> list[str]:
-    return sorted({name for n in networks for name in n.state if name.startswith(_TABLES)})
+def _tables_in(*networks: Weights) -> list[str]:
+    return sorted({name for n in networks for name in n.arrays if name.startswith(EMBEDDINGS)})
 
 
 def _equal(one: np.ndarray | None, other: np.ndarray | None) -> bool:
     return one is not None and other is not None and np.array_equal(one, other)
 
 
-def _parts_to_write(networks: dict[str, Network], sharing: str | None) -> dict[str, _Part]:
-    head = _HEADS["discriminator"][2](Sizes.of_config(completed(networks["discriminator"].config)))
-    has_head = any(tensor.name in networks["discriminator"].state for tensor in head)
+def _parts_to_write(networks: Mapping[str, Weights], sharing: str | None) -> dict[str, _Part]:
+    discriminator = networks["discriminator"]
+    head = _HEADS["discriminator"][2](Sizes.from_config(completed(discriminator.config)))
+    has_head = any(tensor.name in discriminator.arrays for tensor in head)
     parts = {"discriminator": _Part("discriminator", "electra", "electra/embeddings", has_head)}
     if sharing is not None:
         scope = "electra" if sharing == "whole" else "generator"
@@ -386,40 +388,47 @@ def _parts_to_write(networks: dict[str, Network], sharing: str | None) -> dict[s
     return parts
 
 
-def _as_variables(network: str, tensors: list[NamedVariable], state: dict) -> dict:
+def _as_variables(
+    network: str, tensors: Iterable[NamedVariable], arrays: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
     variables = {}
     for tensor in tensors:
-        value = state.get(tensor.name)
-        if value is None:
+        array = arrays.get(tensor.name)
+        if array is None:
             raise InputError(
-                f"the {network} must have {tensor.name} to be written in google's format, and has "
-                "not; give a network that was pre-trained, with its head"
+                f"the {network} must have {tensor.name} for the google-research format, but lacks "
+                "it; give a pre-trained network with its head"
             )
-        value = tensor.turned(np.asarray(value, np.float32))
+        value = tensor.transposed(np.asarray(array, np.float32))
         if value.shape != tensor.shape:
             raise InputError(
-                f"{tensor.variable} must be {list(tensor.shape)} as the {network}'s configuration "
-                f"says, was {list(value.shape)}; give the config.json of these tensors"
+                f"{tensor.variable} must be {list(tensor.shape)} according to the {network}'s "
+                f"configuration, was {list(value.shape)}; give the config.json of these tensors"
             )
         variables[tensor.variable] = value
     return variables
 
 
-def _drop(dropped: dict, network: str, names: Iterable[str], state: dict):
+def _drop(
+    dropped: dict[str, list[str]],
+    network: str,
+    names: Iterable[str],
+    arrays: Mapping[str, np.ndarray],
+) -> None:
     for name in sorted(names):
         if name == OUTPUT_TABLE:
-            if not _equal(state[name], state[WORD_TABLE]):
+            if not _equal(arrays[name], arrays[WORD_TABLE]):
                 raise InputError(
-                    f"{OUTPUT_TABLE} must equal the word table in google's format, which has none, "
-                    "and does not; write --as huggingface"
+                    f"{OUTPUT_TABLE} must equal the word table, because the google-research format "
+                    "has no other output table, but differs from it; write --as huggingface"
                 )
-            reason = "the word table again"
+            reason = "a copy of the word table"
         else:
-            reason = "no part of google's format"
+            reason = "not part of the google-research format"
         dropped.setdefault(reason, []).append(f"{network}: {name}")
 
 
-def _save(prefix: pathlib.Path, variables: dict):
+def _save(prefix: pathlib.Path, variables: Mapping[str, np.ndarray]) -> None:
     import tensorflow as tf
 
     try:

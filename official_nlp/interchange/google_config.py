@@ -1,9 +1,11 @@
-"""What google-research's JSON says of two networks, and that JSON for two networks."""
+"""Read and write the JSON file that google-research keeps beside a checkpoint."""
 
 import dataclasses
 import json
 import os
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 from official_nlp.errors import InputError
 from official_nlp.interchange.google_names import Sizes
@@ -11,10 +13,10 @@ from official_nlp.interchange.google_names import Sizes
 NETWORKS = ("generator", "discriminator")
 
 _HEAD_WIDTH = 64
-# google's names of activations, which are Hugging Face's for the same functions.
+# Activations of google-research; Hugging Face has the same names for the same functions.
 ACTIVATIONS = ("gelu", "relu", "tanh", "linear")
 _RATES = ("hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range")
-# What Hugging Face takes for a key that a file does not have.
+# Values that Hugging Face assumes for keys that a config.json omits.
 _DEFAULTS = {
     "vocab_size": 30522,
     "embedding_size": 128,
@@ -26,7 +28,7 @@ _DEFAULTS = {
     "max_position_embeddings": 512,
     "type_vocab_size": 2,
 }
-# What google's code has no other way of: keys of Hugging Face, with its defaults.
+# Hugging Face keys for which the code of google-research supports one value only.
 _FIXED = {
     "position_embedding_type": "absolute",
     "layer_norm_eps": 1e-12,
@@ -38,84 +40,91 @@ _FIXED = {
 
 @dataclasses.dataclass(frozen=True)
 class GoogleConfig:
-    """What a JSON file says that variables do not.
+    """Content of a JSON file, which completes what the variables of a checkpoint show.
 
     Attributes:
-      file: where it was said; None where nothing was, and all is by rule.
-      networks: network to its `BertConfig`, a dict.
-      do_lower_case: of the tokenizer; None where it is not said.
+      file: path of the file; None without a file, when rules replace it.
+      networks: the `BertConfig` of each network in the file.
+      do_lower_case: whether the tokenizer lower-cases; None if the file does not state it.
     """
 
     file: pathlib.Path | None = None
-    networks: dict = dataclasses.field(default_factory=dict)
+    networks: Mapping[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
     do_lower_case: bool | None = None
 
-    def describe(self, network: str, sizes: Sizes, whole: bool) -> tuple[dict, list[str]]:
-        """Returns the configuration of a network, and sentences on what had to be assumed.
+    def describe(self, network: str, sizes: Sizes, whole: bool) -> tuple[dict[str, Any], list[str]]:
+        """Return the Hugging Face configuration of a network, and notes on what was assumed.
 
         Args:
           network: "generator" or "discriminator".
-          sizes: as its variables have them.
-          whole: whether both networks are one transformer.
+          sizes: sizes of its variables.
+          whole: whether one transformer serves as both networks.
 
         Raises:
           InputError: the file contradicts the variables, or names an unknown activation.
         """
-        said = self._said(network, whole)
-        self._check_sizes(network, said, sizes)
-        given = {k: said[k] for k in ("num_attention_heads", "hidden_act", *_RATES) if k in said}
-        by_rule = {"num_attention_heads": heads_by_rule(sizes.hidden_size), "hidden_act": "gelu"}
+        values = self._values(network, whole)
+        self._check_sizes(network, values, sizes)
+        stated = {
+            key: values[key]
+            for key in ("num_attention_heads", "hidden_act", *_RATES)
+            if key in values
+        }
+        assumed = {"num_attention_heads": heads_by_rule(sizes.hidden_size), "hidden_act": "gelu"}
+        reasons = (" by the rule width / 64", "")
         notes = [
-            f"{network}: {name} is {value}{reason}, for {self._absent()}"
-            for (name, value), reason in zip(by_rule.items(), (" by the rule width / 64", ""))
-            if name not in given
+            f"{network}: assumed {name} {value}{reason}, as {self._absent()}"
+            for (name, value), reason in zip(assumed.items(), reasons)
+            if name not in stated
         ]
         config = {
             "model_type": "electra",
             **dataclasses.asdict(sizes),
-            **by_rule,
-            **given,
+            **assumed,
+            **stated,
             "layer_norm_eps": _FIXED["layer_norm_eps"],
         }
-        self._check_names(network, config)
+        self._check_values(network, config)
         if network == "generator" and config["hidden_act"] != "gelu":
             notes.append(
-                f"generator: the head of Hugging Face's model and ours has gelu, google's had "
-                f"{config['hidden_act']}: its scores are not google's"
+                "generator: its head uses gelu in Hugging Face's model and in ours, but "
+                f"{config['hidden_act']} in google-research's: the scores will differ"
             )
         return config, notes
 
-    def not_told(self, network: str, whole: bool) -> set[str]:
-        """Returns the fields of a network that neither its variables nor this file tell."""
-        return {"num_attention_heads", "hidden_act"} - self._said(network, whole).keys()
+    def unstated(self, network: str, whole: bool) -> set[str]:
+        """Return the fields of a network that neither its variables nor this file state."""
+        return {"num_attention_heads", "hidden_act"} - self._values(network, whole).keys()
 
-    def _said(self, network, whole) -> dict:
+    def _values(self, network: str, whole: bool) -> dict[str, Any]:
         if network in self.networks:
             return self.networks[network]
-        of_other = next(iter(self.networks.values()), {})
+        other: dict[str, Any] = next(iter(self.networks.values()), {})
         if whole:
-            return of_other
-        # google's code derives the generator from the discriminator, and changes only its sizes.
-        return {k: of_other[k] for k in ("hidden_act", *_RATES) if k in of_other}
+            return other
+        # google-research derives the generator from the discriminator and changes its sizes only.
+        return {key: other[key] for key in ("hidden_act", *_RATES) if key in other}
 
     def _absent(self) -> str:
-        return f"{self.file} does not say" if self.file else "no JSON says (--config FILE)"
+        if self.file:
+            return f"{self.file} does not state it"
+        return "there is no JSON file (--config FILE)"
 
-    def _check_sizes(self, network, said, sizes):
+    def _check_sizes(self, network: str, values: Mapping[str, Any], sizes: Sizes) -> None:
         for name, value in dataclasses.asdict(sizes).items():
-            if said.get(name, value) != value:
+            if values.get(name, value) != value:
                 raise InputError(
                     f"{self.file}: {name} of the {network} must be {value} as in the checkpoint, "
-                    f"was {said[name]!r}; give the file of this checkpoint"
+                    f"was {values[name]!r}; give the file of this checkpoint"
                 )
 
-    def _check_names(self, network, config):
+    def _check_values(self, network: str, config: Mapping[str, Any]) -> None:
         heads, width = config["num_attention_heads"], config["hidden_size"]
         if not isinstance(heads, int) or heads < 1 or width % heads:
-            where = self.file or "by the rule width / 64"
+            origin = self.file or "by the rule width / 64"
             raise InputError(
-                f"{where}: num_attention_heads of the {network} must divide its width {width}, "
-                f"was {heads!r}; name the right file with --config"
+                f"{origin}: num_attention_heads of the {network} must divide its width {width}, "
+                f"was {heads!r}; name the JSON file of this checkpoint with --config"
             )
         if config["hidden_act"] not in ACTIVATIONS:
             raise InputError(
@@ -124,18 +133,18 @@ class GoogleConfig:
             )
 
 
-def completed(config: dict) -> dict:
-    """Returns a configuration of Hugging Face's with the keys that its file leaves out."""
+def completed(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a Hugging Face configuration with the defaults of the keys that it omits."""
     return {**_DEFAULTS, **config}
 
 
 def heads_by_rule(width: int) -> int:
-    """Returns the number of heads that google's code gives a network for want of a word."""
+    """Return the number of attention heads that google-research gives a network of this width."""
     return max(1, width // _HEAD_WIDTH)
 
 
 def read_google_config(file: str | os.PathLike) -> GoogleConfig:
-    """Reads google's JSON: of both networks, or one bare `BertConfig`, the discriminator's.
+    """Read a JSON file of both networks, or a single `BertConfig`, the discriminator's.
 
     Raises:
       InputError: the file cannot be read, is not JSON, or holds neither.
@@ -144,21 +153,24 @@ def read_google_config(file: str | os.PathLike) -> GoogleConfig:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}; name google's JSON") from error
+        raise InputError(
+            f"cannot read {path}: {error.strerror}; name the JSON file of the checkpoint"
+        ) from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} must be JSON, is not: {error}") from error
     found = _networks(values) if isinstance(values, dict) else {}
     if not found:
         raise InputError(
-            f"{path} must be google's JSON: discriminator_bert_config and generator_bert_config, "
-            "or the values of a bert config (num_attention_heads, hidden_act, ...); it has none"
+            f"{path} must be a google-research JSON file with discriminator_bert_config and "
+            "generator_bert_config, or with the values of one BertConfig (num_attention_heads, "
+            "hidden_act, ...); it has neither"
         )
     settings = values.get("pretraining_config", values)
     lower = settings.get("do_lower_case") if isinstance(settings, dict) else None
     return GoogleConfig(path, found, lower if isinstance(lower, bool) else None)
 
 
-def _networks(values: dict) -> dict:
+def _networks(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
     found = {}
     for network in NETWORKS:
         bert = values.get(f"{network}_bert_config")
@@ -170,27 +182,27 @@ def _networks(values: dict) -> dict:
 
 
 def google_config(
-    generator: dict | None,
-    discriminator: dict,
+    generator: dict[str, Any] | None,
+    discriminator: dict[str, Any],
     sharing: str | None,
     do_lower_case: bool | None = None,
-) -> dict:
-    """Returns google's JSON for a pair of configurations.
+) -> dict[str, Any]:
+    """Return the content of the JSON file for a pair of networks.
 
     Args:
-      generator: its `completed` configuration, or None where there is none.
+      generator: its `completed` configuration, or None without a generator.
       discriminator: its `completed` configuration.
-      sharing: "shared", "untied" or "whole"; None without generator.
-      do_lower_case: of the tokenizer; None where it is not known.
+      sharing: "shared", "untied" or "whole"; None without a generator.
+      do_lower_case: whether the tokenizer lower-cases; None if unknown.
 
     Raises:
-      InputError: google's code has no such networks, or no such pair.
+      InputError: google-research has no such networks, or no such pair.
     """
-    _check_possible("discriminator", discriminator, ACTIVATIONS)
+    _check_supported("discriminator", discriminator, ACTIVATIONS)
     pair = {"discriminator": discriminator}
     if generator is not None:
-        # Its head has GELU whatever the layers have, in Hugging Face's model and ours.
-        _check_possible("generator", generator, ("gelu",))
+        # Its head uses gelu in Hugging Face's model and in ours, whatever the layers use.
+        _check_supported("generator", generator, ("gelu",))
         _check_pair(generator, discriminator, sharing)
         pair["generator"] = generator
     settings = {
@@ -211,37 +223,40 @@ def google_config(
     return {"pretraining_config": settings, **written}
 
 
-def _bert(config: dict) -> dict:
+def _bert(config: Mapping[str, Any]) -> dict[str, Any]:
     names = ["vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "hidden_act"]
     names += ["intermediate_size", "max_position_embeddings", "type_vocab_size", *_RATES]
     return {name: config[name] for name in names if name in config}
 
 
-def _check_possible(network: str, config: dict, activations: tuple[str, ...]):
+def _check_supported(network: str, config: Mapping[str, Any], activations: tuple[str, ...]) -> None:
     for name, only in _FIXED.items():
         if config.get(name, only) != only:
             raise InputError(
-                f"{name} of the {network} must be {only!r} in google's format, was "
-                f"{config[name]!r}: its code has nothing else; write --as huggingface"
+                f"{name} of the {network} must be {only!r} in the google-research format, the only "
+                f"value that its code supports, was {config[name]!r}; write --as huggingface"
             )
     if config["hidden_act"] not in activations:
         raise InputError(
-            f"hidden_act of the {network} must be one of {', '.join(activations)} in google's "
-            f"format, was {config['hidden_act']!r}; write --as huggingface"
+            f"hidden_act of the {network} must be one of {', '.join(activations)} in the "
+            f"google-research format, was {config['hidden_act']!r}; write --as huggingface"
         )
 
 
-def _check_pair(generator: dict, discriminator: dict, sharing: str):
-    wanted = {
+def _check_pair(
+    generator: Mapping[str, Any], discriminator: Mapping[str, Any], sharing: str | None
+) -> None:
+    expected = {
         name: discriminator[name]
         for name in ("vocab_size", "max_position_embeddings", "type_vocab_size", "hidden_act")
     }
     if sharing != "whole":
-        wide = generator["hidden_size"]
-        wanted |= {"num_attention_heads": heads_by_rule(wide), "intermediate_size": 4 * wide}
-    for name, value in wanted.items():
+        width = generator["hidden_size"]
+        expected |= {"num_attention_heads": heads_by_rule(width), "intermediate_size": 4 * width}
+    for name, value in expected.items():
         if generator[name] != value:
             raise InputError(
-                f"{name} of the generator must be {value!r} in google's format, which derives it "
-                f"from the discriminator, was {generator[name]!r}; write --as huggingface"
+                f"{name} of the generator must be {value!r} in the google-research format, which "
+                f"derives it from the discriminator, was {generator[name]!r}; write --as "
+                "huggingface"
             )

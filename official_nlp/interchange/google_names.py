@@ -1,17 +1,17 @@
-"""Which variable of google-research's code is which tensor of Hugging Face's, and of what shape."""
+"""Names and shapes of the variables of google-research, against Hugging Face's tensors."""
 
 import dataclasses
 import re
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from official_nlp.errors import InputError
 
-Shapes = Mapping[str, list[int]]
+Shapes = Mapping[str, Sequence[int]]
 
-# Where Hugging Face has a word of its own for a variable of the tables.
+# Tables that are variables of their own in google-research and modules in torch.
 _TABLES = ("word_embeddings", "position_embeddings", "token_type_embeddings")
 
 
@@ -19,23 +19,23 @@ class NamedVariable(NamedTuple):
     """One tensor under both names.
 
     Attributes:
-      variable: google's name.
-      name: Hugging Face's, of which matrices lie the other way round.
-      shape: of the variable.
+      variable: name in google-research.
+      name: name in Hugging Face's layout, where weight matrices are transposed.
+      shape: shape of the variable.
     """
 
     variable: str
     name: str
     shape: tuple[int, ...]
 
-    def turned(self, value: np.ndarray) -> np.ndarray:
-        """Returns google's value in Hugging Face's layout, or the other way round."""
+    def transposed(self, value: np.ndarray) -> np.ndarray:
+        """Return the value in the other layout; only weight matrices change."""
         return np.ascontiguousarray(value.T) if self.variable.endswith("/kernel") else value
 
 
 @dataclasses.dataclass(frozen=True)
 class Sizes:
-    """What the shapes of a network's variables tell, under Hugging Face's names."""
+    """Sizes of a network that the shapes of its variables show, under Hugging Face names."""
 
     vocab_size: int
     embedding_size: int
@@ -46,12 +46,22 @@ class Sizes:
     type_vocab_size: int
 
     @classmethod
-    def of_config(cls, config: dict) -> "Sizes":
+    def from_config(cls, config: Mapping[str, Any]) -> "Sizes":
+        """Return the sizes in the content of a config.json."""
         return cls(**{field.name: config[field.name] for field in dataclasses.fields(cls)})
 
     @classmethod
-    def of_variables(cls, shapes: Shapes, scope: str, tables: str) -> "Sizes":
-        """Reads the sizes of the network `scope`, whose tables are in the scope `tables`."""
+    def from_variables(cls, shapes: Shapes, scope: str, tables: str) -> "Sizes":
+        """Return the sizes of a network of a checkpoint.
+
+        Args:
+          shapes: shapes of the variables by name.
+          scope: scope of the network's layers.
+          tables: scope of its embedding tables.
+
+        Raises:
+          InputError: a variable is missing or has the wrong rank.
+        """
         layers = _number_of_layers(shapes, scope)
         words, positions, types = (_matrix(shapes, f"{tables}/{name}") for name in _TABLES)
         layer = f"{scope}/encoder/layer_0"
@@ -67,7 +77,7 @@ class Sizes:
 
 
 def tables(scope: str, sizes: Sizes) -> list[NamedVariable]:
-    """The tables and their LayerNorm: what generator and discriminator may share."""
+    """Return the embedding tables and their LayerNorm, which both networks may share."""
     rows = (sizes.vocab_size, sizes.max_position_embeddings, sizes.type_vocab_size)
     name = "electra.embeddings"
     found = [
@@ -78,24 +88,24 @@ def tables(scope: str, sizes: Sizes) -> list[NamedVariable]:
 
 
 def blocks(scope: str, sizes: Sizes) -> list[NamedVariable]:
-    """The projection, where the widths differ, and the layers."""
-    wide, inner = sizes.hidden_size, sizes.intermediate_size
+    """Return the layers, and the embedding projection if the widths differ."""
+    width, inner = sizes.hidden_size, sizes.intermediate_size
     found = []
-    if sizes.embedding_size != wide:
+    if sizes.embedding_size != width:
         project = "embeddings_project"
-        found += _dense(f"{scope}/{project}", f"electra.{project}", sizes.embedding_size, wide)
+        found += _dense(f"{scope}/{project}", f"electra.{project}", sizes.embedding_size, width)
     for number in range(sizes.num_hidden_layers):
         variable = f"{scope}/encoder/layer_{number}/"
         name = f"electra.encoder.layer.{number}."
         for part, inputs, outputs in (
-            ("attention/self/query", wide, wide),
-            ("attention/self/key", wide, wide),
-            ("attention/self/value", wide, wide),
-            ("attention/output/dense", wide, wide),
-            ("attention/output/LayerNorm", None, wide),
-            ("intermediate/dense", wide, inner),
-            ("output/dense", inner, wide),
-            ("output/LayerNorm", None, wide),
+            ("attention/self/query", width, width),
+            ("attention/self/key", width, width),
+            ("attention/self/value", width, width),
+            ("attention/output/dense", width, width),
+            ("attention/output/LayerNorm", None, width),
+            ("intermediate/dense", width, inner),
+            ("output/dense", inner, width),
+            ("output/LayerNorm", None, width),
         ):
             names = (variable + part, name + part.replace("/", "."))
             found += _dense(*names, inputs, outputs) if inputs else _norm(*names, outputs)
@@ -103,7 +113,7 @@ def blocks(scope: str, sizes: Sizes) -> list[NamedVariable]:
 
 
 def generator_head(sizes: Sizes) -> list[NamedVariable]:
-    """The masked language model's head; its matrix over the vocabulary is the word table."""
+    """Return the masked language model's head; its output matrix is the word table."""
     scope = "generator_predictions"
     return [
         *_dense(f"{scope}/dense", f"{scope}.dense", sizes.hidden_size, sizes.embedding_size),
@@ -113,11 +123,11 @@ def generator_head(sizes: Sizes) -> list[NamedVariable]:
 
 
 def discriminator_head(sizes: Sizes) -> list[NamedVariable]:
-    """The head that tells replaced tokens."""
-    scope, wide = "discriminator_predictions", sizes.hidden_size
+    """Return the head that detects replaced tokens."""
+    scope, width = "discriminator_predictions", sizes.hidden_size
     return [
-        *_dense(f"{scope}/dense", f"{scope}.dense", wide, wide),
-        *_dense(f"{scope}/dense_1", f"{scope}.dense_prediction", wide, 1),
+        *_dense(f"{scope}/dense", f"{scope}.dense", width, width),
+        *_dense(f"{scope}/dense_1", f"{scope}.dense_prediction", width, 1),
     ]
 
 
@@ -135,10 +145,13 @@ def _norm(variable: str, name: str, width: int) -> list[NamedVariable]:
     ]
 
 
-def _matrix(shapes: Shapes, variable: str) -> list[int]:
+def _matrix(shapes: Shapes, variable: str) -> Sequence[int]:
     shape = shapes.get(variable)
     if shape is None:
-        raise InputError(f"the checkpoint must have the variable {variable}, and has not")
+        raise InputError(
+            f"the checkpoint must have the variable {variable}, but lacks it; convert another "
+            "checkpoint of the run"
+        )
     if len(shape) != 2:
         raise InputError(f"the variable {variable} must be a matrix, had the shape {shape}")
     return shape
@@ -150,7 +163,7 @@ def _number_of_layers(shapes: Shapes, scope: str) -> int:
     absent = sorted(set(range(len(numbers))) - numbers)
     if absent:
         raise InputError(
-            f"the checkpoint must have all layers of {scope}/encoder, had {len(numbers)} and no "
-            f"layer_{absent[0]}; convert it again from where it came"
+            f"the checkpoint must have all layers of {scope}/encoder, but has {len(numbers)} of "
+            f"them and no layer_{absent[0]}; copy it again from its origin"
         )
     return len(numbers)

@@ -1,4 +1,4 @@
-"""Folders in Hugging Face's layout: config.json, and the weights in one of several formats."""
+"""Read and write Hugging Face folders: config.json, and weights in one of several formats."""
 
 import contextlib
 import dataclasses
@@ -6,7 +6,8 @@ import json
 import os
 import pathlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,13 +15,13 @@ from official_nlp.errors import InputError, StorageError
 from official_nlp.files import safe_paths
 from official_nlp.interchange import keras_h5, safetensors, torch_pickle
 from official_nlp.interchange.load_report import listed
-from official_nlp.interchange.tensorflow_names import in_torch
-from official_nlp.interchange.weights import Network
+from official_nlp.interchange.tensorflow_names import torch_name
+from official_nlp.interchange.weights import Weights
 
 PREFIX = "electra."
 CONFIG = "config.json"
 _SAFETENSORS, _SAFETENSORS_INDEX = "model.safetensors", "model.safetensors.index.json"
-# In the order of preference: of several formats in one folder the first is read.
+# In order of preference: of several formats in one folder the first is read.
 _READERS = {
     _SAFETENSORS: safetensors.read,
     _SAFETENSORS_INDEX: safetensors.read,
@@ -29,203 +30,163 @@ _READERS = {
     "pytorch_model.bin": torch_pickle.read,
     "pytorch_model.bin.index.json": torch_pickle.read,
 }
-_OURS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?")
-_OF_A_BARE_ENCODER = ("embeddings.", "embeddings_project.", "encoder.")
-_OLD_LEAVES = {"gamma": "weight", "beta": "bias"}
+_WRITTEN = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?")
+# transformers saves a bare encoder without the prefix `electra.`.
+_BARE_ENCODER = ("embeddings.", "embeddings_project.", "encoder.")
+_OLD_LEAVES = {"gamma": "weight", "beta": "bias"}  # names of LayerNorm's variables before 2020
 _BUFFER = "embeddings.position_ids"
-_WIDTHS = ["float16", "bfloat16", "float32"]
+_DTYPES = ["float16", "bfloat16", "float32"]  # from narrow to wide
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class HuggingFaceFolder(Network):
-    """The network of a folder; its `dtype` is the widest, if several are stored.
+class HuggingFaceFolder(Weights):
+    """The network of a folder. `dtype` is the widest, if the file stores several.
 
     Attributes:
-      path: the folder.
-      file: name of the file that the weights, or the list of their files, are in.
+      path: path of the folder.
+      file: name of the file with the weights, or with the list of shards.
     """
 
     path: pathlib.Path
     file: str
 
 
+# === Reading ===
+
+
 def read_folder(folder: str | os.PathLike) -> HuggingFaceFolder:
-    """Reads a model's folder. Nothing in it is executed, nothing outside of it read.
+    """Read a model folder. Nothing in it is executed, and nothing outside of it is read.
 
     Raises:
-      InputError: there is no such folder, configuration or file of weights; or it cannot be read,
-        is of another kind of model, or wants to lead out of the folder.
+      InputError: folder, configuration or weights do not exist, cannot be read, belong to another
+        kind of model, or refer to files outside the folder.
     """
     config = read_config(folder)
     folder = pathlib.Path(folder)
     file = _weights_file(folder)
-    state, dtypes = {}, set()
-    for name, array, dtype in _tensors(folder, file):
-        name = _canonical(name)
+    arrays: dict[str, np.ndarray] = {}
+    dtypes = set()
+    for stored_name, array, dtype in _tensors(folder, file):
+        name = _canonical(stored_name)
         if name.endswith(_BUFFER):
             continue
         _check_is_float(folder / file, name, dtype)
-        # Keras writes what two layers share in the place of both.
-        if name in state and not np.array_equal(state[name], array, equal_nan=True):
+        # Keras stores a tensor that two layers share once for each of them.
+        if name in arrays and not np.array_equal(arrays[name], array, equal_nan=True):
             raise InputError(
-                f"{folder / file} must hold a tensor once, but holds {name} twice, with different "
-                "numbers; save the model anew"
+                f"{folder / file} must contain each tensor once, but contains {name} twice, with "
+                "different values; save the model again"
             )
-        state[name] = array
+        arrays[name] = array
         dtypes.add(dtype)
-    if not any(name.startswith(PREFIX) for name in state):
+    if not any(name.startswith(PREFIX) for name in arrays):
         raise InputError(
-            f"{folder / file} must hold the variables of ELECTRA, but none is called {PREFIX}...; "
-            f"it holds {listed(sorted(state)) or 'nothing'}: give another folder"
+            f"{folder / file} must contain ELECTRA's variables, but no name starts with {PREFIX}; "
+            f"it contains {listed(sorted(arrays)) or 'nothing'}: give another folder"
         )
-    widest = max(dtypes & set(_WIDTHS), key=_WIDTHS.index, default="float32")
-    return HuggingFaceFolder(config=config, state=state, dtype=widest, path=folder, file=file)
+    widest = max(dtypes & set(_DTYPES), key=_DTYPES.index, default="float32")
+    return HuggingFaceFolder(config=config, arrays=arrays, dtype=widest, path=folder, file=file)
 
 
 def holds_weights(folder: str | os.PathLike) -> bool:
-    """Whether a folder has weights in one of the formats that `read_folder` reads."""
+    """Return whether a folder has weights in a format that `read_folder` reads."""
     return any((pathlib.Path(folder) / name).exists() for name in _READERS)
 
 
-def read_config(folder: str | os.PathLike) -> dict:
-    """Returns the content of config.json.
+def read_config(folder: str | os.PathLike) -> dict[str, Any]:
+    """Return the content of config.json.
 
     Raises:
-      InputError: it is not there, not JSON, or of another type of model.
+      InputError: the file does not exist, is not JSON, or belongs to another type of model.
     """
     folder = pathlib.Path(folder)
     if folder.is_file():
         raise InputError(
             f"{folder} must be a folder with {CONFIG} and weights, but is a file: give the folder "
-            "that it lies in"
+            "that contains it"
         )
     if not folder.is_dir():
         raise InputError(
-            f"{folder} must be a folder with {CONFIG} and weights, but is not there; nothing is "
-            "downloaded here: fetch it with `hf download NAME --local-dir FOLDER`, say"
+            f"{folder} must be a folder with {CONFIG} and weights, but does not exist; nothing is "
+            "downloaded: fetch a model with `hf download NAME --local-dir FOLDER`"
         )
     file = folder / CONFIG
-    values = _read_json(
-        folder, CONFIG, "a model is read from a folder that has both this and weights"
-    )
+    values = _read_json(folder, CONFIG, f"a model folder has both {CONFIG} and weights")
     if "discriminator_bert_config" in values:
         raise InputError(
-            f"{file} is google-research's, of a checkpoint that its code wrote; `electra convert "
-            f"{folder} --to NEW` makes folders of it that are read here"
+            f"{file} belongs to a google-research checkpoint; convert it to Hugging Face folders "
+            f"with `electra convert {folder} --to NEW`"
         )
     kind = values.get("model_type", "electra")
     if kind != "electra":
         raise InputError(
-            f"{file}: model_type must be 'electra', was {kind!r}: another model's folder"
+            f"{file}: model_type must be 'electra', was {kind!r}; this is the folder of another "
+            "model"
         )
     return values
 
 
 def vocabulary_size(folder: str | os.PathLike) -> int | None:
-    """Returns how many ids the tokenizer of a folder can give; None where it has no vocab.txt."""
+    """Return the number of ids of the tokenizer in a folder, None if it has no vocab.txt."""
     folder = pathlib.Path(folder)
     if not (folder / "vocab.txt").is_file():
         return None
     with open(safe_paths.inside(folder, "vocab.txt"), "rb") as file:
         count = sum(1 for _ in file)
-    added = []
+    added = {}
     if (folder / "added_tokens.json").is_file():
-        added = _read_json(folder, "added_tokens.json").values()
-    return max([count, *(number + 1 for number in added if isinstance(number, int))])
+        added = _read_json(folder, "added_tokens.json")
+    return max([count, *(number + 1 for number in added.values() if isinstance(number, int))])
 
 
-def write_folder(
-    folder: str | os.PathLike,
-    config_text: str,
-    state: Mapping[str, np.ndarray],
-    dtype: str = "float32",
-    max_shard_size: int | str = "5GB",
-):
-    """Writes config.json and safetensors; other files of the folder stay.
-
-    All is written under other names first. A disk that is full leaves the folder as it was; a
-    process that is killed leaves the model of before, or a folder without config.json, or all.
-
-    Args:
-      folder: made if need be.
-      config_text: a JSON object; its `dtype` becomes that of the weights.
-      state: arrays by name. The prefix of the encoder goes, if nothing else is there and the
-        configuration says that this is an ElectraModel.
-      dtype: float32, float16 or bfloat16.
-      max_shard_size: bytes, or a string such as 500MB; what is larger becomes several files.
-
-    Raises:
-      InputError: `folder` is a file, `dtype` or `max_shard_size` is none, or a number is too large
-        for float16.
-      StorageError: it cannot be written.
-    """
-    folder = pathlib.Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} must be a folder, new or old, but is a file: name another")
-    safetensors.check_dtype(dtype)
-    config = json.loads(config_text)
-    if config.get("architectures") == ["ElectraModel"]:
-        if all(name.startswith(PREFIX) for name in state):
-            state = {name.removeprefix(PREFIX): array for name, array in state.items()}
-    # transformers makes the model of this dtype, whatever that of the file is.
-    config = {**config, "dtype": dtype}
-    if "torch_dtype" in config:
-        config["torch_dtype"] = dtype
-    shards = _shards(state, dtype, _bytes(max_shard_size))
-    texts = {CONFIG: config}
-    if len(shards) > 1:
-        texts[_SAFETENSORS_INDEX] = _index(shards, state, dtype)
-    with _replacing(folder) as partial:
-        for name, tensors in shards.items():
-            safetensors.write(partial(name), {key: state[key] for key in tensors}, dtype)
-        for name, values in texts.items():
-            _write_text(partial(name), json.dumps(values, indent=2, sort_keys=True) + "\n")
-
-
-# === Reading ===
-def _weights_file(folder) -> str:
+def _weights_file(folder: pathlib.Path) -> str:
     for name in _READERS:
         if (folder / name).exists() or (folder / name).is_symlink():
             return name
     whole = [name for name in _READERS if not name.endswith(".json")]
     raise InputError(
-        f"{folder} must have weights, {', '.join(whole)} or a list of such files, but "
-        f"has {', '.join(sorted(file.name for file in folder.iterdir())[:8])}"
+        f"{folder} must have weights, {', '.join(whole)} or an index of their shards, but has "
+        f"{', '.join(sorted(file.name for file in folder.iterdir())[:8])}"
     )
 
 
-def _tensors(folder, file) -> Iterator[tuple[str, np.ndarray, str]]:
+def _tensors(folder: pathlib.Path, file: str) -> Iterator[tuple[str, np.ndarray, str]]:
+    """Yield name, array and stored dtype of each tensor, shard by shard."""
     read = _READERS[file]
     if not file.endswith(".index.json"):
         yield from read(safe_paths.inside(folder, file))
         return
-    shards = {}
-    places = _read_json(folder, file).get("weight_map")
-    if not isinstance(places, dict) or not all(isinstance(name, str) for name in places.values()):
-        raise InputError(
-            f"{folder / file} must have a weight_map that names the file of every tensor, has "
-            f"{str(places)[:40]}; save the model anew"
-        )
-    for name, shard in places.items():
-        if "/" in name:  # was written by a TensorFlow class; before the slash is the model
-            name, _ = in_torch(name.partition("/")[2])
-        shards.setdefault(shard, set()).add(name)
-    for shard, wanted in shards.items():
+    for shard, expected in _names_by_shard(folder, file).items():
         found = set()
         for name, array, dtype in read(safe_paths.inside(folder, shard, index=file)):
             found.add(name)
             yield name, array, dtype
-        if wanted - found:
+        if expected - found:
             raise InputError(
-                f"{folder / shard} must hold what {file} says, but lacks "
-                f"{', '.join(sorted(wanted - found)[:4])}; copy or download both again"
+                f"{folder / shard} must contain the tensors that {file} lists, but lacks "
+                f"{', '.join(sorted(expected - found)[:4])}; copy or download both again"
             )
 
 
-def _read_json(folder, name, why="copy it, too") -> dict:
+def _names_by_shard(folder: pathlib.Path, file: str) -> dict[str, set[str]]:
+    shard_of = _read_json(folder, file).get("weight_map")
+    if not isinstance(shard_of, dict) or not all(isinstance(x, str) for x in shard_of.values()):
+        raise InputError(
+            f"{folder / file} must have a weight_map from the name of every tensor to its file, "
+            f"but has {str(shard_of)[:40]}; save the model again"
+        )
+    names: dict[str, set[str]] = {}
+    for name, shard in shard_of.items():
+        if "/" in name:  # a TensorFlow class wrote it; the first part is the model
+            name, _ = torch_name(name.partition("/")[2])
+        names.setdefault(shard, set()).add(name)
+    return names
+
+
+def _read_json(folder: pathlib.Path, name: str, reason: str = "copy it too") -> dict[str, Any]:
     if not (folder / name).exists():
-        raise InputError(f"{folder} must have {name}, but has none: {why}")
+        raise InputError(f"{folder} must have {name}, but has none: {reason}")
     try:
         values = json.loads(safe_paths.inside(folder, name).read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
@@ -237,57 +198,114 @@ def _read_json(folder, name, why="copy it, too") -> dict:
     return values
 
 
-def _check_is_float(file, name, dtype):
+def _check_is_float(file: pathlib.Path, name: str, dtype: str) -> None:
     if dtype.startswith(("int", "uint", "bool")) and name.endswith((".weight", ".bias")):
         raise InputError(
-            f"{file} must hold weights as floating-point numbers, but {name} is {dtype}: that of a "
-            "quantized model; save the model as it was before"
+            f"{file} must store weights as floating-point numbers, but {name} is {dtype}, as in a "
+            "quantized model; save the model without quantization"
         )
 
 
 def _canonical(name: str) -> str:
+    """Return the present name of a tensor, with the prefix of the encoder."""
     head, dot, leaf = name.rpartition(".")
     if head.endswith("LayerNorm"):
         leaf = _OLD_LEAVES.get(leaf, leaf)
     name = head + dot + leaf
-    return PREFIX + name if name.startswith(_OF_A_BARE_ENCODER) else name
+    return PREFIX + name if name.startswith(_BARE_ENCODER) else name
 
 
 # === Writing ===
+
+
+def write_folder(
+    folder: str | os.PathLike,
+    config_text: str,
+    arrays: Mapping[str, np.ndarray],
+    dtype: str = "float32",
+    max_shard_size: int | str = "5GB",
+) -> None:
+    """Write config.json and safetensors. Other files in the folder are left alone.
+
+    Every file is first written under a temporary name. A full disk leaves the folder as it was. A
+    killed process leaves the previous model, a folder without config.json, or the new model.
+
+    Args:
+      folder: path of the folder; it is created if necessary.
+      config_text: a JSON object; its `dtype` is set to that of the weights.
+      arrays: arrays by name. The prefix of the encoder is omitted if the configuration names
+        ElectraModel and there are no other tensors.
+      dtype: dtype to store, float32, float16 or bfloat16.
+      max_shard_size: size in bytes, or a string such as 500MB, above which the weights are split
+        into several files.
+
+    Raises:
+      InputError: `folder` is a file, `dtype` or `max_shard_size` is invalid, or a number is too
+        large for float16.
+      StorageError: the folder cannot be written.
+    """
+    folder = pathlib.Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} must be a folder, new or existing, but is a file: name another")
+    safetensors.check_dtype(dtype)
+    config = json.loads(config_text)
+    if config.get("architectures") == ["ElectraModel"]:
+        if all(name.startswith(PREFIX) for name in arrays):
+            arrays = {name.removeprefix(PREFIX): array for name, array in arrays.items()}
+    # transformers creates the model in this dtype, whatever the file stores.
+    config = {**config, "dtype": dtype}
+    if "torch_dtype" in config:
+        config["torch_dtype"] = dtype
+    shards = _shards(arrays, dtype, _bytes(max_shard_size))
+    texts = {CONFIG: config}
+    if len(shards) > 1:
+        texts[_SAFETENSORS_INDEX] = _index(shards, arrays, dtype)
+    with _replacing(folder) as temporary:
+        for name, tensors in shards.items():
+            safetensors.write(temporary(name), {key: arrays[key] for key in tensors}, dtype)
+        for name, values in texts.items():
+            _write_text(temporary(name), json.dumps(values, indent=2, sort_keys=True) + "\n")
+
+
 def _bytes(size: int | str) -> int:
     match = re.fullmatch(r"(\d+) *([KMG]?I?B)?", str(size).upper())
     if not match or not int(match[1]):
-        raise InputError(f"max_shard_size must be a number of bytes, or as 500MB, was {size!r}")
+        raise InputError(
+            f"max_shard_size must be a number of bytes or a string such as 500MB, was {size!r}"
+        )
     return int(match[1]) * _UNITS[match[2] or "B"]
 
 
-def _shards(state, dtype, limit) -> dict[str, list[str]]:
-    """Returns the names of the tensors of each file."""
-    parts, room = [], 0
-    for name, array in state.items():
+def _shards(arrays: Mapping[str, np.ndarray], dtype: str, limit: int) -> dict[str, list[str]]:
+    """Return the names of the tensors of each file."""
+    parts: list[list[str]] = []
+    free = 0
+    for name, array in arrays.items():
         size = safetensors.nbytes(array, dtype)
-        if not parts or size > room:
+        if not parts or size > free:
             parts.append([])
-            room = limit
+            free = limit
         parts[-1].append(name)
-        room -= size
+        free -= size
     if len(parts) < 2:
-        return {_SAFETENSORS: list(state)}
+        return {_SAFETENSORS: list(arrays)}
     count = len(parts)
     return {f"model-{i:05}-of-{count:05}.safetensors": part for i, part in enumerate(parts, 1)}
 
 
-def _index(shards, state, dtype) -> dict:
+def _index(
+    shards: Mapping[str, Sequence[str]], arrays: Mapping[str, np.ndarray], dtype: str
+) -> dict[str, Any]:
     return {
         "metadata": {
-            "total_parameters": sum(array.size for array in state.values()),
-            "total_size": sum(safetensors.nbytes(array, dtype) for array in state.values()),
+            "total_parameters": sum(array.size for array in arrays.values()),
+            "total_size": sum(safetensors.nbytes(array, dtype) for array in arrays.values()),
         },
         "weight_map": {name: shard for shard, names in shards.items() for name in names},
     }
 
 
-def _write_text(file, text):
+def _write_text(file: pathlib.Path, text: str) -> None:
     with open(file, "w", encoding="utf-8") as stream:
         stream.write(text)
         stream.flush()
@@ -295,27 +313,30 @@ def _write_text(file, text):
 
 
 @contextlib.contextmanager
-def _replacing(folder):
-    """Gives a function from a file's name to where to write it; at the end all are renamed."""
-    partial = {}
+def _replacing(folder: pathlib.Path) -> Iterator[Callable[[str], pathlib.Path]]:
+    """Yield a function from a file's name to its temporary path; rename all files at the end.
 
-    def place(name):
+    The order of renaming makes a kill harmless: config.json is removed first and renamed last, so
+    that a folder with a mixture of old and new weights has no config.json and is refused.
+    """
+    partial: dict[str, pathlib.Path] = {}
+
+    def temporary(name: str) -> pathlib.Path:
         return partial.setdefault(name, folder / f".{name}.partial")
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        yield place
-        # From here to the last line the folder holds no configuration, and so no model.
+        yield temporary
         (folder / CONFIG).unlink(missing_ok=True)
         for old in folder.iterdir():
-            if _OURS.fullmatch(old.name) and old.name not in partial:
+            if _WRITTEN.fullmatch(old.name) and old.name not in partial:
                 old.unlink()
         for name in sorted(partial, key=lambda name: name == CONFIG):
             os.replace(partial[name], folder / name)
     except OSError as error:
         raise StorageError(
             f"cannot write {error.filename or folder}: {error.strerror or error}; name a folder "
-            "that can be written, on a disk with room"
+            "that is writable, on a disk with free space"
         ) from error
     finally:
         for file in partial.values():

@@ -1,4 +1,4 @@
-"""tf_model.h5 and its parts, which the TensorFlow classes of Hugging Face's library wrote."""
+"""Read `tf_model.h5` and its shards, which the TensorFlow classes of transformers wrote."""
 
 import pathlib
 from collections.abc import Iterator
@@ -7,28 +7,29 @@ import h5py
 import numpy as np
 
 from official_nlp.errors import InputError
-from official_nlp.interchange.tensorflow_names import in_torch
+from official_nlp.interchange.tensorflow_names import torch_name
 
-# No compression that HDF5 knows makes more of a byte.
-_MOST_DEFLATED = 1100
+# Upper bound on the compression ratio of HDF5's filters. A dataset that claims to be larger than
+# this times its stored bytes is forged: reading it would allocate memory for nothing.
+_LARGEST_RATIO = 1100
 
 
 def read(file: pathlib.Path) -> Iterator[tuple[str, np.ndarray, str]]:
-    """Yields name in torch, float32 array in torch's layout and stored dtype of every tensor.
+    """Yield the torch name, the float32 array in torch's layout and the stored dtype of tensors.
 
     Raises:
-      InputError: the file is truncated, or not of this format, or keeps its data in other files.
+      InputError: the file is truncated, has another format, or refers to data in other files.
     """
     try:
         with h5py.File(file, "r") as content:
-            # Links to other files and within this one are not followed by it.
-            paths = []
+            # `visititems` follows neither links to other files nor links within this one.
+            paths: list[str] = []
             content.visititems(lambda path, item: paths.append(path) if _is_tensor(item) else None)
-            of_a_part = _names_of_a_part(content)
+            shard_names = _names_in_shard(content)
             for path in paths:
-                # A whole file has electra/tf_electra_for_masked_lm/electra/encoder/..., say, where
-                # the layer and the model are no part of the name.
-                name = path if path in of_a_part else path.split("/", 2)[-1]
+                # In a whole file the first two parts of a path, the layer and the model, do not
+                # belong to the name: electra/tf_electra_for_masked_lm/electra/encoder/...
+                name = path if path in shard_names else path.split("/", 2)[-1]
                 yield _tensor(content[path], name, file)
     except (OSError, RuntimeError) as error:
         raise InputError(
@@ -36,34 +37,39 @@ def read(file: pathlib.Path) -> Iterator[tuple[str, np.ndarray, str]]:
         ) from error
 
 
-def _is_tensor(item) -> bool:
+def _is_tensor(item: h5py.HLObject) -> bool:
     return isinstance(item, h5py.Dataset)
 
 
-def _names_of_a_part(content) -> set[str]:
-    """A part of several lists its tensors, and they have their names for paths."""
-    listed = np.ravel(content.attrs.get("layer_names", ()))
+def _names_in_shard(content: h5py.File) -> set[str]:
+    """Return the tensor names that a shard lists; in a whole file these are names of layers.
+
+    The paths of the tensors in a shard are their names, without layer and model.
+    """
+    names = np.ravel(content.attrs.get("layer_names", ()))
     return {
-        name.decode(errors="replace") if isinstance(name, bytes) else str(name) for name in listed
+        name.decode(errors="replace") if isinstance(name, bytes) else str(name) for name in names
     }
 
 
-def _tensor(dataset, path, file):
+def _tensor(dataset: h5py.Dataset, path: str, file: pathlib.Path) -> tuple[str, np.ndarray, str]:
     where = dataset.name.lstrip("/")
     if dataset.external or dataset.is_virtual:
         raise InputError(
-            f"{file} must hold its tensors itself, but {where} lies in another file, and nothing "
-            "outside is read; save the model anew"
+            f"{file} must contain its tensors, but stores {where} in another file, and files "
+            "outside the folder are not read; save the model again"
         )
     if dataset.shape is None or dataset.dtype.kind not in "fiu":
-        kind = "empty" if dataset.shape is None else f"of {dataset.dtype}"
-        raise InputError(f"{file} must hold numbers, but {where} is {kind}; save the model anew")
-    stored = dataset.id.get_storage_size()
-    if dataset.nbytes > _MOST_DEFLATED * stored:
+        kind = "empty" if dataset.shape is None else f"of type {dataset.dtype}"
         raise InputError(
-            f"{file} must hold its tensors whole, but of {where} {list(dataset.shape)} it has "
-            f"{stored} bytes; save the model anew"
+            f"{file} must contain numbers, but {where} is {kind}; save the model again"
+        )
+    stored = dataset.id.get_storage_size()
+    if dataset.nbytes > _LARGEST_RATIO * stored:
+        raise InputError(
+            f"{file} must contain its tensors completely, but stores {stored} bytes of {where} "
+            f"{list(dataset.shape)}; save the model again"
         )
     array = dataset[()].astype(np.float32, copy=False)
-    name, transposed = in_torch(path)
+    name, transposed = torch_name(path)
     return name, array.T if transposed else array, dataset.dtype.name

@@ -1,33 +1,36 @@
-"""What became of every tensor when a file was loaded into a model."""
+"""Report which tensors of a file were loaded into a model, and which were not."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
 from official_nlp.errors import InputError
 
-_SHOWN = 6  # names in one line, before "and 12 more"
-_LONGEST = 200  # characters of a name
+_SHOWN = 6  # names printed in one line, before "and 12 more"
+_LONGEST = 200  # characters printed of a name
 
 
 @dataclasses.dataclass(frozen=True)
 class LoadReport:
-    """The fate of the tensors of a file and of a model.
+    """Outcome of loading a file into a model, tensor by tensor.
 
     Attributes:
-      source: the folder or file.
-      loaded: names of what was taken.
-      missing: of the model, but not in the file: they stay fresh.
-      ignored: of the file, but the model has no place for them.
-      mismatched: `name: [2, 3] in the file, [4, 3] in the model`; they stay fresh, too.
-      tied: of the file, but tied to another tensor in the model, and equal to it.
-      notes: what else is to be said, a sentence each.
+      source: path of the folder or file.
+      loaded: names of the tensors that were loaded.
+      missing: names of tensors that the model has and the file lacks. They keep their initial
+        values.
+      ignored: names of tensors that the file has and the model lacks.
+      mismatched: tensors of different shapes, as `name: [2, 3] in the file, [4, 3] in the model`.
+        They keep their initial values too.
+      tied: names of tensors that the file stores although the model ties them to another tensor,
+        to which they are equal.
+      notes: further sentences about the file.
 
     Example:
       >>> model, file = {"w": [2, 3], "b": [2]}, {"w": [2, 3], "x": [1]}
       >>> print(LoadReport.compare("old", model, file))
       old: 1 tensor loaded
-        fresh, for they are not in the file: b
-        ignored, for the model has no place for them: x
+        newly initialized, missing in the file: b
+        ignored, unknown to the model: x
     """
 
     source: str
@@ -46,13 +49,13 @@ class LoadReport:
         file: Mapping[str, Sequence[int]],
         tied: Iterable[str] = (),
     ) -> "LoadReport":
-        """Returns what loading will do.
+        """Compare the tensors of a model and of a file, before anything is loaded.
 
         Args:
-          source: the folder or file.
-          model: shapes of the model's tensors, by name.
-          file: shapes of the file's.
-          tied: names of the file that say again what another one says.
+          source: path of the folder or file.
+          model: shapes of the model's tensors by name.
+          file: shapes of the file's tensors by name.
+          tied: names of tensors of the file that repeat another one of its tensors.
         """
         common = [name for name in model if name in file]
         fits = {name: list(model[name]) == list(file[name]) for name in common}
@@ -70,61 +73,62 @@ class LoadReport:
         )
 
     @property
-    def fresh(self) -> tuple[str, ...]:
-        """Names of the model's tensors that stay as they were initialized."""
+    def newly_initialized(self) -> tuple[str, ...]:
+        """Names of the model's tensors that keep their initial values."""
         return self.missing + tuple(line.partition(":")[0] for line in self.mismatched)
 
-    def __str__(self):
+    def __str__(self) -> str:
         lines = [f"{self.source}: {_tensors(len(self.loaded))} loaded"]
-        for names, what in (
-            (self.missing, "fresh, for they are not in the file"),
-            (self.mismatched, "fresh, for they have another shape"),
-            (self.ignored, "ignored, for the model has no place for them"),
-            (self.tied, "stored again, though tied"),
+        for names, outcome in (
+            (self.missing, "newly initialized, missing in the file"),
+            (self.mismatched, "newly initialized, different shape in the file"),
+            (self.ignored, "ignored, unknown to the model"),
+            (self.tied, "stored although tied"),
         ):
             if names:
-                lines.append(f"  {what}: {listed(names)}")
+                lines.append(f"  {outcome}: {listed(names)}")
         return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
 
-    def require_some(self):
-        """Raises InputError if nothing matched."""
+    def require_some(self) -> None:
+        """Raise InputError if no tensor matched."""
         if not self.loaded:
             raise InputError(
-                f"nothing in {self.source} matched the model: it holds "
-                f"{listed(self.ignored + self.mismatched) or 'no tensors'}, the model wants "
-                f"{listed(self.fresh)}; give a checkpoint of ELECTRA of the same sizes"
+                f"no tensor in {self.source} matches the model: the file holds "
+                f"{listed(self.ignored + self.mismatched) or 'no tensors'}, the model expects "
+                f"{listed(self.newly_initialized)}; give an ELECTRA checkpoint of the same sizes"
             )
 
-    def require_shapes(self):
-        """Raises InputError if a tensor has another shape in the file than in the model."""
+    def require_shapes(self) -> None:
+        """Raise InputError if a tensor has different shapes in the file and in the model."""
         if self.mismatched:
             raise InputError(
                 f"{self.source} does not fit the model: {listed(self.mismatched)}; change the "
-                "configuration, or pass ignore_mismatched_sizes=True to leave them fresh"
+                "configuration, or pass ignore_mismatched_sizes=True to initialize these tensors "
+                "newly"
             )
 
-    def require_all(self):
-        """Raises InputError unless every tensor of the file went into the model, and back."""
+    def require_all(self) -> None:
+        """Raise InputError unless file and model have the same tensors in the same shapes."""
         if self.missing or self.ignored or self.mismatched:
             raise InputError(
-                f"strict loading wants the same tensors in {self.source} and in the model; "
-                f"missing: {listed(self.missing) or 'none'}; without a place: "
-                f"{listed(self.ignored) or 'none'}; of another shape: "
-                f"{listed(self.mismatched) or 'none'}; leave strict out to load what matches"
+                f"strict=True requires the same tensors in {self.source} and in the model; "
+                f"missing in the file: {listed(self.missing) or 'none'}; unknown to the model: "
+                f"{listed(self.ignored) or 'none'}; of a different shape: "
+                f"{listed(self.mismatched) or 'none'}; omit strict to load the tensors that match"
             )
 
 
 def listed(names: Sequence[str]) -> str:
-    """Returns the first names and the number of the others."""
+    """Return the first names, and the number of the others, as one line."""
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(_printable(name) for name in names[:_SHOWN]) + more
 
 
 def _printable(name: str) -> str:
-    """A file may hold any name, one that turns a terminal over, too."""
+    """Return a name without control characters: a file may hold any, even terminal escapes."""
     name = name if len(name) <= _LONGEST else name[:_LONGEST] + "..."
     return name if name.isprintable() and name else repr(name)
 
 
-def _tensors(count):
+def _tensors(count: int) -> str:
     return "1 tensor" if count == 1 else f"{count} tensors"

@@ -1,127 +1,146 @@
-"""The README.md of a published network: what is known of it, and what is not."""
+"""Write the model card of a pre-trained network: what is known about it, and what is not."""
 
 import dataclasses
 import math
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
-# Of the two networks: what it does, its class, and whose metrics are its own.
+from official_nlp.reference_quirks import ReferenceQuirks
+
+
+class _Role(NamedTuple):
+    """What distinguishes the card of one network.
+
+    Attributes:
+      purpose: what the network computes, as a predicate.
+      architecture: class that loads it.
+      metrics: prefix of the metrics that measure it.
+      pipeline: task of a transformers pipeline, or None.
+    """
+
+    purpose: str
+    architecture: str
+    metrics: str
+    pipeline: str | None
+
+
 _ROLES = {
-    "generator": (
-        "the generator: it fills blanks ([MASK])",
+    "generator": _Role(
+        "the generator, which fills in masked tokens ([MASK])",
         "ElectraForMaskedLM",
         "mlm_",
         "fill-mask",
     ),
-    "discriminator": (
-        "the discriminator, the network to fine-tune: it tells for each token whether it was "
+    "discriminator": _Role(
+        "the discriminator, the network to fine-tune, which detects for each token whether it was "
         "replaced",
         "ElectraForPreTraining",
         "rtd_",
         None,
     ),
 }
+NETWORKS = tuple(_ROLES)
 _SHARING = {
     "shared": "the tables of words, positions and segments and their LayerNorm",
     "word_only": "the table of words",
-    "untied": "nothing",
-    "whole": "everything but the heads: they are one encoder, and both folders hold it",
-    "gdes": "nothing in these files; in training the discriminator's tables were the generator's "
-    "plus differences, and the files hold the sums",
+    "untied": "no variables",
+    "whole": "all variables but the heads: they are one encoder, which both folders contain",
+    "gdes": "no tables in these files; during training the discriminator's tables were the "
+    "generator's plus learned differences, and the files contain the sums",
 }
+_LOSSES = {"mlm": "masked language modelling", "rtd": "replaced token detection"}
 _UNKNOWN = "not recorded"
 
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """What a run says of itself, plain values as JSON has them.
+    """What a run records about itself, as plain values of JSON.
 
     Attributes:
-      step, last_step: of the checkpoint, and of the run once it ends.
-      settings: of loop and optimizer.
-      oddities: of the original code that it reproduced, by name.
-      phases: of each its steps, batch and length, the weights of the networks, and `data`, the
-        hash of examples of its own, or None.
-      masking: which tokens were predicted.
-      sharing: what the networks share.
-      data: of what it was trained on: name, numbers of examples, length; what is missing is not
-        known.
-      data_hash: of the examples.
-      vocabulary: its kind, size, casing and hash.
-      metrics: held-out, with their step; nothing where none were measured.
-      initial: of each network that did not begin from random values, where they came from.
-      versions: of the programs.
+      step: step of the checkpoint.
+      last_step: last step of the complete run.
+      settings: settings of the loop and the optimizer, a `TrainingConfig` as a dict.
+      phases: phases as dicts with steps, batch_size, length and loss_weights, and with `data`, the
+        hash of examples of their own, or None.
+      masking: selection of the predicted tokens, a `MaskingConfig` as a dict.
+      sharing: how the networks share variables, one of the modes of `ElectraPretrainer`.
+      data: name, counts and length of the training examples; missing entries are unknown.
+      data_hash: hash of the examples.
+      vocabulary: kind, size, casing and hash of the vocabulary.
+      metrics: metrics on the held-out set, with their `step`; empty without evaluation.
+      warm_start: for each network that was initialized from pretrained weights, their origin.
+      versions: versions of the programs by name.
     """
 
     step: int
     last_step: int
-    settings: Mapping
-    oddities: tuple
-    phases: list
-    masking: Mapping
+    settings: Mapping[str, Any]
+    phases: Sequence[Mapping[str, Any]]
+    masking: Mapping[str, Any]
     sharing: str
-    data: Mapping
+    data: Mapping[str, Any]
     data_hash: str
-    vocabulary: Mapping
-    metrics: Mapping
-    initial: Mapping
-    versions: Mapping
+    vocabulary: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+    warm_start: Mapping[str, Mapping[str, Any]]
+    versions: Mapping[str, str]
 
 
-def write_card(network: str, config: Mapping, parameters: int, training: Training) -> str:
-    """Returns the text of a card.
+def write_card(network: str, config: Mapping[str, Any], parameters: int, training: Training) -> str:
+    """Return the text of a model card, in Markdown with metadata for the Hugging Face hub.
 
     Args:
-      network: `generator` or `discriminator`.
+      network: name of the network, one of `NETWORKS`.
       config: content of its config.json.
-      parameters: their number.
-      training: of the run.
+      parameters: number of its parameters.
+      training: records of the run.
     """
-    what, cls, _, _ = _ROLES[network]
+    role = _ROLES[network]
     other = "generator" if network == "discriminator" else "discriminator"
     parts = [
-        _front_matter(network),
+        _front_matter(network, role),
         f"# An ELECTRA {network}",
-        f"This is {what} ([paper](https://arxiv.org/abs/2003.10555)). It was pre-trained with "
-        f"`official_nlp`, ELECTRA for TensorFlow, together with its {other}, which belongs into a "
-        f"folder `{other}` beside this one. They share {_SHARING[training.sharing]}.",
-        _loading(cls, training.vocabulary),
+        f"This is {role.purpose} ([paper](https://arxiv.org/abs/2003.10555)). It was pre-trained "
+        f"with `official_nlp`, ELECTRA for TensorFlow, together with its {other}, whose place is a "
+        f"folder `{other}` beside this one. The two networks share {_SHARING[training.sharing]}.",
+        _loading(role.architecture, training.vocabulary),
         "## Sizes\n\n" + _table(_sizes(config, parameters)),
         "## Data\n\n" + _table(_data(training)),
-        "## Training\n\n" + _table(_training(training)) + _beginning(training),
-        "## Results\n\n" + _results(network, training),
+        "## Training\n\n" + _table(_training(training)) + "\n\n" + _warm_start(training),
+        "## Results\n\n" + _results(role.metrics, training),
         "## What is not known\n\n"
-        "Licence and language of the text, and what biases it has: whoever publishes this must "
-        "say it. It has been measured on its own objective alone, not on tasks.",
+        "The licence and the language of the text and its biases are not recorded: whoever "
+        "publishes this model should add them. The model was evaluated on its pre-training "
+        "objective only, not on downstream tasks.",
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _front_matter(network) -> str:
-    pipeline = _ROLES[network][3]
+def _front_matter(network: str, role: _Role) -> str:
     lines = ["---", "library_name: transformers", "tags:", "- electra", "- pretraining"]
     lines += [f"- {network}"]
-    lines += [f"pipeline_tag: {pipeline}"] if pipeline else []
+    lines += [f"pipeline_tag: {role.pipeline}"] if role.pipeline else []
     return "\n".join([*lines, "---"])
 
 
-def _loading(cls, vocabulary) -> str:
+def _loading(architecture: str, vocabulary: Mapping[str, Any]) -> str:
     lines = [
         "## Loading",
         "",
-        "Both read the folder that this file lies in:",
+        "Both libraries load the folder that contains this file:",
         "",
         "```python",
         "import official_nlp as nlp",
         "",
-        f'model = nlp.models.{cls}.from_pretrained("FOLDER")',
+        f'model = nlp.models.{architecture}.from_pretrained("FOLDER")',
         'tokenizer = nlp.data.ElectraTokenizer.from_pretrained("FOLDER")',
         "```",
         "",
         "```python",
         "import transformers",
         "",
-        f'model = transformers.{cls}.from_pretrained("FOLDER")',
+        f'model = transformers.{architecture}.from_pretrained("FOLDER")',
     ]
     if vocabulary.get("kind") == "wordpiece":
         lines += ['tokenizer = transformers.ElectraTokenizerFast.from_pretrained("FOLDER")', "```"]
@@ -133,108 +152,120 @@ def _loading(cls, vocabulary) -> str:
 # === Tables ===
 
 
-def _table(rows: Mapping) -> str:
+def _table(rows: Mapping[str, Any]) -> str:
     lines = [f"| {name} | {value} |" for name, value in rows.items()]
     return "\n".join(["| | |", "|---|---|", *lines])
 
 
-def _sizes(config, parameters) -> dict:
+def _sizes(config: Mapping[str, Any], parameters: int) -> dict[str, Any]:
     return {
         "parameters": f"{parameters:,}",
         "layers": config["num_hidden_layers"],
-        "width": config["hidden_size"],
+        "hidden size": config["hidden_size"],
         "attention heads": config["num_attention_heads"],
         "width of the feed-forward layers": config["intermediate_size"],
         "width of the embeddings": config["embedding_size"],
-        "longest row, tokens": config["max_position_embeddings"],
+        "maximum sequence length, tokens": config["max_position_embeddings"],
         "rows of the word table": f"{config['vocab_size']:,}",
         "activation": config["hidden_act"],
     }
 
 
-def _data(training) -> dict:
-    data, words = training.data, training.vocabulary
-    case = "lower-cased" if words["lower_case"] else "cased"
+def _data(training: Training) -> dict[str, str]:
+    data, vocabulary = training.data, training.vocabulary
+    casing = "lower-cased" if vocabulary["lower_case"] else "cased"
     rows = {
         "name": f"`{data['name']}`" if "name" in data else _UNKNOWN,
-        "examples": _number(data.get("train")),
-        "held out": _number(data.get("held_out")),
-        "tokens of an example, at most": _number(data.get("length")),
+        "training examples": _number(data.get("train")),
+        "held-out examples": _number(data.get("held_out")),
+        "maximum length of an example, tokens": _number(data.get("length")),
         "hash of the examples (sha256)": f"`{training.data_hash}`",
-        "vocabulary": f"{words['kind']}, {words['size']:,} tokens, {case}",
-        "hash of the vocabulary (sha256)": f"`{words['hash']}`",
+        "vocabulary": f"{vocabulary['kind']}, {vocabulary['size']:,} tokens, {casing}",
+        "hash of the vocabulary (sha256)": f"`{vocabulary['hash']}`",
     }
     rows |= {name: _number(data.get(name)) for name in ("documents", "words") if name in data}
     return rows
 
 
-def _number(value) -> str:
+def _number(value: int | None) -> str:
     return _UNKNOWN if value is None else f"{value:,}"
 
 
-def _training(training) -> dict:
+def _training(training: Training) -> dict[str, Any]:
     settings = training.settings
-    whole = "" if training.step == training.last_step else f" of {training.last_step:,} planned"
-    rows = {"steps": f"{training.step:,}{whole}"}
+    planned = "" if training.step == training.last_step else f" of {training.last_step:,} planned"
+    rows = {"steps": f"{training.step:,}{planned}"}
     for number, phase in enumerate(training.phases, start=1):
-        rows[f"phase {number}"] = (
-            f"{phase['steps']:,} steps of {phase['batch_size']:,} rows of {phase['length']} "
-            f"tokens; weights of the losses: generator {phase['generator_weight']:g}, "
-            f"discriminator {phase['discriminator_weight']:g}"
-            + (f"; examples of its own, hash `{phase['data']}`" if phase.get("data") else "")
-        )
+        rows[f"phase {number}"] = _phase(phase)
     rows |= {
-        "learning rate": f"{settings['learning_rate']:g}, warm-up of "
-        f"{settings['warmup_steps']:,} steps, then to 0 at the last step (power "
+        "learning rate": f"{settings['learning_rate']:g}, warm-up over "
+        f"{settings['warmup_steps']:,} steps, then decay to 0 at the last step (power "
         f"{settings['decay_power']:g})",
         "optimizer": f"AdamW, betas {settings['beta_1']:g} and {settings['beta_2']:g}, epsilon "
-        f"{settings['epsilon']:g}, weight decay {settings['weight_decay']:g}, clipped at "
-        f"{settings['clip']}",
+        f"{settings['epsilon']:g}, weight decay {settings['weight_decay']:g}, gradients clipped "
+        f"to norm {settings['clip']}",
         "predicted tokens": _masking(training.masking),
-        "number format": settings["policy"],
+        "precision policy": settings["policy"],
         "seed": settings["seed"],
-        "oddities of the original code": ", ".join(training.oddities) or "none",
-        "programs": ", ".join(f"{name} {value}" for name, value in training.versions.items()),
+        "reference quirks": _reference_quirks(settings.get("reference_quirks", {})),
+        "versions": ", ".join(f"{name} {value}" for name, value in training.versions.items()),
     }
     return rows
 
 
-def _masking(masking) -> str:
-    units = "whole words" if masking.get("whole_word") else "tokens"
+def _phase(phase: Mapping[str, Any]) -> str:
+    weights = ", ".join(
+        f"{_LOSSES.get(name, name)} {weight:g}" for name, weight in phase["loss_weights"].items()
+    )
+    own_data = f"; its own examples, hash `{phase['data']}`" if phase.get("data") else ""
     return (
-        f"{masking['probability']:.3g} of the {units}, of which {masking['replaced']:.3g} become "
-        "[MASK]"
+        f"{phase['steps']:,} steps of {phase['batch_size']:,} sequences of {phase['length']} "
+        f"tokens; loss weights: {weights}{own_data}"
     )
 
 
-def _beginning(training) -> str:
-    if not training.initial:
-        return "\n\nAll variables began at random."
-    lines = ["\n\nOptimizer and step were fresh; the first values of the variables came from:\n"]
-    for network in _ROLES:
-        found = training.initial.get(network)
+def _masking(masking: Mapping[str, Any]) -> str:
+    units = "whole words" if masking.get("whole_word") else "tokens"
+    return (
+        f"{masking['probability']:.3g} of the {units}, of which {masking['replaced']:.3g} are "
+        "replaced by [MASK]"
+    )
+
+
+def _reference_quirks(quirks: Mapping[str, bool]) -> str:
+    """Return the quirks of google-research/electra that the run reproduced."""
+    defaults = dataclasses.asdict(ReferenceQuirks())
+    changed = [f"{name}={x}" for name, x in quirks.items() if x != defaults.get(name)]
+    return ", ".join(changed) or "none"
+
+
+def _warm_start(training: Training) -> str:
+    if not training.warm_start:
+        return "All variables were initialized randomly."
+    lines = ["Optimizer and step started anew; the variables were initialized as follows:\n"]
+    for network in NETWORKS:
+        origin = training.warm_start.get(network)
         lines.append(
-            f"- {network}: {_file(found) if found else 'at random, but for what they share'}"
+            f"- {network}: {_origin(origin) if origin else 'randomly, except for shared variables'}"
         )
     return "\n".join(lines)
 
 
-def _file(found) -> str:
-    # Where it lay on someone's machine is nobody's business.
-    name = pathlib.PurePath(found["path"]).name
+def _origin(origin: Mapping[str, Any]) -> str:
+    # Only the name: the path on somebody's machine does not belong into a public card.
+    name = pathlib.PurePath(origin["path"]).name
     return (
-        f"{found['kind']}, `{name}` (sha256 of the tensors `{found['sha256']}`), "
-        f"{found.get('loaded', 0)} tensors"
+        f"from {origin['kind']}, `{name}` (sha256 of the tensors `{origin['sha256']}`), "
+        f"{origin.get('loaded', 0)} tensors"
     )
 
 
-def _results(network, training) -> str:
-    prefix = _ROLES[network][2]
+def _results(prefix: str, training: Training) -> str:
     metrics = {name: x for name, x in training.metrics.items() if name.startswith(prefix)}
     if not metrics:
-        return "Up to this step nothing was measured on text that was held out."
+        return "No evaluation on the held-out set was recorded up to this step."
     shown = {name: "-" if x is None or math.isnan(x) else f"{x:.4f}" for name, x in metrics.items()}
     return (
-        f"On the examples held out, at step {training.metrics['step']:,}, masked once and for all; "
-        "the README of `official_nlp` says what each figure means.\n\n" + _table(shown)
+        f"Metrics on the held-out set at step {training.metrics['step']:,}, with fixed masks; the "
+        "README of `official_nlp` explains each metric.\n\n" + _table(shown)
     )

@@ -1,47 +1,53 @@
-"""Checkpoints of Model Garden's `ElectraPretrainer`: TensorFlow 2's graph of objects, read.
+"""Read checkpoints of Model Garden's `ElectraPretrainer`, object graphs of TensorFlow 2.
 
-Such a file names a variable by the attributes that lead to it, and one that two networks share only
-once, under the shorter path. So the graph that lies beside the tensors is followed.
+Such a checkpoint names a variable by the attributes that lead to it, and names a variable that two
+networks share only once, by the shorter path. Names are therefore found by following the object
+graph that is stored beside the tensors.
 """
 
 import dataclasses
 import os
 import pathlib
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
 from official_nlp.errors import InputError
-from official_nlp.files import safe_paths
-from official_nlp.interchange import google, tensorflow_files
-from official_nlp.interchange.weights import Network
+from official_nlp.interchange.tensorflow_files import (
+    VOCABULARY_FILE,
+    file_beside,
+    find_checkpoint,
+)
+from official_nlp.interchange.weights import EMBEDDINGS, WORD_TABLE, Weights
 
 _GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
-_WANTED = (
+_EXPECTED = (
     "a checkpoint of Model Garden's ElectraPretrainer, saved by tf.train.Checkpoint(model=...)"
 )
-# What the encoder's variables do not tell, as Model Garden has it unless it is told otherwise.
+# Defaults of Model Garden for what the variables of an encoder do not show.
 _ACTIVATION = "gelu_new"
 _NORM_EPSILON = 1e-12
 
 
 @dataclasses.dataclass(frozen=True)
-class TfnlpCheckpoint:
-    """What such a checkpoint holds.
+class ModelGardenCheckpoint:
+    """The networks of a Model Garden checkpoint.
 
     Attributes:
-      prefix: path of its files, without their endings.
+      prefix: path of its files, without their suffixes.
       networks: "generator" and "discriminator", or the latter alone.
-      ignored: what has no place in an ELECTRA network, by its path in the file: poolers, the
-        sentence head, the optimizer.
-      notes: sentences on what was assumed, and on what is not there.
-      assumed: fields of the configurations that the file does not tell.
-      vocabulary: the vocabulary file beside it, or None.
-      do_lower_case: of the tokenizer: None, as nothing says it.
+      ignored: paths in the file of variables that are no part of an ELECTRA network, such as
+        poolers, the sentence head and the optimizer.
+      notes: sentences on what was assumed and what is missing.
+      assumed: fields of the configurations that the file does not state.
+      vocabulary: the vocabulary file beside the checkpoint, or None.
+      do_lower_case: whether the tokenizer lower-cases: always None, unknown.
     """
 
     prefix: pathlib.Path
-    networks: dict[str, Network]
+    networks: Mapping[str, Weights]
     ignored: tuple[str, ...]
     notes: tuple[str, ...]
     assumed: tuple[str, ...] = ("hidden_act",)
@@ -49,21 +55,21 @@ class TfnlpCheckpoint:
     do_lower_case: bool | None = None
 
 
-def holds_objects(prefix: str | os.PathLike) -> bool:
-    """Whether a checkpoint is one of objects, TensorFlow 2's, and not of named variables."""
+def is_object_based(prefix: str | os.PathLike) -> bool:
+    """Return whether TensorFlow 2 wrote a checkpoint, as objects and not as named variables."""
     return _reader(prefix).has_tensor(_GRAPH)
 
 
-def read_tfnlp(path: str | os.PathLike) -> TfnlpCheckpoint:
-    """Reads a checkpoint of the whole pre-trainer, or of its `checkpoint_items`.
+def read_model_garden(path: str | os.PathLike) -> ModelGardenCheckpoint:
+    """Read a checkpoint of the whole pre-trainer, or of its `checkpoint_items`.
 
     Args:
-      path: the checkpoint without its files' endings, one of the files, or their folder.
+      path: path of the files without their suffixes, one of the files, or their folder.
 
     Raises:
-      InputError: there is none, it cannot be read, or it is of another model.
+      InputError: there is no checkpoint, it cannot be read, or it belongs to another model.
     """
-    prefix = tensorflow_files.find_checkpoint(path)
+    prefix = find_checkpoint(path)
     graph = _Graph(prefix)
     networks = {}
     model = graph.first_with("discriminator_network", (graph.root, graph.at("model")))
@@ -71,45 +77,45 @@ def read_tfnlp(path: str | os.PathLike) -> TfnlpCheckpoint:
         networks["generator"] = _generator(graph, model)
         networks["discriminator"] = _discriminator(graph, model)
     elif graph.at("encoder", "_embedding_layer") is not None:
-        encoder = graph.need("encoder", start=graph.root)
+        encoder = graph.require("encoder", start=graph.root)
         networks["discriminator"] = _network(graph, encoder, "ElectraModel", {})
     else:
-        raise InputError(_another(graph))
-    vocabulary = prefix.with_name(google.VOCABULARY_FILE)
-    if vocabulary.is_file():
-        safe_paths.inside(prefix.parent, vocabulary.name)
-    return TfnlpCheckpoint(
+        raise InputError(_other_model(graph))
+    return ModelGardenCheckpoint(
         prefix=prefix,
         networks=networks,
         ignored=graph.unread(),
         notes=_notes(networks),
-        vocabulary=vocabulary if vocabulary.is_file() else None,
+        vocabulary=file_beside(prefix, VOCABULARY_FILE),
     )
 
 
-def _notes(networks) -> tuple[str, ...]:
-    notes = [f"hidden_act is {_ACTIVATION}, Model Garden's default, for such a file does not say"]
+def _notes(networks: Mapping[str, Weights]) -> tuple[str, ...]:
+    notes = [
+        f"assumed hidden_act {_ACTIVATION}, the default of Model Garden, as the checkpoint does "
+        "not state it"
+    ]
     if "generator" in networks:
         notes.append(
-            "generator: the head of Hugging Face's model and ours has gelu, that of Model Garden's "
-            f"task {_ACTIVATION}: its scores differ in the fourth digit"
+            "generator: its head uses gelu in Hugging Face's model and in ours, but "
+            f"{_ACTIVATION} in Model Garden's task: the scores will differ in the fourth digit"
         )
     else:
-        notes += ["no generator in it", "no head of the discriminator in it"]
+        notes += ["it holds no generator", "it holds no head of the discriminator"]
     return tuple(notes)
 
 
-def _another(graph) -> str:
+def _other_model(graph: "_Graph") -> str:
     names = graph.children(graph.root)
     if {"generator", "discriminator", "generator_head"} <= set(names):
-        return f"{graph.prefix} is the checkpoint of a run: give the run's folder in its place"
+        return f"{graph.prefix} is the checkpoint of a run: give the run folder instead"
     return (
-        f"{graph.prefix} must be {_WANTED} or its checkpoint_items; it holds "
+        f"{graph.prefix} must be {_EXPECTED} or its checkpoint_items; it holds "
         f"{', '.join(names) or 'nothing'}"
     )
 
 
-def _reader(prefix):
+def _reader(prefix: str | os.PathLike) -> Any:
     import tensorflow as tf
 
     try:
@@ -121,7 +127,14 @@ def _reader(prefix):
 
 
 class _Graph:
-    """A checkpoint's objects: nodes that are numbers, joined by names."""
+    """The object graph of a checkpoint: numbered nodes, joined by named edges.
+
+    Args:
+      prefix: path of the checkpoint's files without their suffixes.
+
+    Raises:
+      InputError: the checkpoint cannot be read, or has no object graph.
+    """
 
     root = 0
 
@@ -132,7 +145,8 @@ class _Graph:
         self._reader = _reader(prefix)
         if not self._reader.has_tensor(_GRAPH):
             raise InputError(
-                f"{prefix} must be {_WANTED}; it holds named variables, as TensorFlow 1 wrote them"
+                f"{prefix} must be {_EXPECTED}; it holds named variables, as TensorFlow 1 writes "
+                "them: read it with --from google"
             )
         content = trackable_object_graph_pb2.TrackableObjectGraph()
         content.ParseFromString(self._value(_GRAPH))
@@ -140,42 +154,44 @@ class _Graph:
         self._read: set[str] = set()
 
     def children(self, node: int) -> dict[str, int]:
+        """Return the nodes that the attributes of an object lead to, by name."""
         return {child.local_name: child.node_id for child in self._nodes[node].children}
 
     def at(self, *names: str, start: int = root) -> int | None:
-        """Returns the object that the names lead to, or None."""
+        """Return the node that a path of attributes leads to, None if there is none."""
         node = start
         for name in names:
-            node = self.children(node).get(name)
-            if node is None:
+            child = self.children(node).get(name)
+            if child is None:
                 return None
+            node = child
         return node
 
-    def first_with(self, name: str, nodes) -> int | None:
-        """Returns the first of the objects that has a child of the name, or None."""
+    def first_with(self, name: str, nodes: Iterable[int | None]) -> int | None:
+        """Return the first node with an attribute of this name, None if there is none."""
         return next((n for n in nodes if n is not None and name in self.children(n)), None)
 
-    def need(self, *names: str, start: int) -> int:
-        """Returns the object that the names lead to.
+    def require(self, *names: str, start: int) -> int:
+        """Return the node that a path of attributes leads to.
 
         Raises:
-          InputError: there is none.
+          InputError: there is no such node.
         """
         node = self.at(*names, start=start)
         if node is None:
             raise InputError(
-                f"{self.prefix} is not {_WANTED} with networks of type BertEncoder: what should "
-                f"have {'.'.join(names)} has {', '.join(self.children(start)) or 'nothing'}"
+                f"{self.prefix} must be {_EXPECTED} with networks of type BertEncoder: expected "
+                f"{'.'.join(names)}, found {', '.join(self.children(start)) or 'nothing'}"
             )
         return node
 
-    def tensor(self, *names: str, start: int) -> np.ndarray:
-        """Returns the value of the variable that the names lead to."""
-        key = self._nodes[self.need(*names, start=start)].attributes[0].checkpoint_key
+    def array(self, *names: str, start: int) -> np.ndarray:
+        """Return the value of the variable that a path of attributes leads to, as float32."""
+        key = self._nodes[self.require(*names, start=start)].attributes[0].checkpoint_key
         self._read.add(key)
         return np.asarray(self._value(key), np.float32)
 
-    def _value(self, key: str):
+    def _value(self, key: str) -> Any:
         import tensorflow as tf
 
         try:
@@ -187,7 +203,7 @@ class _Graph:
             ) from error
 
     def unread(self) -> tuple[str, ...]:
-        """Returns the variables that nobody asked for."""
+        """Return the paths of the variables that were not read."""
         keys = set(self._reader.get_variable_to_shape_map()) - self._read - {_GRAPH}
         names = (key.removesuffix(_VALUE) for key in keys if key.endswith(_VALUE))
         return tuple(sorted(name for name in names if name != "save_counter"))
@@ -196,37 +212,40 @@ class _Graph:
 # === Networks ===
 
 
-def _generator(graph, model) -> Network:
-    head = graph.need("masked_lm", start=model)
-    dense, norm = (graph.need(part, start=head) for part in ("dense", "layer_norm"))
-    tensors = {
+def _generator(graph: _Graph, model: int) -> Weights:
+    head = graph.require("masked_lm", start=model)
+    dense, norm = (graph.require(part, start=head) for part in ("dense", "layer_norm"))
+    arrays = {
         **_dense(graph, dense, "generator_predictions.dense"),
         **_norm(graph, norm, "generator_predictions.LayerNorm"),
-        "generator_lm_head.bias": graph.tensor("bias", start=head),
+        "generator_lm_head.bias": graph.array("bias", start=head),
     }
-    encoder = graph.need("generator_network", start=model)
-    return _network(graph, encoder, "ElectraForMaskedLM", tensors)
+    encoder = graph.require("generator_network", start=model)
+    return _network(graph, encoder, "ElectraForMaskedLM", arrays)
 
 
-def _discriminator(graph, model) -> Network:
-    projection = graph.need("discriminator_projection", start=model)
-    head = graph.need("discriminator_head", start=model)
-    tensors = {
+def _discriminator(graph: _Graph, model: int) -> Weights:
+    projection = graph.require("discriminator_projection", start=model)
+    head = graph.require("discriminator_head", start=model)
+    arrays = {
         **_dense(graph, projection, "discriminator_predictions.dense"),
         **_dense(graph, head, "discriminator_predictions.dense_prediction"),
     }
-    encoder = graph.need("discriminator_network", start=model)
-    return _network(graph, encoder, "ElectraForPreTraining", tensors)
+    encoder = graph.require("discriminator_network", start=model)
+    return _network(graph, encoder, "ElectraForPreTraining", arrays)
 
 
-def _network(graph, encoder, architecture, head) -> Network:
-    blocks = graph.need("_transformer_layers", start=encoder)
-    state = _embeddings(graph, encoder)
+def _network(
+    graph: _Graph, encoder: int, architecture: str, head: Mapping[str, np.ndarray]
+) -> Weights:
+    """Return the network of a `BertEncoder`, with its sizes from the shapes of the variables."""
+    blocks = graph.require("_transformer_layers", start=encoder)
+    arrays = _embeddings(graph, encoder)
     for number, block in graph.children(blocks).items():
-        state |= _block(graph, block, f"electra.encoder.layer.{number}")
-    words = state["electra.embeddings.word_embeddings.weight"]
-    inner = state["electra.encoder.layer.0.intermediate.dense.weight"]
-    query = graph.tensor("0", "_attention_layer", "_query_dense", "kernel", start=blocks)
+        arrays |= _block(graph, block, f"electra.encoder.layer.{number}")
+    words = arrays[WORD_TABLE]
+    inner = arrays["electra.encoder.layer.0.intermediate.dense.weight"]
+    query = graph.array("0", "_attention_layer", "_query_dense", "kernel", start=blocks)
     config = {
         "model_type": "electra",
         "architectures": [architecture],
@@ -236,71 +255,74 @@ def _network(graph, encoder, architecture, head) -> Network:
         "num_hidden_layers": len(graph.children(blocks)),
         "num_attention_heads": query.shape[1],
         "intermediate_size": inner.shape[0],
-        "max_position_embeddings": len(state["electra.embeddings.position_embeddings.weight"]),
-        "type_vocab_size": len(state["electra.embeddings.token_type_embeddings.weight"]),
+        "max_position_embeddings": len(arrays[f"{EMBEDDINGS}position_embeddings.weight"]),
+        "type_vocab_size": len(arrays[f"{EMBEDDINGS}token_type_embeddings.weight"]),
         "hidden_act": _ACTIVATION,
         "layer_norm_eps": _NORM_EPSILON,
     }
-    return Network(config, {**state, **head})
+    return Weights(config, {**arrays, **head})
 
 
-def _embeddings(graph, encoder) -> dict:
-    """Returns what comes before the layers of a `BertEncoder`, by Hugging Face's names."""
-    state = {}
+def _embeddings(graph: _Graph, encoder: int) -> dict[str, np.ndarray]:
+    """Return what precedes the layers of a `BertEncoder`, by Hugging Face names."""
+    arrays = {}
     for attribute, name in (
         ("_embedding_layer", "word_embeddings"),
         ("_position_embedding_layer", "position_embeddings"),
         ("_type_embedding_layer", "token_type_embeddings"),
     ):
-        table = graph.tensor(attribute, "embeddings", start=encoder)
-        state[f"electra.embeddings.{name}.weight"] = table
-    norm = graph.need("_embedding_norm_layer", start=encoder)
-    state |= _norm(graph, norm, "electra.embeddings.LayerNorm")
+        table = graph.array(attribute, "embeddings", start=encoder)
+        arrays[f"{EMBEDDINGS}{name}.weight"] = table
+    norm = graph.require("_embedding_norm_layer", start=encoder)
+    arrays |= _norm(graph, norm, f"{EMBEDDINGS}LayerNorm")
     projection = graph.at("_embedding_projection", start=encoder)
     if projection is not None:
-        state |= _dense(graph, projection, "electra.embeddings_project")
-    return state
+        arrays |= _dense(graph, projection, "electra.embeddings_project")
+    return arrays
 
 
-def _block(graph, block, name) -> dict:
-    state = {}
-    attention = graph.need("_attention_layer", start=block)
+def _block(graph: _Graph, block: int, name: str) -> dict[str, np.ndarray]:
+    """Return a layer, by Hugging Face names; the heads of the attention are merged."""
+    arrays = {}
+    attention = graph.require("_attention_layer", start=block)
     for part in ("query", "key", "value"):
-        kernel = graph.tensor(f"_{part}_dense", "kernel", start=attention)  # [inputs, heads, size]
-        bias = graph.tensor(f"_{part}_dense", "bias", start=attention)
-        state[f"{name}.attention.self.{part}.weight"] = _turned(kernel.reshape(len(kernel), -1))
-        state[f"{name}.attention.self.{part}.bias"] = bias.reshape(-1)
-    kernel = graph.tensor("_output_dense", "kernel", start=attention)  # [heads, size, outputs]
+        kernel = graph.array(f"_{part}_dense", "kernel", start=attention)  # [inputs, heads, size]
+        bias = graph.array(f"_{part}_dense", "bias", start=attention)
+        arrays[f"{name}.attention.self.{part}.weight"] = _transposed(
+            kernel.reshape(len(kernel), -1)
+        )
+        arrays[f"{name}.attention.self.{part}.bias"] = bias.reshape(-1)
+    kernel = graph.array("_output_dense", "kernel", start=attention)  # [heads, size, outputs]
     kernel = kernel.reshape(-1, kernel.shape[-1])
-    state[f"{name}.attention.output.dense.weight"] = _turned(kernel)
-    bias = graph.tensor("_output_dense", "bias", start=attention)
-    state[f"{name}.attention.output.dense.bias"] = bias
+    arrays[f"{name}.attention.output.dense.weight"] = _transposed(kernel)
+    bias = graph.array("_output_dense", "bias", start=attention)
+    arrays[f"{name}.attention.output.dense.bias"] = bias
     for part, where in (
         ("_attention_layer_norm", "attention.output.LayerNorm"),
         ("_output_layer_norm", "output.LayerNorm"),
     ):
-        state |= _norm(graph, graph.need(part, start=block), f"{name}.{where}")
+        arrays |= _norm(graph, graph.require(part, start=block), f"{name}.{where}")
     for part, where in (
         ("_intermediate_dense", "intermediate.dense"),
         ("_output_dense", "output.dense"),
     ):
-        state |= _dense(graph, graph.need(part, start=block), f"{name}.{where}")
-    return state
+        arrays |= _dense(graph, graph.require(part, start=block), f"{name}.{where}")
+    return arrays
 
 
-def _dense(graph, layer, name) -> dict:
+def _dense(graph: _Graph, layer: int, name: str) -> dict[str, np.ndarray]:
     return {
-        f"{name}.weight": _turned(graph.tensor("kernel", start=layer)),
-        f"{name}.bias": graph.tensor("bias", start=layer),
+        f"{name}.weight": _transposed(graph.array("kernel", start=layer)),
+        f"{name}.bias": graph.array("bias", start=layer),
     }
 
 
-def _norm(graph, layer, name) -> dict:
+def _norm(graph: _Graph, layer: int, name: str) -> dict[str, np.ndarray]:
     return {
-        f"{name}.weight": graph.tensor("gamma", start=layer),
-        f"{name}.bias": graph.tensor("beta", start=layer),
+        f"{name}.weight": graph.array("gamma", start=layer),
+        f"{name}.bias": graph.array("beta", start=layer),
     }
 
 
-def _turned(kernel) -> np.ndarray:
+def _transposed(kernel: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(kernel.T)

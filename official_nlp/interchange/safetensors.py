@@ -1,4 +1,4 @@
-"""Tensors in safetensors, by the package of that name."""
+"""Read and write safetensors files, through the package of that name."""
 
 import os
 import pathlib
@@ -9,41 +9,46 @@ import numpy as np
 import safetensors.numpy
 
 from official_nlp.errors import InputError
-from official_nlp.interchange.tensorflow_names import in_torch
+from official_nlp.interchange.tensorflow_names import torch_name
 
-# numpy knows bfloat16 once ml_dtypes is imported, which the package leaves to its users.
+# numpy supports bfloat16 only once ml_dtypes is imported; the safetensors package does not do that.
 _STORED = {"float32": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
 
 
 def read(file: pathlib.Path) -> Iterator[tuple[str, np.ndarray, str]]:
-    """Yields name in torch, float32 array and stored dtype of every tensor.
+    """Yield the torch name, the float32 array and the stored dtype of every tensor.
 
     Raises:
-      InputError: the file is truncated, or not of this format, or holds a dtype numpy has not.
+      InputError: the file is truncated, has another format, or holds a dtype that numpy lacks.
     """
     try:
         with safetensors.safe_open(file, framework="np") as content:
-            for name in content.keys():  # noqa: SIM118, it is no dict
+            for name in content.keys():  # noqa: SIM118, it is not a dict
                 array = content.get_tensor(name)
-                if "/" in name:  # was written by a TensorFlow class
-                    name, transposed = in_torch(name)
+                if "/" in name:  # a TensorFlow class of transformers wrote the file
+                    name, transposed = torch_name(name)
                     array = array.T if transposed else array
                 yield name, array.astype(np.float32, copy=False), array.dtype.name
     except (safetensors.SafetensorError, TypeError, AttributeError, ValueError) as error:
         raise InputError(
-            f"{file} must be a safetensors file, but is none, or was cut off or overwritten: "
-            f"{error}; copy or download it again"
+            f"{file} must be a safetensors file, but has another format or was cut off or "
+            f"overwritten: {error}; copy or download it again"
         ) from error
 
 
-def write(file: pathlib.Path, state: Mapping[str, np.ndarray], dtype: str):
-    """Writes the tensors, to the disk; the metadata is what transformers asks for.
+def write(file: pathlib.Path, arrays: Mapping[str, np.ndarray], dtype: str) -> None:
+    """Write tensors and flush them to the disk, with the metadata that transformers requires.
+
+    Args:
+      file: path of the file.
+      arrays: float32 arrays by name.
+      dtype: dtype to store, "float32", "float16" or "bfloat16".
 
     Raises:
       InputError: a number is too large for float16.
-      OSError: the disk is full, say.
+      OSError: the file cannot be written, for example because the disk is full.
     """
-    tensors = {name: _cast(name, array, dtype) for name, array in state.items()}
+    tensors = {name: _cast(name, array, dtype) for name, array in arrays.items()}
     try:
         safetensors.numpy.save_file(tensors, file, metadata={"format": "pt"})
     except safetensors.SafetensorError as error:
@@ -53,22 +58,22 @@ def write(file: pathlib.Path, state: Mapping[str, np.ndarray], dtype: str):
 
 
 def nbytes(array: np.ndarray, dtype: str) -> int:
-    """Returns how many bytes an array takes in a file."""
+    """Return the number of bytes of an array in a file of this dtype."""
     return array.size * np.dtype(_STORED[dtype]).itemsize
 
 
-def check_dtype(dtype: str):
-    """Raises InputError if nothing can be stored as this dtype."""
+def check_dtype(dtype: str) -> None:
+    """Raise InputError if weights cannot be stored as this dtype."""
     if dtype not in _STORED:
         raise InputError(f"dtype must be one of {', '.join(_STORED)}, was {dtype!r}")
 
 
-def _cast(name, array, dtype):
+def _cast(name: str, array: np.ndarray, dtype: str) -> np.ndarray:
     with np.errstate(over="ignore"):
         cast = np.asarray(array, dtype=_STORED[dtype], order="C")
     if dtype != "float32" and np.isinf(cast).any() and not np.isinf(array).any():
         raise InputError(
-            f"dtype must be wide enough, but {name} has {np.abs(array).max():g}, too large for "
-            f"{dtype}; save as bfloat16 or float32"
+            f"{name} contains {np.abs(array).max():g}, which is too large for {dtype}; save as "
+            "bfloat16 or float32"
         )
     return cast

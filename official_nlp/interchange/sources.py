@@ -1,34 +1,38 @@
-"""Open a model of any supported format: run, Hugging Face, google-research or Model Garden."""
+"""Open a model of any supported format: run, Hugging Face, google-research or Model Garden.
+
+Converting, warm start and prediction all read through `open`.
+"""
 
 import dataclasses
 import glob
 import os
 import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from official_nlp.data import ElectraTokenizer
 from official_nlp.errors import InputError
 from official_nlp.files import safe_paths
 from official_nlp.interchange import google, huggingface, model_card, tensorflow_files
-from official_nlp.interchange.weights import Network, most_rows
-from official_nlp.reference_quirks import ReferenceQuirks
+from official_nlp.interchange.task_networks import HasNetworks
+from official_nlp.interchange.tensorflow_files import VOCABULARY_FILE
+from official_nlp.interchange.weights import Weights, most_rows
 
-# What a path can be, and what it can become.
+# Kinds of source: google-research checkpoint, Hugging Face folder, Model Garden checkpoint, run.
 KINDS = ("google", "huggingface", "tfnlp", "run")
 
-_NETWORKS = ("generator", "discriminator")
-_VOCABULARY = google.VOCABULARY_FILE
-# What belongs to a model's folder beside configuration and weights, and is copied as it is.
-_COMPANIONS = (
-    _VOCABULARY,
-    "spm.model",
-    "tokenizer.json",
+_PAIR = ("generator", "discriminator")
+_TOKENIZER_FILES = (VOCABULARY_FILE, "spm.model", "tokenizer.json")
+# Files of a model folder besides configuration and weights, which conversion copies.
+_COPIED_FILES = (
+    *_TOKENIZER_FILES,
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
     "generation_config.json",
 )
 SHARING = {
-    "shared": "one set of tables serves both networks",
+    "shared": "both networks share one set of tables",
     "untied": "the generator has tables of its own",
     "whole": "one transformer is both networks",
     None: "one network",
@@ -37,279 +41,333 @@ SHARING = {
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """What was read, in the form that lies between all forms.
+    """A model of any format: its networks, its tokenizer and what is known about them.
 
     Attributes:
-      place: the folder or checkpoint.
-      title: what it is, in a few words.
-      networks: "generator" and "discriminator", or one of them; "" for a folder of one model.
-      dropped: what has no counterpart: names by the reason.
-      notes: sentences on what was assumed, and on what is not there.
-      tokenizer: of all networks; None where there is none, or `companions` are it.
-      companions: files to be copied beside a network's.
-      cards: text of the README.md of a network's folder.
-      step: of the training.
-      assumed: fields of the configurations that nothing says, and a rule had to.
+      path: path of the run or folder, or of the checkpoint without suffix.
+      kind: one of `KINDS`.
+      title: a short description, such as "a run, step 100 of 100".
+      networks: weights of each network: "generator" and "discriminator", or one of them. A single
+        model has the empty name.
+      dropped: names of tensors that were not read, by reason.
+      notes: sentences on what was assumed and what is missing.
+      tokenizer: tokenizer of all networks; None if there is none, or if `files` contain it: see
+        `load_tokenizer`.
+      files: files of each network to copy as they are.
+      cards: text of the model card of each network.
+      step: step of the training; 0 if unknown.
+      assumed: fields of the configurations that the source does not state, so that a rule or a
+        default was used.
     """
 
-    place: pathlib.Path
+    path: pathlib.Path
+    kind: str
     title: str
-    networks: dict[str, Network]
-    dropped: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    networks: Mapping[str, Weights]
+    dropped: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
     tokenizer: ElectraTokenizer | None = None
-    companions: dict[str, list[pathlib.Path]] = dataclasses.field(default_factory=dict)
-    cards: dict[str, str] = dataclasses.field(default_factory=dict)
+    files: Mapping[str, Sequence[pathlib.Path]] = dataclasses.field(default_factory=dict)
+    cards: Mapping[str, str] = dataclasses.field(default_factory=dict)
     step: int = 0
     assumed: tuple[str, ...] = ()
 
-    def find_tokenizer(self) -> ElectraTokenizer | None:
-        """Returns the tokenizer, which may be one of the files beside a network's."""
-        return self.tokenizer or _tokenizer_of(self.companions)
+    def load_tokenizer(self) -> ElectraTokenizer | None:
+        """Return the tokenizer, from `files` if necessary; None if the source has none."""
+        if self.tokenizer:
+            return self.tokenizer
+        for files in self.files.values():
+            for file in files:
+                if file.name in _TOKENIZER_FILES:
+                    return ElectraTokenizer.from_pretrained(file.parent)
+        return None
 
 
-def check_known(option: str, value: str, known: tuple[str, ...]):
-    if value not in known:
-        raise InputError(f"{option} must be one of {', '.join(known)}, was {value!r}")
-
-
-# === Reading ===
-
-
-def guess(source: str | os.PathLike) -> str:
-    """Returns which of `KINDS` a path is.
+def recognize(path: str | os.PathLike) -> str:
+    """Return the kind of source at a path, one of `KINDS`.
 
     Raises:
-      InputError: none of them, or more than one.
+      InputError: the path is none of them, or more than one.
     """
-    place = pathlib.Path(source)
-    if (place / "run.json").is_file() or _run_of(place):
+    path = pathlib.Path(path)
+    if (path / "run.json").is_file() or _run_of(path):
         return "run"
-    models = [place, *(place / name for name in _NETWORKS)]
-    has_model = any(huggingface.holds_weights(folder) for folder in models)
-    has_checkpoint = place.is_file() or any(place.parent.glob(f"{glob.escape(place.name)}.index"))
-    has_checkpoint |= place.is_dir() and any(place.glob("*.index"))
+    folders = [path, *(path / name for name in _PAIR)]
+    has_model = any(huggingface.holds_weights(folder) for folder in folders)
+    has_checkpoint = path.is_file() or any(path.parent.glob(f"{glob.escape(path.name)}.index"))
+    has_checkpoint |= path.is_dir() and any(path.glob("*.index"))
     if has_model and has_checkpoint:
         raise InputError(
-            f"{place} holds weights of Hugging Face's and a checkpoint of TensorFlow's: say which "
-            "is meant with --from huggingface, google or tfnlp"
+            f"{path} holds both Hugging Face weights and a TensorFlow checkpoint: choose one with "
+            "--from huggingface, google or tfnlp"
         )
     if has_model:
         return "huggingface"
     if not has_checkpoint:
         raise InputError(
-            f"{place} must be a checkpoint of TensorFlow's (its .index file, or the folder), a "
-            "folder of Hugging Face's (model.safetensors, tf_model.h5, ...) or a run folder "
-            f"(run.json); it {'holds none of these' if place.is_dir() else 'is not there'}"
+            f"{path} must be a run folder (run.json), a Hugging Face folder (model.safetensors, "
+            "tf_model.h5, ...) or a TensorFlow checkpoint (its .index file, or the folder); it "
+            f"{'holds none of these' if path.is_dir() else 'does not exist'}"
         )
     from official_nlp.interchange import model_garden
 
-    return (
-        "tfnlp" if model_garden.holds_objects(tensorflow_files.find_checkpoint(place)) else "google"
-    )
+    checkpoint = tensorflow_files.find_checkpoint(path)
+    return "tfnlp" if model_garden.is_object_based(checkpoint) else "google"
 
 
-def _run_of(checkpoint: pathlib.Path) -> pathlib.Path | None:
-    """Returns the run that a path like RUN/checkpoints/ckpt-1000 belongs to, None for another."""
-    run = checkpoint.parent.parent
-    is_one = checkpoint.parent.name == "checkpoints" and (run / "run.json").is_file()
-    return run if is_one else None
-
-
-def read(
-    source: str | os.PathLike,
-    kind: str,
+def open(
+    path: str | os.PathLike,
+    kind: str | None = None,
     config: str | None = None,
     checkpoint: int | str | None = None,
 ) -> Source:
-    """Reads what a path of one of `KINDS` holds.
+    """Read the networks at a path.
 
     Args:
-      source: the path.
-      kind: one of `KINDS`.
-      config: google's JSON for a checkpoint of google's.
-      checkpoint: of a run: `newest` (None, too), `best` or the number of a step.
+      path: a run folder, or one of its checkpoints such as RUN/checkpoints/ckpt-1000; a Hugging
+        Face folder, or a folder with a pair of them, generator/ and discriminator/; a checkpoint
+        of google-research or Model Garden.
+      kind: one of `KINDS`; None recognizes it.
+      config: JSON file of a google-research checkpoint.
+      checkpoint: checkpoint of a run: `newest` (the default), `best` or the number of a step.
 
     Raises:
-      InputError: it cannot be read, or `config` or `checkpoint` is given for another kind.
+      InputError: the path cannot be read, or `config` or `checkpoint` does not apply to its kind.
     """
-    check_known("--from", kind, KINDS)
+    kind = recognize(path) if kind is None else kind
+    check_choice("--from", kind, KINDS)
     if config is not None and kind != "google":
-        raise InputError(f"--config is for a checkpoint of google's; {source} is {kind}")
+        raise InputError(
+            f"--config applies to google-research checkpoints; {path} is of kind {kind}: leave the "
+            "option out"
+        )
     if checkpoint is not None and kind != "run":
-        raise InputError(f"--checkpoint is for a run; {source} is {kind}")
+        raise InputError(
+            f"--checkpoint applies to runs; {path} is of kind {kind}: leave the option out"
+        )
+    path = pathlib.Path(path)
     if kind == "google":
-        return _read_google(source, config)
+        return _open_google(path, config)
     if kind == "run":
-        return _read_run(pathlib.Path(source), checkpoint)
-    return _READERS[kind](pathlib.Path(source))
+        return _open_run(path, checkpoint)
+    return _open_tfnlp(path) if kind == "tfnlp" else _open_huggingface(path)
 
 
-def _read_google(source, config) -> Source:
-    found = google.read_google(source, config)
+def check_choice(option: str, value: str, choices: Sequence[str]) -> None:
+    """Raise InputError if the value of an option is none of the choices."""
+    if value not in choices:
+        raise InputError(f"{option} must be one of {', '.join(choices)}, was {value!r}")
+
+
+# === Checkpoints of TensorFlow ===
+
+
+def _open_google(path: pathlib.Path, config: str | None) -> Source:
+    found = google.read_google(path, config)
     notes = [f"heads and activation: {found.config}"] if found.config else []
-    notes += found.notes
-    tokenizer = None
-    if found.vocabulary:
-        tokenizer, note = _tokenizer_beside(found)
-        notes += note
-    else:
-        notes.append(f"no {_VOCABULARY} beside it: the folders have no tokenizer")
-    step = "" if found.step is None else f", step {found.step:,}"
+    tokenizer, tokenizer_notes = _tokenizer_beside(
+        found.vocabulary, found.do_lower_case, found.networks
+    )
     networks = found.networks
     if tokenizer:
         networks = {name: _with_padding(n, tokenizer) for name, n in networks.items()}
+    step = "" if found.step is None else f", step {found.step:,}"
     return Source(
-        place=found.prefix,
-        title=f"google's checkpoint{step}; {len(found.converted)} variables, "
+        path=found.prefix,
+        kind="google",
+        title=f"google-research checkpoint{step}; {len(found.converted)} variables, "
         f"{SHARING[found.sharing]}",
         networks=networks,
         dropped=found.dropped,
-        notes=tuple(notes),
+        notes=(*notes, *found.notes, *tokenizer_notes),
         tokenizer=tokenizer,
         step=found.step or 0,
         assumed=found.assumed,
     )
 
 
-def _tokenizer_beside(found) -> tuple[ElectraTokenizer, list[str]]:
-    """Returns the tokenizer of google's vocabulary, and what was assumed of it."""
-    lower, notes = found.do_lower_case, []
-    tokenizer = ElectraTokenizer(found.vocabulary, do_lower_case=True)
-    if lower is None:
-        special = {
-            tokenizer.vocab[number] for number in [*tokenizer.special_ids, tokenizer.unk_token_id]
-        }
-        lower = not any(t != t.lower() for t in tokenizer.vocab if t not in special)
-        saw = "no token has a capital" if lower else "tokens have capitals"
-        notes = [f"tokenizer: do_lower_case is {lower}, for {saw} and no JSON says"]
-    for network in found.networks.values():
-        rows, count = network.config["vocab_size"], tokenizer.vocab_size
-        if not count <= rows <= most_rows(count):
-            raise InputError(
-                f"{found.vocabulary} must have a token for each of the {rows} rows of the word "
-                f"table, had {count}: it is another checkpoint's or cut off; put the right one "
-                "there, or none"
-            )
-    if count != rows:
-        notes.append(f"tokenizer: {count} tokens for {rows} rows, of which the last are unused")
-    return ElectraTokenizer(found.vocabulary, do_lower_case=lower), notes
-
-
-def _with_padding(network: Network, tokenizer) -> Network:
-    config = {**network.config, "pad_token_id": tokenizer.pad_token_id}
-    return dataclasses.replace(network, config=config)
-
-
-def _read_huggingface(place: pathlib.Path) -> Source:
-    pair = [name for name in _NETWORKS if huggingface.holds_weights(place / name)]
-    names = [""] if huggingface.holds_weights(place) or not pair else pair
-    networks, files = {}, []
-    for name in names:
-        found = huggingface.read_folder(place / name)
-        networks[name] = Network(found.config, found.state, found.dtype)
-        files.append(f"{found.file}, {found.dtype}")
-    return Source(
-        place=place,
-        title=f"Hugging Face's folder{'s' * (len(names) > 1)}: {'; '.join(files)}",
-        networks=networks,
-        companions={name: _companions(place / name) for name in names},
-    )
-
-
-def _companions(folder: pathlib.Path) -> list[pathlib.Path]:
-    return [safe_paths.inside(folder, name) for name in _COMPANIONS if (folder / name).is_file()]
-
-
-def _read_tfnlp(place: pathlib.Path) -> Source:
+def _open_tfnlp(path: pathlib.Path) -> Source:
     from official_nlp.interchange import model_garden
 
-    found = model_garden.read_tfnlp(place)
-    tokenizer, notes = None, [f"no {_VOCABULARY} beside it: the folders have no tokenizer"]
-    if found.vocabulary:
-        tokenizer, notes = _tokenizer_beside(found)
+    found = model_garden.read_model_garden(path)
+    tokenizer, tokenizer_notes = _tokenizer_beside(
+        found.vocabulary, found.do_lower_case, found.networks
+    )
     return Source(
-        place=found.prefix,
-        title="a checkpoint of Model Garden's ElectraPretrainer",
+        path=found.prefix,
+        kind="tfnlp",
+        title="checkpoint of Model Garden's ElectraPretrainer",
         networks=found.networks,
-        dropped={"no part of ELECTRA's networks": found.ignored} if found.ignored else {},
-        notes=(*found.notes, *notes),
+        dropped={"not part of ELECTRA's networks": found.ignored} if found.ignored else {},
+        notes=(*found.notes, *tokenizer_notes),
         tokenizer=tokenizer,
         assumed=found.assumed,
     )
 
 
-def _read_run(place: pathlib.Path, which: int | str | None) -> Source:
-    from official_nlp.interchange.saved_run import SavedRun
+def _tokenizer_beside(
+    vocabulary: pathlib.Path | None, do_lower_case: bool | None, networks: Mapping[str, Weights]
+) -> tuple[ElectraTokenizer | None, list[str]]:
+    """Return the tokenizer of the vocabulary beside a checkpoint, and notes on what was assumed.
 
-    folder = _run_of(place)
-    if folder and which is None:
-        which = place.name.partition(".")[0].rpartition("-")[2]
-        which = int(which) if which.isdigit() else which
-    run = SavedRun(folder or place, "newest" if which is None else which)
-    networks = {name: Network(run.hugging_face_config(name), run.state(name)) for name in _NETWORKS}
-    training = _training(run)
+    A cased vocabulary is recognized by its capitals if nothing else states the casing.
+
+    Raises:
+      InputError: the size of the vocabulary does not fit the word table.
+    """
+    if vocabulary is None:
+        return None, [f"no {VOCABULARY_FILE} beside it: the folders will have no tokenizer"]
+    notes = []
+    tokenizer = ElectraTokenizer(vocabulary, do_lower_case=True)
+    if do_lower_case is None:
+        special = {
+            tokenizer.vocab[number] for number in [*tokenizer.special_ids, tokenizer.unk_token_id]
+        }
+        do_lower_case = not any(t != t.lower() for t in tokenizer.vocab if t not in special)
+        reason = "no token has" if do_lower_case else "some tokens have"
+        notes.append(f"tokenizer: assumed do_lower_case {do_lower_case}, as {reason} capitals")
+    count = tokenizer.vocab_size
+    for network in networks.values():
+        rows = network.config["vocab_size"]
+        if not count <= rows <= most_rows(count):
+            raise InputError(
+                f"{vocabulary} must have a token for each of the {rows} rows of the word table, "
+                f"had {count}: it belongs to another checkpoint or is cut off; replace or remove it"
+            )
+    if count != rows:
+        notes.append(f"tokenizer: {count} tokens for {rows} rows of the word table; the last "
+                     f"{rows - count} rows are unused")  # fmt: skip
+    return ElectraTokenizer(vocabulary, do_lower_case=do_lower_case), notes
+
+
+def _with_padding(network: Weights, tokenizer: ElectraTokenizer) -> Weights:
+    config = {**network.config, "pad_token_id": tokenizer.pad_token_id}
+    return dataclasses.replace(network, config=config)
+
+
+# === Hugging Face ===
+
+
+def _open_huggingface(path: pathlib.Path) -> Source:
+    pair = [name for name in _PAIR if huggingface.holds_weights(path / name)]
+    names = [""] if huggingface.holds_weights(path) or not pair else pair
+    folders = {name: huggingface.read_folder(path / name) for name in names}
+    described = "; ".join(f"{folder.file}, {folder.dtype}" for folder in folders.values())
     return Source(
-        place=run.path,
-        title=f"a run, step {run.step:,} of {run.last_step:,}, sharing {run.config.sharing}",
+        path=path,
+        kind="huggingface",
+        title=f"Hugging Face folder{'s' * (len(names) > 1)}: {described}",
+        networks=folders,
+        files={name: _files_to_copy(path / name) for name in names},
+    )
+
+
+def _files_to_copy(folder: pathlib.Path) -> list[pathlib.Path]:
+    return [safe_paths.inside(folder, name) for name in _COPIED_FILES if (folder / name).is_file()]
+
+
+# === Runs ===
+
+
+def _run_of(checkpoint: pathlib.Path) -> pathlib.Path | None:
+    """Return the run of a path such as RUN/checkpoints/ckpt-1000, None for any other path."""
+    run = checkpoint.parent.parent
+    is_run = checkpoint.parent.name == "checkpoints" and (run / "run.json").is_file()
+    return run if is_run else None
+
+
+def _open_run(path: pathlib.Path, checkpoint: int | str | None) -> Source:
+    folder = _run_of(path)
+    if folder and checkpoint is None:
+        step = path.name.partition(".")[0].rpartition("-")[2]
+        checkpoint = int(step) if step.isdigit() else step
+    # Imported late: it needs the training loop, and so takes seconds.
+    from official_nlp.interchange.saved_run import load_run
+
+    run = load_run(folder or path, "newest" if checkpoint is None else checkpoint)
+    task = run.task
+    if not isinstance(task, HasNetworks):
+        raise InputError(
+            f"{run.path} is a run of {type(task).__name__}, whose model has no ELECTRA networks to "
+            "read; give a pre-training run"
+        )
+    networks = _networks_of(run, task)
+    training = _training(run, task)
+    return Source(
+        path=run.path,
+        kind="run",
+        title=f"a run, step {run.step:,} of {run.last_step:,}, sharing {task.sharing}",
         networks=networks,
-        notes=tuple(_notes_on(run)),
+        notes=_sharing_notes(task.sharing),
         tokenizer=run.tokenizer,
         cards={
-            name: model_card.write_card(name, network.config, network.parameters, training)
-            for name, network in networks.items()
+            name: model_card.write_card(name, weights.config, weights.parameters, training)
+            for name, weights in networks.items()
+            if name in model_card.NETWORKS
         },
         step=run.step,
     )
 
 
-def _notes_on(run) -> list[str]:
-    notes = []
-    if run.config.sharing == "gdes":
-        notes.append("the discriminator's tables are differences to the generator's: merged")
-    if run.config.sharing == "whole":
-        notes.append("both networks are one encoder, which both folders hold")
-    return notes
+def _networks_of(run: Any, task: HasNetworks) -> dict[str, Weights]:
+    tensors = task.named_tensors(run.model)
+    return {
+        name: Weights(
+            {
+                "model_type": "electra",
+                **config.to_dict(),
+                "architectures": [task.architectures[name]],
+                "pad_token_id": run.tokenizer.pad_token_id,
+            },
+            {tensor.name: tensor.to_array() for tensor in tensors[name]},
+        )
+        for name, config in task.networks().items()
+    }
 
 
-def _training(run) -> model_card.Training:
-    """Returns what a run says of itself."""
-    fixed, beginning, words = run.fixed, run.described.get("beginning", {}), run.tokenizer
-    reference_quirks, right = (
-        fixed["training"].get("reference_quirks", {}),
-        dataclasses.asdict(ReferenceQuirks()),
-    )
-    own_data = fixed.get("phase_data") or [None] * len(fixed["phases"])
+def _sharing_notes(sharing: str) -> tuple[str, ...]:
+    if sharing == "gdes":
+        return ("the discriminator's tables are differences to the generator's: merged",)
+    if sharing == "whole":
+        return ("both networks are one encoder, which is written to both folders",)
+    return ()
+
+
+def _training(run: Any, task: HasNetworks) -> model_card.Training:
+    """Return what a run records about itself, for the model card."""
+    described = run.described
+    origin, tokenizer = described.get("origin", {}), run.tokenizer
     return model_card.Training(
         step=run.step,
         last_step=run.last_step,
-        settings=fixed["training"],
-        oddities=tuple(
-            name for name, value in reference_quirks.items() if value != right.get(name)
-        ),
-        phases=[{**phase, "data": own} for phase, own in zip(fixed["phases"], own_data)],
-        masking=fixed["task"]["masking"],
-        sharing=run.config.sharing,
-        data=beginning.get("data", {}),
-        data_hash=fixed["data"],
+        settings=described["training"],
+        phases=_phases(described, getattr(task, "loss_weights", {})),
+        masking=described["task"]["config"]["masking"],
+        sharing=task.sharing,
+        data=origin.get("data", {}),
+        data_hash=described["data"],
         vocabulary={
-            "kind": words.kind,
-            "size": words.vocab_size,
-            "lower_case": words.do_lower_case,
-            "hash": words.vocab_hash,
+            "kind": tokenizer.kind,
+            "size": tokenizer.vocab_size,
+            "lower_case": tokenizer.do_lower_case,
+            "hash": tokenizer.vocab_hash,
         },
-        metrics=run.held_out(),
-        initial=beginning.get("initial", {}),
-        versions=run.described["versions"],
+        metrics=_without_set(run.evaluation()),
+        warm_start=origin.get("warm_start", {}),
+        versions=described["versions"],
     )
 
 
-_READERS = {"huggingface": _read_huggingface, "tfnlp": _read_tfnlp}
+def _without_set(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return evaluation metrics of the only set by their plain names."""
+    return {name.rpartition("/")[2]: value for name, value in metrics.items()}
 
 
-def _tokenizer_of(companions: dict[str, list[pathlib.Path]]) -> ElectraTokenizer | None:
-    for files in companions.values():
-        for file in files:
-            if file.name in (_VOCABULARY, "spm.model"):
-                return ElectraTokenizer.from_pretrained(file.parent)
-    return None
+def _phases(
+    described: Mapping[str, Any], loss_weights: Mapping[str, float]
+) -> list[dict[str, Any]]:
+    hashes = described.get("phase_data") or [None] * len(described["phases"])
+    return [
+        {**phase, "data": own, "loss_weights": {**loss_weights, **phase.get("loss_weights", {})}}
+        for phase, own in zip(described["phases"], hashes)
+    ]

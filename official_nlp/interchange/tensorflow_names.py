@@ -1,13 +1,14 @@
-"""Names of variables in Hugging Face's TensorFlow classes, as those in torch have them."""
+"""Translate variable names of the TensorFlow classes of transformers to those of torch."""
 
 _LEAVES = {"kernel": "weight", "embeddings": "weight", "gamma": "weight", "beta": "bias"}
 
 
-def in_torch(path: str) -> tuple[str, bool]:
-    """Returns the name in torch, and whether the tensor is a map, which torch has transposed.
+def torch_name(path: str) -> tuple[str, bool]:
+    """Return the name in torch, and whether torch stores the tensor transposed.
 
     Args:
-      path: without the scope of the model: electra/encoder/layer_._0/output/dense/kernel:0, say.
+      path: name of the variable without the scope of the model, such as
+        `electra/encoder/layer_._0/output/dense/kernel:0`.
     """
     *scopes, leaf = path.replace("layer_._", "layer/").removesuffix(":0").split("/")
     return ".".join([*scopes, _LEAVES.get(leaf, leaf)]), leaf == "kernel"

@@ -1,9 +1,10 @@
-"""What a run's variables begin with, where they do not begin at random: the networks of files."""
+"""Warm start: initialize the networks of a run from pretrained weights."""
 
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -11,16 +12,21 @@ from official_nlp.data import ElectraTokenizer
 from official_nlp.errors import InputError
 from official_nlp.interchange import sources
 from official_nlp.interchange.load_report import LoadReport, listed
-from official_nlp.interchange.weights import OUTPUT_TABLE, WORD_TABLE, Network, repeats_word_table
-from official_nlp.modeling.models import pretrainer_tensors
+from official_nlp.interchange.task_networks import HasNetworks
+from official_nlp.interchange.weights import (
+    EMBEDDINGS,
+    OUTPUT_TABLE,
+    WORD_TABLE,
+    Weights,
+    repeats_word_table,
+)
 from official_nlp.modeling.networks import ElectraConfig
-from official_nlp.tasks import PretrainingConfig
+from official_nlp.modeling.tensor_names import NamedTensor
 
-NETWORKS = ("generator", "discriminator")
-SETTINGS = {name: f"INIT_{name.upper()}" for name in NETWORKS}
-PRESETS = ("small", "small_plus_plus", "base", "large")
+_PRESETS = ("small", "small_plus_plus", "base", "large")
 
-# Each of these decides a shape, or what is computed of the tensors. The vocabulary is the data's.
+# Fields that determine a shape, or what is computed from the tensors. The size of the vocabulary is
+# compared apart from these, because the data determines it.
 _SIZES = (
     "embedding_size",
     "hidden_size",
@@ -38,300 +44,345 @@ _SIZES = (
 _ROWS = "vocab_size"
 
 
+def setting(network: str) -> str:
+    """Return the setting of a recipe that names the source of a network, such as INIT_GENERATOR."""
+    return f"INIT_{network.upper()}" if network else "INIT"
+
+
 @dataclasses.dataclass(frozen=True)
-class Given:
-    """A network that is to begin a run.
+class _Pretrained:
+    """Pretrained weights of one network.
 
     Attributes:
-      path: where it was read, as the user said it.
-      kind: one of `sources.KINDS`.
-      network: its configuration and tensors.
-      assumed: fields of the configuration that nothing there says.
-      tokenizer: its own, None where there is none beside it.
+      path: path of the source, as the user wrote it.
+      kind: its kind, one of `sources.KINDS`.
+      weights: configuration and arrays.
+      assumed: fields of the configuration that the source does not state.
+      tokenizer: tokenizer of the source, None if it has none.
     """
 
     path: str
     kind: str
-    network: Network
+    weights: Weights
     assumed: tuple[str, ...]
     tokenizer: ElectraTokenizer | None
 
-    @property
-    def state(self) -> dict[str, np.ndarray]:
-        return self.network.state
-
     @functools.cached_property
     def sha256(self) -> str:
-        """Hash of names and values of the tensors, in whatever file they lie."""
+        """Hash of the names and values of the tensors, whatever format stores them."""
         digest = hashlib.sha256()
-        for name in sorted(self.state):
+        for name in sorted(self.weights.arrays):
             digest.update(name.encode())
-            digest.update(np.ascontiguousarray(self.state[name]).data)
+            digest.update(np.ascontiguousarray(self.weights.arrays[name]).data)
         return digest.hexdigest()
 
 
-def read(paths: Mapping[str, str | None]) -> dict[str, Given]:
-    """Reads the networks that the settings `INIT_...` name.
-
-    Args:
-      paths: of `generator` and `discriminator`: a folder of Hugging Face's, a pair of such folders
-        in one, a run, a checkpoint of google's or of Model Garden's; None for none.
-
-    Raises:
-      InputError: a path cannot be read, or holds no such network.
-    """
-    wanted = {name: str(path) for name, path in paths.items() if path is not None}
-    sources = {path: _source(name, path) for name, path in wanted.items()}
-    return {name: _given(name, path, *sources[path]) for name, path in wanted.items()}
-
-
-def _source(name, path):
-    try:
-        kind = sources.guess(path)
-        return kind, sources.read(path, kind)
-    except InputError as error:
-        raise InputError(f"{SETTINGS[name]}: {error}") from error
-
-
-def _given(name, path, kind, source) -> Given:
-    network = source.networks.get(name, source.networks.get(""))
-    if network is None:
-        raise InputError(
-            f"{SETTINGS[name]}={path} must hold a {name}, but is {source.title} and holds a "
-            f"{' and a '.join(source.networks)}; leave the setting out for a fresh {name}"
-        )
-    return Given(path, kind, network, source.assumed, source.find_tokenizer())
-
-
 class WarmStart:
-    """Networks of files as the first values of a pre-trainer.
+    """Pretrained weights for some or all networks of a task.
+
+    The constructor reads the sources and checks that they fit the task; `assign` puts the weights
+    into a model. A network without a source is newly initialized, except for the variables that it
+    shares with one that has a source.
 
     Args:
-      given: by `generator` and `discriminator`, both or one.
-      config: of the run.
-      tokenizer: of its data.
-      shared_from: whose values the variables get that both networks share, where those of the
-        files differ: `generator`, `discriminator`, or None for an error.
+      paths: path of the source of each network, in any format that `sources.open` reads; None for
+        networks without one.
+      task: the task of the run.
+      tokenizer: tokenizer of the run's data.
+      shared_from: name of the network whose values the shared variables get where two sources
+        differ; None raises an error there.
 
     Attributes:
       notes: sentences on what could not be compared.
 
     Raises:
-      InputError: sizes or vocabulary are not the run's, or what is to be shared differs.
+      InputError: a source cannot be read or lacks the network, its sizes or its vocabulary are not
+        those of the run, or shared variables differ.
     """
 
     def __init__(
         self,
-        given: Mapping[str, Given],
-        config: PretrainingConfig,
+        paths: Mapping[str, str | None],
+        task: HasNetworks,
         tokenizer: ElectraTokenizer,
         shared_from: str | None = None,
     ):
-        self._given = dict(given)
-        self._sharing = config.sharing
+        self._task = task
+        self._names = tuple(task.networks())
+        self._pretrained = _read(paths, task)
         self.notes: list[str] = []
         self._check_vocabularies(tokenizer)
-        self._check_sizes(config)
-        self._check_winner(shared_from)
+        self._check_sizes()
+        self._check_shared_from(shared_from)
         self._values = self._with_shared(shared_from)
 
-    def describe(self) -> dict:
-        """Returns what `run.json` says of it before anything is assigned."""
+    def describe(self) -> dict[str, dict[str, Any]]:
+        """Return path, kind and hash of the source of each network, for `run.json`."""
         return {
-            name: {"path": given.path, "kind": given.kind, "sha256": given.sha256}
-            for name, given in self._given.items()
+            name: {"path": found.path, "kind": found.kind, "sha256": found.sha256}
+            for name, found in self._pretrained.items()
         }
 
-    # === What the files must be ===
+    # === Do the sources fit the run? ===
 
-    def _check_vocabularies(self, tokenizer):
-        for name, given in self._given.items():
-            theirs = given.tokenizer
+    def _check_vocabularies(self, tokenizer: ElectraTokenizer) -> None:
+        for name, found in self._pretrained.items():
+            theirs = found.tokenizer
             if theirs is None:
                 self.notes.append(
-                    f"{given.path} has no vocabulary beside it: that it is the data's is not known"
+                    f"{found.path} has no vocabulary: whether it is that of the data is unknown"
                 )
                 continue
             if theirs.vocab_hash != tokenizer.vocab_hash:
                 raise InputError(
-                    f"{SETTINGS[name]}={given.path} has another vocabulary ({theirs.vocab_size:,} "
-                    f"tokens) than the data ({tokenizer.vocab_size:,} tokens), whose ids mean "
-                    "other words; build the examples with that of the network: electra examples "
-                    f"--tokenizer {given.path}"
+                    f"{setting(name)}={found.path} has another vocabulary ({theirs.vocab_size:,} "
+                    f"tokens) than the data ({tokenizer.vocab_size:,} tokens), so that ids mean "
+                    "different tokens; build the examples with the vocabulary of the network: "
+                    f"electra examples --tokenizer {found.path}"
                 )
             if theirs.do_lower_case != tokenizer.do_lower_case:
-                cases = {True: "lower-cased", False: "cased"}
+                casing = {True: "lower-cased", False: "cased"}
                 self.notes.append(
-                    f"warning: the text of {given.path} was {cases[theirs.do_lower_case]}, that of "
-                    f"the data is {cases[tokenizer.do_lower_case]}"
+                    f"warning: {found.path} was trained on {casing[theirs.do_lower_case]} text, "
+                    f"but the data is {casing[tokenizer.do_lower_case]}"
                 )
 
-    def _check_sizes(self, config):
-        found = {
-            name: ElectraConfig.from_dict(given.network.config)
-            for name, given in self._given.items()
+    def _check_sizes(self) -> None:
+        configs = {
+            name: ElectraConfig.from_dict(found.weights.config)
+            for name, found in self._pretrained.items()
         }
+        ours = self._task.networks()
         different = {
-            name: self._different_sizes(name, getattr(config, name), theirs)
-            for name, theirs in found.items()
+            name: self._different_sizes(name, ours[name], theirs)
+            for name, theirs in configs.items()
         }
         if any(different.values()):
             lines = [
-                f"{SETTINGS[name]}={self._given[name].path} has {', '.join(fields.values())}"
+                f"{setting(name)}={self._pretrained[name].path} has {', '.join(fields.values())}"
                 for name, fields in different.items()
                 if fields
             ]
             only_rows = {field for fields in different.values() for field in fields} == {_ROWS}
             raise InputError(
-                f"the networks that are given do not fit the recipe: {'; '.join(lines)}; "
-                f"{_advice(found, only_rows)}"
+                f"the pretrained networks do not fit the recipe: {'; '.join(lines)}; "
+                f"{_advice(configs, only_rows)}"
             )
 
-    def _different_sizes(self, name, ours, theirs) -> dict[str, str]:
-        """Returns what differs, by field; notes what only a rule says of the file."""
-        given, lines = self._given[name], {}
+    def _different_sizes(
+        self, name: str, ours: ElectraConfig, theirs: ElectraConfig
+    ) -> dict[str, str]:
+        """Return the fields that differ; note those that the source does not state."""
+        found, lines = self._pretrained[name], {}
         for field in (_ROWS, *_SIZES):
-            wanted, found = getattr(ours, field), getattr(theirs, field)
-            if wanted == found:
+            expected, value = getattr(ours, field), getattr(theirs, field)
+            if expected == value:
                 continue
-            if field in given.assumed:
+            if field in found.assumed:
                 self.notes.append(
-                    f"warning: {given.path} does not say {field} of the {name}: the recipe's "
-                    f"{wanted} is taken, where {found} would be usual"
+                    f"warning: {found.path} does not state {field} of the {name or 'network'}: "
+                    f"the recipe's {expected} is used, where {value} is usual"
                 )
             else:
-                lines[field] = f"{field} {found} (the recipe {wanted})"
+                lines[field] = f"{field} {value} (recipe: {expected})"
         return lines
 
-    def _check_winner(self, shared_from):
+    def _check_shared_from(self, shared_from: str | None) -> None:
         if shared_from is None:
             return
-        if shared_from not in NETWORKS:
+        if shared_from not in self._names:
             raise InputError(
-                f"INIT_SHARED must be one of {', '.join(NETWORKS)}, was {shared_from!r}"
+                f"INIT_SHARED must be one of {', '.join(self._names)}, was {shared_from!r}"
             )
-        if len(self._given) < 2:
+        if len(self._pretrained) < 2:
             raise InputError(
-                "INIT_SHARED says which of two networks counts, and only one is given; leave it "
-                f"out, or give {' and '.join(SETTINGS.values())}"
+                "INIT_SHARED chooses between two pretrained networks, but only one has a source; "
+                f"leave it out, or set {' and '.join(setting(name) for name in self._names)}"
             )
 
-    # === What both networks share ===
+    # === Shared variables ===
 
-    def _with_shared(self, shared_from) -> dict[str, dict]:
-        """Returns the values of both networks, those that they share the same in both."""
-        states = {name: given.state for name, given in self._given.items()}
-        if len(states) == 1:
-            ((source, state),) = states.items()
-            (other,) = set(NETWORKS) - {source}
-            return {source: state, other: self._common(state)}
-        if self._sharing == "gdes":  # Each has tables of its own, however they are kept.
-            return states
+    def _with_shared(self, shared_from: str | None) -> dict[str, dict[str, np.ndarray]]:
+        """Return the values of each network; shared variables have the same values in all.
+
+        1. One network has a source: the others get what they share with it.
+        2. Both have one and share nothing, as with `untied` and `gdes`: each gets its own.
+        3. Both have one, and shared variables are equal: each gets its own.
+        4. Shared variables differ: those of `shared_from` win; without it this is an error.
+        """
+        arrays = {name: found.weights.arrays for name, found in self._pretrained.items()}
+        if len(arrays) == 1:
+            ((source, own),) = arrays.items()
+            return {name: own if name == source else self._common(own) for name in self._names}
+        if self._task.sharing == "gdes" or not arrays:
+            return arrays
         if shared_from is None:
-            self._check_equal(*(self._common(states[name]) for name in NETWORKS))
-            return states
-        (loser,) = set(NETWORKS) - {shared_from}
-        return {**states, loser: {**states[loser], **self._common(states[shared_from])}}
+            self._check_equal(arrays)
+            return arrays
+        winner = self._common(arrays[shared_from])
+        return {name: own if name == shared_from else own | winner for name, own in arrays.items()}
 
-    def _common(self, state) -> dict:
-        """Returns those tensors of one network that the other one begins with, too."""
-        # Differences begin at nothing.
-        sharing = "shared" if self._sharing == "gdes" else self._sharing
-        return {k: x for k, x in state.items() if pretrainer_tensors.is_shared(k, sharing)}
+    def _common(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the arrays of one network that initialize the other one too."""
+        if self._task.sharing == "gdes":
+            # Nothing is shared: the discriminator's tables are the generator's plus differences.
+            # Equal tables make the differences start at zero.
+            return {name: x for name, x in arrays.items() if name.startswith(EMBEDDINGS)}
+        return {name: x for name, x in arrays.items() if self._task.is_shared(name)}
 
-    def _check_equal(self, generators, discriminators):
-        apart = [
+    def _check_equal(self, arrays: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+        one, other = arrays
+        common = self._common(arrays[one]), self._common(arrays[other])
+        differing = [
             name
-            for name in generators
-            if name in discriminators and not np.array_equal(generators[name], discriminators[name])
+            for name in common[0]
+            if name in common[1] and not np.array_equal(common[0][name], common[1][name])
         ]
-        if apart:
-            lines = [_difference(n, generators[n], discriminators[n]) for n in apart]
-            # As Model Garden ties them.
-            only_words = self._sharing == "shared" and WORD_TABLE not in apart
+        if differing:
+            sharing = self._task.sharing
+            lines = [_difference(name, common[0][name], common[1][name]) for name in differing]
+            # Model Garden shares the word table alone.
+            only_words = sharing == "shared" and WORD_TABLE not in differing
             mode = "word_only" if only_words else "untied"
             raise InputError(
-                f"with sharing {self._sharing!r} {len(generators)} tensors are one in both "
-                f"networks, but differ between {self._given['generator'].path} and "
-                f"{self._given['discriminator'].path}: {'; '.join(lines[:3])}"
+                f"with sharing {sharing!r} both networks share {len(common[0])} tensors, but these "
+                f"differ between {self._pretrained[one].path} and {self._pretrained[other].path}: "
+                f"{'; '.join(lines[:3])}"
                 f"{f' and {len(lines) - 3} more' if len(lines) > 3 else ''}; give "
-                f"SHARING={mode} to keep both, or INIT_SHARED=discriminator (or generator) to take "
-                "those of one"
+                f"SHARING={mode} to keep both, or INIT_SHARED={other} (or {one}) to use the values "
+                "of one network"
             )
 
     # === Assigning ===
 
-    def assign_to(self, model, say=print) -> dict:
-        """Assigns the values to a pre-trainer of the run's configuration.
+    def assign(
+        self, model: Any, report: Callable[[str], object] = print
+    ) -> dict[str, dict[str, Any]]:
+        """Assign the pretrained weights to a model of the task. Call this once.
 
-        The values are let go: they would lie beside the model for as long as it trains.
+        The arrays are released afterwards, which halves the memory for weights during training.
 
         Args:
-          model: an `ElectraPretrainer`.
-          say: called with lines about what was taken, what is fresh and what was ignored.
+          model: the model that the task built.
+          report: function that gets a sentence on each network: which tensors were loaded, ignored
+            or newly initialized.
 
         Returns:
-          What `run.json` says of it.
+          What `describe` returns, with counts and names of the tensors of each network.
 
         Raises:
-          InputError: a file has none of a network's tensors, or of other shapes than its own
-            configuration says.
+          InputError: a source has no tensor of a network, or shapes that contradict its own
+            configuration.
         """
-        told = self.describe()
-        for name in NETWORKS:
-            tensors = {tensor.name: tensor for tensor in pretrainer_tensors.of(model, name)}
-            if name in self._given:
-                report = self._report(name, tensors)
-                say(f"{name} from {report}")
-                told[name] |= _counts(report)
+        described = self.describe()
+        assignments: list[tuple[NamedTensor, np.ndarray]] = []
+        for name, named_tensors in self._task.named_tensors(model).items():
+            tensors = {tensor.name: tensor for tensor in named_tensors}
+            values = self._values.get(name, {})
+            if name in self._pretrained:
+                load_report = self._compare(name, tensors)
+                report(f"{name} from {load_report}" if name else str(load_report))
+                described[name] |= _counts(load_report)
             else:
-                say(_fresh(name, len(self._values[name])))
-            for key, value in self._values[name].items():
-                if key in tensors:
-                    tensors[key].assign(value)
-        self._given, self._values = {}, {}
-        return told
+                report(_newly_initialized(name, len(values)))
+            assignments += [(tensors[key], x) for key, x in values.items() if key in tensors]
+        # A difference is computed from the value of its base, which therefore comes first.
+        for tensor, value in sorted(assignments, key=lambda pair: pair[0].base is not None):
+            tensor.assign(value)
+        self._pretrained, self._values = {}, {}
+        return described
 
-    def _report(self, name, tensors) -> LoadReport:
-        given = self._given[name]
-        tied = repeats_word_table(given.state)
+    def _compare(self, name: str, tensors: Mapping[str, NamedTensor]) -> LoadReport:
+        found = self._pretrained[name]
+        arrays = found.weights.arrays
+        tied = OUTPUT_TABLE not in tensors and repeats_word_table(arrays)
         report = LoadReport.compare(
-            given.path,
+            found.path,
             model={key: tensor.shape for key, tensor in tensors.items()},
-            file={key: value.shape for key, value in given.state.items()},
+            file={key: value.shape for key, value in arrays.items()},
             tied=[OUTPUT_TABLE] if tied else [],
         )
         report.require_some()
         if report.mismatched:
             raise InputError(
-                f"{given.path} has tensors of other shapes than its own configuration says: "
-                f"{listed(report.mismatched)}; get the file anew"
+                f"{found.path} has tensors whose shapes contradict its own configuration: "
+                f"{listed(report.mismatched)}; copy it again"
             )
         notes = []
-        if OUTPUT_TABLE in given.state and not tied and name == "generator":
-            notes.append("its output table is not its word table: here it becomes that")
+        if OUTPUT_TABLE in report.ignored and "generator_lm_head.bias" in tensors:
+            notes.append("its output table differs from its word table, which replaces it here")
         return dataclasses.replace(report, notes=tuple(notes))
 
 
-def _advice(found, only_rows) -> str:
-    for preset in PRESETS:
+# === Reading ===
+
+
+def _read(paths: Mapping[str, str | None], task: HasNetworks) -> dict[str, _Pretrained]:
+    """Open each path once, and choose from it the network that the task asks for."""
+    opened: dict[str, sources.Source] = {}
+    found = {}
+    for name, path in paths.items():
+        if path is None:
+            continue
+        path = str(path)
+        try:
+            if path not in opened:
+                opened[path] = sources.open(path)
+        except InputError as error:
+            raise InputError(f"{setting(name)}: {error}") from error
+        source = opened[path]
+        weights = _choose(source, name, task.architectures[name])
+        if weights is None:
+            raise InputError(
+                f"{setting(name)}={path} must hold a {name}, but is {source.title} and holds a "
+                f"{' and a '.join(source.networks)}; leave the setting out for a newly initialized "
+                f"{name}"
+            )
+        found[name] = _Pretrained(
+            path, source.kind, weights, source.assumed, source.load_tokenizer()
+        )
+    return found
+
+
+def _choose(source: sources.Source, name: str, architecture: str) -> Weights | None:
+    """Return the network of a source for a network of the task, None if there is none.
+
+    A source with a single network fits any task. A task with a single network takes from a pair
+    the one of its own architecture, else the discriminator, which is the one to fine-tune.
+    """
+    networks = source.networks
+    if name in networks or "" in networks:
+        return networks.get(name, networks.get(""))
+    if name:
+        return None
+    same = [x for x in networks.values() if x.config.get("architectures") == [architecture]]
+    return next(iter([*same, networks.get("discriminator"), *networks.values()]))
+
+
+# === Messages ===
+
+
+def _advice(configs: Mapping[str, ElectraConfig], only_rows: bool) -> str:
+    """Return what to do about sizes that differ."""
+    for preset in _PRESETS:
         discriminator = ElectraConfig.preset(preset)
-        fits = {"generator": discriminator.generator(), "discriminator": discriminator}
-        if all(_same_sizes(theirs, fits[name]) for name, theirs in found.items()) and not only_rows:
+        fits = {"generator": discriminator.generator()}
+        same = (_same_sizes(x, fits.get(name, discriminator)) for name, x in configs.items())
+        if not only_rows and all(same):
             return f"the recipe {preset} has these sizes"
     if only_rows:
-        rows = max(theirs.vocab_size for theirs in found.values())
-        return f"VOCAB_SIZE={rows} gives the word table of the run so many rows"
-    widths = {theirs.embedding_size for theirs in found.values()}
-    tables = ", with SHARING=untied, as the tables have two widths," if len(widths) > 1 else ""
-    return f"a recipe of your own{tables} can have these values: configs/README.md says how"
+        rows = max(theirs.vocab_size for theirs in configs.values())
+        return f"VOCAB_SIZE={rows} gives the word table of the run as many rows"
+    widths = {theirs.embedding_size for theirs in configs.values()}
+    tables = " with SHARING=untied, as the tables differ in width," if len(widths) > 1 else ""
+    return f"write a recipe of your own{tables} that sets these values: see configs/README.md"
 
 
 def _same_sizes(one: ElectraConfig, other: ElectraConfig) -> bool:
     return all(getattr(one, field) == getattr(other, field) for field in _SIZES)
 
 
-def _difference(name, one, other) -> str:
+def _difference(name: str, one: np.ndarray, other: np.ndarray) -> str:
     if one.shape != other.shape:
         return f"{name} is {list(one.shape)} and {list(other.shape)}"
     apart = np.abs(one.astype(np.float64) - other)
@@ -339,7 +390,7 @@ def _difference(name, one, other) -> str:
     return f"{name} by up to {apart.max():.3g}, in {rows} of {len(apart)} rows"
 
 
-def _counts(report: LoadReport) -> dict:
+def _counts(report: LoadReport) -> dict[str, Any]:
     return {
         "loaded": len(report.loaded),
         "missing": list(report.missing),
@@ -348,6 +399,6 @@ def _counts(report: LoadReport) -> dict:
     }
 
 
-def _fresh(name, shared) -> str:
-    but = f", but for {shared} tensors that it shares with the other network" if shared else ""
-    return f"{name}: fresh{but}"
+def _newly_initialized(name: str, shared: int) -> str:
+    suffix = f", except for {shared} tensors shared with the other network" if shared else ""
+    return f"{name}: newly initialized{suffix}"

@@ -1,42 +1,46 @@
-"""What every format of checkpoint is translated into, and written from."""
+"""The neutral form of a network: every format is read into it and written from it."""
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
-WORD_TABLE = "electra.embeddings.word_embeddings.weight"
+EMBEDDINGS = "electra.embeddings."
+WORD_TABLE = f"{EMBEDDINGS}word_embeddings.weight"
 OUTPUT_TABLE = "generator_lm_head.weight"
 
-# Tables are padded to multiples of up to this, for the sake of hardware.
+# Programs pad word tables to a multiple of at most this many rows, because hardware prefers it.
 _PADDING = 128
 
 
 @dataclasses.dataclass(frozen=True)
-class Network:
-    """One network: its configuration and its tensors.
+class Weights:
+    """Configuration and arrays of one network, under the names of Hugging Face.
 
     Attributes:
-      config: the content of a Hugging Face `config.json`.
-      state: tensors under Hugging Face's names, those of the encoder with the prefix `electra.`,
-        in its layout: matrices are [outputs, inputs]. A tied output layer is not among them.
-      dtype: as the numbers were stored: "float32", "float16" or "bfloat16".
+      config: content of a Hugging Face `config.json`.
+      arrays: arrays by Hugging Face name; those of the encoder start with `electra.`. Weight
+        matrices are `[outputs, inputs]`, as in torch. A tied output layer is not stored.
+      dtype: dtype of the file, "float32", "float16" or "bfloat16"; the arrays are float32.
     """
 
-    config: dict
-    state: dict[str, np.ndarray]
+    config: dict[str, Any]
+    arrays: dict[str, np.ndarray]
     dtype: str = "float32"
 
     @property
     def parameters(self) -> int:
-        return sum(tensor.size for tensor in self.state.values())
+        """Number of parameters."""
+        return sum(array.size for array in self.arrays.values())
 
 
-def repeats_word_table(state: Mapping[str, np.ndarray]) -> bool:
-    """Whether the output's table is stored though it is tied: it is the word table once more."""
-    return OUTPUT_TABLE in state and np.array_equal(state[OUTPUT_TABLE], state.get(WORD_TABLE))
+def repeats_word_table(arrays: Mapping[str, np.ndarray]) -> bool:
+    """Return whether the arrays store a tied output table, that is the word table a second time."""
+    output, words = arrays.get(OUTPUT_TABLE), arrays.get(WORD_TABLE)
+    return output is not None and words is not None and np.array_equal(output, words)
 
 
 def most_rows(tokens: int) -> int:
-    """Returns how many rows a word table for so many tokens may have, padding included."""
+    """Return the largest number of rows of a padded word table for this number of tokens."""
     return -(-tokens // _PADDING) * _PADDING

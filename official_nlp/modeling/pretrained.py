@@ -65,14 +65,14 @@ class Pretrained:
         found = huggingface.read_folder(folder)
         source = os.path.join(folder, found.file)
         if not ignore_mismatched_sizes:
-            _check_sizes(config, found.state, source)
+            _check_sizes(config, found.arrays, source)
         model = cls(config, **options)
-        report = model.load_state(found.state, source, strict, ignore_mismatched_sizes)
+        report = model.load_state(found.arrays, source, strict, ignore_mismatched_sizes)
         model.load_report = dataclasses.replace(report, notes=notes)
-        if report.fresh:
+        if report.newly_initialized:
             notes += (
                 f"{cls.__name__}: not in {source}, and so freshly initialized: "
-                f"{listed(report.fresh)}; train the model before you use it",
+                f"{listed(report.newly_initialized)}; train the model before you use it",
             )
         for note in notes:
             warnings.warn(note, stacklevel=2)

@@ -1,4 +1,4 @@
-"""google-research's checkpoints: read, written, and told from what only looks like one."""
+"""google-research checkpoints are read and written; similar files are refused."""
 
 import dataclasses
 import json
@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from official_nlp.errors import InputError, StorageError
 from official_nlp.interchange.google import read_google, write_google
-from official_nlp.interchange.weights import Network
+from official_nlp.interchange.weights import Weights
 from tests.interchange import random_networks
 from tests.interchange.named_variables import assert_same, save, variables
 
@@ -32,24 +32,24 @@ def sharing(request):
 
 @pytest.fixture
 def place(tmp_path):
-    """A folder with a checkpoint of a pair with common tables, at step 7, and its JSON."""
+    """A folder with a checkpoint of a pair with common tables, at step 7, and its JSON file."""
     write_google(tmp_path / "place", random_networks.pair(), step=7)
     return tmp_path / "place"
 
 
 @pytest.fixture
 def changed(place, tmp_path):
-    """Writes the checkpoint of `place` anew: some variables away, others added or changed."""
+    """A function that writes the checkpoint of `place` without some variables, and with others."""
 
     def make(without=(), **added):
         names = {name.replace("__", "/"): value for name, value in added.items()}
-        kept = {n: v for n, v in variables(place).items() if not n.startswith(tuple(without))}
-        return save(tmp_path / "changed" / "model.ckpt-7", {**kept, **names})
+        others = {n: v for n, v in variables(place).items() if not n.startswith(tuple(without))}
+        return save(tmp_path / "changed" / "model.ckpt-7", {**others, **names})
 
     return make
 
 
-# === All five kinds, written by google's code ===
+# === All five kinds, written by google-research ===
 
 
 @pytest.fixture(params=GOLDEN)
@@ -57,7 +57,7 @@ def checkpoint(request, golden):
     return golden(f"google_tf1_{request.param}")
 
 
-def test_each_kind_is_read_whole(checkpoint):
+def test_each_kind_is_read_completely(checkpoint):
     found = read_google(checkpoint)
     sharing, step, count, slots = GOLDEN[checkpoint.name.removeprefix("google_tf1_")]
     assert (found.sharing, found.step, len(found.converted)) == (sharing, step, count)
@@ -67,31 +67,31 @@ def test_each_kind_is_read_whole(checkpoint):
     }
     assert found.notes == ()
     assert found.vocabulary == checkpoint / "vocab.txt"
-    said = json.loads((checkpoint / "config.json").read_text())
+    values = json.loads((checkpoint / "config.json").read_text())
     for name, network in found.networks.items():
-        bert = said[f"{name}_bert_config"]
+        bert = values[f"{name}_bert_config"]
         assert {key: network.config[key] for key in bert} == bert
-        assert all(value.dtype == np.float32 for value in network.state.values())
+        assert all(value.dtype == np.float32 for value in network.arrays.values())
 
 
-def test_each_kind_is_written_as_it_was(checkpoint, tmp_path):
+def test_each_kind_is_written_unchanged(checkpoint, tmp_path):
     found = read_google(checkpoint)
     written = write_google(tmp_path, found.networks, found.step)
     assert (written.sharing, written.dropped) == (found.sharing, {})
     before = variables(checkpoint)
     of_networks = {name: before[name] for name in (*found.converted, "global_step")}
     assert_same(variables(tmp_path), of_networks)
-    said, says = (json.loads((p / "config.json").read_text()) for p in (checkpoint, tmp_path))
+    old, new = (json.loads((p / "config.json").read_text()) for p in (checkpoint, tmp_path))
     for name in ("generator_bert_config", "discriminator_bert_config"):
-        assert says[name] == said[name]
+        assert new[name] == old[name]
     for name in ("untied_generator", "untied_generator_embeddings", "embedding_size", "vocab_size"):
-        assert says["pretraining_config"][name] == said["pretraining_config"][name]
+        assert new["pretraining_config"][name] == old["pretraining_config"][name]
 
 
-# === There and back ===
+# === Writing and reading ===
 
 
-def test_what_is_written_is_read_again(sharing, tmp_path):
+def test_written_networks_are_read_unchanged(sharing, tmp_path):
     networks = random_networks.pair(sharing)
     written = write_google(tmp_path, networks, step=12, do_lower_case=False)
     found = read_google(tmp_path)
@@ -99,7 +99,7 @@ def test_what_is_written_is_read_again(sharing, tmp_path):
     assert (found.sharing, found.step, found.do_lower_case) == (sharing, 12, False)
     assert set(found.converted) == set(written.converted)
     for name, network in networks.items():
-        assert_same(found.networks[name].state, network.state)
+        assert_same(found.networks[name].arrays, network.arrays)
         assert {**found.networks[name].config, **network.config} == found.networks[name].config
 
 
@@ -107,44 +107,44 @@ def test_what_is_written_is_read_again(sharing, tmp_path):
 def test_a_discriminator_alone_is_written_and_read(tmp_path, has_head):
     network = random_networks.discriminator()
     if not has_head:
-        kept = {n: v for n, v in network.state.items() if n.startswith("electra.")}
-        network = Network({**network.config, "architectures": ["ElectraModel"]}, kept)
+        encoder = {n: v for n, v in network.arrays.items() if n.startswith("electra.")}
+        network = Weights({**network.config, "architectures": ["ElectraModel"]}, encoder)
     write_google(tmp_path, {"discriminator": network})
     found = read_google(tmp_path)
     assert list(found.networks) == ["discriminator"]
     assert found.sharing is None
-    assert_same(found.networks["discriminator"].state, network.state)
+    assert_same(found.networks["discriminator"].arrays, network.arrays)
     assert (
         found.networks["discriminator"].config["architectures"] == network.config["architectures"]
     )
-    assert "no generator in it" in found.notes
+    assert "it holds no generator" in found.notes
 
 
-def test_a_stored_copy_of_the_word_table_is_not_written_again(tmp_path):
+def test_a_stored_copy_of_the_word_table_is_dropped(tmp_path):
     networks = random_networks.pair()
-    state = networks["generator"].state
-    table = state["electra.embeddings.word_embeddings.weight"]
-    more = {**state, "generator_lm_head.weight": table, "classifier.weight": table}
-    networks["generator"] = dataclasses.replace(networks["generator"], state=more)
+    arrays = networks["generator"].arrays
+    table = arrays["electra.embeddings.word_embeddings.weight"]
+    more = {**arrays, "generator_lm_head.weight": table, "classifier.weight": table}
+    networks["generator"] = dataclasses.replace(networks["generator"], arrays=more)
     assert write_google(tmp_path, networks).dropped == {
-        "the word table again": ("generator: generator_lm_head.weight",),
-        "no part of google's format": ("generator: classifier.weight",),
+        "a copy of the word table": ("generator: generator_lm_head.weight",),
+        "not part of the google-research format": ("generator: classifier.weight",),
     }
 
 
-# === What is in it ===
+# === Contents of a checkpoint ===
 
 
-def test_half_precision_becomes_float32(place, changed):
+def test_half_precision_is_converted_to_float32(place, changed):
     name = "discriminator_predictions/dense/bias"
     half = variables(place)[name].astype(np.float16)
     found = read_google(changed(**{name.replace("/", "__"): half}))
-    value = found.networks["discriminator"].state["discriminator_predictions.dense.bias"]
+    value = found.networks["discriminator"].arrays["discriminator_predictions.dense.bias"]
     assert value.dtype == np.float32
     np.testing.assert_array_equal(value, half)
 
 
-def test_what_has_no_place_is_left_out_and_told(changed):
+def test_variables_without_a_counterpart_are_dropped_with_a_reason(changed):
     value = np.float32(1)
     found = read_google(
         changed(
@@ -167,7 +167,7 @@ def test_what_has_no_place_is_left_out_and_told(changed):
         "a fine-tuned task, for which Hugging Face has other heads": [
             "task_specific/mnli/dense/kernel"
         ],
-        "of the sampling, not of a network": ["temperature"],
+        "a setting of the sampling": ["temperature"],
     }
 
 
@@ -182,9 +182,9 @@ def test_a_fine_tuned_checkpoint_is_an_encoder(changed):
     assert found.step is None
     assert found.networks["discriminator"].config["architectures"] == ["ElectraModel"]
     assert found.notes[:2] == (
-        "no generator in it",
-        "discriminator: no discriminator_predictions in it, so it is an encoder without head, "
-        "ElectraModel",
+        "it holds no generator",
+        "discriminator: it holds no discriminator_predictions, so the result is an encoder without "
+        "head, ElectraModel",
     )
 
 
@@ -192,33 +192,31 @@ def test_a_generator_without_its_head_is_an_encoder(changed):
     found = read_google(changed(without=["generator_predictions"]))
     assert found.sharing == "shared"
     assert found.networks["generator"].config["architectures"] == ["ElectraModel"]
-    assert "generator: no generator_predictions in it" in found.notes[0]
+    assert "generator: it holds no generator_predictions" in found.notes[0]
 
 
 def test_a_generator_may_be_alone(changed):
     found = read_google(changed(without=["electra/encoder", "discriminator_predictions"]))
     assert list(found.networks) == ["generator"]
-    assert found.notes[0] == "no discriminator in it"
+    assert found.notes[0] == "it holds no discriminator"
 
 
-def test_one_trained_as_bert_is_a_generator(tmp_path):
+def test_one_transformer_trained_as_bert_is_a_generator(tmp_path):
     write_google(tmp_path / "whole", random_networks.pair("whole"))
-    kept = variables(tmp_path / "whole")
-    kept = {n: v for n, v in kept.items() if not n.startswith("discriminator_predictions")}
-    found = read_google(save(tmp_path / "bert" / "model", kept))
+    whole = variables(tmp_path / "whole")
+    bert = {n: v for n, v in whole.items() if not n.startswith("discriminator_predictions")}
+    found = read_google(save(tmp_path / "bert" / "model", bert))
     assert list(found.networks) == ["generator"]
     assert found.networks["generator"].config["architectures"] == ["ElectraForMaskedLM"]
 
 
 @pytest.mark.parametrize("head", ["generator_predictions", "cloze_predictions"])
-def test_of_two_towers_only_the_discriminator_is_taken(changed, head):
+def test_beside_a_generator_of_two_towers_the_discriminator_is_read(changed, head):
     value = np.float32(1)
     scopes = {f"generator_{way}__encoder__kernel": value for way in ("ltr", "rtl")}
     found = read_google(changed(without=["generator"], **scopes, **{f"{head}__output_bias": value}))
     assert list(found.networks) == ["discriminator"]
-    names = {
-        name for reason, names in found.dropped.items() if "has not" in reason for name in names
-    }
+    names = {name for reason, names in found.dropped.items() if "lacks" in reason for name in names}
     assert names == {
         "generator_ltr/encoder/kernel",
         "generator_rtl/encoder/kernel",
@@ -227,7 +225,7 @@ def test_of_two_towers_only_the_discriminator_is_taken(changed, head):
 
 
 @pytest.mark.parametrize(
-    ("without", "added", "says"),
+    ("without", "added", "message"),
     [
         (
             ["generator_predictions/dense/kernel", "generator_predictions/LayerNorm"],
@@ -238,14 +236,14 @@ def test_of_two_towers_only_the_discriminator_is_taken(changed, head):
         (
             ["electra/embeddings/word_embeddings"],
             {},
-            "electra/embeddings/word_embeddings, and has not",
+            "electra/embeddings/word_embeddings, but lacks it",
         ),
         (
             [],
             {"electra__embeddings__word_embeddings": np.zeros(3, np.float32)},
             r"must be a matrix, had the shape \[3\]",
         ),
-        (["generator/encoder/layer_0/"], {}, "had 1 and no layer_0"),
+        (["generator/encoder/layer_0/"], {}, "has 1 of them and no layer_0"),
         (
             [],
             {"electra__encoder__layer_1__output__dense__bias": np.zeros(3, np.float32)},
@@ -253,24 +251,26 @@ def test_of_two_towers_only_the_discriminator_is_taken(changed, head):
         ),
     ],
 )
-def test_a_network_that_is_not_whole_is_refused(changed, without, added, says):
-    with pytest.raises(InputError, match=says):
+def test_an_incomplete_network_is_refused(changed, without, added, message):
+    with pytest.raises(InputError, match=message):
         read_google(changed(without=without, **added))
 
 
-def test_another_models_checkpoint_is_refused(tmp_path):
+def test_the_checkpoint_of_another_model_is_refused(tmp_path):
     prefix = save(tmp_path / "bert_model.ckpt", {"bert/pooler/dense/bias": np.zeros(3)})
-    with pytest.raises(InputError, match=r"must hold variables of ELECTRA.*1 others: bert/pooler"):
+    with pytest.raises(
+        InputError, match=r"must contain variables of ELECTRA.*1 others: bert/pooler"
+    ):
         read_google(prefix)
 
 
-def test_a_checkpoint_of_objects_is_refused(tmp_path):
+def test_an_object_based_checkpoint_is_refused(tmp_path):
     prefix = tf.train.Checkpoint(a=tf.Variable(1.0)).write(str(tmp_path / "ckpt"))
     with pytest.raises(InputError, match=r"is a checkpoint of TensorFlow 2.*--from tfnlp"):
         read_google(prefix)
 
 
-# === What only JSON says ===
+# === The JSON file ===
 
 
 def heads(found) -> dict:
@@ -278,27 +278,27 @@ def heads(found) -> dict:
 
 
 @pytest.mark.parametrize("beside", [None, '{"num_labels": 3}', "no JSON"])
-def test_without_json_heads_are_by_rule_and_that_is_told(place, beside):
+def test_without_a_json_file_heads_are_assumed_and_reported(place, beside):
     (place / "config.json").unlink()
     if beside:
         (place / "config.json").write_text(beside)
     found = read_google(place)
     assert heads(found) == {"generator": 1, "discriminator": 1}
     assert found.notes[2:] == (
-        "discriminator: num_attention_heads is 1 by the rule width / 64, for no JSON says "
-        "(--config FILE)",
-        "discriminator: hidden_act is gelu, for no JSON says (--config FILE)",
+        "discriminator: assumed num_attention_heads 1 by the rule width / 64, as there is no JSON "
+        "file (--config FILE)",
+        "discriminator: assumed hidden_act gelu, as there is no JSON file (--config FILE)",
     )
 
 
-def test_the_rule_gives_the_released_models_their_heads(tmp_path):
-    wide = random_networks.sizes(256, embedding_size=8)
-    write_google(tmp_path, {"discriminator": random_networks.discriminator(wide)})
+def test_the_rule_yields_the_heads_of_the_released_models(tmp_path):
+    sizes = random_networks.sizes(256, embedding_size=8)
+    write_google(tmp_path, {"discriminator": random_networks.discriminator(sizes)})
     (tmp_path / "config.json").unlink()
     assert heads(read_google(tmp_path)) == {"discriminator": 4}
 
 
-def test_a_bare_bert_config_is_the_discriminators(place, tmp_path):
+def test_a_single_bert_config_describes_the_discriminator(place, tmp_path):
     file = tmp_path / "bert.json"
     bert = {"num_attention_heads": 8, "hidden_act": "relu", "hidden_dropout_prob": 0.3}
     file.write_text(json.dumps(bert))
@@ -308,13 +308,14 @@ def test_a_bare_bert_config_is_the_discriminators(place, tmp_path):
         assert network.config["hidden_act"] == "relu"
         assert network.config["hidden_dropout_prob"] == 0.3
     assert found.notes == (
-        f"generator: num_attention_heads is 1 by the rule width / 64, for {file} does not say",
-        "generator: the head of Hugging Face's model and ours has gelu, google's had relu: its "
-        "scores are not google's",
+        f"generator: assumed num_attention_heads 1 by the rule width / 64, as {file} does not "
+        "state it",
+        "generator: its head uses gelu in Hugging Face's model and in ours, but relu in "
+        "google-research's: the scores will differ",
     )
 
 
-def test_a_bare_bert_config_is_that_of_the_only_transformer(tmp_path):
+def test_a_single_bert_config_describes_the_only_transformer(tmp_path):
     write_google(tmp_path, random_networks.pair("whole"))
     (tmp_path / "config.json").write_text('{"num_attention_heads": 4, "do_lower_case": true}')
     found = read_google(tmp_path)
@@ -323,7 +324,7 @@ def test_a_bare_bert_config_is_that_of_the_only_transformer(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("values", "says"),
+    ("values", "message"),
     [
         (
             {"num_attention_heads": 1, "hidden_size": 32},
@@ -338,41 +339,41 @@ def test_a_bare_bert_config_is_that_of_the_only_transformer(tmp_path):
             {"num_attention_heads": 1, "hidden_act": "mish"},
             "hidden_act of the generator must be one of gelu",
         ),
-        ({"model_type": "bert"}, "must be google's JSON"),
-        ([], "must be google's JSON"),
+        ({"model_type": "bert"}, "must be a google-research JSON file"),
+        ([], "must be a google-research JSON file"),
     ],
 )
-def test_a_json_that_does_not_fit_is_refused(place, tmp_path, values, says):
+def test_a_json_file_that_does_not_fit_is_refused(place, tmp_path, values, message):
     (tmp_path / "other.json").write_text(json.dumps(values))
-    with pytest.raises(InputError, match=says):
+    with pytest.raises(InputError, match=message):
         read_google(place, config=tmp_path / "other.json")
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [
         (None, "cannot read"),
         ("{", "must be JSON, is not"),
         ("[" * 100_000, "must be JSON, is not: maximum recursion"),
     ],
 )
-def test_a_json_that_cannot_be_read_is_refused(place, tmp_path, content, says):
+def test_a_json_file_that_cannot_be_read_is_refused(place, tmp_path, content, message):
     if content:
         (tmp_path / "other.json").write_text(content)
-    with pytest.raises(InputError, match=says):
+    with pytest.raises(InputError, match=message):
         read_google(place, config=tmp_path / "other.json")
 
 
 @pytest.mark.parametrize("name", ["vocab.txt", "config.json"])
-def test_files_beside_it_that_lead_elsewhere_are_refused(place, tmp_path, name):
+def test_links_out_of_the_folder_are_refused(place, tmp_path, name):
     (tmp_path / "outside").write_text("{}")
     (place / name).unlink(missing_ok=True)
     (place / name).symlink_to(tmp_path / "outside")
-    with pytest.raises(InputError, match=f"{name} must lie in its folder, but is a link to"):
+    with pytest.raises(InputError, match=f"{name} .*link to"):
         read_google(place)
 
 
-# === What cannot be written ===
+# === What the format cannot represent ===
 
 
 def with_config(network, **changes):
@@ -380,7 +381,7 @@ def with_config(network, **changes):
 
 
 @pytest.mark.parametrize(
-    ("name", "changes", "says"),
+    ("name", "changes", "message"),
     [
         (
             "discriminator",
@@ -404,55 +405,57 @@ def with_config(network, **changes):
         ),
     ],
 )
-def test_what_googles_code_has_not_is_refused(tmp_path, name, changes, says):
+def test_unsupported_configurations_are_refused(tmp_path, name, changes, message):
     networks = random_networks.pair()
     networks[name] = with_config(networks[name], **changes)
-    with pytest.raises(InputError, match=f"{says}.*--as huggingface"):
+    with pytest.raises(InputError, match=f"{message}.*--as huggingface"):
         write_google(tmp_path / "to", networks)
     assert not (tmp_path / "to").exists()
 
 
-def test_tables_that_should_be_equal_and_are_not_are_refused(tmp_path):
+def test_tables_that_cannot_be_stored_separately_are_refused(tmp_path):
     networks = {**random_networks.pair(), "generator": random_networks.generator()}
-    with pytest.raises(InputError, match=r"electra.embeddings.* must equal the discriminator's"):
+    with pytest.raises(InputError, match=r"electra.embeddings.* must be the same in generator"):
         write_google(tmp_path, networks)
 
 
-def test_an_output_that_is_not_the_word_table_is_refused(tmp_path):
+def test_an_untied_output_table_is_refused(tmp_path):
     networks = random_networks.pair()
     other = {"generator_lm_head.weight": np.zeros([32, 8], np.float32)}
-    state = {**networks["generator"].state, **other}
-    networks["generator"] = dataclasses.replace(networks["generator"], state=state)
+    arrays = {**networks["generator"].arrays, **other}
+    networks["generator"] = dataclasses.replace(networks["generator"], arrays=arrays)
     with pytest.raises(InputError, match=r"generator_lm_head.weight must equal the word table"):
         write_google(tmp_path, networks)
 
 
-def test_a_network_without_its_tensors_is_refused(tmp_path):
+def test_missing_tensors_are_refused(tmp_path):
     networks = random_networks.pair()
-    del networks["discriminator"].state[QUERY]
+    del networks["discriminator"].arrays[QUERY]
     with pytest.raises(InputError, match=f"the discriminator must have {QUERY}"):
         write_google(tmp_path, networks)
 
 
 def test_tensors_of_another_shape_are_refused(tmp_path):
     networks = random_networks.pair()
-    networks["discriminator"].state[QUERY] = np.zeros([16, 15], np.float32)
-    with pytest.raises(InputError, match=r"query/kernel must be \[16, 16\] as .* was \[15, 16\]"):
+    networks["discriminator"].arrays[QUERY] = np.zeros([16, 15], np.float32)
+    with pytest.raises(
+        InputError, match=r"query/kernel must be \[16, 16\] according .* was \[15, 16\]"
+    ):
         write_google(tmp_path, networks)
 
 
 def test_a_generator_alone_is_refused(tmp_path):
-    with pytest.raises(InputError, match="google's format needs a discriminator"):
+    with pytest.raises(InputError, match="google-research format requires a discriminator"):
         write_google(tmp_path, {"generator": random_networks.generator()})
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+def test_a_folder_that_cannot_be_written_is_a_storage_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot write the checkpoint"):
         write_google(tmp_path / "file" / "folder", random_networks.pair())
 
 
-def test_a_checkpoint_that_cannot_be_written_is_told(tmp_path, monkeypatch):
+def test_a_full_disk_is_a_storage_error(tmp_path, monkeypatch):
     def full(**_):
         raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
 

@@ -1,4 +1,4 @@
-"""tf_model.h5 in the layout that Hugging Face's TensorFlow classes write."""
+"""Files tf_model.h5 in the layout of the TensorFlow classes of transformers."""
 
 import h5py
 import numpy as np
@@ -9,7 +9,7 @@ from official_nlp.interchange import keras_h5
 
 random = np.random.default_rng(3)
 MODEL = "tf_electra_for_masked_lm"
-# A path in the file, and the name in torch.
+# Path in the file: name in torch.
 NAMES = {
     "electra/{}/electra/embeddings/word_embeddings/weight:0": "embeddings.word_embeddings.weight",
     "electra/{}/electra/embeddings/position_embeddings/embeddings:0": (
@@ -36,7 +36,7 @@ def read(file) -> dict:
 
 
 @pytest.mark.parametrize("model", [MODEL, "tf_electra_model_3", "my_scope"])
-def test_names_and_kernels_become_those_of_torch(file, model):
+def test_names_and_kernels_are_converted_to_those_of_torch(file, model):
     values = {path.format(model): random.normal(size=[4, 3]) for path in NAMES}
     head = f"generator_lm_head/{model}/generator_lm_head/bias:0"
     values[head] = random.normal(size=[4])
@@ -53,15 +53,15 @@ def test_names_and_kernels_become_those_of_torch(file, model):
         np.testing.assert_array_equal(found[f"electra.{name}"], value)
 
 
-def test_float16_is_read_and_told(file):
+def test_float16_is_read_and_reported(file):
     with h5py.File(file, "w") as content:
         content.create_dataset("a/b/c/bias:0", data=np.float16([1, 0.1]))
     ((name, array, dtype),) = keras_h5.read(file)
     assert (name, array.dtype, dtype) == ("c.bias", np.float32, "float16")
 
 
-# === Refused ===
-def test_a_file_cut_off_or_of_another_kind_is_refused(file):
+# === What is refused ===
+def test_a_truncated_file_or_another_format_is_refused(file):
     with h5py.File(file, "w") as content:
         content.create_dataset("a/b/c/bias:0", data=np.ones(1000, np.float32))
     whole = file.read_bytes()
@@ -87,48 +87,50 @@ def test_data_in_another_file_is_refused(file, tmp_path):
     with h5py.File(file, "w") as content:
         outside = [(str(tmp_path / "secret"), 0, 12)]
         content.create_dataset("a/b/c/bias:0", [3], np.float32, external=outside)
-    with pytest.raises(InputError, match="a/b/c/bias:0 lies in another file"):
+    with pytest.raises(InputError, match="stores a/b/c/bias:0 in another file"):
         read(file)
 
 
-def test_data_put_together_of_other_files_is_refused(file, tmp_path):
+def test_a_virtual_dataset_of_other_files_is_refused(file, tmp_path):
     with h5py.File(tmp_path / "secret.h5", "w") as content:
         content.create_dataset("secret", data=np.ones(3, np.float32))
     layout = h5py.VirtualLayout((3,), np.float32)
     layout[:] = h5py.VirtualSource(tmp_path / "secret.h5", "secret", (3,))
     with h5py.File(file, "w") as content:
         content.create_virtual_dataset("a/b/c/bias:0", layout)
-    with pytest.raises(InputError, match="a/b/c/bias:0 lies in another file"):
+    with pytest.raises(InputError, match="stores a/b/c/bias:0 in another file"):
         read(file)
 
 
-def test_what_is_no_number_is_refused(file):
+def test_text_is_refused(file):
     with h5py.File(file, "w") as content:
         content.create_dataset("a/b/c/bias:0", data=["text"])
-    with pytest.raises(InputError, match="must hold numbers, but a/b/c/bias:0 is of object"):
+    with pytest.raises(
+        InputError, match="must contain numbers, but a/b/c/bias:0 is of type object"
+    ):
         read(file)
 
 
 @pytest.mark.parametrize("names", [7, np.array([b"\xff\xfe"]), "a/b/c/bias:0"])
-def test_a_list_of_names_may_be_anything(file, names):
+def test_an_invalid_list_of_names_is_ignored(file, names):
     with h5py.File(file, "w") as content:
         content.attrs["layer_names"] = names
         content.create_dataset("a/b/c/gamma:0", data=np.ones(3, np.float32))
     assert list(read(file)) == ["c.weight"]
 
 
-def test_what_is_empty_is_refused(file):
+def test_an_empty_dataset_is_refused(file):
     with h5py.File(file, "w") as content:
         content.create_dataset("a/b/c/bias:0", data=h5py.Empty("f4"))
-    with pytest.raises(InputError, match="must hold numbers, but a/b/c/bias:0 is empty"):
+    with pytest.raises(InputError, match="must contain numbers, but a/b/c/bias:0 is empty"):
         read(file)
 
 
-def test_a_tensor_larger_than_what_is_stored_of_it_is_refused_before_it_is_made(file):
+def test_a_dataset_larger_than_its_stored_bytes_is_refused_before_it_is_allocated(file):
     with h5py.File(file, "w") as content:
         table = content.create_dataset("a/b/c/d:0", [2**33, 2**10], np.float32, chunks=(64, 64))
         table[0, 0] = 1
-    with pytest.raises(InputError, match=r"a/b/c/d:0 \[8589934592, 1024\] it has 16384 bytes"):
+    with pytest.raises(InputError, match=r"stores 16384 bytes of a/b/c/d:0 \[8589934592, 1024\]"):
         read(file)
 
 

@@ -1,11 +1,11 @@
-"""Checkpoints of named variables, written and read with TensorFlow alone."""
+"""Write and read checkpoints of named variables with TensorFlow alone."""
 
 import numpy as np
 import tensorflow as tf
 
 
 def save(prefix, variables):
-    """Writes a checkpoint of named variables."""
+    """Write a checkpoint of named variables; return its prefix."""
     prefix.parent.mkdir(parents=True, exist_ok=True)
     tf.raw_ops.SaveV2(
         prefix=str(prefix),
@@ -16,14 +16,14 @@ def save(prefix, variables):
     return prefix
 
 
-def variables(place) -> dict:
-    """All variables of a checkpoint."""
-    reader = tf.train.load_checkpoint(str(place))
+def variables(path) -> dict[str, np.ndarray]:
+    """Return all variables of a checkpoint."""
+    reader = tf.train.load_checkpoint(str(path))
     return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
 def assert_same(first, second):
-    """Two dicts of arrays are equal to the bit, in dtype too."""
+    """Assert that two dicts of arrays are equal in every bit and dtype."""
     assert first.keys() == second.keys()
     for name, value in first.items():
         assert np.asarray(value).dtype == np.asarray(second[name]).dtype, name

@@ -1,4 +1,4 @@
-"""Tensors to files and back."""
+"""Tensors are written to safetensors files and read back."""
 
 import json
 
@@ -6,10 +6,10 @@ import ml_dtypes
 import numpy as np
 import pytest
 import safetensors
-import safetensors.numpy
+import safetensors.numpy as safetensors_numpy
 
 from official_nlp.errors import InputError
-from official_nlp.interchange import safetensors
+from official_nlp.interchange import safetensors as ours
 
 random = np.random.default_rng(3)
 STATE = {
@@ -26,7 +26,7 @@ def file(tmp_path):
 
 
 def read(file) -> dict:
-    return {name: array for name, array, _ in safetensors.read(file)}
+    return {name: array for name, array, _ in ours.read(file)}
 
 
 def raw(header, data=b"", length=None) -> bytes:
@@ -45,19 +45,19 @@ def assert_equal(found, expected):
         np.testing.assert_array_equal(found[name], value)
 
 
-def test_tensors_come_back_to_the_bit(file):
-    safetensors.write(file, STATE, "float32")
+def test_tensors_are_read_back_exactly(file):
+    ours.write(file, STATE, "float32")
     assert_equal(read(file), STATE)
     with safetensors.safe_open(file, "np") as content:
         assert content.metadata() == {"format": "pt"}
 
 
 @pytest.mark.parametrize(("dtype", "numpy"), [("float16", "f2"), ("bfloat16", ml_dtypes.bfloat16)])
-def test_half_the_bytes_hold_the_nearest_numbers(file, dtype, numpy):
-    safetensors.write(file, STATE, dtype)
+def test_half_precision_stores_the_nearest_numbers(file, dtype, numpy):
+    ours.write(file, STATE, dtype)
     rounded = {name: value.astype(numpy).astype(np.float32) for name, value in STATE.items()}
     assert_equal(read(file), rounded)
-    assert {dtype for _, _, dtype in safetensors.read(file)} == {dtype}
+    assert {dtype for _, _, dtype in ours.read(file)} == {dtype}
     with safetensors.safe_open(file, "np") as content:
         assert (
             content.get_slice("table").get_dtype() == {"float16": "F16", "bfloat16": "BF16"}[dtype]
@@ -65,22 +65,22 @@ def test_half_the_bytes_hold_the_nearest_numbers(file, dtype, numpy):
 
 
 @pytest.mark.parametrize("dtype", ["f8", "i8", "i4", "i2", "i1", "u1", "?"])
-def test_other_numbers_become_float32(file, dtype):
+def test_other_dtypes_are_converted_to_float32(file, dtype):
     value = np.array([0, 1, 1, 0], dtype)
-    safetensors.numpy.save_file({"a": value}, file)
-    ((name, array, stored),) = safetensors.read(file)
+    safetensors_numpy.save_file({"a": value}, file)
+    ((name, array, stored),) = ours.read(file)
     assert (name, array.dtype, stored) == ("a", np.float32, value.dtype.name)
     np.testing.assert_array_equal(array, value)
 
 
-def test_sizes_are_told_before_anything_is_written():
-    assert safetensors.nbytes(STATE["table"], "float32") == 80
-    assert safetensors.nbytes(STATE["table"], "bfloat16") == 40
+def test_the_size_of_a_stored_array_is_known_beforehand():
+    assert ours.nbytes(STATE["table"], "float32") == 80
+    assert ours.nbytes(STATE["table"], "bfloat16") == 40
 
 
 # === Refused ===
-def test_a_file_cut_off_anywhere_is_refused(file):
-    safetensors.write(file, STATE, "float32")
+def test_a_truncated_file_is_refused(file):
+    ours.write(file, STATE, "float32")
     whole = file.read_bytes()
     for length in [0, 5, 8, 20, len(whole) // 2, len(whole) - 1]:
         file.write_bytes(whole[:length])
@@ -88,8 +88,8 @@ def test_a_file_cut_off_anywhere_is_refused(file):
             read(file)
 
 
-def test_a_longer_file_is_refused(file):
-    safetensors.write(file, STATE, "float32")
+def test_a_file_with_extra_bytes_is_refused(file):
+    ours.write(file, STATE, "float32")
     with open(file, "ab") as stream:
         stream.write(b"more")
     with pytest.raises(InputError, match="cut off or overwritten"):
@@ -114,18 +114,20 @@ def test_a_longer_file_is_refused(file):
         raw(b"[" * 100_000 + b"]" * 100_000),
     ],
 )
-def test_a_header_that_lies_is_refused(file, content):
+def test_a_forged_header_is_refused(file, content):
     file.write_bytes(content)
     with pytest.raises(InputError, match="must be a safetensors file"):
         read(file)
 
 
 def test_a_number_too_large_for_float16_is_refused(file):
-    with pytest.raises(InputError, match=r"table has 70000, too large for float16; .* bfloat16"):
-        safetensors.write(file, {"table": np.float32([1, 70000])}, "float16")
-    safetensors.write(file, {"table": np.float32([1, np.inf])}, "float16")
+    with pytest.raises(
+        InputError, match=r"table contains 70000, which is too large for float16; .* bfloat16"
+    ):
+        ours.write(file, {"table": np.float32([1, 70000])}, "float16")
+    ours.write(file, {"table": np.float32([1, np.inf])}, "float16")
 
 
 def test_an_unknown_dtype_is_refused():
     with pytest.raises(InputError, match="dtype must be one of float32, float16, bfloat16"):
-        safetensors.check_dtype("int8")
+        ours.check_dtype("int8")

@@ -1,4 +1,4 @@
-"""Writes weights as Hugging Face's TensorFlow classes did, in each of their formats."""
+"""Write weights as the TensorFlow classes of transformers did, in each of their formats."""
 
 import json
 import pathlib
@@ -8,32 +8,32 @@ import h5py
 import numpy as np
 import safetensors.numpy
 
-FORMATS = ("h5", "h5 in parts", "safetensors", "safetensors in parts")
+FORMATS = ("h5", "h5 shards", "safetensors", "safetensors shards")
 SCOPE = "tf_electra_for_masked_lm"
 
 
-def write(folder: pathlib.Path, state: dict, form: str = "h5"):
-    """Writes the weights beside a config.json.
+def write(folder: pathlib.Path, arrays: dict[str, np.ndarray], form: str = "h5"):
+    """Write the weights beside a config.json.
 
     Args:
-      folder: is there.
-      state: arrays by their names in torch.
+      folder: an existing folder.
+      arrays: arrays by their names in torch.
       form: one of `FORMATS`.
     """
-    tensors = dict(_in_tensorflow(name, array) for name, array in state.items())
-    kind, *in_parts = form.split(" ", 1)
-    ending, save = {"h5": ("h5", _save_part), "safetensors": ("safetensors", _save)}[kind]
+    tensors = dict(_in_tensorflow(name, array) for name, array in arrays.items())
+    kind, *shards = form.split(" ", 1)
+    suffix, save = {"h5": ("h5", _save_shard), "safetensors": ("safetensors", _save)}[kind]
     stem = {"h5": "tf_model", "safetensors": "model"}[kind]
-    if not in_parts:
-        (_save_whole if kind == "h5" else _save)(folder / f"{stem}.{ending}", tensors)
+    if not shards:
+        (_save_whole if kind == "h5" else _save)(folder / f"{stem}.{suffix}", tensors)
         return
-    places, names = {}, list(tensors)
+    file_of, names = {}, list(tensors)
     for number, part in enumerate((names[::2], names[1::2]), 1):
-        file = f"{stem}-0000{number}-of-00002.{ending}"
+        file = f"{stem}-0000{number}-of-00002.{suffix}"
         save(folder / file, {name: tensors[name] for name in part})
-        places |= {f"{SCOPE}/{name}": file for name in part}
-    index = {"metadata": {"total_size": 1}, "weight_map": places}
-    (folder / f"{stem}.{ending}.index.json").write_text(json.dumps(index))
+        file_of |= {f"{SCOPE}/{name}": file for name in part}
+    index = {"metadata": {"total_size": 1}, "weight_map": file_of}
+    (folder / f"{stem}.{suffix}.index.json").write_text(json.dumps(index))
 
 
 def _in_tensorflow(name, array):
@@ -57,7 +57,7 @@ def _save_whole(file, tensors):
             content[f"{name.partition('/')[0]}/{SCOPE}/{name}"] = array
 
 
-def _save_part(file, tensors):
+def _save_shard(file, tensors):
     with h5py.File(file, "w") as content:
         content.attrs["layer_names"] = [name.encode() for name in tensors]
         for name, array in tensors.items():

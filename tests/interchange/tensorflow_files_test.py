@@ -1,4 +1,4 @@
-"""Which files a checkpoint of TensorFlow's is, and whether they can be read."""
+"""TensorFlow checkpoints are found by folder, prefix or file; damaged ones are refused."""
 
 import shutil
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from official_nlp.errors import InputError
-from official_nlp.interchange.tensorflow_files import Variables, find_checkpoint, state_of
+from official_nlp.interchange.tensorflow_files import Variables, find_checkpoint, state_text
 from tests.interchange.named_variables import save
 
 
@@ -16,7 +16,7 @@ def place(tmp_path):
     draw = np.random.default_rng(0)
     numbers = {"a": np.int64(7), "b/kernel": draw.normal(size=[20, 30]).astype(np.float32)}
     prefix = save(tmp_path / "place" / "model.ckpt-7", numbers)
-    (tmp_path / "place" / "checkpoint").write_text(state_of(prefix))
+    (tmp_path / "place" / "checkpoint").write_text(state_text(prefix))
     (tmp_path / "place" / "config.json").write_text("{}")
     return tmp_path / "place"
 
@@ -26,7 +26,7 @@ def read_all(place) -> dict:
     return {name: found.read(name) for name in found.shapes}
 
 
-def test_variables_are_read_as_they_are_stored(place):
+def test_variables_are_read_in_their_stored_dtype(place):
     found = read_all(place)
     assert found["a"] == 7
     assert found["a"].dtype == np.int64
@@ -34,13 +34,13 @@ def test_variables_are_read_as_they_are_stored(place):
     assert found["b/kernel"].shape == (20, 30)
 
 
-# === Where the checkpoint is ===
+# === Finding a checkpoint ===
 
 
 @pytest.mark.parametrize(
     "name", ["", "model.ckpt-7", "model.ckpt-7.index", "model.ckpt-7.data-00000-of-00001"]
 )
-def test_a_checkpoint_is_named_by_its_folder_or_a_file(place, name):
+def test_a_checkpoint_is_found_by_its_folder_or_a_file(place, name):
     assert find_checkpoint(place / name) == place / "model.ckpt-7"
 
 
@@ -48,7 +48,7 @@ def test_a_checkpoint_is_named_by_its_folder_or_a_file(place, name):
     "listed",
     ["model.ckpt-7", "/cns/home/me/model.ckpt-7", "gs://bucket/model.ckpt-7", "C:\\\\model.ckpt-7"],
 )
-def test_of_several_checkpoints_the_list_names_one_in_the_folder(place, listed):
+def test_of_several_checkpoints_the_state_file_names_one(place, listed):
     for file in place.glob("model.ckpt-7.*"):
         shutil.copy(file, place / file.name.replace("7", "6", 1))
     (place / "checkpoint").write_text(f'model_checkpoint_path: "{listed}"\n')
@@ -56,7 +56,7 @@ def test_of_several_checkpoints_the_list_names_one_in_the_folder(place, listed):
 
 
 @pytest.mark.parametrize("listed", [None, b"\xff\x00", b'model_checkpoint_path: "model.ckpt-9"'])
-def test_the_only_checkpoint_of_a_folder_needs_no_list(place, listed):
+def test_a_single_checkpoint_needs_no_state_file(place, listed):
     (place / "checkpoint").unlink()
     if listed is not None:
         (place / "checkpoint").write_bytes(listed)
@@ -64,27 +64,27 @@ def test_the_only_checkpoint_of_a_folder_needs_no_list(place, listed):
 
 
 @pytest.mark.parametrize(
-    ("listed", "says"), [("", "no file checkpoint names one"), ("x-9", "checkpoint names x-9")]
+    ("listed", "message"), [("", "has no file checkpoint"), ("x-9", "checkpoint names x-9")]
 )
-def test_of_several_checkpoints_one_must_be_named(place, listed, says):
+def test_several_checkpoints_without_a_valid_state_file_are_refused(place, listed, message):
     for file in place.glob("model.ckpt-7.*"):
         shutil.copy(file, place / file.name.replace("7", "6", 1))
     (place / "checkpoint").write_text(f'model_checkpoint_path: "{listed}"\n' if listed else "")
-    with pytest.raises(InputError, match=says) as error:
+    with pytest.raises(InputError, match=message) as error:
         find_checkpoint(place)
     assert "model.ckpt-6, model.ckpt-7" in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("name", "says"),
+    ("name", "message"),
     [
         ("model.ckpt-8", "model.ckpt-8.index"),
         ("nowhere/model.ckpt-8", "model.ckpt-8.index"),
         ("config.json", "is another file"),
     ],
 )
-def test_what_is_no_checkpoint_is_refused(place, name, says):
-    with pytest.raises(InputError, match=f"must be a checkpoint.*{says}"):
+def test_other_files_are_refused(place, name, message):
+    with pytest.raises(InputError, match=f"must be a checkpoint.*{message}"):
         find_checkpoint(place / name)
 
 
@@ -97,15 +97,15 @@ def test_a_folder_without_checkpoint_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("ending", ["index", "data-00000-of-00001"])
-@pytest.mark.parametrize("share", [0, 0.5])
-def test_a_file_cut_short_is_told(place, ending, share):
+@pytest.mark.parametrize("fraction", [0, 0.5])
+def test_a_truncated_file_is_refused(place, ending, fraction):
     file = place / f"model.ckpt-7.{ending}"
-    file.write_bytes(file.read_bytes()[: int(file.stat().st_size * share)])
-    with pytest.raises(InputError, match=r"model.ckpt-7 cannot be read, .* cut short .*copy it"):
+    file.write_bytes(file.read_bytes()[: int(file.stat().st_size * fraction)])
+    with pytest.raises(InputError, match=r"model.ckpt-7 cannot be read: .* cut off .*copy it"):
         read_all(place)
 
 
-def test_a_changed_byte_is_told(place):
+def test_a_changed_byte_is_detected(place):
     file = place / "model.ckpt-7.data-00000-of-00001"
     content = bytearray(file.read_bytes())
     content[100] ^= 1
@@ -114,7 +114,7 @@ def test_a_changed_byte_is_told(place):
         read_all(place)
 
 
-def test_a_missing_file_of_data_is_told(place):
+def test_a_missing_data_file_is_refused(place):
     (place / "model.ckpt-7.data-00000-of-00001").unlink()
-    with pytest.raises(InputError, match="not all there"):
+    with pytest.raises(InputError, match="incomplete"):
         read_all(place)

@@ -1,4 +1,4 @@
-"""pytorch_model.bin is read by torch's loader of tensors, or not at all."""
+"""pytorch_model.bin is read by torch's loader for tensors, or not at all."""
 
 import os
 import pickle
@@ -13,7 +13,7 @@ from official_nlp.interchange import torch_pickle
 
 
 class Bomb:
-    """What a pickle can do to its reader."""
+    """An object whose pickle makes a folder when it is loaded."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -31,7 +31,7 @@ def read(file) -> dict:
     return {name: array for name, array, _ in torch_pickle.read(file)}
 
 
-def test_without_torch_nothing_is_unpickled_and_the_way_out_is_named(file, tmp_path, monkeypatch):
+def test_without_torch_nothing_is_unpickled(file, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     file.write_bytes(pickle.dumps(Bomb(tmp_path)))
     with pytest.raises(InputError, match=r"torch is not installed: pip install .*\[torch\]"):
@@ -40,13 +40,15 @@ def test_without_torch_nothing_is_unpickled_and_the_way_out_is_named(file, tmp_p
 
 
 @pytest.mark.parametrize("version", ["1.13.1", "2.5.1+cpu"])
-def test_a_torch_whose_loader_is_not_safe_is_refused(file, version, monkeypatch):
+def test_an_old_torch_without_a_safe_loader_is_refused(file, version, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", types.SimpleNamespace(__version__=version))
-    with pytest.raises(InputError, match=rf"before 2.6 .* here is {version.replace('+', '.')}"):
+    with pytest.raises(
+        InputError, match=rf"before 2.6 .* torch {version.replace('+', '.')} is installed"
+    ):
         read(file)
 
 
-# === With torch, an extra ===
+# === With torch, an optional dependency ===
 @pytest.fixture
 def torch():
     return pytest.importorskip("torch", reason="pickles are read by torch, an extra")
@@ -69,16 +71,16 @@ def test_tensors_are_read_as_float32(file, torch):
 
 
 @pytest.mark.slow
-def test_a_pickle_that_would_execute_something_is_refused(file, torch, tmp_path):
+def test_a_pickle_that_would_execute_code_is_refused(file, torch, tmp_path):
     for write in (torch.save, lambda value, file: file.write_bytes(pickle.dumps(value))):
         write({"a": Bomb(tmp_path)}, file)
-        with pytest.raises(InputError, match="must hold tensors and nothing else"):
+        with pytest.raises(InputError, match="must contain nothing but tensors"):
             read(file)
     assert not (tmp_path / "executed").exists()
 
 
 @pytest.mark.slow
-def test_a_pickle_cut_off_is_refused(file, torch):
+def test_a_truncated_pickle_is_refused(file, torch):
     torch.save({"a": torch.ones(1000)}, file)
     whole = file.read_bytes()
     for length in (0, 10, len(whole) // 2, len(whole) - 1):
@@ -89,7 +91,7 @@ def test_a_pickle_cut_off_is_refused(file, torch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("content", [{"a": 3}, [1, 2], {"model": {}}])
-def test_what_is_no_tensor_is_refused(file, torch, content):
+def test_other_objects_than_tensors_are_refused(file, torch, content):
     torch.save(content, file)
-    with pytest.raises(InputError, match="must hold tensors by name, but has"):
+    with pytest.raises(InputError, match="must be a mapping from names to tensors, but"):
         read(file)

@@ -1,4 +1,4 @@
-"""A run begins with given networks, which compute what they did; what cannot be is refused."""
+"""A run starts from pretrained networks, which compute what they did; misfits are refused."""
 
 import dataclasses
 import json
@@ -7,30 +7,24 @@ import shutil
 import numpy as np
 import pytest
 import safetensors.numpy
+import tensorflow as tf
 
-from official_nlp.cli import main
-from official_nlp.cli.commands import train as train_command
 from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 from official_nlp.errors import InputError
-from official_nlp.interchange import warm_start
-from official_nlp.interchange.saved_run import SavedRun
-from official_nlp.interchange.weights import Network
+from official_nlp.interchange import huggingface, sources
+from official_nlp.interchange.warm_start import WarmStart
+from official_nlp.interchange.weights import OUTPUT_TABLE, WORD_TABLE
+from official_nlp.modeling import models
 from official_nlp.modeling.models import pretrainer_tensors
 from official_nlp.modeling.networks import ElectraConfig
 from official_nlp.tasks import PretrainingConfig
-from official_nlp.training import TrainingConfig
-from official_nlp.training.run_folder import RunFolder
-from tests.data.conftest import (  # noqa: F401
-    VOCABULARY,
-    built,
-    text_file,
-    tokenizer,
-    tokenizer_folder,
-)
-from tests.tasks.conftest import config, network, phase
-from tests.training.toy import assert_same_state, state
+from tests.data.conftest import VOCABULARY
+from tests.interchange import trained_run
+from tests.interchange.trained_run import task_of
+from tests.tasks.conftest import config, network
 
 NAMES = ("generator", "discriminator")
+# Kind of google-research checkpoint: its sharing.
 GOOGLE = {
     "tied_projection": "shared",
     "emb_equals_hidden": "shared",
@@ -38,63 +32,42 @@ GOOGLE = {
     "untied_embeddings": "untied",
     "fully_tied": "whole",
 }
-TRAINING = TrainingConfig(
-    learning_rate=1e-3,
-    warmup_steps=2,
-    steps_per_loop=2,
-    checkpoint_interval=2,
-    evaluation_interval=0,
-    seed=5,
-)
-# No variable of float32 can follow it.
-STANDSTILL = dataclasses.replace(TRAINING, learning_rate=1e-30)
+# Prefix of the names of the tensors that initialize both networks.
+SHARED = {
+    "shared": "electra.embeddings.",
+    "gdes": "electra.embeddings.",
+    "word_only": "electra.embeddings.word",
+    "untied": "nothing",
+    "whole": "electra.",
+}
 
 
-def train(folder, to, steps=4, sharing="shared", **changes):
-    arguments = {"task": config(sharing), "phases": (phase(steps=steps),), "training": TRAINING}
-    return train_command.train(model_dir=str(to), data=str(folder), **{**arguments, **changes})
+def both(path) -> dict[str, str]:
+    return dict.fromkeys(NAMES, str(path))
 
 
-def both(place) -> dict:
-    return {f"init_{name}": str(place) for name in NAMES}
+def complete(task_config: PretrainingConfig) -> PretrainingConfig:
+    return task_config.for_vocabulary(len(VOCABULARY))
 
 
-def both_networks(place) -> dict:
-    return warm_start.read(dict.fromkeys(NAMES, place))
+def started(paths, task_config=None, shared_from=None, tokenizer=None):
+    """Return a new model with the pretrained weights, and what `assign` reported."""
+    task_config = complete(task_config or config())
+    warm_start = WarmStart(
+        paths, task_of(task_config), tokenizer or ElectraTokenizer(VOCABULARY), shared_from
+    )
+    model, lines = task_config.build(), []
+    warm_start.assign(model, lines.append)
+    return model, [*warm_start.notes, *lines]
 
 
-def begin(given, task=None, shared_from=None, say=lambda line: None):
-    """Returns a pre-trainer that begins with the networks."""
-    task = (task or config()).for_vocabulary(len(VOCABULARY))
-    model = task.build()
-    words = ElectraTokenizer(VOCABULARY)
-    warm_start.WarmStart(given, task, words, shared_from).assign_to(model, say)
-    return model
-
-
-def said(capsys):
-    return " ".join(capsys.readouterr().out.split())
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory, built):  # noqa: F811
-    """A run of a few steps, and beside it the folders of its networks; not to be changed."""
-    place = tmp_path_factory.mktemp("source")
-    train(built, place / "run")
-    words = ["convert", str(place / "run"), "--to", str(place / "pair")]
-    assert main.main(words) == main.DONE
-    return place
-
-
-@pytest.fixture
-def pair(tmp_path, source):
-    """The two folders, to be changed."""
-    shutil.copytree(source / "pair", tmp_path / "pair")
-    return tmp_path / "pair"
+def refused(message, paths, task_config=None, **options):
+    with pytest.raises(InputError, match=message):
+        started(paths, task_config, **options)
 
 
 def rewrite(folder, change):
-    """Changes the tensors in a folder."""
+    """Change the tensors of a Hugging Face folder."""
     file = folder / "model.safetensors"
     tensors = dict(safetensors.numpy.load_file(file))
     change(tensors)
@@ -106,30 +79,38 @@ def reconfigure(folder, **changes):
     (folder / "config.json").write_text(json.dumps({**values, **changes}))
 
 
-def tensors(model, name) -> dict:
+def tensors_of(model, name) -> dict[str, np.ndarray]:
     return {t.name: t.to_array() for t in pretrainer_tensors.of(model, name)}
 
 
-# === What others trained ===
+def assert_equal(actual, expected):
+    assert actual.keys() == expected.keys()
+    for key, value in expected.items():
+        np.testing.assert_array_equal(actual[key], value, err_msg=key)
 
 
-def begun(paths, sharing, shared_from=None):
-    """A pre-trainer that begins with the networks, of their sizes."""
-    given = warm_start.read(paths)
-    sizes = [ElectraConfig.from_dict(given[name].network.config) for name in NAMES]
-    task = PretrainingConfig(*sizes, sharing=sharing)
-    first = warm_start.WarmStart(given, task, given["generator"].tokenizer, shared_from)
-    model = task.build()
-    lines = []
-    first.assign_to(model, lines.append)
+# === Checkpoints of other programs ===
+
+
+def started_from(paths, sharing):
+    """Return a model with the sizes and the weights of the sources."""
+    found = {name: sources.open(path) for name, path in paths.items()}
+    sizes = [
+        ElectraConfig.from_dict((x.networks.get(name) or x.networks[""]).config)
+        for name, x in found.items()
+    ]
+    task_config = PretrainingConfig(*sizes, sharing=sharing)
+    tokenizer = found["generator"].load_tokenizer()
+    model, lines = task_config.build(), []
+    WarmStart(paths, task_of(task_config), tokenizer).assign(model, lines.append)
     return model, lines
 
 
 @pytest.mark.parametrize(("kind", "sharing"), GOOGLE.items())
-def test_googles_checkpoints_compute_what_they_did(outside_data, kind, sharing):
-    place = outside_data / "golden" / f"google_tf1_{kind}"
-    model, lines = begun(dict.fromkeys(NAMES, place), sharing)
-    arrays = np.load(place / "expected.npz")
+def test_google_research_checkpoints_compute_what_they_did(outside_data, kind, sharing):
+    path = outside_data / "golden" / f"google_tf1_{kind}"
+    model, lines = started_from(both(path), sharing)
+    arrays = np.load(path / "expected.npz")
     for case in ("full", "padded"):
         x = {key.partition("__")[2]: arrays[key] for key in arrays.files if key.startswith(case)}
         batch = {
@@ -144,218 +125,226 @@ def test_googles_checkpoints_compute_what_they_did(outside_data, kind, sharing):
             x["out__updated_input_ids"], x["in__input_mask"], x["in__segment_ids"]
         )
         np.testing.assert_allclose(logits, x["out__disc_logits"], atol=2e-5)
-    assert all("fresh" not in line for line in lines)
+    assert all("newly initialized" not in line for line in lines)
 
 
 @pytest.mark.parametrize("sharing", ["shared", "word_only", "untied", "gdes"])
-def test_hugging_faces_pair_computes_what_it_did(outside_data, sharing):
-    places = {name: outside_data / "golden" / f"hf_tiny_pair_{name}" for name in NAMES}
-    model, _ = begun(places, sharing)
-    arrays = np.load(places["generator"] / "expected.npz")
+def test_a_hugging_face_pair_computes_what_it_did(outside_data, sharing):
+    paths = {name: str(outside_data / "golden" / f"hf_tiny_pair_{name}") for name in NAMES}
+    model, _ = started_from(paths, sharing)
+    expected = {name: np.load(f"{path}/expected.npz") for name, path in paths.items()}
     ids, mask, types = (
-        arrays[f"full__in__{name}"] for name in ("input_ids", "attention_mask", "token_type_ids")
+        expected["generator"][f"full__in__{name}"]
+        for name in ("input_ids", "attention_mask", "token_type_ids")
     )
     batch = {"input_word_ids": ids, "input_mask": mask, "input_type_ids": types}
     every = np.tile(np.arange(ids.shape[1]), [len(ids), 1])
     scores = model.generate({**batch, "masked_lm_positions": every})["lm_outputs"]
-    np.testing.assert_allclose(scores, arrays["full__out__logits"], atol=2e-5)
-    arrays = np.load(places["discriminator"] / "expected.npz")
+    np.testing.assert_allclose(scores, expected["generator"]["full__out__logits"], atol=2e-5)
     inputs = [
-        arrays[f"full__in__{name}"] for name in ("input_ids", "attention_mask", "token_type_ids")
+        expected["discriminator"][f"full__in__{name}"]
+        for name in ("input_ids", "attention_mask", "token_type_ids")
     ]
     logits = model.discriminate(*inputs)
-    np.testing.assert_allclose(logits, arrays["full__out__logits"], atol=2e-5)
+    np.testing.assert_allclose(logits, expected["discriminator"]["full__out__logits"], atol=2e-5)
 
 
-def test_heads_that_no_json_says_are_the_recipes(outside_data, tmp_path):
-    place = outside_data / "golden" / "google_tf1_tied_projection"
-    for file in place.glob("model.ckpt-3*"):
+def test_fields_that_the_source_does_not_state_come_from_the_recipe(outside_data, tmp_path):
+    for file in (outside_data / "golden" / "google_tf1_tied_projection").glob("model.ckpt-3*"):
         shutil.copy(file, tmp_path)
-    given = warm_start.read(dict.fromkeys(NAMES, tmp_path))
-    assert given["discriminator"].tokenizer is None
-    sizes = ElectraConfig.from_dict(given["discriminator"].network.config)
-    assert sizes.num_attention_heads == 1
-    task = PretrainingConfig(
-        ElectraConfig.from_dict(given["generator"].network.config),
-        dataclasses.replace(sizes, num_attention_heads=4),
-    )
-    first = warm_start.WarmStart(given, task, ElectraTokenizer(VOCABULARY))
-    text = " ".join(first.notes)
-    assert "does not say num_attention_heads of the discriminator: the recipe's 4 is taken" in text
-    assert "has no vocabulary beside it" in text
+    found = sources.open(tmp_path)
+    assert found.tokenizer is None
+    generator, discriminator = (ElectraConfig.from_dict(found.networks[x].config) for x in NAMES)
+    assert discriminator.num_attention_heads == 1
+    recipe = PretrainingConfig(generator, dataclasses.replace(discriminator, num_attention_heads=4))
+    warm_start = WarmStart(both(tmp_path), task_of(recipe), ElectraTokenizer(VOCABULARY))
+    text = " ".join(warm_start.notes)
+    assert "does not state num_attention_heads of the discriminator: the recipe's 4 is used" in text
+    assert "has no vocabulary: whether it is that of the data is unknown" in text
 
 
-# === Our own ===
+# === Our own runs and folders ===
 
 
-@pytest.mark.parametrize("place", ["run", "run/checkpoints/ckpt-4", "pair"])
-def test_a_model_begins_with_the_bits_of_another(source, place):
-    model = begin(both_networks(source / place))
-    before = SavedRun(source / "run").model
+@pytest.mark.parametrize("path", ["run", f"run/checkpoints/ckpt-{trained_run.STEPS}", "pair"])
+def test_a_model_starts_with_the_exact_weights_of_another(run, published, path):
+    model, _ = started(both(published.parent / path))
     for name in NAMES:
-        now, then = tensors(model, name), tensors(before, name)
-        assert now.keys() == then.keys()
-        for key in then:
-            np.testing.assert_array_equal(now[key], then[key], err_msg=key)
+        assert_equal(tensors_of(model, name), huggingface.read_folder(published / name).arrays)
 
 
-def test_a_run_begins_with_the_bits_of_another(tmp_path, built, source, two_devices):  # noqa: F811
-    del two_devices
-    mirrored = dataclasses.replace(STANDSTILL, strategy="mirrored")
-    train(built, tmp_path / "run", steps=2, training=mirrored, **both(source / "pair"))
-    model, before = SavedRun(tmp_path / "run").model, SavedRun(source / "run").model
+def test_replicated_variables_get_the_weights_on_every_device(published, two_devices):
+    task_config = complete(config())
+    task = task_of(task_config)
+    warm_start = WarmStart(both(published), task, ElectraTokenizer(VOCABULARY))
+    with tf.distribute.MirroredStrategy(two_devices).scope():
+        model = task_config.build()
+        warm_start.assign(model, lambda line: None)
     for name in NAMES:
-        now, then = tensors(model, name), tensors(before, name)
-        assert now.keys() == then.keys()
-        for key in then:
-            np.testing.assert_array_equal(now[key], then[key], err_msg=key)
+        arrays = huggingface.read_folder(published / name).arrays
+        assert_equal(tensors_of(model, name), arrays)
+        for tensor in task.named_tensors(model)[name]:
+            first, second = (x.numpy() for x in tensor.variable.values)
+            np.testing.assert_array_equal(first, second)
 
 
-def test_a_run_that_goes_on_with_others_weights_resumes_without_them(
-    tmp_path,
-    built,  # noqa: F811
-    source,
-    pair,
-    capsys,
-):
-    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    train(built, whole, steps=6, **both(pair))
-    shutil.copytree(whole, stopped)
-    for file in (stopped / "checkpoints").glob("ckpt-[46].*"):
-        file.unlink()
-    (stopped / "checkpoints/checkpoint").write_text(
-        'model_checkpoint_path: "ckpt-2"\nall_model_checkpoint_paths: "ckpt-2"\n'
-    )
-    shutil.rmtree(pair)
-    capsys.readouterr()
-    train(built, stopped, steps=6, **both(pair))
-    text = said(capsys)
-    assert "not looked at: INIT_GENERATOR and INIT_DISCRIMINATOR, as the run goes on" in text
-    assert "continuing after step 2 of 6" in text
-    assert_same_state(state(stopped / "checkpoints"), state(whole / "checkpoints"))
-    # Six steps lead less far than two seeds are apart.
-    key = "electra.embeddings.word_embeddings.weight"
-    now, then = (tensors(SavedRun(run).model, "generator")[key] for run in (whole, source / "run"))
-    assert 0 < np.abs(now - then).max() < 0.02
+def test_the_report_and_the_record_name_source_and_tensors(published):
+    task_config = complete(config())
+    warm_start = WarmStart(both(published), task_of(task_config), ElectraTokenizer(VOCABULARY))
+    described, lines = warm_start.describe(), []
+    recorded = warm_start.assign(task_config.build(), lines.append)
+    for name, line in zip(NAMES, lines, strict=True):
+        count = len(huggingface.read_folder(published / name).arrays)
+        assert line == f"{name} from {published}: {count} tensors loaded"
+        assert (described[name]["path"], described[name]["kind"]) == (str(published), "huggingface")
+        assert len(described[name]["sha256"]) == 64
+        assert recorded[name].items() >= described[name].items()
+        counts = [recorded[name][key] for key in ("loaded", "missing", "ignored", "tied")]
+        assert counts == [count, [], 0, 0]
 
 
-def test_what_was_taken_is_printed_and_recorded(tmp_path, built, source, capsys):  # noqa: F811
-    init = both(source / "pair")
-    train(built, tmp_path / "run", steps=2, **init)
-    text = said(capsys)
-    first = RunFolder(tmp_path / "run").describe()["beginning"]["initial"]
-    for name in NAMES:
-        count = len(tensors(SavedRun(source / "run").model, name))
-        assert f"{name} from {source / 'pair'}: {count} tensors loaded" in text
-        told = first[name]
-        assert (told["path"], told["kind"]) == (str(source / "pair"), "huggingface")
-        assert (told["loaded"], told["missing"], told["ignored"]) == (count, [], 0)
-        assert len(told["sha256"]) == 64
-    assert main.main(["info", str(tmp_path / "run")]) == main.DONE
-    assert f"discriminator was initialized from huggingface {source / 'pair'}" in said(capsys)
-    words = ["convert", str(tmp_path / "run"), "--to", str(tmp_path / "published")]
-    assert main.main(words) == main.DONE
-    card = (tmp_path / "published/generator/README.md").read_text()
-    assert "huggingface, `pair`" in card
+def test_a_path_of_both_networks_is_opened_once(published, monkeypatch):
+    opened = []
+    original = sources.open
+    monkeypatch.setattr(sources, "open", lambda path: opened.append(path) or original(path))
+    started(both(published))
+    assert opened == [str(published)]
 
 
-@pytest.mark.parametrize("sharing", ["shared", "word_only", "untied", "gdes", "whole"])
+@pytest.mark.parametrize("sharing", SHARED)
 @pytest.mark.parametrize("name", NAMES)
-def test_one_network_alone_gives_the_other_what_they_share(source, sharing, name):
+def test_one_network_alone_initializes_what_the_other_shares_with_it(published, sharing, name):
     (other,) = set(NAMES) - {name}
-    given = warm_start.read({name: source / "pair" / name})
-    task = config(sharing, vocab_size=len(VOCABULARY))
+    arrays = huggingface.read_folder(published / name).arrays
+    task_config = config(sharing)
     if sharing == "whole":
-        sizes = ElectraConfig.from_dict(given[name].network.config)
-        task = dataclasses.replace(task, generator=sizes, discriminator=sizes)
-    task = task.for_vocabulary(len(VOCABULARY))
-    model, lines = task.build(), []
-    before = tensors(model, other)
-    first = warm_start.WarmStart(given, task, ElectraTokenizer(VOCABULARY))
-    first.assign_to(model, lines.append)
-    now, theirs = tensors(model, other), given[name].state
-    prefix = {
-        "shared": "electra.embeddings.",
-        "gdes": "electra.embeddings.",
-        "word_only": "electra.embeddings.word",
-        "untied": "nothing",
-        "whole": "electra.",
-    }[sharing]
-    for key in now:
-        expected = theirs[key] if key.startswith(prefix) else before[key]
-        np.testing.assert_array_equal(now[key], expected, err_msg=key)
-    count = sum(key.startswith(prefix) for key in now)
-    but = f", but for {count} tensors that it shares with the other network" if count else ""
-    assert f"{other}: fresh{but}" in lines
-    for key, value in tensors(model, name).items():
-        np.testing.assert_array_equal(value, theirs[key], err_msg=key)
+        sizes = ElectraConfig.from_dict(huggingface.read_config(published / name))
+        task_config = dataclasses.replace(task_config, generator=sizes, discriminator=sizes)
+    task_config = complete(task_config)
+    model, lines = task_config.build(), []
+    before = tensors_of(model, other)
+    warm_start = WarmStart(
+        {name: str(published / name), other: None},
+        task_of(task_config),
+        ElectraTokenizer(VOCABULARY),
+    )
+    warm_start.assign(model, lines.append)
+    after, prefix = tensors_of(model, other), SHARED[sharing]
+    for key in after:
+        expected = arrays[key] if key.startswith(prefix) else before[key]
+        np.testing.assert_array_equal(after[key], expected, err_msg=key)
+    count = sum(key.startswith(prefix) for key in after)
+    suffix = f", except for {count} tensors shared with the other network" if count else ""
+    assert f"{other}: newly initialized{suffix}" in lines
+    assert_equal(tensors_of(model, name), arrays)
 
 
-def test_a_network_for_the_other_task_lends_its_encoder(built, source, tmp_path, capsys):  # noqa: F811
-    task = dataclasses.replace(config("untied"), generator=network())
-    init = {"init_generator": source / "pair/discriminator"}
-    train(built, tmp_path / "run", task=task, dry_run=True, **init)
-    text = said(capsys)
-    assert "fresh, for they are not in the file: generator_predictions.dense.weight" in text
-    assert "ignored, for the model has no place for them: discriminator_predictions" in text
-    assert "discriminator: fresh" in text
+def test_a_network_of_the_other_kind_provides_its_encoder(published):
+    task_config = dataclasses.replace(config("untied"), generator=network())
+    _, lines = started({"generator": str(published / "discriminator")}, task_config)
+    text = "\n".join(lines)
+    assert "newly initialized, missing in the file: generator_predictions.dense.weight" in text
+    assert "ignored, unknown to the model: discriminator_predictions" in text
+    assert "discriminator: newly initialized" in text
 
 
-def test_a_dry_run_looks_at_the_files_too(built, source, pair, tmp_path, capsys):  # noqa: F811
-    train(built, tmp_path / "run", dry_run=True, **both(pair))
-    assert f"generator from {pair}: " in said(capsys)
-    (pair / "generator/model.safetensors").write_bytes(b"no tensors")
-    with pytest.raises(InputError, match=r"INIT_GENERATOR: .*model\.safetensors"):
-        train(built, tmp_path / "run", dry_run=True, **both(pair))
-    assert not (tmp_path / "run").exists()
+# === A task with a single network ===
 
 
-# === What cannot be ===
+class Single:
+    """A task with one network, of the class that it is created with."""
+
+    sharing = "none"
+
+    def __init__(self, architecture, sizes):
+        self.architectures = {"": architecture}
+        self._sizes = sizes
+
+    def networks(self):
+        return {"": self._sizes}
+
+    def named_tensors(self, model):
+        return {"": model.named_tensors()}
+
+    def is_shared(self, tensor_name):
+        return False
 
 
-def test_tables_that_are_to_be_one_must_be_equal(built, pair, tmp_path):  # noqa: F811
-    words = "electra.embeddings.word_embeddings.weight"
+@pytest.mark.parametrize(
+    ("architecture", "network_name"),
+    [
+        ("ElectraForSequenceClassification", "discriminator"),
+        ("ElectraForPreTraining", "discriminator"),
+        ("ElectraForMaskedLM", "generator"),
+    ],
+)
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_single_network_starts_from_the_matching_one_of_a_pair(
+    published, architecture, network_name, alone
+):
+    source = huggingface.read_folder(published / network_name)
+    sizes, lines = ElectraConfig.from_dict(source.config), []
+    model = getattr(models, architecture)(sizes)
+    path = published / network_name if alone else published
+    warm_start = WarmStart(
+        {"": str(path)}, Single(architecture, sizes), ElectraTokenizer(VOCABULARY)
+    )
+    assert list(warm_start.assign(model, lines.append)) == [""]
+    after = {tensor.name: tensor.to_array() for tensor in model.named_tensors()}
+    for name, value in source.arrays.items():
+        if name in after:
+            np.testing.assert_array_equal(after[name], value)
+    (line,) = lines
+    assert line.startswith(f"{path}: ")
+    assert ("newly initialized" in line) == (architecture == "ElectraForSequenceClassification")
 
+
+def test_a_single_network_has_the_setting_init(tmp_path):
+    task = Single("ElectraForPreTraining", network(vocab_size=len(VOCABULARY)))
+    with pytest.raises(InputError, match=r"^INIT: .*absent must be a run folder"):
+        WarmStart({"": str(tmp_path / "absent")}, task, ElectraTokenizer(VOCABULARY))
+
+
+# === What is refused ===
+
+
+def test_shared_tables_must_be_equal(pair):
     def change(tensors):
-        tensors[words] = tensors[words].copy()
-        tensors[words][3, 1] += 0.5
+        tensors[WORD_TABLE] = tensors[WORD_TABLE].copy()
+        tensors[WORD_TABLE][3, 1] += 0.5
 
     rewrite(pair / "generator", change)
-    with pytest.raises(
-        InputError,
-        match=rf"5 tensors are one in both .*{words} by up to 0\.5, in 1 of {len(VOCABULARY)} "
-        "rows; give SHARING=untied .* or INIT_SHARED=discriminator",
-    ):
-        train(built, tmp_path / "run", **both(pair))
-    assert not (tmp_path / "run").exists()
-    for winner in NAMES:
-        model = begin(both_networks(pair), shared_from=winner)
-        expected = safetensors.numpy.load_file(pair / winner / "model.safetensors")[words]
-        for name in NAMES:
-            np.testing.assert_array_equal(tensors(model, name)[words], expected)
-    model = begin(both_networks(pair), config("untied"))
-    apart = np.abs(tensors(model, "generator")[words] - tensors(model, "discriminator")[words])
-    assert np.argwhere(apart > 0.1).tolist() == [[3, 1]]
-
-
-def test_sizes_must_be_the_recipes(built, source, tmp_path):  # noqa: F811
-    odd = dataclasses.replace(
-        config(), discriminator=network(num_hidden_layers=3, intermediate_size=64)
+    refused(
+        rf"share 5 tensors, but these differ .*{WORD_TABLE} by up to 0\.5, in 1 of "
+        rf"{len(VOCABULARY)} rows; give SHARING=untied .* or INIT_SHARED=discriminator",
+        both(pair),
     )
+    for winner in NAMES:
+        model, _ = started(both(pair), shared_from=winner)
+        expected = safetensors.numpy.load_file(pair / winner / "model.safetensors")[WORD_TABLE]
+        for name in NAMES:
+            np.testing.assert_array_equal(tensors_of(model, name)[WORD_TABLE], expected)
+    model, _ = started(both(pair), config("untied"))
+    one, other = (tensors_of(model, name)[WORD_TABLE] for name in NAMES)
+    assert np.argwhere(np.abs(one - other) > 0.1).tolist() == [[3, 1]]
+
+
+def test_sizes_must_be_those_of_the_recipe(published):
+    other = network(num_hidden_layers=3, intermediate_size=64)
     with pytest.raises(InputError) as error:
-        train(built, tmp_path / "run", task=odd, **both(source / "pair"))
+        started(both(published), dataclasses.replace(config(), discriminator=other))
     text = str(error.value)
-    place = source / "pair"
-    sizes = "num_hidden_layers 2 (the recipe 3), intermediate_size 32 (the recipe 64); "
-    assert f"INIT_DISCRIMINATOR={place} has {sizes}" in text
+    sizes = "num_hidden_layers 2 (recipe: 3), intermediate_size 32 (recipe: 64); "
+    assert f"INIT_DISCRIMINATOR={published} has {sizes}" in text
     assert "INIT_GENERATOR" not in text
-    assert "a recipe of your own can have these values" in text
-    assert not (tmp_path / "run").exists()
+    assert "write a recipe of your own that sets these values" in text
 
 
-def in_memory(name, sizes: ElectraConfig):
-    state = {"electra.embeddings.word_embeddings.weight": np.zeros([1, 1], np.float32)}
-    return warm_start.Given(name, "huggingface", Network(sizes.to_dict(), state), (), None)
+def folder_of(path, sizes: ElectraConfig) -> str:
+    """Write a Hugging Face folder with the configuration and hardly any weights."""
+    arrays = {WORD_TABLE: np.zeros([1, 1], np.float32)}
+    huggingface.write_folder(path, sizes.to_json(), arrays)
+    return str(path)
 
 
 @pytest.mark.parametrize(
@@ -365,120 +354,138 @@ def in_memory(name, sizes: ElectraConfig):
         ("base", "small", "the recipe small has these sizes"),
     ],
 )
-def test_the_recipe_that_fits_is_named(ours, theirs, advice):
-    task = PretrainingConfig(ElectraConfig.preset(ours).generator(), ElectraConfig.preset(ours))
+def test_the_recipe_with_the_sizes_of_the_source_is_named(tmp_path, ours, theirs, advice):
+    recipe = PretrainingConfig(ElectraConfig.preset(ours).generator(), ElectraConfig.preset(ours))
     sizes = ElectraConfig.preset(theirs)
-    given = {
-        "generator": in_memory("a", sizes.generator()),
-        "discriminator": in_memory("b", sizes),
+    paths = {
+        "generator": folder_of(tmp_path / "a", sizes.generator()),
+        "discriminator": folder_of(tmp_path / "b", sizes),
     }
-    with pytest.raises(InputError, match=f"INIT_GENERATOR=a has .*hidden_size .*; {advice}$"):
-        warm_start.WarmStart(given, task, ElectraTokenizer(VOCABULARY))
+    with pytest.raises(InputError, match=f"INIT_GENERATOR=.*a has .*hidden_size .*; {advice}$"):
+        WarmStart(paths, task_of(recipe), ElectraTokenizer(VOCABULARY))
 
 
-def test_tables_of_two_widths_and_more_rows_have_their_settings():
-    task = config().for_vocabulary(len(VOCABULARY))
-    words = ElectraTokenizer(VOCABULARY)
-    padded = dataclasses.replace(task.discriminator, vocab_size=80)
-    with pytest.raises(InputError, match=r"=b has vocab_size 80 \(the recipe 69\); VOCAB_SIZE=80"):
-        warm_start.WarmStart({"discriminator": in_memory("b", padded)}, task, words)
-    narrow = dataclasses.replace(task.generator, embedding_size=4)
-    given = {
-        "generator": in_memory("a", narrow),
-        "discriminator": in_memory("b", task.discriminator),
+def test_more_rows_and_tables_of_two_widths_have_their_settings(tmp_path):
+    ours = complete(config())
+    padded = dataclasses.replace(ours.discriminator, vocab_size=80)
+    paths = {"discriminator": folder_of(tmp_path / "b", padded)}
+    refused(r"b has vocab_size 80 \(recipe: 69\); VOCAB_SIZE=80", paths)
+    narrow = dataclasses.replace(ours.generator, embedding_size=4)
+    paths = {
+        "generator": folder_of(tmp_path / "c", narrow),
+        "discriminator": folder_of(tmp_path / "d", ours.discriminator),
     }
-    with pytest.raises(InputError, match="of your own, with SHARING=untied, as the tables have"):
-        warm_start.WarmStart(given, task, words)
+    refused("of your own with SHARING=untied, as the tables differ in width", paths)
 
 
-def test_a_table_with_unused_rows_is_taken(pair):
+def test_a_word_table_with_unused_rows_is_loaded(pair):
     rows = len(VOCABULARY) + 3
 
     def pad(tensors):
-        for name in ("electra.embeddings.word_embeddings.weight", "generator_lm_head.bias"):
+        for name in (WORD_TABLE, "generator_lm_head.bias"):
             if name in tensors:
-                wide = [(0, 3)] + [(0, 0)] * (tensors[name].ndim - 1)
-                tensors[name] = np.pad(tensors[name], wide)
+                widths = [(0, 3)] + [(0, 0)] * (tensors[name].ndim - 1)
+                tensors[name] = np.pad(tensors[name], widths)
 
     for name in NAMES:
         rewrite(pair / name, pad)
         reconfigure(pair / name, vocab_size=rows)
-    model = begin(both_networks(pair), config(vocab_size=rows))
-    table = tensors(model, "generator")["electra.embeddings.word_embeddings.weight"]
+    model, _ = started(both(pair), config(vocab_size=rows))
+    table = tensors_of(model, "generator")[WORD_TABLE]
     assert table.shape[0] == rows
     assert np.all(table[-3:] == 0)
 
 
-def test_the_vocabulary_must_be_the_datas(built, pair, tmp_path, capsys):  # noqa: F811
+def test_the_vocabulary_must_be_that_of_the_data(pair):
     for name in NAMES:
-        words = [*VOCABULARY[:-1], "walked"]
-        ElectraTokenizer(words).save_pretrained(pair / name)
-    with pytest.raises(InputError, match=r"has another vocabulary .*electra examples --tokenizer"):
-        train(built, tmp_path / "run", dry_run=True, **both(pair))
+        ElectraTokenizer([*VOCABULARY[:-1], "walked"]).save_pretrained(pair / name)
+    refused(r"has another vocabulary .*electra examples --tokenizer", both(pair))
     for name in NAMES:
         ElectraTokenizer(VOCABULARY, do_lower_case=False).save_pretrained(pair / name)
-    capsys.readouterr()
-    train(built, tmp_path / "run", dry_run=True, **both(pair))
-    assert "was cased, that of the data is lower-cased" in said(capsys)
+    _, lines = started(both(pair))
+    assert "was trained on cased text, but the data is lower-cased" in " ".join(lines)
     for name in NAMES:
         for file in (pair / name).glob("*"):
             if file.name not in ("config.json", "model.safetensors"):
                 file.unlink()
-    train(built, tmp_path / "run", dry_run=True, **both(pair))
-    assert "has no vocabulary beside it" in said(capsys)
+    _, lines = started(both(pair))
+    assert "has no vocabulary" in " ".join(lines)
 
 
-def test_an_output_table_of_its_own_is_told(built, pair, tmp_path, capsys):  # noqa: F811
-    words, head = "electra.embeddings.word_embeddings.weight", "generator_lm_head.weight"
-    rewrite(pair / "generator", lambda x: x.update({head: x[words].copy()}))
-    train(built, tmp_path / "run", dry_run=True, **both(pair))
-    assert f"stored again, though tied: {head}" in said(capsys)
-    rewrite(pair / "generator", lambda x: x.update({head: x[words] + 1}))
+def test_an_untied_output_table_is_reported(pair):
+    rewrite(pair / "generator", lambda x: x.update({OUTPUT_TABLE: x[WORD_TABLE].copy()}))
+    _, lines = started(both(pair))
+    assert f"stored although tied: {OUTPUT_TABLE}" in " ".join(lines)
+    rewrite(pair / "generator", lambda x: x.update({OUTPUT_TABLE: x[WORD_TABLE] + 1}))
     reconfigure(pair / "generator", tie_word_embeddings=False)
-    train(built, tmp_path / "run", dry_run=True, **both(pair))
-    assert "its output table is not its word table: here it becomes that" in said(capsys)
+    _, lines = started(both(pair))
+    assert "its output table differs from its word table, which replaces it" in " ".join(lines)
 
 
-def test_files_that_are_no_network_are_refused(built, pair, source, tmp_path):  # noqa: F811
-    def refused(message, **init):
-        with pytest.raises(InputError, match=message):
-            train(built, tmp_path / "run", dry_run=True, **init)
-
-    refused("INIT_DISCRIMINATOR: .*nowhere must be a checkpoint", init_discriminator="nowhere")
-    refused("INIT_SHARED must be one of generator, disc", **both(pair), init_shared="best")
-    refused(
-        "INIT_SHARED says which of two",
-        init_generator=pair / "generator",
-        init_shared="generator",
-    )
+def test_sources_that_cannot_be_read_or_lack_the_network_are_refused(pair, tmp_path):
+    refused("INIT_DISCRIMINATOR: .*absent must be a run", {"discriminator": "absent"})
+    refused("INIT_SHARED must be one of generator, disc", both(pair), shared_from="best")
+    one = {"generator": str(pair / "generator")}
+    refused("INIT_SHARED chooses between two", one, shared_from="generator")
+    (tmp_path / "damaged").mkdir()
+    shutil.copytree(pair / "generator", tmp_path / "damaged", dirs_exist_ok=True)
+    (tmp_path / "damaged/model.safetensors").write_bytes(b"no tensors")
+    refused(r"INIT_GENERATOR: .*model\.safetensors", {"generator": str(tmp_path / "damaged")})
     shutil.rmtree(pair / "generator")
-    refused("INIT_GENERATOR=.* must hold a generator, but is .* a discriminator", **both(pair))
+    refused("INIT_GENERATOR=.* must hold a generator, but is .* a discriminator", both(pair))
+
+
+def test_tensors_that_contradict_the_configuration_are_refused(pair):
+    folder = pair / "discriminator"
 
     def cut(tensors):
         tensors["electra.encoder.layer.0.output.dense.bias"] = np.zeros(3, np.float32)
 
-    place = pair / "discriminator"
-    rewrite(place, cut)
-    refused("tensors of other shapes than its own", init_discriminator=place)
-
-    def leave(tensors):
+    def replace(tensors):
         tensors.clear()
         tensors["electra.pooler.weight"] = np.zeros(3, np.float32)
 
-    rewrite(place, leave)
-    refused("nothing in .* matched the model", init_discriminator=place)
+    rewrite(folder, cut)
+    refused("shapes contradict its own configuration", {"discriminator": str(folder)})
+    rewrite(folder, replace)
+    refused("no tensor in .* matches the model", {"discriminator": str(folder)})
+
+
+# === Through the command ===
+
+
+def test_a_run_records_its_warm_start_and_continues_without_the_sources(
+    tmp_path,
+    built,
+    pair,
+):
+    run, init = tmp_path / "run", {f"init_{name}": str(pair) for name in NAMES}
+    assert f"generator from {pair}: " in trained_run.train(run, built, dry_run=True, **init)
+    assert not run.exists()
+    assert f"generator from {pair}: " in trained_run.train(run, built, **init)
+    # Few steps lead less far than two random initializations differ.
+    key = "discriminator_predictions.dense.weight"
+    found = sources.open(run)
+    after = found.networks["discriminator"].arrays[key]
+    before = huggingface.read_folder(pair / "discriminator").arrays[key]
+    assert 0 < np.abs(after - before).max() < 0.02
+    assert "from huggingface, `pair`" in found.cards["generator"]
+    shutil.rmtree(pair)
+    printed = trained_run.train(run, built, **init)
+    assert "INIT_GENERATOR and INIT_DISCRIMINATOR" in printed
 
 
 @pytest.mark.slow
-def test_a_run_without_checkpoint_begins_with_the_same_again(built, source, tmp_path):  # noqa: F811
-    run = tmp_path / "run"
-    train(built, run, steps=2, **both(source / "pair"))
-    expected = state(run / "checkpoints")
-    shutil.rmtree(run / "checkpoints")
-    (run / "metrics.jsonl").unlink()
-    for init in ({}, {"init_generator": source / "pair"}):
-        with pytest.raises(InputError, match="has no checkpoint yet, and was begun with INIT_GEN"):
-            train(built, run, steps=2, **init)
-    # The same numbers in another place.
-    train(built, run, steps=2, **both(source / "run"))
-    assert_same_state(state(run / "checkpoints"), expected)
+def test_a_run_without_checkpoint_needs_the_same_weights_again(tmp_path, built, run, published):
+    new, init = tmp_path / "new", {f"init_{name}": str(published) for name in NAMES}
+    trained_run.train(new, built, **init)
+    expected = sources.open(new).networks
+    shutil.rmtree(new / "checkpoints")
+    (new / "metrics.jsonl").unlink()
+    for other in ({}, {"init_generator": str(published)}):
+        with pytest.raises(InputError, match="has no checkpoint yet"):
+            trained_run.train(new, built, **other)
+    # The same weights at another path.
+    trained_run.train(new, built, **{f"init_{name}": str(run) for name in NAMES})
+    for name, weights in sources.open(new).networks.items():
+        assert_equal(weights.arrays, expected[name].arrays)

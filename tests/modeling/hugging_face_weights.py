@@ -12,7 +12,7 @@ def read(folder: pathlib.Path):
     """Returns the configuration, the weights and the expected arrays of a model's folder."""
     found = huggingface.read_folder(folder)
     with np.load(folder / "expected.npz") as arrays:
-        return networks.ElectraConfig.from_dict(found.config), found.state, dict(arrays)
+        return networks.ElectraConfig.from_dict(found.config), found.arrays, dict(arrays)
 
 
 def case(arrays: dict, name: str, part: str) -> dict:

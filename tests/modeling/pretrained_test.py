@@ -62,7 +62,7 @@ def edit(folder, **changes):
 def edit_state(folder, change):
     """Writes the weights again, as `change` makes them."""
     found = huggingface.read_folder(folder)
-    huggingface.write_folder(folder, json.dumps(found.config), change(found.state))
+    huggingface.write_folder(folder, json.dumps(found.config), change(found.arrays))
 
 
 def assert_same(found: dict, expected: dict):
@@ -148,7 +148,7 @@ def test_a_model_comes_back_with_its_outputs(discriminator, folder):
         again = models.ElectraForPreTraining.from_pretrained(str(folder))
     assert_same(again.state(), discriminator.state())
     np.testing.assert_array_equal(again(IDS)["logits"], discriminator(IDS)["logits"])
-    assert again.load_report.fresh == again.load_report.ignored == ()
+    assert again.load_report.newly_initialized == again.load_report.ignored == ()
     assert str(again.load_report) == f"{folder}/model.safetensors: 43 tensors loaded"
 
 
@@ -161,8 +161,8 @@ def test_a_discriminator_is_a_generator_with_a_fresh_head(discriminator, folder)
     assert all(name.startswith("discriminator_predictions.") for name in report.ignored)
     assert len(report.ignored) == 4
     assert_same(model.encoder.state(), discriminator.encoder.state())
-    assert "fresh, for they are not in the file: generator_" in str(report)
-    assert "ignored, for the model has no place for them: discriminator_" in str(report)
+    assert "newly initialized, missing in the file: generator_" in str(report)
+    assert "ignored, unknown to the model: discriminator_" in str(report)
 
 
 def test_a_generator_is_a_discriminator_with_a_fresh_head(tmp_path):
@@ -201,16 +201,18 @@ def test_an_output_that_is_tied_may_be_stored_once_more(tmp_path):
     table = state["electra.embeddings.word_embeddings.weight"]
     report = generator.load_state({**state, "generator_lm_head.weight": table}, "x", strict=True)
     assert report.tied == ("generator_lm_head.weight",)
-    assert "stored again, though tied: generator_lm_head.weight" in str(report)
+    assert "stored although tied: generator_lm_head.weight" in str(report)
     report = generator.load_state({**state, "generator_lm_head.weight": table + 1}, "x")
     assert (report.tied, report.ignored) == ((), ("generator_lm_head.weight",))
 
 
 def test_strict_loading_wants_the_same_tensors(folder):
     assert models.ElectraForPreTraining.from_pretrained(folder, strict=True)
-    with pytest.raises(InputError, match=r"strict .* missing: generator_.* place: discriminator_"):
+    with pytest.raises(InputError, match=r"strict.* missing in the file: generator_.* model: discriminator_"):
         models.ElectraForMaskedLM.from_pretrained(folder, strict=True)
-    with pytest.raises(InputError, match=r"missing: none; without a place: discriminator_"):
+    with pytest.raises(
+        InputError, match=r"missing in the file: none; unknown to the model: discriminator_"
+    ):
         networks.ElectraEncoder.from_pretrained(folder, strict=True)
 
 
@@ -221,7 +223,7 @@ def test_what_raises_has_assigned_nothing(discriminator):
     state["discriminator_predictions.dense.bias"] = np.zeros([3], np.float32)
     with pytest.raises(InputError, match=r"dense.bias: \[3\] in the file, \[16\] in the model"):
         model.load_state(state, "a state")
-    with pytest.raises(InputError, match="strict loading"):
+    with pytest.raises(InputError, match="strict=True requires"):
         model.load_state(state, "a state", strict=True)
     assert_same(model.state(), before)
     assert model.load_report is None
@@ -238,7 +240,10 @@ def test_tensors_of_another_shape_stay_fresh_where_that_is_allowed(own_folder):
             own_folder, ignore_mismatched_sizes=True
         )
     assert len(model.load_report.mismatched) == 6  # two kernels and a bias a layer
-    assert model.load_report.fresh[0] == "electra.encoder.layer.0.intermediate.dense.weight"
+    assert (
+        model.load_report.newly_initialized[0]
+        == "electra.encoder.layer.0.intermediate.dense.weight"
+    )
 
 
 def test_a_configuration_that_lies_is_told_before_a_model_of_its_size_is_made(own_folder):
@@ -352,7 +357,7 @@ def test_a_file_that_was_cut_off_is_refused(own_folder):
 
 def test_a_file_with_other_layers_is_refused_when_nothing_matches(discriminator, own_folder):
     edit_state(own_folder, lambda state: {"electra.encoder.layer.9.x": np.ones(3, np.float32)})
-    with pytest.raises(InputError, match=r"nothing in .*model.safetensors matched the model"):
+    with pytest.raises(InputError, match=r"no tensor in .*model.safetensors matches the model"):
         models.ElectraForPreTraining.from_pretrained(own_folder)
 
 

@@ -10,8 +10,7 @@ from official.nlp.modeling.models import electra_pretrainer as tfnlp_pretrainer 
 
 from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 from official_nlp.errors import InputError
-from official_nlp.interchange import model_garden as tfnlp_checkpoint
-from official_nlp.interchange import warm_start
+from official_nlp.interchange import interim_run, model_garden, sources, warm_start
 from official_nlp.modeling import models, networks, ops
 from official_nlp.modeling.models import pretrainer_tensors
 from official_nlp.tasks import PretrainingConfig
@@ -61,9 +60,9 @@ def filled(found, sharing):
     )
     for name, network in found.networks.items():
         tensors = {tensor.name: tensor for tensor in pretrainer_tensors.of(ours, name)}
-        assert tensors.keys() == network.state.keys()
+        assert tensors.keys() == network.arrays.keys()
         for key, tensor in tensors.items():
-            tensor.from_file(network.state[key])
+            tensor.assign(network.arrays[key])
     return ours
 
 
@@ -72,7 +71,7 @@ def test_both_networks_compute_what_they_did(tmp_path, theirs, tied):
     model = theirs if tied else their_pretrainer(tied=False)
     slots = {"optimizer": tf.Module(), "global_step": tf.Variable(7)}
     prefix = written(tmp_path, model=model, **slots, **model.checkpoint_items)
-    found = tfnlp_checkpoint.read_tfnlp(prefix)
+    found = model_garden.read_model_garden(prefix)
     ours, batch = filled(found, "word_only" if tied else "untied"), tiny.batch()
     close = {"atol": weights.TOLERANCE, "rtol": weights.TOLERANCE}
     np.testing.assert_allclose(ours(batch)["lm_outputs"], model(batch)["lm_outputs"], **close)
@@ -85,20 +84,24 @@ def test_both_networks_compute_what_they_did(tmp_path, theirs, tied):
 
 def test_a_run_begins_with_it(tmp_path, theirs):
     prefix = written(tmp_path, model=theirs)
-    given = warm_start.read({"generator": prefix, "discriminator": tmp_path})
-    assert [x.kind for x in given.values()] == ["tfnlp"] * 2
-    sizes = [networks.ElectraConfig.from_dict(x.network.config) for x in given.values()]
+    paths = {"generator": str(prefix), "discriminator": str(tmp_path)}
+    found = sources.open(prefix)
+    assert found.kind == "tfnlp"
+    sizes = [networks.ElectraConfig.from_dict(found.networks[x].config) for x in paths]
     # What the file does not say, the recipe does.
     exact = [dataclasses.replace(x, hidden_act="gelu") for x in sizes]
     words = ElectraTokenizer(VOCABULARY)
+
+    def warm_started(sizes, sharing):
+        task = interim_run.Networks(PretrainingConfig(*sizes, sharing=sharing))
+        return warm_start.WarmStart(paths, task, words)
+
     with pytest.raises(InputError, match="give SHARING=word_only to keep both"):
-        warm_start.WarmStart(given, PretrainingConfig(*exact), words)
-    first = warm_start.WarmStart(given, PretrainingConfig(*exact, sharing="word_only"), words)
-    assert "does not say hidden_act of the generator: the recipe's gelu is" in first.notes[2]
-    task = PretrainingConfig(*sizes, sharing="word_only")
-    model, batch, lines = task.build(), tiny.batch(), []
-    first = warm_start.WarmStart(given, task, words)
-    told = first.assign_to(model, lines.append)
+        warm_started(exact, "shared")
+    first = warm_started(exact, "word_only")
+    assert "does not state hidden_act of the generator: the recipe's gelu is" in first.notes[2]
+    model, batch, lines = PretrainingConfig(*sizes, sharing="word_only").build(), tiny.batch(), []
+    told = warm_started(sizes, "word_only").assign(model, lines.append)
     assert told["generator"]["missing"] == told["discriminator"]["missing"] == []
     model.mlm_activation = model.masked_lm.activation = ops.gelu_new
     np.testing.assert_allclose(
@@ -110,7 +113,7 @@ def test_a_run_begins_with_it(tmp_path, theirs):
 
 
 def test_what_has_no_place_is_told(tmp_path, theirs):
-    found = tfnlp_checkpoint.read_tfnlp(written(tmp_path, model=theirs))
+    found = model_garden.read_model_garden(written(tmp_path, model=theirs))
     assert len(found.ignored) == 8  # two poolers and two layers of the sentence head
     assert {name.split("/")[1] for name in found.ignored} == {
         "classification",
@@ -126,21 +129,21 @@ def test_what_has_no_place_is_told(tmp_path, theirs):
 
 def test_the_part_for_fine_tuning_is_a_discriminator_without_head(tmp_path, theirs):
     (tmp_path / "vocab.txt").write_text("")
-    found = tfnlp_checkpoint.read_tfnlp(written(tmp_path, **theirs.checkpoint_items))
+    found = model_garden.read_model_garden(written(tmp_path, **theirs.checkpoint_items))
     assert list(found.networks) == ["discriminator"]
     assert found.networks["discriminator"].config["architectures"] == ["ElectraModel"]
-    assert "no generator in it" in found.notes
+    assert "it holds no generator" in found.notes
     assert len(found.ignored) == 2
     assert found.vocabulary == tmp_path / "vocab.txt"
 
 
 def test_weights_saved_by_keras_are_read_too(tmp_path, theirs):
     theirs.save_weights(str(tmp_path / "weights"))
-    found = tfnlp_checkpoint.read_tfnlp(tmp_path)
-    whole = tfnlp_checkpoint.read_tfnlp(written(tmp_path, model=theirs))
+    found = model_garden.read_model_garden(tmp_path)
+    whole = model_garden.read_model_garden(written(tmp_path, model=theirs))
     for name, network in found.networks.items():
-        for key, value in network.state.items():
-            np.testing.assert_array_equal(value, whole.networks[name].state[key])
+        for key, value in network.arrays.items():
+            np.testing.assert_array_equal(value, whole.networks[name].arrays[key])
 
 
 class Bag(tf.Module):
@@ -156,26 +159,26 @@ class Bag(tf.Module):
         ({"head": tf.Module()}, "must be a checkpoint of Model Garden's .* it holds head"),
         (
             {name: tf.Module() for name in ("generator", "discriminator", "generator_head")},
-            "is the checkpoint of a run: give the run's folder",
+            "is the checkpoint of a run: give the run folder",
         ),
         (
             {"model": Bag(discriminator_network=tf.Module(), masked_lm=tf.Module())},
-            "networks of type BertEncoder: what should have dense has nothing",
+            "networks of type BertEncoder: expected dense, found nothing",
         ),
     ],
 )
 def test_another_models_objects_are_refused(tmp_path, items, message):
     with pytest.raises(InputError, match=message):
-        tfnlp_checkpoint.read_tfnlp(written(tmp_path, **items))
+        model_garden.read_model_garden(written(tmp_path, **items))
 
 
 def test_named_variables_are_refused(tmp_path):
     tf.raw_ops.SaveV2(
         prefix=str(tmp_path / "old"), tensor_names=["x"], shape_and_slices=[""], tensors=[1.0]
     )
-    assert not tfnlp_checkpoint.holds_objects(tmp_path / "old")
-    with pytest.raises(InputError, match="it holds named variables, as TensorFlow 1 wrote them"):
-        tfnlp_checkpoint.read_tfnlp(tmp_path / "old")
+    assert not model_garden.is_object_based(tmp_path / "old")
+    with pytest.raises(InputError, match="it holds named variables, as TensorFlow 1 writes them"):
+        model_garden.read_model_garden(tmp_path / "old")
 
 
 def test_a_damaged_file_is_refused(tmp_path, theirs):
@@ -183,7 +186,7 @@ def test_a_damaged_file_is_refused(tmp_path, theirs):
     data = tmp_path / "ckpt.data-00000-of-00001"
     data.write_bytes(data.read_bytes()[:2000])
     with pytest.raises(InputError, match=r"is damaged: .* cannot be read; copy it again"):
-        tfnlp_checkpoint.read_tfnlp(prefix)
+        model_garden.read_model_garden(prefix)
     (tmp_path / "ckpt.index").write_bytes(b"no index")
     with pytest.raises(InputError, match=r"cannot be read: .*; copy it again"):
-        tfnlp_checkpoint.read_tfnlp(prefix)
+        model_garden.read_model_garden(prefix)

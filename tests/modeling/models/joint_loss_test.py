@@ -54,7 +54,7 @@ def outside(outside_data):
     """The model, and the arrays of all cases, as they were made."""
     folders = [outside_data / f"golden/hf_tiny_pair_{x}" for x in ("generator", "discriminator")]
     configs = [(folder / "config.json").read_text() for folder in folders]
-    weights = [huggingface.read_folder(folder).state for folder in folders]
+    weights = [huggingface.read_folder(folder).arrays for folder in folders]
     with np.load(outside_data / "golden/joint_loss/expected.npz") as arrays:
         return filled(*configs, *weights), dict(arrays)
 

@@ -1,0 +1,33 @@
+"""What a task offers so that its networks can be converted and initialized from other weights."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from official_nlp.modeling.networks.electra_config import ElectraConfig
+from official_nlp.modeling.tensor_names import NamedTensor
+
+
+@runtime_checkable
+class HasNetworks(Protocol):
+    """A task whose model consists of ELECTRA networks.
+
+    A task satisfies this protocol by its structure. It need not import this module, and this
+    package knows no task. Mappings are keyed by the name of the network, such as `generator` and
+    `discriminator`; a task with a single network uses the empty name.
+
+    Attributes:
+      sharing: how the networks share variables, one of `ElectraPretrainer.SHARING`.
+      architectures: name of the transformers class of each network, for its `config.json`.
+    """
+
+    sharing: str
+    architectures: Mapping[str, str]
+
+    def networks(self) -> Mapping[str, ElectraConfig]:
+        """Return the configuration of each network, complete with its vocabulary size."""
+
+    def named_tensors(self, model: Any) -> Mapping[str, Sequence[NamedTensor]]:
+        """Return the tensors of each network of a built model, under Hugging Face names."""
+
+    def is_shared(self, tensor_name: str) -> bool:
+        """Return whether the tensor of this name is one variable of all networks."""
