@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from official_nlp.cli import arguments, printing
+from official_nlp.configuration import recipes
 from official_nlp.errors import InputError
 
 if TYPE_CHECKING:  # Importing these takes seconds.
@@ -27,11 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Resolve the recipe, check the run, and train."""
-    from official_nlp.configuration import gin_resolver, recipes
+    recipe, settings = recipes.find(args.recipe), recipes.split_settings(args.settings)
+    # Importing these takes seconds: a misspelt recipe is reported before.
+    from official_nlp.configuration import gin_resolver
     from official_nlp.training import RunConfig, loop
 
-    recipe = recipes.find(args.recipe)
-    values, text = gin_resolver.resolve(recipe, recipes.split_settings(args.settings), RunConfig)
+    values, text = gin_resolver.resolve(recipe, settings, RunConfig)
     if args.dry_run:
         print(text)
     console = printing.console()
