@@ -59,7 +59,7 @@ def test_data_that_does_not_fit_the_run_is_refused(run, command, shards, other_v
     refused = command.refused("evaluate", run, shards(length=32, held_out=0))
     assert "has no evaluation set; for pre-training, build it with --held-out 1%" in refused
     refused = command.refused("evaluate", run, shards(length=64, held_out=0.2))
-    assert "rows of 64 tokens, and max_position_embeddings is only" in refused
+    assert "has examples of 64 tokens, but max_position_embeddings is only 32" in refused
 
 
 def test_a_folder_without_a_run_or_without_a_checkpoint_is_refused(run, built, command, tmp_path):
