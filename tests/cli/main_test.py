@@ -95,6 +95,11 @@ def assert_refused(capsys, code, *parts):
         ("train small A=1 B=2", {**TRAIN, "settings": ["A=1", "B=2"]}),
         ("train --dry-run small A=1", {**TRAIN, "settings": ["A=1"], "dry_run": True}),
         ("train small A=1 --dry-run B=", {**TRAIN, "settings": ["A=1", "B="], "dry_run": True}),
+        ("evaluate runs/a", {"model": "runs/a", "data": None, "checkpoint": None}),
+        (
+            "evaluate runs/a data --checkpoint 300",
+            {"model": "runs/a", "data": "data", "checkpoint": 300},
+        ),
         ("info runs/a", {"path": "runs/a"}),
         ("convert old --to new", CONVERT),
         (
@@ -132,6 +137,7 @@ def test_the_defaults_of_options_are_those_of_the_library(options, function):
             ["must be a fraction such as 1% or 0.01; got '120%'"],
         ),
         (["train", "small", "--dry"], ["unrecognized arguments: --dry"]),
+        (["evaluate"], ["MODEL"]),
         (["info"], ["PATH"]),
         (["convert", "a", "--to", "b", "--from", "bert"], ["invalid choice: 'bert'"]),
         (["convert", "a", "--to", "b", "--as", "bert"], ["invalid choice: 'bert'"]),

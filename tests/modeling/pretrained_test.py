@@ -208,7 +208,9 @@ def test_an_output_that_is_tied_may_be_stored_once_more(tmp_path):
 
 def test_strict_loading_wants_the_same_tensors(folder):
     assert models.ElectraForPreTraining.from_pretrained(folder, strict=True)
-    with pytest.raises(InputError, match=r"strict.* missing in the file: generator_.* model: discriminator_"):
+    with pytest.raises(
+        InputError, match=r"strict.* missing in the file: generator_.* model: discriminator_"
+    ):
         models.ElectraForMaskedLM.from_pretrained(folder, strict=True)
     with pytest.raises(
         InputError, match=r"missing in the file: none; unknown to the model: discriminator_"

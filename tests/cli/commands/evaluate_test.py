@@ -18,8 +18,16 @@ def last(run):
     return " ".join(f"{name.removeprefix('held_out/')} {v:.4f}" for name, v in held_out.items())
 
 
-def test_the_metrics_are_those_of_the_last_evaluation(run, built, command, last):
-    assert command("evaluate", run, built).endswith(last)
+def test_the_metrics_are_those_of_the_last_evaluation(run, command, last):
+    # By default on the data that the run was trained on.
+    assert command("evaluate", run).endswith(last)
+
+
+def test_an_earlier_checkpoint_can_be_evaluated(run, built, command):
+    lines = metrics_log.read(run / "metrics.jsonl")
+    (line,) = (each for each in lines if each["step"] == 12 and metrics_log.is_evaluation(each))
+    printed = command("evaluate", run, built, "--checkpoint", 12)
+    assert f"rtd_auc {line['held_out/rtd_auc']:.4f}" in printed
 
 
 def test_a_run_is_evaluated_on_one_device_where_its_own_are_absent(
@@ -47,15 +55,15 @@ def test_shards_without_a_tokenizer_are_read_by_that_of_the_run(run, built, tmp_
 
 def test_data_that_does_not_fit_the_run_is_refused(run, command, shards, other_vocabulary):
     refused = command.refused("evaluate", run, other_vocabulary)
-    assert "has another vocabulary than the run" in refused
+    assert f"has another vocabulary than {run}" in refused
     refused = command.refused("evaluate", run, shards(length=32, held_out=0))
-    assert "has no held-out examples: build it with --held-out" in refused
+    assert "has no evaluation set; for pre-training, build it with --held-out 1%" in refused
     refused = command.refused("evaluate", run, shards(length=64, held_out=0.2))
-    assert "rows of 64 tokens, and max_position_embeddings is only" in refused
+    assert "has examples of 64 tokens, but max_position_embeddings is only 32" in refused
 
 
 def test_a_folder_without_a_run_or_without_a_checkpoint_is_refused(run, built, command, tmp_path):
-    assert "is not the folder of a run" in command.refused("evaluate", tmp_path, built)
+    assert "must be a run folder (run.json)" in command.refused("evaluate", tmp_path, built)
     shutil.copytree(run, tmp_path / "begun")
     shutil.rmtree(tmp_path / "begun/checkpoints")
     assert "no checkpoint in" in command.refused("evaluate", tmp_path / "begun", built)
@@ -64,4 +72,4 @@ def test_a_folder_without_a_run_or_without_a_checkpoint_is_refused(run, built, c
 def test_a_metric_that_is_not_a_number_is_shown_as_a_dash(capsys):
     metrics = {"held_out/a": None, "held_out/b": float("nan"), "held_out/c": 1.0, "step": 3}
     printing.print_metrics(metrics, printing.console())
-    assert capsys.readouterr().out.split() == ["held", "out", "a", "-", "b", "-", "c", "1.0000"]
+    assert capsys.readouterr().out.split() == ["held_out", "a", "-", "b", "-", "c", "1.0000"]

@@ -25,7 +25,7 @@ def test_a_data_folder(command, built):
 
 def test_a_run(command, run):
     printed = command("info", run)
-    assert "run: saved at step 14 of 14, seed 5" in printed
+    assert "run of PretrainingConfig: saved at step 14 of 14, seed 5" in printed
     assert "generator: 2 layers, width 8, 1 heads" in printed
     assert "sharing: shared" in printed
     assert "rtd_unigram_auc" in printed
@@ -34,7 +34,7 @@ def test_a_run(command, run):
 def test_a_run_before_its_first_checkpoint(command, run, tmp_path):
     shutil.copytree(run, tmp_path / "run")
     shutil.rmtree(tmp_path / "run/checkpoints")
-    assert "run: saved at step 0 of 14" in command("info", tmp_path / "run")
+    assert "saved at step 0 of 14" in command("info", tmp_path / "run")
 
 
 def test_a_hugging_face_folder(command, golden):
