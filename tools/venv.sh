@@ -1,10 +1,10 @@
-# Sourced by demo.sh and check.sh: makes the environment they share and activates it.
+# Create and activate the environment that demo.sh and check.sh share; both source this file.
 #
-#   VENV=folder     an environment elsewhere, or one that exists (default: .venv in the checkout)
-#   PYTHON=program  the interpreter it is made with (default: python3)
+#   VENV=folder     another or an existing environment (default: .venv in the checkout)
+#   PYTHON=program  interpreter of a new environment (default: python3)
 #
-# setup.py says what goes in; its hash is stored in the environment, so that a second call is
-# instant and a change of setup.py installs anew.
+# setup.py lists the packages. Its hash is stored in the environment, so that a second call is
+# instant and a change of setup.py installs again.
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 VENV=${VENV:-$ROOT/.venv}
@@ -16,7 +16,7 @@ fail() {
     exit 1
 }
 
-# sha256 of setup.py and of where the checkout is, for the package is installed as a link to it.
+# Print the sha256 of setup.py and of the path of the checkout, to which the package is linked.
 wanted_hash() {
     "$1" - "$ROOT" <<'END'
 import hashlib, pathlib, sys
@@ -29,17 +29,17 @@ install() {
     command -v "$PYTHON" >/dev/null || fail "no program '$PYTHON'; give PYTHON=/path/to/python3"
     "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
         fail "Python 3.10 or later is needed, '$PYTHON' is $("$PYTHON" -V 2>&1); give PYTHON="
-    # Also where an earlier call was stopped between the interpreter and its pip.
+    # pip is missing where an earlier call was stopped while it created the environment.
     if ! "$VENV/bin/python" -c "import pip" 2>/dev/null; then
         "$PYTHON" -m venv "$VENV" ||
-            fail "could not make $VENV; on Debian and Ubuntu: apt install python3-venv"
+            fail "could not create $VENV; on Debian and Ubuntu: apt install python3-venv"
     fi
-    echo "Installing into $VENV: 3.5 GB, about 3 minutes, only when setup.py has changed."
+    echo "Installing into $VENV: 3.5 GB, about 3 minutes, only after a change of setup.py."
     rm -f "$VENV/setup.sha256"
-    # The pip that comes with older Pythons searches for half an hour for versions that fit.
+    # The pip of older Pythons searches for half an hour for compatible versions.
     local pip=("$VENV/bin/python" -m pip install --quiet --disable-pip-version-check)
     "${pip[@]}" "pip>=25" && PYTHONWARNINGS=ignore "${pip[@]}" --editable "$ROOT[test]" ||
-        fail "the installation failed; a second call goes on from here"
+        fail "the installation failed; a second call continues"
     wanted_hash "$VENV/bin/python" >"$VENV/setup.sha256"
 }
 

@@ -28,8 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Resolve the recipe, check the run, and train."""
-    recipe, settings = recipes.find(args.recipe), recipes.split_settings(args.settings)
-    # Importing these takes seconds: a misspelt recipe is reported before.
+    # Mistakes in these words are reported before TensorFlow is imported.
+    recipe = recipes.find(args.recipe)
+    settings = recipes.split_settings(args.settings)
+
     from official_nlp.configuration import gin_resolver
     from official_nlp.training import RunConfig, loop
 
