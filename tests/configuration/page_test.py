@@ -93,6 +93,7 @@ def test_a_run_is_initialized_from_pretrained_weights(folder):
         tokenizer.save_pretrained(folder / name)
     examples, train, convert = (line for line in WARM_START if line.startswith("electra"))
     run(examples, "--processes", "1")
-    run(train, *FEW_STEPS)
+    # Networks that were trained together have equal embeddings; these have not.
+    run(train, *FEW_STEPS, "INIT_SHARED=discriminator")
     run(convert)
     assert (folder / "published/generator/model.safetensors").is_file()
