@@ -6,18 +6,16 @@ python -m tests.measured_memory RECIPE DATA RUN [NAME=value ...]
 import json
 import sys
 
-from official_nlp.cli import main as command
-from official_nlp.cli import runs
-from official_nlp.configuration import recipes
+from official_nlp.cli.commands import train
+from official_nlp.configuration import gin_resolver, recipes
 from official_nlp.data import open_folder
 from official_nlp.tasks.pretraining import cost
 
 
 def main(recipe, data, run, *settings):
-    text = dict(recipes.split_setting(word) for word in settings)
-    given = {"DATA": data, "MODEL_DIR": run, **text}
-    values, _ = command.resolve(recipes.find(recipe), given, runs.train)
-    runs.train(**values)
+    given = {"DATA": data, "MODEL_DIR": run, **recipes.split_settings(settings)}
+    values, _ = gin_resolver.resolve(recipes.find(recipe), given, train.train)
+    train.train(**values)
     task = values["task"].for_vocabulary(open_folder(data).tokenizer.vocab_size)
     estimated = cost.memory(task, values["phases"], values["training"]).total
     print(json.dumps({"measured": _largest_resident_size(), "estimated": estimated}))

@@ -1,77 +1,43 @@
-"""What the program says: every line that a verb prints, but for the progress of training."""
+"""What several verbs print. What one verb alone prints is in the module of that verb."""
 
 import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import rich.console
 import rich.table
-import rich.text
 
-from official_nlp import data as text_data
-from official_nlp.interchange.google_config import completed
+if TYPE_CHECKING:  # Importing it takes seconds.
+    from official_nlp.interchange.sources import Source
 
 
-def console(highlight=True):
-    """Returns where to print: nothing that is said is markup, and no line into a pipe is cut."""
+def console(highlight: bool = True) -> rich.console.Console:
+    """Return a console for standard output, which takes no text for markup.
+
+    It wraps lines in a terminal, and leaves them whole in a file or a pipe.
+    """
     console = rich.console.Console(highlight=highlight, markup=False)
     console.soft_wrap = not console.is_terminal
     return console
 
 
-def print_findings(found, console):
-    """Prints the `Findings` of preflight; its errors are the caller's to raise."""
-    for line in found.lines:
-        console.print(line)
-    for line in found.warnings:
-        console.print(f"warning: {line}", style="yellow")
-
-
-def print_built(model, console):
-    """Prints what a dry run built."""
-    count = sum(v.shape.num_elements() for v in model.trainable_variables)
-    console.print(f"built {count:,} parameters; everything fits; nothing was trained or written")
-
-
-def print_metrics(metrics, console):
-    """Prints the held-out ones among metrics as a table; nothing where there are none."""
+def print_metrics(metrics: Mapping[str, float | None], console: rich.console.Console) -> None:
+    """Print the held-out metrics as a table; nothing if there are none."""
     if not metrics:
         return
     table = rich.table.Table("held out", "", box=None, pad_edge=False)
     for name, value in metrics.items():
         if name.startswith("held_out/"):
-            # The area under a curve is no number where nothing was replaced.
+            # The area under a curve is not defined where no token was replaced.
             shown = "-" if value is None or math.isnan(value) else f"{value:.4f}"
             table.add_row(name.removeprefix("held_out/"), shown)
     console.print(table)
 
 
-def print_word_swaps(test, console, count=10):
-    """Prints some sentences of an `WordSwapTest`, and what all of them come to."""
-    from official_nlp.inference import html_page
+def print_source(source: "Source", console: rich.console.Console) -> None:
+    """Print what a model of any format holds, what was assumed about it, and what is left out."""
+    from official_nlp.interchange.google_config import completed
 
-    console.print(html_page.CAUTION, style="dim")
-    for swap in test.sentences[:count]:
-        console.print()
-        console.print(html_page.styled(swap.text, swap.words, swap.place))
-        console.print(
-            f"  most suspicious: {html_page.suspects(swap.text, swap.words)}; "
-            f"the swapped word, underlined, ranks {swap.rank} of {len(swap.words)}; "
-            f"it was {swap.original!r}",
-            style="dim",
-        )
-    console.print()
-    console.print("\n".join(html_page.verdict(test)))
-
-
-def print_fillings(fillings, console):
-    """Prints sentences with a blank and the generator's best tokens for it."""
-    for filling in fillings:
-        best = ", ".join(f"{token} {chance:.0%}" for token, chance in filling.best)
-        console.print(rich.text.Text(filling.text))
-        console.print(f"  the generator's best: {best}", style="dim")
-
-
-def print_source(source, console):
-    """Prints what a `Source` of a conversion holds, what was assumed, and what has no place."""
     console.print(f"{source.path}: {source.title}")
     for note in source.notes:
         console.print(f"  {note}")
@@ -87,57 +53,11 @@ def print_source(source, console):
         )
 
 
-def _sizes(config) -> str:
-    """Returns a line of the sizes of a network, of the content of its config.json."""
+def _sizes(config: Mapping) -> str:
     return (
-        f"layers: {config['num_hidden_layers']}, {config['hidden_size']} wide, "
-        f"{config['intermediate_size']} inside; heads: {config['num_attention_heads']}; "
-        f"{config['hidden_act']}; tables: {config['vocab_size']:,} tokens, "
+        f"{config['num_hidden_layers']} layers, width {config['hidden_size']}, "
+        f"feed-forward {config['intermediate_size']}, {config['num_attention_heads']} heads, "
+        f"{config['hidden_act']}; embeddings: {config['vocab_size']:,} tokens, "
         f"{config['max_position_embeddings']} positions, {config['type_vocab_size']} types, "
-        f"{config['embedding_size']} wide"
+        f"width {config['embedding_size']}"
     )
-
-
-def print_tokenizer_folder(place, console):
-    """Prints what a tokenizer folder holds."""
-    tokenizer = text_data.ElectraTokenizer.from_pretrained(place)
-    case = "lower-cased" if tokenizer.do_lower_case else "cased"
-    console.print(f"tokenizer: {tokenizer.kind}, {tokenizer.vocab_size:,} tokens, {case}")
-    console.print(f"sha256 {tokenizer.vocab_hash}")
-
-
-def print_data_folder(place, console):
-    """Prints what a data folder holds and how it was made."""
-    folder = text_data.open_folder(place)
-    console.print(
-        f"data: {folder.count('train'):,} examples for training, {folder.count('held_out'):,} held "
-        f"out; longest row {folder.index.longest_row} tokens; vocabulary of "
-        f"{folder.tokenizer.vocab_size:,}"
-    )
-    for name, value in folder.index.settings.items():
-        console.print(f"  {name}: {value}")
-
-
-def print_run_folder(place, config, described, console):
-    """Prints how far a run is, what it trains, and its last held-out metrics."""
-    from official_nlp.training import checkpoints
-    from official_nlp.training.metrics_log import MetricsLog
-    from official_nlp.training.run_folder import RunFolder
-
-    folder = RunFolder(place)
-    steps = sum(phase["steps"] for phase in described["phases"])
-    begun = (folder.checkpoints / "checkpoint").exists()
-    newest = int(checkpoints.newest(folder.checkpoints).rpartition("-")[2]) if begun else 0
-    console.print(
-        f"run: saved at step {newest:,} of {steps:,}, seed {described['training']['seed']}"
-    )
-    for name in ("generator", "discriminator"):
-        sizes = getattr(config, name)
-        console.print(
-            f"{name}: {sizes.num_hidden_layers} layers, width {sizes.hidden_size}, "
-            f"{sizes.num_attention_heads} heads, vocabulary {sizes.vocab_size:,}"
-        )
-    console.print(f"sharing: {config.sharing}")
-    for name, first in folder.describe().get("beginning", {}).get("initial", {}).items():
-        console.print(f"{name} began with {first['kind']} {first['path']}")
-    print_metrics(MetricsLog(folder.metrics, folder.timing).last("held_out/") or {}, console)

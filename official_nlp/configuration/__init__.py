@@ -1,1 +1,1 @@
-"""Recipes: gin files resolved to plain Python values."""
+"""Recipes: gin files that resolve to plain Python values."""

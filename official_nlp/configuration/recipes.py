@@ -1,79 +1,106 @@
-"""Recipes as files and words: where they lie, what they are called, what NAME=value means."""
+"""Find recipes by name or path, and read the settings `NAME=value` that are typed after them."""
 
 import ast
 import difflib
 import os
 import pathlib
+from collections.abc import Iterable
+from typing import Any
 
 from official_nlp.errors import InputError
 
-# A required setting is a name of a file or folder: its value stays the text that was typed.
+# Value of a setting that has to be given. Such a setting is a path, so its text is not parsed.
 REQUIRED = object()
 
 
 def folder() -> pathlib.Path:
-    """The packaged recipes: inside the installed package, or beside it in a checkout."""
+    """Return the folder of the packaged recipes.
+
+    It is inside the installed package, or beside it in a checkout.
+    """
     package = pathlib.Path(__file__).resolve().parents[1]
     installed = package / "configs"
     return installed if installed.is_dir() else package.parent / "configs"
 
 
 def names() -> list[str]:
-    """Short names of the recipes that come with the program."""
+    """Return the short names of the packaged recipes."""
     return sorted(file.stem for file in (folder() / "experiments").glob("*.gin"))
 
 
 def summary(name: str) -> str:
-    """What a packaged recipe says of itself: its first line, without the comment sign."""
+    """Return the first line of a packaged recipe, without the comment sign."""
     with open(folder() / "experiments" / f"{name}.gin", encoding="utf-8") as lines:
         return next(lines).lstrip("# ").rstrip()
 
 
 def table() -> str:
-    """The recipes that come with the program, a line each with what it says of itself."""
+    """Return a line for each packaged recipe: its name and its summary."""
     width = max(map(len, names())) + 2
     return "\n".join(f"  {name:<{width}}{summary(name)}" for name in names())
 
 
 def listed() -> str:
+    """Return what can be given as a recipe, for messages."""
     return f"{', '.join(names())}, or the path of a .gin file"
 
 
-def check_together(settings) -> None:
-    """Refuses settings of which each would undo the other."""
-    if {"STEPS", "EPOCHS"} <= set(settings):
-        raise InputError("give STEPS or EPOCHS, not both: epochs take the place of steps")
+def find(name: str | None) -> pathlib.Path:
+    """Return the file of a recipe.
 
+    Args:
+      name: a path if it contains `/` or ends in `.gin`, else the short name of a packaged recipe;
+        None if the command line has none.
 
-def find(name: str) -> pathlib.Path:
-    """The file of a recipe: a path if it contains `/` or ends in `.gin`, else a short name."""
+    Raises:
+      InputError: there is no such recipe.
+    """
+    if name is None:
+        raise InputError(f"give a recipe: {listed()}")
     if "/" in name or os.sep in name or name.endswith(".gin"):
         file = pathlib.Path(name)
         if file.is_dir():
             raise InputError(
-                f"a recipe is a file, {name} is a folder; "
+                f"a recipe must be a file, {name} is a folder; "
                 f"the recipe of a run folder is {file / 'config.gin'}"
             )
         if not file.is_file():
-            raise InputError(f"no such recipe: {name}; a recipe is {listed()}")
+            raise InputError(f"recipe {name} does not exist; give one of {listed()}")
         return file
     if name not in names():
-        raise InputError(f"unknown recipe {name!r}{nearest(name, names())}; a recipe is {listed()}")
+        raise InputError(f"unknown recipe {name!r}{nearest(name, names())}; give one of {listed()}")
     return folder() / "experiments" / f"{name}.gin"
 
 
-def split_setting(word: str) -> tuple[str, str]:
-    """`NAME=value` as name and text."""
-    name, equals, text = word.partition("=")
-    if not equals or not name.isidentifier():
-        raise InputError(f"{word!r} must be NAME=value, such as SEED=3")
-    return name, text
+def split_settings(words: Iterable[str]) -> dict[str, str]:
+    """Return the texts of settings by name, from words `NAME=value`.
+
+    Raises:
+      InputError: a word has another form, or two settings exclude each other.
+    """
+    settings = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not equals or not name.isidentifier():
+            raise InputError(f"a setting must be NAME=value, such as SEED=3; got {word!r}")
+        settings[name] = text
+    if {"STEPS", "EPOCHS"} <= set(settings):
+        raise InputError("give STEPS or EPOCHS, not both: the epochs would replace the steps")
+    return settings
 
 
-def setting_value(name: str, text: str, default):
-    """What the text of `NAME=text` means, by the kind of value that the recipe has there.
+def setting_value(name: str, text: str, default: Any) -> Any:
+    """Return the value of `NAME=text`, of the type of the value that it replaces.
 
-    Text needs no quotes, `true` and `false` have any case, whole numbers fit where a real one is.
+    Text needs no quotes, `true` and `false` have any case, and integers are numbers too.
+
+    Args:
+      name: name of the setting.
+      text: what was typed after the equals sign.
+      default: value in the recipe; `REQUIRED` if it has none.
+
+    Raises:
+      InputError: the text is a value of another type.
     """
     literal = _literal(text)
     if default is REQUIRED or isinstance(default, str):
@@ -85,18 +112,18 @@ def setting_value(name: str, text: str, default):
     if isinstance(default, (list, tuple)) and isinstance(literal, (list, tuple)):
         return type(default)(literal)
     if type(literal) is not type(default):
-        raise InputError(f"{name} must be {_kind(default)}, such as {default!r}; got {text!r}")
+        raise InputError(f"{name} must be {_type_name(default)}, such as {default!r}; got {text!r}")
     return literal
 
 
-def nearest(name: str, known) -> str:
-    """` (did you mean X?)` when something similar is known, else nothing."""
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return ` (did you mean X?)` if one of the known names is similar, else an empty string."""
     upper = {candidate.upper(): candidate for candidate in known}
     found = difflib.get_close_matches(name.upper(), upper, n=1, cutoff=0.6)
     return f" (did you mean {upper[found[0]]}?)" if found else ""
 
 
-def _literal(text: str):
+def _literal(text: str) -> Any:
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     if text.lower() == "none":
@@ -107,10 +134,10 @@ def _literal(text: str):
         return text
 
 
-def _is_number(value) -> bool:
+def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _kind(value) -> str:
-    kinds = {bool: "true or false", int: "a whole number", float: "a number"}
-    return kinds.get(type(value), f"a {type(value).__name__}")
+def _type_name(value: Any) -> str:
+    type_names = {bool: "true or false", int: "an integer", float: "a number"}
+    return type_names.get(type(value), f"a {type(value).__name__}")

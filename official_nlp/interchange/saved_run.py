@@ -1,88 +1,158 @@
-"""A run's folder, as those read it who do not train."""
+"""Saved runs: a run folder opened by a program that does not train it."""
 
 import functools
+import importlib
+import importlib.metadata
 import os
 import pathlib
-
-import numpy as np
+from typing import Any
 
 from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
-from official_nlp.modeling.models import pretrainer_tensors
-from official_nlp.modeling.models.electra_pretrainer import ElectraPretrainer
-from official_nlp.tasks.pretraining.task import PretrainingConfig, checkpoint_items
-from official_nlp.training import checkpoints, metrics_log
+from official_nlp.errors import InputError
+from official_nlp.training import Task, TaskConfig, TrainingConfig, checkpoints, metrics_log
 from official_nlp.training.run_folder import RunFolder
+
+# Task configs that run.json may name. A file from elsewhere must not choose what is imported: any
+# other class is looked up among the entry points of installed packages.
+TASK_CONFIGS = ("official_nlp.tasks.pretraining.config.PretrainingConfig",)
+ENTRY_POINTS = "official_nlp.tasks"
 
 
 class SavedRun:
-    """The configuration of a run, its model and what was measured.
+    """The task of a run, its model and its metrics.
 
     Args:
-      folder: the run's.
-      which: of its checkpoints: `newest`, `best` or the number of a step.
+      folder: the run folder.
+      which: checkpoint: `newest`, `best` or the number of a step.
 
     Attributes:
       path: the folder.
-      described: the content of `run.json`.
-      fixed: of that, what makes the run.
-      config: a `PretrainingConfig`.
+      described: content of `run.json`.
+      task_config: configuration of the task.
 
     Raises:
-      InputError: the folder is none of a run.
+      InputError: the folder is not a run folder, or its task is unknown.
     """
 
     def __init__(self, folder: str | os.PathLike, which: int | str = "newest"):
         self.path = pathlib.Path(folder)
         self._folder = RunFolder(folder)
         self._which = which
-        self.described = self._folder.describe()
-        self.fixed = self.described["fixed"]
-        self.config = PretrainingConfig.from_dict(self.fixed["task"])
+        self.described: dict[str, Any] = self._folder.describe()
+        self.task_config = _task_config(self.described.get("task"), self._folder)
 
     @functools.cached_property
-    def model(self) -> ElectraPretrainer:
-        """The model of the checkpoint; nothing of the optimizer is read."""
-        model = self.config.build()
-        items = checkpoint_items(model)
+    def task(self) -> Task:
+        """The task without data: it builds the model."""
+        return self.task_config.make(None, self.training)
+
+    @functools.cached_property
+    def model(self) -> Any:
+        """The model of the checkpoint. The state of the optimizer is not read."""
+        model = self.task.build()
+        items = self.task.checkpoint_items(model)
         checkpoints.restore_items(items, self._folder.checkpoints, self._which)
         return model
 
     @functools.cached_property
     def tokenizer(self) -> ElectraTokenizer:
+        """Tokenizer of the run.
+
+        Raises:
+          InputError: the run has none.
+        """
         return ElectraTokenizer.from_pretrained(self.path / "tokenizer")
 
     @property
+    def training(self) -> TrainingConfig:
+        """Settings of the run that are recorded: those that its identity and rounding depend on."""
+        recorded = {**self.described["training"], **self.described.get("rounding", {})}
+        try:
+            return TrainingConfig.from_dict(recorded)
+        except TypeError as error:
+            raise InputError(
+                f"{self._folder.description} was written by another version: {error}"
+            ) from error
+
+    @property
+    def phases(self) -> list[dict[str, Any]]:
+        """Recorded fields of the phases."""
+        return self.described["phases"]
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether the run has a checkpoint."""
+        return self._folder.has_checkpoint
+
+    @property
     def step(self) -> int:
-        """Of the checkpoint."""
+        """Step of the checkpoint."""
         path = checkpoints.find(self._folder.checkpoints, self._which)
         return int(path.rpartition("-")[2])
 
     @property
     def last_step(self) -> int:
-        """Of the run, once it ends."""
-        return sum(phase["steps"] for phase in self.fixed["phases"])
+        """Step at which the run ends."""
+        return sum(phase["steps"] for phase in self.phases)
 
-    def state(self, network: str) -> dict[str, np.ndarray]:
-        """Returns the tensors of `generator` or `discriminator`, by Hugging Face's names."""
-        tensors = pretrainer_tensors.of(self.model, network)
-        return {tensor.name: tensor.to_array() for tensor in tensors}
+    def evaluation(self) -> dict[str, Any]:
+        """Return the last line of evaluation metrics up to the checkpoint, {} without one.
 
-    def hugging_face_config(self, network: str) -> dict:
-        """Returns the content of a config.json for `generator` or `discriminator`."""
-        sizes = getattr(self.config, network)
-        return {
-            "model_type": "electra",
-            **sizes.to_dict(),
-            "architectures": [pretrainer_tensors.HUGGING_FACE_CLASSES[network]],
-            "pad_token_id": self.tokenizer.pad_token_id,
-        }
-
-    def held_out(self) -> dict:
-        """Returns the last held-out metrics up to the checkpoint, with their `step`, or nothing."""
-        lines = metrics_log.read(self._folder.metrics)
-        measured = [
-            {name.removeprefix("held_out/"): value for name, value in line.items()}
-            for line in lines
-            if any(name.startswith("held_out/") for name in line) and line["step"] <= self.step
+        Metrics are named `SET/NAME`; `step` is that of the evaluation.
+        """
+        lines = [
+            line
+            for line in metrics_log.read(self._folder.metrics)
+            if metrics_log.is_evaluation(line) and (not self.is_saved or line["step"] <= self.step)
         ]
-        return measured[-1] if measured else {}
+        return lines[-1] if lines else {}
+
+
+def load_run(folder: str | os.PathLike, which: int | str = "newest") -> SavedRun:
+    """Open a run folder.
+
+    Args:
+      folder: the run folder.
+      which: checkpoint: `newest`, `best` or the number of a step.
+
+    Raises:
+      InputError: the folder is not a run folder, or its task is unknown.
+    """
+    return SavedRun(folder, which)
+
+
+def _task_config(described: Any, folder: RunFolder) -> TaskConfig:
+    """Return the task config that `run.json` describes by class and config.
+
+    Raises:
+      InputError: the description is incomplete, or the class is not allowed.
+    """
+    if not isinstance(described, dict) or not isinstance(described.get("class"), str):
+        raise InputError(
+            f"{folder.description} must name the task of the run (task.class), but does not: "
+            "another version or program wrote it"
+        )
+    kind = _allowed_class(described["class"], folder)
+    try:
+        return kind.from_run(described.get("config", {}), folder.path)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{folder.description} holds a configuration that {described['class']} cannot read: "
+            f"{error!r}"
+        ) from error
+
+
+def _allowed_class(name: str, folder: RunFolder) -> type[TaskConfig]:
+    if name in TASK_CONFIGS:
+        module, _, attribute = name.rpartition(".")
+        return getattr(importlib.import_module(module), attribute)
+    points = importlib.metadata.entry_points(group=ENTRY_POINTS)
+    for point in points:
+        if f"{point.module}.{point.attr}" == name:
+            return point.load()
+    known = [*TASK_CONFIGS, *(f"{point.module}.{point.attr}" for point in points)]
+    raise InputError(
+        f"{folder.path} is a run of the task {name[:200]!r}, which is not installed here; known "
+        f"tasks: {', '.join(known)}. A package declares a task by an entry point of the group "
+        f"{ENTRY_POINTS!r}"
+    )

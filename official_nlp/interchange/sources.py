@@ -8,7 +8,7 @@ import glob
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from official_nlp.data import ElectraTokenizer
 from official_nlp.errors import InputError
@@ -17,6 +17,9 @@ from official_nlp.interchange import google, huggingface, model_card, tensorflow
 from official_nlp.interchange.task_networks import HasNetworks
 from official_nlp.interchange.tensorflow_files import VOCABULARY_FILE
 from official_nlp.interchange.weights import Weights, most_rows
+
+if TYPE_CHECKING:  # It takes seconds, and only runs need it.
+    from official_nlp.interchange.saved_run import SavedRun
 
 # Kinds of source: google-research checkpoint, Hugging Face folder, Model Garden checkpoint, run.
 KINDS = ("google", "huggingface", "tfnlp", "run")
@@ -281,7 +284,9 @@ def _open_run(path: pathlib.Path, checkpoint: int | str | None) -> Source:
     if folder and checkpoint is None:
         step = path.name.partition(".")[0].rpartition("-")[2]
         checkpoint = int(step) if step.isdigit() else step
-    run = _load_run(folder or path, "newest" if checkpoint is None else checkpoint)
+    from official_nlp.interchange.saved_run import load_run
+
+    run = load_run(folder or path, "newest" if checkpoint is None else checkpoint)
     task = run.task
     if not isinstance(task, HasNetworks):
         raise InputError(
@@ -306,13 +311,7 @@ def _open_run(path: pathlib.Path, checkpoint: int | str | None) -> Source:
     )
 
 
-def _load_run(path: pathlib.Path, checkpoint: int | str) -> Any:
-    from official_nlp.interchange import interim_run
-
-    return interim_run.load_run(path, checkpoint)
-
-
-def _networks_of(run: Any, task: HasNetworks) -> dict[str, Weights]:
+def _networks_of(run: "SavedRun", task: HasNetworks) -> dict[str, Weights]:
     tensors = task.named_tensors(run.model)
     return {
         name: Weights(
@@ -336,7 +335,7 @@ def _sharing_notes(sharing: str) -> tuple[str, ...]:
     return ()
 
 
-def _training(run: Any, task: HasNetworks) -> model_card.Training:
+def _training(run: "SavedRun", task: HasNetworks) -> model_card.Training:
     """Return what a run records about itself, for the model card."""
     described = run.described
     origin, tokenizer = described.get("origin", {}), run.tokenizer
@@ -344,7 +343,7 @@ def _training(run: Any, task: HasNetworks) -> model_card.Training:
         step=run.step,
         last_step=run.last_step,
         settings=described["training"],
-        phases=_phases(described, getattr(task, "loss_weights", {})),
+        phases=_phases(described),
         masking=described["task"]["config"]["masking"],
         sharing=task.sharing,
         data=origin.get("data", {}),
@@ -355,17 +354,20 @@ def _training(run: Any, task: HasNetworks) -> model_card.Training:
             "lower_case": tokenizer.do_lower_case,
             "hash": tokenizer.vocab_hash,
         },
-        metrics=run.metrics("held_out/"),
+        metrics=_held_out(run.evaluation()),
         warm_start=origin.get("warm_start", {}),
         versions=described["versions"],
     )
 
 
-def _phases(
-    described: Mapping[str, Any], loss_weights: Mapping[str, float]
-) -> list[dict[str, Any]]:
+def _phases(described: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the phases, each with the hash of its own data."""
     hashes = described.get("phase_data") or [None] * len(described["phases"])
-    return [
-        {**phase, "data": own, "loss_weights": {**loss_weights, **phase.get("loss_weights", {})}}
-        for phase, own in zip(described["phases"], hashes)
-    ]
+    return [{**phase, "data": own} for phase, own in zip(described["phases"], hashes)]
+
+
+def _held_out(evaluation: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the metrics on the held-out set without its name, and their step."""
+    prefix = "held_out/"
+    metrics = {name.removeprefix(prefix): x for name, x in evaluation.items() if prefix in name}
+    return {**metrics, "step": evaluation["step"]} if metrics else {}

@@ -3,6 +3,7 @@
 import logging
 import math
 import re
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -10,7 +11,7 @@ import tf_keras
 
 from official_nlp.errors import InputError
 
-# Layer normalisation and biases are not decayed. Patterns are searched in the variable's name.
+# Layer normalization and biases are not decayed. Patterns are searched in the variable's name.
 NO_DECAY = ("LayerNorm", "layer_norm", "bias", r"(^|/)(gamma|beta)(:|$)")
 
 
@@ -29,17 +30,19 @@ class AdamW(tf_keras.optimizers.Optimizer):
     google-research/electra, `m' = m` and `v' = v`.
 
     One fused kernel updates a variable. All replicas apply the same summed gradient to their own
-    copy, so nothing has to be merged, and a step can be refused inside a replica: see `gate`.
+    copy, so nothing has to be merged, and a step can be rejected inside a replica: see `gate`.
 
     Args:
-      learning_rate: number or schedule.
-      weight_decay: rate of the decay; 0 for none.
+      learning_rate: a number or a schedule.
+      weight_decay: rate of the decoupled weight decay; 0 for none.
       beta_1: decay rate of the mean of gradients.
       beta_2: decay rate of the mean of squared gradients, below 1.
       epsilon: added to the root of the second moment.
-      global_clipnorm: highest norm of all gradients together, or None.
-      bias_correction: whether the moments are corrected for their start at 0.
+      global_clipnorm: maximum global norm of the gradients; None for no clipping.
+      bias_correction: correct the moments for their initial value of 0.
       exclude_from_weight_decay: regular expressions, searched in a variable's name.
+      learning_rate_scale: returns a factor on the learning rate of a variable, such as layer-wise
+        decay; None for 1 everywhere. It is read once, by `build`, and not serialized.
 
     Reference: Clark et al. 2020, appendix A; google-research/electra, `model/optimization.py`.
     """
@@ -53,7 +56,8 @@ class AdamW(tf_keras.optimizers.Optimizer):
         epsilon: float = 1e-6,
         global_clipnorm: float | None = 1.0,
         bias_correction: bool = True,
-        exclude_from_weight_decay=NO_DECAY,
+        exclude_from_weight_decay: tuple[str, ...] = NO_DECAY,
+        learning_rate_scale: Callable[[tf.Variable], float] | None = None,
         name: str = "AdamW",
         **kwargs,
     ):
@@ -69,6 +73,7 @@ class AdamW(tf_keras.optimizers.Optimizer):
         self.epsilon = epsilon
         self.bias_correction = bias_correction
         self.no_decay = tuple(exclude_from_weight_decay)
+        self._scale_of = learning_rate_scale or (lambda variable: 1.0)
 
     def build(self, var_list):
         super().build(var_list)
@@ -77,8 +82,9 @@ class AdamW(tf_keras.optimizers.Optimizer):
         self._built = True
         self._means = [self.add_variable_from_reference(v, "m") for v in var_list]
         self._squares = [self.add_variable_from_reference(v, "v") for v in var_list]
-        # One number a variable: how often it was updated.
+        # Number of updates of each variable.
         self._updates = self.add_variable([len(var_list)], tf.int64, "zeros", "updates")
+        self._rate_scales = [float(self._scale_of(v)) for v in var_list]
 
     def apply_gradients(
         self,
@@ -90,15 +96,15 @@ class AdamW(tf_keras.optimizers.Optimizer):
         gradient_norm: tf.Tensor | None = None,
         **kwargs,
     ):
-        """Updates the variables, in replica context.
+        """Update the variables, in replica context.
 
         Args:
-          grads_and_vars: pairs; those without a gradient are left alone.
+          grads_and_vars: pairs of gradient and variable; those without a gradient are skipped.
           name: name scope of the operations.
           skip_gradients_aggregation: whether the gradients are already summed over replicas.
-          gate: bool scalar, equal on all replicas. Where False, every variable, slot and counter
-            keeps its bits, whatever the gradients are. None is True.
-          gradient_norm: global norm of the summed gradients, where the caller has it already.
+          gate: bool scalar, equal on all replicas. If False, no bit of a variable, slot or counter
+            changes, whatever the gradients are. None means True.
+          gradient_norm: global norm of the summed gradients, if the caller has computed it.
 
         Returns:
           The number of updates so far, `iterations`.
@@ -127,14 +133,14 @@ class AdamW(tf_keras.optimizers.Optimizer):
         return self.iterations
 
     def update_step(self, gradient, variable):
-        """Updates one variable, unclipped; without advancing `iterations`."""
+        """Update one variable without clipping and without advancing `iterations`."""
         self._update_one(
             gradient, variable, None, self.learning_rate, self._corrections([variable])[0]
         )
 
     def get_config(self):
         config = super().get_config()
-        # Fields of the base class that this optimizer does not have.
+        # Fields of the base class that this optimizer does not support.
         for unused in ("clipnorm", "clipvalue", "use_ema", "ema_momentum", "jit_compile"):
             config.pop(unused, None)
         config.pop("ema_overwrite_frequency", None)
@@ -152,7 +158,7 @@ class AdamW(tf_keras.optimizers.Optimizer):
         return config
 
     def decays(self, variable) -> bool:
-        """Whether weight decay applies to a variable."""
+        """Return whether weight decay applies to a variable."""
         return not any(re.search(pattern, variable.name) for pattern in self.no_decay)
 
     def _present(self, grads_and_vars):
@@ -177,7 +183,7 @@ class AdamW(tf_keras.optimizers.Optimizer):
         self.iterations.assign_add(1)
 
     def _corrections(self, variables):
-        """Returns for each variable the factors `(root, factor)` with which
+        """Return for each variable the factors `(root, factor)` with which
 
             m' / (sqrt(v') + epsilon) = factor * m / (sqrt(v) + root * epsilon)
 
@@ -191,7 +197,9 @@ class AdamW(tf_keras.optimizers.Optimizer):
         indices = [self._index(variable) for variable in variables]
         updated = tf.constant([i in set(indices) for i in range(self._updates.shape[0])])
         count = tf.cast(self._updates.assign_add(tf.cast(updated, tf.int64)), tf.float32)
-        count = tf.maximum(count, 1.0)  # Of variables that are not updated, and not used here.
+        count = tf.maximum(
+            count, 1.0
+        )  # For variables that are not updated, whose value is not used.
         # expm1: 1 - beta ** n would lose four digits at n = 1.
         root = tf.sqrt(-tf.math.expm1(count * _log(beta_2)))  # [variables]
         factor = root / -tf.math.expm1(count * _log(beta_1))
@@ -202,12 +210,14 @@ class AdamW(tf_keras.optimizers.Optimizer):
         index = self._index(variable)
         dtype = self._means[index].dtype
         rate, root, factor = (tf.cast(x, dtype) for x in (rate, *correction))
+        if self._rate_scales[index] != 1.0:
+            rate = rate * self._rate_scales[index]
         gradient = tf.cast(gradient, dtype)
         if scale is not None:
             gradient = gradient * tf.cast(scale, dtype)
         if self.weight_decay and self.decays(variable):
             variable.assign_sub(variable * (rate * self.weight_decay))
-        # Powers of 0 switch off the kernel's own correction, whose epsilon means another thing.
+        # Powers of 0 disable the kernel's own correction, in which epsilon has another meaning.
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._means[index].handle,
@@ -226,8 +236,8 @@ class AdamW(tf_keras.optimizers.Optimizer):
             return self._index_dict[self._var_key(variable)]
         except KeyError:
             raise InputError(
-                f"variable {variable.name} is new to the optimizer: call build with every variable "
-                "that is to be trained before the first update"
+                f"variable {variable.name} is unknown to the optimizer: call build with every "
+                "trainable variable before the first update"
             ) from None
 
 

@@ -1,87 +1,101 @@
-"""Which checkpoint is the best, by a figure of the held-out data."""
+"""Which checkpoint is the best, by a metric of an evaluation set."""
 
 import json
 import math
 import os
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 from official_nlp.errors import InputError
 from official_nlp.files import atomic
 
 FILE = "best.json"
-_PREFIX = "held_out/"
-# By the last word of a figure's name.
+# Directions by the last word of a metric's name.
 _LOWER = ("loss", "perplexity", "error")
 _HIGHER = ("accuracy", "auc", "precision", "recall", "f1", "entropy")
 
 
 def parse(name: str) -> tuple[str, bool]:
-    """Returns a figure's name without its prefixes, and whether higher is better.
+    """Return the name of a metric without a direction, and whether higher is better.
+
+    Losses are minimized; accuracy, AUC, precision, recall, F1 and entropy gain are maximized. Any
+    other metric needs its direction: `lower:NAME` or `higher:NAME`.
 
     Args:
-      name: of a held-out figure, `held_out/` or not; `lower:` or `higher:` before it says what is
-        better where the name's last word does not: losses shall fall, accuracies and areas rise.
+      name: name of an evaluation metric, as `rtd_auc`, or with its set, as `held_out/rtd_auc`.
 
     Raises:
-      InputError: nothing says what is better.
+      InputError: the direction is unknown.
     """
-    direction, _, figure = name.rpartition(":")
-    figure = figure.removeprefix(_PREFIX)
-    last = figure.rpartition("_")[2]
+    direction, _, metric = name.rpartition(":")
+    last = metric.rpartition("_")[2].rpartition("/")[2]
     if not direction:
         direction = "lower" if last in _LOWER else "higher" if last in _HIGHER else ""
-    if direction not in ("lower", "higher") or not figure:
+    if direction not in ("lower", "higher") or not metric:
         raise InputError(
-            f"keep_best must be a held-out figure as mlm_loss or rtd_auc, or say what is better, "
-            f"as lower:NAME or higher:NAME; was {name!r}"
+            f"keep_best must be an evaluation metric whose direction is known, such as mlm_loss or "
+            f"rtd_auc, or lower:NAME or higher:NAME, was {name!r}"
         )
-    return figure, direction == "higher"
+    return metric, direction == "higher"
 
 
 class Best:
-    """The step whose figure is the best so far; the first of equal ones.
+    """The step with the best value of a metric so far; the first of equal ones.
 
     Args:
-      name: see `parse`; None for no best at all.
-      folder: where `best.json` is kept, for whoever looks for the checkpoint.
+      name: see `parse`; None for no best step.
+      folder: folder of `best.json`, which names the checkpoint for other programs.
 
     Attributes:
-      step: of the best, or None.
+      step: the best step; None before the first.
     """
 
     def __init__(self, name: str | None, folder: str | os.PathLike):
-        self._figure, self._higher = parse(name) if name else (None, False)
+        self._metric: str | None = None
+        self._higher = False
+        if name:
+            self._metric, self._higher = parse(name)
         self._file = pathlib.Path(folder, FILE)
+        self._name = ""
         self._value = math.nan
         self.step: int | None = None
 
-    def measured(self, step: int, metrics: dict) -> None:
-        """Compares the held-out metrics of a saved step with the best so far.
+    def update(self, step: int, metrics: Mapping[str, Any]) -> None:
+        """Compare the evaluation metrics of a saved step, `SET/NAME`, with the best so far.
+
+        A name without a set means the first set that has it.
 
         Raises:
-          InputError: the figure is not among them.
+          InputError: the metric is not among them.
         """
-        if self._figure is None:
+        if self._metric is None:
             return
-        metrics = {name.removeprefix(_PREFIX): value for name, value in metrics.items()}
-        if self._figure not in metrics:
-            known = ", ".join(name for name in metrics if name not in ("step", "phase"))
-            raise InputError(f"keep_best must be one of {known}, was {self._figure!r}")
-        value = metrics[self._figure]
+        evaluated = [name for name in metrics if "/" in name]
+        matching = (n for n in evaluated if self._metric in (n, n.partition("/")[2]))
+        name = next(matching, None)
+        if name is None:
+            known = ", ".join(dict.fromkeys(name.partition("/")[2] for name in evaluated))
+            raise InputError(f"keep_best must be one of {known}, was {self._metric!r}")
+        value = metrics[name]
         if value is None or not math.isfinite(value):
             return
         better = value > self._value if self._higher else value < self._value
         if self.step is None or better:
-            self.step, self._value = step, value
+            self.step, self._name, self._value = step, name, value
 
     def write(self) -> None:
-        """Writes `best.json`, or removes it where there is no best."""
+        """Write `best.json`, or remove it where there is no best step."""
         if self.step is None:
             self._file.unlink(missing_ok=True)
             return
         better = "higher" if self._higher else "lower"
-        name = f"{_PREFIX}{self._figure}"
-        content = {"step": self.step, "figure": name, "value": self._value, "better": better}
+        content = {
+            "step": self.step,
+            "metric": self._name,
+            "value": self._value,
+            "better": better,
+        }
         text = json.dumps(content) + "\n"
-        if not self._file.exists() or self._file.read_text() != text:
+        if not self._file.exists() or self._file.read_text(encoding="utf-8") != text:
             atomic.write(self._file, text)

@@ -1,16 +1,18 @@
 """How a run trains, apart from what it trains and on what."""
 
 import dataclasses
+from typing import Any
 
 from official_nlp.errors import InputError
 from official_nlp.reference_quirks import ReferenceQuirks
 from official_nlp.training import best, distribution, precision
+from official_nlp.training.phase import PhaseConfig
 
-# What a run that is continued must have kept, by the name of the field:
-#   fixed    the same, or it is refused: it is what the run is
-#   rounding free, and told: the same run computed in another order, to rounding
-#   free     free: no variable depends on it
-#   ignored  not looked at: it says where something lies, whose content is compared instead
+# What may change when a run is resumed, by field:
+#   fixed     must be equal, else the run is refused: it would be another run
+#   rounding  may change; the change is reported, as results then agree only to rounding
+#   free      may change; no variable depends on it
+#   ignored   not compared: it names a location, whose content is compared instead
 FIXED, ROUNDING, FREE, IGNORED = "fixed", "rounding", "free", "ignored"
 TRAINING_FIELDS = {
     "learning_rate": FIXED,
@@ -39,56 +41,55 @@ TRAINING_FIELDS = {
     "reference_quirks": FIXED,
 }
 PHASE_FIELDS = {
-    "steps": FIXED,  # Of the last phase they may grow when the run is extended.
+    "steps": FIXED,  # Those of the last phase may grow when the run is extended.
     "batch_size": FIXED,
     "length": FIXED,
     "data": IGNORED,
-    "generator_weight": FIXED,
-    "discriminator_weight": FIXED,
-    "mask_probability": FIXED,
-    "epochs": IGNORED,  # The steps that they made are compared.
+    "loss_weights": FIXED,
+    "epochs": IGNORED,  # The resulting steps are compared.
 }
-# What becomes of a record of the data that is damaged.
+# Policies for a corrupt record of the data.
 CORRUPT_RECORDS = ("stop", "skip")
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig:
-    """Settings of the loop and of the optimizer. The defaults are ELECTRA-Small's.
+    """Settings of the loop and of the optimizer. The defaults are those of ELECTRA-Small.
 
     Steps are counted over all phases. Every interval is a multiple of `steps_per_loop`.
 
     Attributes:
-      learning_rate: highest rate of the schedule.
-      warmup_steps: steps until the rate is reached.
+      learning_rate: peak learning rate of the schedule.
+      warmup_steps: steps of linear warm-up.
       decay_power: exponent of the decay to 0 at the last step of the last phase.
       weight_decay: rate of the decoupled weight decay.
       beta_1: decay rate of the mean of gradients.
       beta_2: decay rate of the mean of squared gradients.
       epsilon: added to the root of the second moment.
-      clip: highest global norm of the gradients, or None.
-      steps_per_loop: steps run without returning to Python.
-      log_interval: steps of a metric window, one line of metrics.jsonl; None is the loop.
-      summary_interval: steps between TensorBoard summaries, a multiple of the window, which is
-        what None stands for.
-      checkpoint_interval: steps between checkpoints, a multiple of the window; None is only at
-        the end.
-      evaluation_interval: steps between evaluations; None is only at the end, 0 is never.
-      keep: number of the last checkpoints that are kept. From 2 on, there is one to go back to
-        where the newest is damaged.
-      keep_every: steps between checkpoints that are kept for ever, a multiple of
+      clip: maximum global norm of the gradients; None for no clipping.
+      steps_per_loop: steps that run on the device without returning to Python.
+      log_interval: steps of a metric window, one line of metrics.jsonl; None for one loop.
+      summary_interval: steps between TensorBoard summaries, a multiple of the window; None for
+        every window.
+      checkpoint_interval: steps between checkpoints, a multiple of the window; None for one at
+        the end only.
+      evaluation_interval: steps between evaluations; None for one at the end only, 0 for none.
+      keep: number of the latest checkpoints to retain. With 2 or more there is another one where
+        the newest is damaged.
+      keep_every: steps between checkpoints that are retained forever, a multiple of
         `checkpoint_interval`; None for none.
-      keep_best: a held-out figure whose best checkpoint is kept, as `rtd_auc`; see `best.parse`.
+      keep_best: evaluation metric whose best checkpoint is retained, such as `rtd_auc`; see
+        `best.parse`.
       corrupt_records: policy for corrupt records of the data: `stop` ends the run, `skip` leaves
         the example of the batch empty, without weight, and counts it.
       strategy: see `distribution.STRATEGIES`.
-      seed: of initial values, order, masks, dropout and sampling.
-      jit_compile: whether XLA compiles forward and backward pass.
-      policy: the number format of the layers, see `precision.POLICIES`.
-      accumulation: number of micro-batches that a replica's rows of a step are cut into; only one
-        is in memory at a time, and the update is the same.
-      recompute: whether the task computes activations again in the backward pass, to hold fewer.
-      reference_quirks: which quirks of the original to reproduce.
+      seed: seed of initial values, example order, masks, dropout and sampling.
+      jit_compile: compile forward and backward pass with XLA.
+      policy: number format of the layers, see `precision.POLICIES`.
+      accumulation: number of micro-batches into which a replica's examples of a step are divided.
+        One at a time is in memory; the update is the same.
+      recompute: compute activations again in the backward pass instead of storing them.
+      reference_quirks: deviations of the reference implementation to reproduce.
     """
 
     learning_rate: float = 5e-4
@@ -130,13 +131,13 @@ class TrainingConfig:
             best.parse(self.keep_best)
             if self.evaluation_interval == 0:
                 raise InputError(
-                    "keep_best needs held-out metrics: evaluation_interval must not be 0, or "
+                    "keep_best needs evaluation metrics: evaluation_interval must not be 0, or "
                     "keep_best must be None"
                 )
         if self.corrupt_records not in CORRUPT_RECORDS:
             raise InputError(
-                f"corrupt_records must be one of {', '.join(CORRUPT_RECORDS)}, "
-                f"was {self.corrupt_records!r}"
+                f"corrupt_records must be one of {', '.join(CORRUPT_RECORDS)}, was "
+                f"{self.corrupt_records!r}"
             )
         distribution.require_known(self.strategy)
         precision.require_known(self.policy)
@@ -146,9 +147,15 @@ class TrainingConfig:
         """Steps of a metric window."""
         return self.log_interval or self.steps_per_loop
 
-    def of_kind(self, *kinds: str) -> dict:
-        """Returns the fields of some kinds, see `TRAINING_FIELDS`."""
+    def of_kind(self, *kinds: str) -> dict[str, Any]:
+        """Return the fields of some kinds, see `TRAINING_FIELDS`."""
         return _of_kind(self, TRAINING_FIELDS, kinds)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "TrainingConfig":
+        """Return the configuration of fields as `of_kind` returns them, the others by default."""
+        quirks = ReferenceQuirks(**values.get("reference_quirks", {}))
+        return cls(**{**values, "reference_quirks": quirks})
 
     def _require_multiple(self, name: str, of: str) -> None:
         value, unit = getattr(self, name), getattr(self, of)
@@ -163,12 +170,12 @@ class TrainingConfig:
             raise InputError(f"{name} must be a positive multiple of {label} ({unit}), was {value}")
 
 
-def fixed_of_phase(phase) -> dict:
-    """Returns the fixed fields of a `PhaseConfig`."""
+def fixed_of_phase(phase: PhaseConfig) -> dict[str, Any]:
+    """Return the fixed fields of a phase, see `PHASE_FIELDS`."""
     return _of_kind(phase, PHASE_FIELDS, (FIXED,))
 
 
-def _of_kind(config, table: dict, kinds: tuple) -> dict:
+def _of_kind(config, table: dict, kinds: tuple) -> dict[str, Any]:
     fields = dataclasses.asdict(config)
-    # What nobody has thought about yet is fixed.
+    # A field that is missing in the table is fixed, which is the safe choice.
     return {name: value for name, value in fields.items() if table.get(name, FIXED) in kinds}

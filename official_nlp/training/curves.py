@@ -1,58 +1,64 @@
-"""Draws what a run measured."""
+"""Draws the metrics of a run as curves over the step."""
 
 import itertools
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from official_nlp.training import metrics_log
 
-# Words in the name of a figure that is a difference, and may be negative.
+# Words in the names of metrics that are differences from a baseline, and may be negative.
 _DIFFERENCE = ("below", "above", "minus", "excess")
+# Panels with a fixed position: the total loss and the learning rate come last.
+_TOTAL, _RATE, _OTHER = "total loss", "learning rate", "other metrics"
 
 
-def draw(metrics: pathlib.Path, to: pathlib.Path, references: Mapping[str, float] | None = None):
-    """Draws `metrics.jsonl` as curves over the step; nothing if nothing was measured yet.
+def draw(
+    metrics: pathlib.Path, to: pathlib.Path, baselines: Mapping[str, float] | None = None
+) -> None:
+    """Draw `metrics.jsonl` as a PNG image; draw nothing if it holds no metrics yet.
 
-    Figures go to panels by their names, see `panel`. Training is thin, held-out data thick and of
-    the same colour; the borders of phases are dotted.
+    Metrics go to panels by their names, see `panel`. Training is a thin line, an evaluation set a
+    thick one of the same color; phases are separated by dotted lines.
 
     Args:
       metrics: path of `metrics.jsonl`.
       to: path of the image.
-      references: horizontal lines by name, such as what a model of word frequencies reaches. They
-        go where a figure of that name would, or else to the first panel.
+      baselines: horizontal lines by name, such as the loss of word frequencies alone. A line goes
+        to the panel of a metric of that name, or else to the first panel.
     """
     lines = metrics_log.read(metrics)
     panels = _by_panel(dict.fromkeys(name for line in lines for name in line))
     if not panels:
         return
-    # Imported here, as no other part of training needs it. Agg needs no display.
+    # Imported late: nothing else in training needs it. The Agg canvas needs no display.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     image = Figure(figsize=(9, 3 * len(panels)), layout="constrained")
-    FigureCanvasAgg(image)
+    canvas = FigureCanvasAgg(image)
     axes = image.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
     by_title = dict(zip(panels, axes))
     for title, names in panels.items():
-        _panel(by_title[title], title, names, lines)
-    for name, value in (references or {}).items():
-        _reference(by_title.get(panel(name), axes[0]), name, value)
+        _draw_panel(by_title[title], title, names, lines)
+    for name, value in (baselines or {}).items():
+        _draw_baseline(by_title.get(panel(name) or "", axes[0]), name, value)
     for each in axes:
         each.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     axes[-1].set_xlabel("step")
     temporary = to.with_name(f".{to.name}.new")
-    image.savefig(temporary, dpi=110, format="png")
+    image.set_dpi(110)
+    canvas.print_png(str(temporary))
     temporary.replace(to)
 
 
 def panel(name: str) -> str | None:
-    """Returns the title of the panel of a figure, or None for one that is not drawn.
+    """Return the title of the panel of a metric, or None for one that is not drawn.
 
-    Losses of one network, by the first word of their names (`mlm_loss`, `mlm_mask_loss`), share a
-    panel; so do all areas (`auc`), accuracies, and differences to a baseline (`below`, ...).
+    Losses share a panel by the first word of their names (`mlm_loss`, `mlm_mask_loss`). All areas
+    under the curve share one, all accuracies, and all differences from a baseline. Other metrics of
+    evaluation sets share the last.
     """
-    stem = name.split("/")[-1]
+    set_name, _, stem = name.rpartition("/")
     if any(word in stem for word in _DIFFERENCE):
         return "distance from a baseline"
     if "auc" in stem:
@@ -60,40 +66,48 @@ def panel(name: str) -> str | None:
     if "accuracy" in stem:
         return "accuracy"
     if stem == "loss":
-        return "total loss"
-    if "loss" in stem:
+        return _TOTAL
+    if "loss" in stem and not stem.endswith("scale"):
         return f"{stem.split('_')[0]} loss"
-    return "learning rate" if stem == "learning_rate" else None
+    if stem == "learning_rate":
+        return _RATE
+    return _OTHER if set_name and set_name != metrics_log.TRAIN else None
 
 
-def _by_panel(names) -> dict[str, list[str]]:
-    """Returns names by panel: losses first in their order, total and learning rate last."""
-    panels = {}
+def _by_panel(names: Iterable[str]) -> dict[str, list[str]]:
+    """Return names by panel: losses first in their order, total and learning rate last."""
+    panels: dict[str, list[str]] = {}
     for name in names:
         title = panel(name)
         if title:
             panels.setdefault(title, []).append(name)
-    last = ("total loss", "learning rate")
-    order = sorted(panels, key=lambda t: (t in last, not t.endswith("loss"), t == last[1]))
-    return {title: panels[title] for title in order}
+    last = (_OTHER, _TOTAL, _RATE)
+
+    def rank(title):
+        if title in last:
+            return 2 + last.index(title)
+        return 0 if title.endswith("loss") else 1
+
+    return {title: panels[title] for title in sorted(panels, key=rank)}
 
 
-def _panel(axes, title, names, lines):
+def _draw_panel(axes, title, names, lines):
     axes.set_title(title, fontsize=10)
-    colours = {}
+    colors: dict[str, str] = {}
     for name in names:
         points = [(line["step"], line[name]) for line in lines if line.get(name) is not None]
         if not points:
             continue
-        held_out = name.startswith("held_out/")
-        colour = colours.setdefault(name.split("/")[-1], f"C{len(colours) % 10}")
-        style = {"linewidth": 1.8, "marker": "."} if held_out else {"linewidth": 0.8}
-        axes.plot(*zip(*points), label=name, color=colour, **style)
+        set_name, _, stem = name.rpartition("/")
+        color = colors.setdefault(stem, f"C{len(colors) % 10}")
+        is_evaluation = set_name not in ("", metrics_log.TRAIN)
+        style = {"linewidth": 1.8, "marker": "."} if is_evaluation else {"linewidth": 0.8}
+        axes.plot(*zip(*points), label=name, color=color, **style)
     for before, after in itertools.pairwise(lines):
         if after["phase"] != before["phase"]:
             axes.axvline(before["step"], color="black", linestyle=":", linewidth=1)
 
 
-def _reference(axes, name, value):
+def _draw_baseline(axes, name, value):
     axes.axhline(value, color="gray", linestyle="--", linewidth=1)
     axes.annotate(name, (0.005, value), xycoords=("axes fraction", "data"), size=7, va="bottom")

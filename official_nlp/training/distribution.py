@@ -1,8 +1,9 @@
-"""Where a run runs: strategies by name, and the one stream of rows seen by every replica."""
+"""Where a run runs: strategies by name, and one stream of examples for all replicas."""
 
 import functools
 import json
 import os
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -15,8 +16,8 @@ def _one_device() -> tf.distribute.Strategy:
 
 @functools.cache
 def _mirrored() -> tf.distribute.Strategy:
-    # One a process: a second strategy numbers its collective operations like the first, and
-    # TensorFlow takes one for the other.
+    # One per process: a second strategy numbers its collective operations like the first, and
+    # TensorFlow confuses them.
     gpus = tf.config.list_logical_devices("GPU")
     if gpus:
         return tf.distribute.MirroredStrategy([gpu.name for gpu in gpus])
@@ -62,7 +63,7 @@ def _tpu() -> tf.distribute.Strategy:
 
 # one_device: the first GPU, or the CPU. mirrored: all GPUs of this machine, or all logical CPUs.
 # multi_worker: all GPUs, or the CPU, of each process that TF_CONFIG lists. tpu: all cores.
-STRATEGIES = {
+STRATEGIES: dict[str, Callable[[], tf.distribute.Strategy]] = {
     "one_device": _one_device,
     "mirrored": _mirrored,
     "multi_worker": _multi_worker,
@@ -71,28 +72,28 @@ STRATEGIES = {
 
 
 def require_known(name: str) -> None:
-    """Raises `InputError` for the name of a strategy that does not exist."""
+    """Raise `InputError` for an unknown name of a strategy."""
     if name not in STRATEGIES:
         raise InputError(f"strategy must be one of {', '.join(STRATEGIES)}, was {name!r}")
 
 
 def create_strategy(name: str) -> tf.distribute.Strategy:
-    """Returns the strategy of a name in `STRATEGIES`.
+    """Return the strategy of a name in `STRATEGIES`.
 
-    To be called before the first operation runs: several processes connect at the beginning.
+    Call it before the first operation runs: several processes must connect first.
     """
     require_known(name)
     return STRATEGIES[name]()
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process is the one that writes the run's folder."""
+    """Return whether this process is the one that writes the run folder."""
     resolver = strategy.cluster_resolver
     return resolver is None or not resolver.task_id or resolver.task_type != "worker"
 
 
 def any_process(strategy: tf.distribute.Strategy, flag: bool) -> bool:
-    """Whether the flag is true in any process; all of them ask at the same step."""
+    """Return whether the flag is true in any process; all of them must call at the same step."""
     if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return bool(_added(strategy)(tf.constant(float(flag))) > 0)
     return flag
@@ -108,7 +109,7 @@ def _added(strategy):
 
 
 def replicas_and_hosts(name: str) -> tuple[int, int]:
-    """Returns the copies of the model that a strategy keeps, and the processes that read data."""
+    """Return the number of replicas of a strategy, and of processes that read data."""
     strategy = create_strategy(name)
     resolver = strategy.cluster_resolver
     tasks = resolver.cluster_spec().as_dict() if resolver else {}
@@ -117,12 +118,12 @@ def replicas_and_hosts(name: str) -> tuple[int, int]:
 
 
 def distribute(strategy: tf.distribute.Strategy, make_dataset):
-    """Returns a dataset of global batches, cut into consecutive rows for the replicas.
+    """Return a dataset of global batches, divided into consecutive examples for the replicas.
 
     Args:
       strategy: a strategy.
-      make_dataset: called with `(host, hosts)`, returns this host's batches without end, dicts of
-        tensors with static shapes; their rows are divided among the host's replicas.
+      make_dataset: called with `(host, hosts)`, returns endless batches of this host, dicts of
+        tensors with static shapes, which are divided among the host's replicas.
     """
 
     def dataset_fn(context: tf.distribute.InputContext) -> tf.data.Dataset:
@@ -130,26 +131,26 @@ def distribute(strategy: tf.distribute.Strategy, make_dataset):
         replicas = max(context.num_replicas_in_sync // hosts, 1)
         dataset = make_dataset(context.input_pipeline_id, hosts)
         dataset = dataset if replicas == 1 else _cut(dataset, replicas)
-        # Of a dataset that may end, several hosts would get batches of unknown size.
+        # From a dataset that may end, several hosts would get batches of unknown size.
         return dataset.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
 
     return strategy.distribute_datasets_from_function(dataset_fn)
 
 
-def share(dataset: tf.data.Dataset, host: int, hosts: int) -> tf.data.Dataset:
-    """Returns this host's consecutive rows of each batch of a dataset that all hosts read."""
+def share_of_host(dataset: tf.data.Dataset, host: int, hosts: int) -> tf.data.Dataset:
+    """Return this host's consecutive examples of each batch of a dataset that all hosts read."""
     if hosts == 1:
         return dataset
     return _rows(dataset, hosts, "hosts").map(lambda parts: {n: x[host] for n, x in parts.items()})
 
 
 def _cut(dataset: tf.data.Dataset, replicas: int) -> tf.data.Dataset:
-    """Divides each batch into equal parts of consecutive rows, in order, with static shapes."""
+    """Divide each batch into equal parts of consecutive examples, with static shapes."""
     return _rows(dataset, replicas, "replicas").unbatch()
 
 
 def _rows(dataset, parts: int, of: str):
-    """Turns rows `[B, ...]` into `[parts, B / parts, ...]`."""
+    """Reshape `[B, ...]` to `[parts, B / parts, ...]`."""
     for name, spec in dataset.element_spec.items():
         if not spec.shape.rank or not spec.shape[0] or spec.shape[0] % parts:
             raise InputError(

@@ -1,30 +1,52 @@
-"""Evaluation on held-out data while training, and after."""
+"""Evaluation on the sets of a task, during training and afterwards."""
 
+import numpy as np
 import orbit
 import tensorflow as tf
 
 from official_nlp import randomness
 from official_nlp.training import distribution
 from official_nlp.training.sums import Sums
-from official_nlp.training.task import Task
-from official_nlp.training.tracing import plain_errors
+from official_nlp.training.task import VALID, Task
 
-# What a key of the run's seed is for; training has its own in trainer.py.
+# Purpose of a key that is derived from the run's seed; training has its own in trainer.py.
 _EVALUATION = 1
 
 
-class HeldOutEvaluator(orbit.StandardEvaluator):
-    """Runs the model over the held-out data; `evaluate(-1)` returns `{"held_out": metrics}`.
-
-    What is drawn is a function of the seed and of an example's number: it is the same in every
-    evaluation of a run.
+class Evaluator(orbit.AbstractEvaluator):
+    """Evaluates every set of a task; `evaluate(-1)` returns `{set: metrics}`.
 
     Args:
       task: what is trained.
-      model: of the task.
-      dataset: of the task, one pass, of known length.
-      strategy: the strategy in whose scope the variables were made.
-      seed: of the run.
+      model: model of the task.
+      strategy: strategy in whose scope the variables were created.
+      seed: seed of the run.
+    """
+
+    def __init__(self, task: Task, model, strategy: tf.distribute.Strategy, seed: int):
+        self.sets = {
+            name: SetEvaluator(task, model, dataset, strategy, seed)
+            for name, dataset in task.evaluation_sets().items()
+        }
+
+    def evaluate(self, num_steps: tf.Tensor) -> dict[str, dict[str, float]]:
+        """Evaluate a number of batches of each set, -1 for all; return metrics by set."""
+        return {name: each.evaluate(num_steps)["metrics"] for name, each in self.sets.items()}
+
+
+class SetEvaluator(orbit.StandardEvaluator):
+    """Runs the model over one set; `evaluate` returns `{"metrics": ..., "rows": ...}`.
+
+    Random draws are a function of the seed and of the position of an example, so they are equal in
+    every evaluation of a run.
+
+    Args:
+      task: what is trained.
+      model: model of the task.
+      dataset: one pass over the set, of known cardinality.
+      strategy: strategy in whose scope the variables were created.
+      seed: seed of the run.
+      predicting: compute `Task.predict` only: no sums, no metrics.
     """
 
     def __init__(
@@ -34,36 +56,66 @@ class HeldOutEvaluator(orbit.StandardEvaluator):
         dataset: tf.data.Dataset,
         strategy: tf.distribute.Strategy,
         seed: int,
+        predicting: bool = False,
     ):
         self._task = task
         self._model = model
         self._strategy = strategy
+        self._predicting = predicting
         self._key = randomness.Key(seed).fold(_EVALUATION)
         self._sums = Sums()
         self._batches = int(dataset.cardinality())
         super().__init__(
             distribution.distribute(
-                strategy, lambda host, hosts: distribution.share(dataset.repeat(), host, hosts)
+                strategy,
+                lambda host, hosts: distribution.share_of_host(dataset.repeat(), host, hosts),
             )
         )
 
-    def evaluate(self, num_steps: tf.Tensor) -> dict:
-        """Runs a number of batches, -1 for all; returns the metrics."""
-        with plain_errors():
-            return super().evaluate(tf.where(num_steps < 0, self._batches, num_steps))
+    def evaluate(self, num_steps: tf.Tensor) -> dict[str, dict]:
+        """Evaluate a number of batches, -1 for all; return metrics, and rows as arrays."""
+        return super().evaluate(tf.where(num_steps < 0, self._batches, num_steps))
 
-    def eval_begin(self):
+    def eval_begin(self) -> list:
+        """Start from zero; the state is the list of rows of each batch."""
         self._sums.reset()
+        return []
 
     def eval_step(self, iterator):
-        """Adds one batch's sums; called while tracing, in cross-replica context."""
-        packed = self._strategy.run(self._replica_step, args=(next(iterator),))
+        """Add the sums of one batch and return its rows; traced, in cross-replica context."""
+        packed, rows = self._strategy.run(self._replica_step, args=(next(iterator),))
         self._sums.add(self._strategy.reduce("SUM", packed, axis=None))
+        return {name: self._gather(values) for name, values in rows.items()}
 
-    def eval_end(self) -> dict:
-        return {"held_out": self._task.report(self._sums.take())}
+    def eval_reduce(self, state: list, step_outputs: dict) -> list:
+        """Collect the rows of a batch on the host."""
+        return [*state, {name: values.numpy() for name, values in step_outputs.items()}]
+
+    def eval_end(self, state: list | None = None) -> dict[str, dict]:
+        """Compute the metrics of all batches."""
+        batches = state or []
+        rows = {name: np.concatenate([b[name] for b in batches]) for name in (batches or [{}])[0]}
+        if VALID in rows:
+            valid = rows.pop(VALID).astype(bool)
+            rows = {name: values[valid] for name, values in rows.items()}
+        sums = self._sums.take()
+        metrics = {} if self._predicting else self._task.report(sums, rows)
+        return {"metrics": metrics, "rows": rows}
 
     @tf.autograph.experimental.do_not_convert
     def _replica_step(self, batch):
         with randomness.stream(self._key, batch["stream_position"][0]):
-            return self._sums.pack(self._task.evaluate(self._model, batch))
+            sums: dict[str, tf.Tensor] = {}
+            if self._predicting:
+                rows = self._task.predict(self._model, batch)
+            else:
+                sums, rows = self._task.evaluate(self._model, batch)
+        # Collective operations between hosts know no bool.
+        rows = {n: tf.cast(x, tf.int32) if x.dtype == tf.bool else x for n, x in rows.items()}
+        return self._sums.pack(sums), rows
+
+    def _gather(self, values):
+        """Return the rows of all replicas and hosts in the order of the batch."""
+        if self._strategy.num_replicas_in_sync == 1:
+            return self._strategy.experimental_local_results(values)[0]
+        return self._strategy.gather(values, axis=0)

@@ -1,20 +1,20 @@
-"""Area under the ROC curve from a histogram, which adds up over batches as the area does not."""
+"""Area under the ROC curve from histograms, which unlike areas add up over batches."""
 
 import numpy as np
 import tensorflow as tf
 
-# Logits are counted between these; 2048 bins of 1 / 64 tell apart even an untrained model's.
+# Range of the logits. 2048 bins of 1 / 64 resolve even the logits of an untrained model.
 _LIMIT = 16.0
 BINS = 2048
 
 
 def logit_histogram(logits: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    """Returns float32 `[2, BINS]`: the weight of negatives (row 0) and of positives by logit.
+    """Return float32 `[2, BINS]`: the weight of negatives (row 0) and of positives by logit.
 
     Args:
       logits: float, any static shape.
-      labels: 0 or 1, of that shape.
-      weights: float, of that shape; 0 leaves an element out.
+      labels: 0 or 1, of the same shape.
+      weights: float, of the same shape; 0 excludes an element.
     """
     scaled = (tf.cast(logits, tf.float32) + _LIMIT) * (BINS / (2 * _LIMIT))
     bins = tf.cast(tf.clip_by_value(tf.floor(scaled), 0, BINS - 1), tf.int32)
@@ -26,10 +26,10 @@ def logit_histogram(logits: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) ->
 
 
 def auc(histogram: np.ndarray) -> float:
-    """Returns the probability that a positive's logit is above a negative's, ties by half.
+    """Return the probability that a positive has a higher logit than a negative; ties count half.
 
     Args:
-      histogram: `[2, bins]`, as of `logit_histogram`, summed over batches.
+      histogram: `[2, bins]`, results of `logit_histogram` added over batches.
 
     Returns:
       A number in [0, 1]; nan if there are no positives or no negatives.

@@ -1,4 +1,4 @@
-"""Being asked to stop, politely."""
+"""Requests to stop by a signal."""
 
 import contextlib
 import os
@@ -10,10 +10,10 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopRequest:
-    """Whether the process was asked to stop.
+    """Records whether the process was asked to stop.
 
     Attributes:
-      made: turns true at SIGTERM or at the first Ctrl-C. The second Ctrl-C interrupts at once.
+      made: True after SIGTERM or the first Ctrl-C. A second Ctrl-C interrupts at once.
     """
 
     def __init__(self):
@@ -22,26 +22,26 @@ class StopRequest:
 
     @contextlib.contextmanager
     def watched(self, answer: Callable[[], None] = lambda: None):
-        """Listens to the signals; elsewhere than in the main thread it cannot, and does not.
+        """Handle the signals during the block; outside the main thread this is not possible.
 
         Args:
-          answer: called when the first signal comes, in a thread of its own: Python's handlers wait
-            until the main thread is back from TensorFlow, which can take minutes.
+          answer: called at the first signal, in a separate thread: Python's own handlers run only
+            when the main thread returns from TensorFlow, which can take minutes.
         """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
 
         def request(number, frame):
-            # Of two that come during one call from TensorFlow, Python tells but once.
+            # Two signals during one call of TensorFlow reach this handler only once.
             if number == signal.SIGINT and (self.made or self._interrupts > 1):
                 raise KeyboardInterrupt
             self.made = True
 
-        def come(number):
+        def received(number):
             self._interrupts += number == signal.SIGINT
 
-        with _announced(come, answer):
+        with _announced(received, answer):
             old = {number: signal.signal(number, request) for number in _SIGNALS}
             try:
                 yield
@@ -51,8 +51,8 @@ class StopRequest:
 
 
 @contextlib.contextmanager
-def _announced(come: Callable[[int], None], answer: Callable[[], None]):
-    """Calls `come` for each of the signals as soon as it has come, and `answer` for the first."""
+def _announced(received: Callable[[int], None], answer: Callable[[], None]):
+    """Call `received` for each signal as soon as it arrives, and `answer` for the first."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
 
@@ -61,7 +61,7 @@ def _announced(come: Callable[[int], None], answer: Callable[[], None]):
         while number := os.read(reading, 1):
             if number[0] not in _SIGNALS:
                 continue
-            come(number[0])
+            received(number[0])
             if not answered:
                 answered = True
                 answer()

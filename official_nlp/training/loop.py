@@ -1,238 +1,244 @@
-"""Trains a task through its phases, resuming where a former process stopped."""
+"""Trains a task through its phases, and resumes exactly where an earlier process stopped."""
 
 import contextlib
+import dataclasses
 import logging
+import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
+import numpy as np
 import orbit
 import rich.console
 import tensorflow as tf
 import tf_keras
 
 from official_nlp.errors import Preempted
-from official_nlp.training import checkpoints, curves, distribution, phase, precision, summaries
+from official_nlp.training import checkpoints, curves, distribution, phase, precision
 from official_nlp.training.adamw import AdamW
 from official_nlp.training.config import FIXED, ROUNDING, TrainingConfig, fixed_of_phase
-from official_nlp.training.evaluator import HeldOutEvaluator
+from official_nlp.training.evaluator import Evaluator, SetEvaluator
 from official_nlp.training.interruption import StopRequest
-from official_nlp.training.metrics_log import MetricsLog
-from official_nlp.training.progress import Progress
+from official_nlp.training.metrics_log import TRAIN, MetricsLog
+from official_nlp.training.progress import TrainingProgress
 from official_nlp.training.run_folder import RunFolder
 from official_nlp.training.schedule import WarmupDecay
 from official_nlp.training.stopwatch import Stopwatch
-from official_nlp.training.task import Task
+from official_nlp.training.summaries import Summaries
+from official_nlp.training.task import DataByPath, Task
+from official_nlp.training.tracing import plain_errors
 from official_nlp.training.trainer import PhaseTrainer
+
+
+class WarmStart(Protocol):
+    """Pretrained weights for a run that has no checkpoint yet."""
+
+    def describe(self) -> dict[str, Any]:
+        """Return what `run.json` records of the sources."""
+
+    def assign(self, model: Any, report) -> dict[str, Any]:
+        """Assign the weights to a model; call `report` with lines; return the final record."""
 
 
 def train(
     task: Task,
     phases: Sequence[phase.PhaseConfig],
     config: TrainingConfig,
-    model_dir,
+    model_dir: str | os.PathLike,
     *,
-    fixed: Mapping[str, Any] | None = None,
-    references: Mapping[str, float] | None = None,
-    console: rich.console.Console | None = None,
+    data: DataByPath | None = None,
+    warm_start: WarmStart | None = None,
+    recipe: str = "",
     extend: bool = False,
-    corrupt_rows: Callable[[], int] | None = None,
-    monitor: Callable[[dict], str | None] | None = None,
-    initialize: Callable[[tf_keras.Model], Mapping] | None = None,
-    beginning: Mapping[str, Any] | None = None,
+    console: rich.console.Console | None = None,
 ) -> dict[str, float]:
-    """Trains until the last phase ends; goes on from the newest checkpoint if there is one.
+    """Train until the last phase ends, from the newest checkpoint if there is one.
 
-    The order at a step, on which resuming relies: update, line of metrics, checkpoint, evaluation.
+    Resuming relies on the order of events at a step: update, line of metrics, checkpoint,
+    evaluation.
 
     Args:
       task: what to train.
-      phases: one after the other, over one global step, optimizer and schedule.
-      config: of loop and optimizer.
-      model_dir: the run's folder, made if absent.
-      fixed: what else a resumed run must have kept, beside phases and configuration: the model,
-        the hash of the data.
-      references: horizontal lines for `curves.png`, see `curves.draw`.
-      console: where progress goes; None is standard output.
-      extend: whether the last phase may have more steps than when the run began. The learning rate
-        then is, from here on, that of a run of so many steps.
-      corrupt_rows: returns how many rows were left empty so far for want of their record, for
-        `timing.jsonl`; None where such a record ends the run.
-      monitor: called with the metrics of each metric window; what it returns is shown as a warning.
-      initialize: called with the model of a run that has no checkpoint yet, to give it other first
-        values; optimizer and step are fresh. Returns what is to be added to `beginning`.
-      beginning: what `run.json` is to say of how the run began, see `RunFolder.claim`.
+      phases: phases in steps, over one global step, optimizer and schedule.
+      config: settings of loop and optimizer.
+      model_dir: the run folder, created if absent.
+      data: opened data of the task, whose content a resumed run must have unchanged.
+      warm_start: pretrained weights for a run that has no checkpoint yet. Optimizer and step start
+        anew.
+      recipe: text of the recipe, written as `config.gin`.
+      extend: allow the last phase more steps than when the run began. From here on, the learning
+        rate is that of a run with so many steps.
+      console: where to print progress; None for standard output.
 
     Returns:
-      The last line of held-out metrics, named `held_out/...`, with its `step`; empty without any.
+      The last evaluation metrics, named `SET/NAME`, with their `step`; empty without any.
 
     Raises:
       InputError: the folder holds another run, or cannot be written.
-      NotFiniteError: a term of the loss, or the gradient; nothing was updated or saved after.
-      Preempted: at SIGTERM or Ctrl-C, once the loop was finished and the state saved.
-      StorageError: the disk is full; the last checkpoint is whole.
+      NotFiniteError: a loss term or the gradient is not finite; nothing was updated or saved since.
+      Preempted: SIGTERM or Ctrl-C was received; the loop was finished and the state saved.
+      StorageError: the disk is full; the last checkpoint is complete.
     """
+    phases = [each.with_loss_weights(task.loss_weights) for each in phases]
     strategy = distribution.create_strategy(config.strategy)
     folder = RunFolder(model_dir, writes=distribution.is_chief(strategy))
-    described = fixed_fields(phases, config, fixed)
     stop = StopRequest()
     if not folder.writes:
         console = rich.console.Console(quiet=True)
-    progress = Progress(phase.total_steps(phases), len(phases), console)
-    watch = Stopwatch(0)
-    run = None
+    progress = TrainingProgress(phase.total_steps(phases), len(phases), console)
+    run = _Run(task, phases, config, strategy, folder, progress)
 
-    def answer():
-        progress.message(_promise(watch, run))
-
-    with folder.locked(), progress, stop.watched(answer):
-        extended_from = folder.extended_from(described)
-        rounding = config.of_kind(ROUNDING)
-        for difference in folder.claim(described, rounding, extend, beginning):
-            progress.message(f"not bit-identical to an uninterrupted run: {difference}")
+    with folder.locked(), progress, stop.watched(lambda: progress.message(run.promise())):
+        run.claim(identity(task, phases, config, data), data, warm_start, recipe, extend)
         try:
-            run = _Run(task, phases, config, folder, stop, progress, watch, corrupt_rows, monitor)
-            folder.add_to_beginning(run.initialize(initialize))
-            if extended_from is not None:
-                progress.message(run.on_extension(extended_from))
-            run.train()
-            return run.metrics_log.last("held_out/") or {}
+            run.build(data)
+            run.restore(warm_start)
+            for stage in phase.stages(phases):
+                if run.step >= stage.end:
+                    continue
+                controller = run.open_stage(stage)
+                while run.step < stage.end:
+                    end = run.begin_loop(stage)
+                    with _quiet_orbit(), plain_errors():
+                        controller.train(end, checkpoint_at_completion=False)
+                    run.end_loop(stage, stop.made)
+            return run.last_evaluation()
         finally:
-            if folder.writes:
-                _draw(folder, references, progress)
+            run.draw_curves()
 
 
-def _promise(watch: Stopwatch, run: "_Run | None") -> str:
-    """Returns what a run that is asked to stop says at once."""
-    seconds = watch.seconds_of_loop_left()
-    if run is None or seconds is None:
-        return "stopping after this loop and a checkpoint"
-    saving = run.seconds_of_saving
-    about = f"about {seconds:,.0f} s" + (f" + {saving:,.0f} s of saving" if saving else "")
-    return f"stopping after this loop, {about}"
+def evaluate(
+    task: Task, config: TrainingConfig, model_dir: str | os.PathLike, which: int | str = "newest"
+) -> dict[str, dict[str, float]]:
+    """Evaluate a checkpoint of a run; return the metrics by evaluation set.
+
+    Args:
+      task: the task of the run, with evaluation data.
+      config: strategy, policy and seed are used; those of the run reproduce its metrics.
+      model_dir: the run folder.
+      which: `newest`, `best` or the number of a step.
+    """
+    model, strategy = _restored(task, config, model_dir, which)
+    evaluator = Evaluator(task, model, strategy, config.seed)
+    with plain_errors():
+        return evaluator.evaluate(tf.constant(-1))
 
 
-def _draw(folder: RunFolder, references, progress: Progress) -> None:
-    try:
-        curves.draw(folder.metrics, folder.curves, references)
-    except OSError as error:
-        # Not to hide what ended the run, a full disk perhaps.
-        progress.message(f"{folder.curves} could not be drawn: {error.strerror}")
+def predict(
+    task: Task, config: TrainingConfig, model_dir: str | os.PathLike, which: int | str = "newest"
+) -> dict[str, dict[str, np.ndarray]]:
+    """Predict the examples of a task's evaluation sets with a checkpoint of a run.
+
+    Args:
+      task: the task of the run; its evaluation sets hold the examples.
+      config: see `evaluate`.
+      model_dir: the run folder.
+      which: `newest`, `best` or the number of a step.
+
+    Returns:
+      The rows of `Task.predict` of each set, in the order of its examples.
+    """
+    model, strategy = _restored(task, config, model_dir, which)
+    rows = {}
+    for name, dataset in task.evaluation_sets().items():
+        evaluator = SetEvaluator(task, model, dataset, strategy, config.seed, predicting=True)
+        with plain_errors():
+            rows[name] = evaluator.evaluate(tf.constant(-1))["rows"]
+    return rows
 
 
-def fixed_fields(
+def identity(
+    task: Task,
     phases: Sequence[phase.PhaseConfig],
     config: TrainingConfig,
-    others: Mapping[str, Any] | None = None,
-) -> dict:
-    """Returns what `run.json` keeps of a run, and a resumed one must have kept."""
+    data: DataByPath | None = None,
+) -> dict[str, Any]:
+    """Return what `run.json` records of a run and a resumed run must have unchanged.
+
+    Data is compared by content, not by path: a data folder may move.
+    """
+    hashes = {path: each.fingerprint() for path, each in (data or {}).items()}
+    kind = type(task.config)
     return {
+        "task": {
+            "class": f"{kind.__module__}.{kind.__qualname__}",
+            "config": task.config.to_dict(),
+        },
         "training": config.of_kind(FIXED),
-        "phases": [fixed_of_phase(each) for each in phases],
-        **(others or {}),
+        "phases": [fixed_of_phase(each.with_loss_weights(task.loss_weights)) for each in phases],
+        "data": hashes.get(None),
+        "phase_data": [hashes.get(each.data) if each.data else None for each in phases],
     }
 
 
-def evaluate(task: Task, config: TrainingConfig, model_dir) -> dict[str, float]:
-    """Evaluates a run's newest checkpoint; returns the metrics of `Task.report`.
-
-    Args:
-      task: with evaluation data.
-      config: of which strategy, policy and seed are used; with the run's they give its metrics.
-      model_dir: the run's folder.
-    """
+def _restored(task, config, model_dir, which):
     strategy = distribution.create_strategy(config.strategy)
     with strategy.scope(), precision.policy(config.policy):
         model = task.build()
-        checkpoints.restore_items(task.checkpoint_items(model), RunFolder(model_dir).checkpoints)
-    evaluator = HeldOutEvaluator(task, model, task.evaluation_dataset(), strategy, config.seed)
-    return evaluator.evaluate(tf.constant(-1))["held_out"]
+        folder = RunFolder(model_dir).checkpoints
+        checkpoints.restore_items(task.checkpoint_items(model), folder, which)
+    return model, strategy
+
+
+@dataclasses.dataclass
+class _Window:
+    """Rates of the last metric window, for the progress line."""
+
+    tokens_per_second: float | None = None
+    input_share: float | None = None
 
 
 class _Run:
-    """The parts of a run, and the loop that moves them."""
+    """The parts of a run, and what happens to them between loops of steps."""
 
-    def __init__(self, task, phases, config, folder, stop, progress, watch, corrupt_rows, monitor):
-        self._monitor = monitor
+    def __init__(self, task, phases, config, strategy, folder, progress):
         self._task = task
-        self._config = config
-        self._stop = stop
-        self._progress = progress
         self._phases = phases
-        self._places = phase.places(phases)
-        self._total = self._places[-1].end
-        self.metrics_log = MetricsLog(folder.metrics, folder.timing, folder.writes)
-        self._build()
-        self._checkpoints = checkpoints.Checkpoints(
-            {
-                **task.checkpoint_items(self._model),
-                "optimizer": self._optimizer,
-                "step": self._step,
-                **({"loss_scale": self._loss_scale} if self._loss_scale else {}),
-            },
-            folder.checkpoints,
-            self._step,
-            config.checkpoint_interval,
-            config.keep,
-            config.keep_every,
-            config.keep_best,
-            last_step=self._total,
-            notify=progress.message,
-            before=self.metrics_log.to_disk,
-            half_window=self._half_window,
-            writes=folder.writes,
-        )
-        with _quiet_orbit():
-            self._controller = self._make_controller(folder)  # Restores.
-        self._go_back(folder)
-        self._watch = watch
-        self._watch.start(self._now())
-        self._corrupt_rows = corrupt_rows
-        self._metrics: dict | None = None  # Of the window that just ended.
-        self._tokens_per_second: float | None = None
-        self._input_share: float | None = None
+        self._config = config
+        self._strategy = strategy
+        self._folder = folder
+        self._progress = progress
+        self._total = phase.total_steps(phases)
+        self._log = MetricsLog(folder.metrics, folder.timing, folder.writes)
+        interval = config.summary_interval or config.window
+        summaries = folder.summaries if folder.writes else None
+        self._summaries = Summaries(summaries, interval, self._total)
+        self._watch = Stopwatch(0)
+        self._monitor = task.monitor()
+        self._window = _Window()
+        self._extended_from: int | None = None
+        self._baselines: Mapping[str, float] = {}
+        self._metrics: dict | None = None  # Those of the window that just ended.
 
     @property
-    def seconds_of_saving(self) -> float | None:
-        """What the last checkpoint took, if there was one."""
-        return self._checkpoints.last_seconds
+    def step(self) -> int:
+        """Number of finished updates."""
+        return int(self._step.numpy())
 
-    def initialize(self, assign: Callable[[tf_keras.Model], Mapping] | None) -> Mapping:
-        """Has the variables of a model that was not restored assigned; returns what is said."""
-        if assign is None or self._checkpoints.latest_checkpoint is not None:
-            return {}
-        with self._strategy.scope():
-            return assign(self._model)
+    # === Before the first step ===
 
-    def on_extension(self, old_steps: int) -> str:
-        """Returns a line on what more steps of the last phase do to the schedule."""
-        step, last = self._now(), self._places[-1]
-        old_total = last.start + old_steps
-        old, new = (float(_schedule(self._config, n)(step)) for n in (old_total, self._total))
-        return (
-            f"extended from {old_total} to {self._total} steps: from step {step} on the learning "
-            f"rate is that of a run of {self._total} steps, {new:.3g} in place of {old:.3g}, and "
-            f"ends at {self._total}. A run of so many steps from the start would end elsewhere"
-        )
+    def claim(self, run_identity, data, warm_start, recipe, extend) -> None:
+        """Write the files of a new run, or check that this is the run of the folder."""
+        folder = self._folder
+        self._extended_from = folder.extended_from(run_identity)
+        origin = {
+            "data": data[None].describe() if data else {},
+            "warm_start": warm_start.describe() if warm_start else {},
+        }
+        rounding = self._config.of_kind(ROUNDING)
+        for difference in folder.claim(run_identity, rounding, extend, origin):
+            self._progress.message(f"not bit-identical to an uninterrupted run: {difference}")
+        folder.prepare(self._task.write_files, recipe)
 
-    def train(self) -> None:
-        """Runs what is left of the phases."""
-        if self._now():
-            self._progress.message(f"continuing after step {self._now()} of {self._total}")
-            self._evaluate_if_due()
-        with _quiet_orbit():
-            for place in self._places:
-                self._controller.trainer = self._trainers[place.index]
-                while self._now() < place.end:
-                    self._train_loop(place)
-                self._trainers[place.index] = None  # Frees its graph and data.
-
-    def _build(self) -> None:
-        # Initial values are drawn from Keras' own generators.
+    def build(self, data) -> None:
+        """Create model, optimizer and evaluator in the strategy's scope."""
+        # Keras draws initial values from its own generators.
         tf_keras.utils.set_random_seed(self._config.seed)
         config, task = self._config, self._task
-        self._strategy = distribution.create_strategy(config.strategy)
-        schedule = _schedule(config, self._total)
+        self._data = list((data or {}).values())
+        self._baselines = task.baselines()
+        self._schedule = _schedule(config, self._total)
         self._loss_scale = None
         with self._strategy.scope():
             with precision.policy(config.policy):
@@ -240,22 +246,30 @@ class _Run:
             if config.policy == "mixed_float16":
                 self._loss_scale = precision.LossScale()
             self._step = orbit.utils.create_global_step()
-            self._optimizer = _optimizer(config, schedule)
+            self._optimizer = _optimizer(config, self._schedule, task)
             self._optimizer.build(self._all_variables())
-        self._trainers = [
-            PhaseTrainer(
-                task,
-                self._model,
-                self._optimizer,
-                schedule,
-                self._step,
-                place,
-                config,
-                self._strategy,
-                self._loss_scale,
-            )
-            for place in self._places
-        ]
+        self._evaluator = None
+        if config.evaluation_interval != 0:
+            self._evaluator = Evaluator(task, self._model, self._strategy, config.seed)
+        items = {
+            **task.checkpoint_items(self._model),
+            "optimizer": self._optimizer,
+            "step": self._step,
+        }
+        if self._loss_scale is not None:
+            items["loss_scale"] = self._loss_scale
+        self._checkpoints = checkpoints.Checkpoints(
+            items,
+            self._folder.checkpoints,
+            self._step,
+            config.checkpoint_interval,
+            config.keep,
+            config.keep_every,
+            config.keep_best,
+            last_step=self._total,
+            notify=self._progress.message,
+            writes=self._folder.writes,
+        )
 
     def _all_variables(self) -> list[tf.Variable]:
         every = [
@@ -263,120 +277,174 @@ class _Run:
         ]
         return list({variable.ref(): variable for variable in every}.values())
 
-    def _make_controller(self, folder) -> orbit.Controller:
-        config, dataset = self._config, None
-        if config.evaluation_interval != 0:
-            dataset = self._task.evaluation_dataset()
-        evaluator = None
-        if dataset is not None:
-            evaluator = HeldOutEvaluator(
-                self._task, self._model, dataset, self._strategy, config.seed
-            )
-        interval = config.summary_interval or config.window
+    def restore(self, warm_start: WarmStart | None) -> None:
+        """Restore the newest checkpoint, or assign pretrained weights where there is none."""
+        restored = self._checkpoints.restore_latest()
+        if restored is None and warm_start is not None:
+            with self._strategy.scope():
+                record = warm_start.assign(self._model, self._progress.message)
+            self._folder.add_to_origin({"warm_start": record})
+        # Metrics after the checkpoint are removed; the steps are run again.
+        self._log.truncate(self.step)
+        self._checkpoints.tidy(self._log.evaluations())
+        self._watch.start(self.step)
+        if self._extended_from is not None:
+            self._progress.message(self._extension(self._extended_from))
+        if self.step:
+            self._progress.message(f"continuing after step {self.step} of {self._total}")
+            self._evaluate_if_due()
+
+    def _extension(self, old_steps: int) -> str:
+        """Return a line on the effect of more steps of the last phase on the schedule."""
+        last = phase.stages(self._phases)[-1]
+        old_total = last.start + old_steps
+        totals = (old_total, self._total)
+        old, new = (float(_schedule(self._config, n)(self.step)) for n in totals)
+        return (
+            f"extended from {old_total} to {self._total} steps: from step {self.step} on, the "
+            f"learning rate is that of a run of {self._total} steps, {new:.3g} instead of "
+            f"{old:.3g}, and reaches 0 at step {self._total}. A run that had so many steps from "
+            "the start would end with other weights"
+        )
+
+    # === Loops of steps ===
+
+    def open_stage(self, stage: phase.Stage) -> orbit.Controller:
+        """Return the controller of the steps of a phase."""
+        self._trainer = PhaseTrainer(
+            self._task,
+            self._model,
+            self._optimizer,
+            self._schedule,
+            self._step,
+            stage,
+            self._config,
+            self._strategy,
+            self._loss_scale,
+        )
         return orbit.Controller(
             global_step=self._step,
-            trainer=self._trainers[0],
-            evaluator=evaluator,
+            trainer=self._trainer,
             strategy=self._strategy,
-            train_actions=[self._on_metrics],
-            steps_per_loop=config.steps_per_loop,
-            checkpoint_manager=self._checkpoints,
-            summary_manager=summaries.Summaries(
-                folder.summaries if folder.writes else None, self._step, interval, self._total
-            ),
+            train_actions=[lambda output: self._end_window(output.get(TRAIN))],
+            steps_per_loop=self._config.steps_per_loop,
         )
 
-    def _go_back(self, folder: RunFolder) -> None:
-        """Takes back what was measured after the step that was restored, and tidies up."""
-        step = self._now()
-        self.metrics_log.cut(step)
-        held_out = self.metrics_log.having("held_out/")
-        self._checkpoints.tidy(held_out)
-        if folder.writes:
-            evaluated = bool(held_out) and held_out[-1]["step"] == step
-            summaries.cut(folder.summaries / "train", step)
-            summaries.cut(folder.summaries / "held_out", step if evaluated else step - 1)
-        if self._checkpoints.half_window:
-            index = phase.phase_at(self._phases, step).index
-            self._trainers[index].continue_window(self._checkpoints.half_window)
-
-    def _half_window(self) -> list[float]:
-        """Returns the sums of the window that has not ended, none where one has."""
-        return [] if self._metrics is not None else self._controller.trainer.half_window()
-
-    def _train_loop(self, place: phase.Place) -> None:
-        """Runs steps up to the next multiple of the loop, or to the phase's end."""
-        start, loop = self._now(), self._config.steps_per_loop
-        end = min(start // loop * loop + loop, place.end)
+    def begin_loop(self, stage: phase.Stage) -> int:
+        """Begin a loop; return its last step: a multiple of the loop, or the end of the phase."""
         self._metrics = None
+        self._loop_start = self.step
         self._watch.loop()
+        per_loop = self._config.steps_per_loop
+        return min(self._loop_start // per_loop * per_loop + per_loop, stage.end)
+
+    def end_loop(self, stage: phase.Stage, asked_to_stop: bool) -> None:
+        """Save, evaluate and report, each where it is due.
+
+        Raises:
+          Preempted: the run was asked to stop, and is saved.
+        """
+        step = self.step
+        self._watch.waited(self._trainer.waiting.take())
+        # All processes of the strategy agree on it, as all of them must stop at the same step.
+        stopping = distribution.any_process(self._strategy, asked_to_stop) and step != self._total
         saving = self._checkpoints.seconds
-        with self._watch.part("training"):
-            self._controller.train(end, checkpoint_at_completion=False)
-            self._watch.waited(self._trainers[place.index].waiting.take())
-            stopping = self._must_stop(end)
-            if end == self._total or stopping:
-                self._controller.save_checkpoint()
-        tokens = (end - start) * place.phase.batch_size * place.phase.length
-        self._watch.trained(end, tokens, self._checkpoints.seconds - saving)
+        if stopping or step == self._total or self._checkpoints.is_due(step):
+            self._save()
+        tokens = (step - self._loop_start) * stage.phase.batch_size * stage.phase.length
+        self._watch.trained(step, tokens, self._checkpoints.seconds - saving)
         if stopping:
-            raise Preempted(f"asked to stop: the run is saved at step {end} of {self._total}")
+            raise Preempted(f"asked to stop: the run is saved at step {step} of {self._total}")
         self._evaluate_if_due()
-        self._show(end, place)
+        self._show(stage)
 
-    def _must_stop(self, step: int) -> bool:
-        if step == self._total:
-            return False
-        return distribution.any_process(self._strategy, self._stop.made)
+    def _save(self) -> None:
+        if self._metrics is None:
+            # The checkpoint is out of turn: the window ends here, so that it need not be saved.
+            self._end_window(self._trainer.end_window())
+        self._summaries.flush()
+        self._log.to_disk()
+        self._checkpoints.save()
 
-    def _show(self, step: int, place: phase.Place) -> None:
-        if self._metrics is not None:
-            line = self._watch.window(step)
-            if self._corrupt_rows is not None:
-                line["corrupt_rows"] = self._corrupt_rows()
-            self.metrics_log.write_timing(line)
-            self._tokens_per_second = line["tokens_per_second"]
-            self._input_share = line["input_share"]
-        left = self._watch.seconds_left(step, self._total)
-        self._progress.update(
-            step, place.index, self._metrics, self._tokens_per_second, left, self._input_share
-        )
-
-    def _on_metrics(self, output: dict) -> None:
-        """Writes the line of a full window, before the checkpoint."""
-        if not output:
+    def _end_window(self, metrics: Mapping[str, float] | None) -> None:
+        """Write the line of a window; None stands for a loop within one."""
+        if metrics is None:
             return
-        metrics = dict(output["train"])
-        step = self._now()
-        line = {name: metrics.pop(name) for name in ("learning_rate", "grad_norm")}
-        line.update({f"train/{name}": value for name, value in metrics.items()})
-        self.metrics_log.write(step, phase.phase_at(self._phases, step - 1).index, line)
-        self._metrics = metrics
-        advice = self._monitor(metrics) if self._monitor else None
-        if advice:
-            self._progress.message(f"warning: {advice}")
-
-    def _on_held_out(self, output: dict) -> None:
-        # After orbit has written them for TensorBoard: what is cut there goes by this line.
-        step = self._now()
-        metrics = {f"held_out/{name}": value for name, value in output["held_out"].items()}
-        self.metrics_log.write(step, phase.phase_at(self._phases, step - 1).index, metrics)
-        self._progress.evaluated(step, output["held_out"])
-        self._checkpoints.tidy([{"step": step, **metrics}])
+        self._summaries.write(TRAIN, self.step, metrics)
+        rest = dict(metrics)
+        line = {name: rest.pop(name) for name in ("learning_rate", "grad_norm")}
+        line.update({f"{TRAIN}/{name}": value for name, value in rest.items()})
+        self._write(line)
+        self._metrics = rest
+        warning = self._monitor(rest) if self._monitor else None
+        if warning:
+            self._progress.message(f"warning: {warning}")
 
     def _evaluate_if_due(self) -> None:
-        step, interval = self._now(), self._config.evaluation_interval
+        step, interval = self.step, self._config.evaluation_interval
         due = step == self._total or (interval and step % interval == 0)
-        if self._controller.evaluator is None or not due:
+        if self._evaluator is None or not self._evaluator.sets or not due:
             return
-        # A process killed while it evaluated has left a checkpoint of this step, but no line.
-        if self.metrics_log.last("held_out/", step) is None:
-            with self._watch.part("evaluation"), _quiet_orbit():
-                output = self._controller.evaluate(-1)
-            self._on_held_out(output)
+        # A process that was killed while evaluating left a checkpoint of this step, but no line.
+        if self._log.evaluation_at(step) is not None:
+            return
+        with self._watch.part("evaluation"), plain_errors():
+            by_set = self._evaluator.evaluate(tf.constant(-1))
+        line = {}
+        for name, metrics in by_set.items():
+            line.update({f"{name}/{metric}": value for metric, value in metrics.items()})
+        self._write(line)
+        for name, metrics in by_set.items():
+            self._summaries.write(name, step, metrics)
+            self._progress.evaluated(step, name, metrics)
+        self._summaries.flush()
+        self._checkpoints.tidy([{"step": step, **line}])
 
-    def _now(self) -> int:
-        return int(self._step.numpy())
+    def _write(self, line: Mapping[str, float]) -> None:
+        index = phase.stage_at(self._phases, self.step - 1).index
+        self._log.write(self.step, index, line)
+
+    def _show(self, stage: phase.Stage) -> None:
+        step = self.step
+        if self._metrics is not None:
+            line = self._watch.window(step)
+            if self._config.corrupt_records == "skip":
+                line["corrupt_rows"] = sum(data.corrupt_rows for data in self._data)
+            self._log.write_timing(line)
+            self._window = _Window(line["tokens_per_second"], line["input_share"])
+        self._progress.update(
+            step,
+            stage.index,
+            self._metrics,
+            self._window.tokens_per_second,
+            self._watch.seconds_left(step, self._total),
+            self._window.input_share,
+        )
+
+    # === At the end ===
+
+    def last_evaluation(self) -> dict[str, float]:
+        """Return the last line of evaluation metrics, {} without one."""
+        lines = self._log.evaluations()
+        return lines[-1] if lines else {}
+
+    def draw_curves(self) -> None:
+        """Draw the curves; a failure to do so must not hide what ended the run."""
+        if not self._folder.writes:
+            return
+        try:
+            curves.draw(self._folder.metrics, self._folder.curves, self._baselines)
+        except OSError as error:
+            self._progress.message(f"{self._folder.curves} could not be drawn: {error.strerror}")
+
+    def promise(self) -> str:
+        """Return the immediate answer to a request to stop."""
+        seconds = self._watch.seconds_of_loop_left()
+        if seconds is None:
+            return "stopping after this loop and a checkpoint"
+        saving = self._checkpoints.last_seconds
+        about = f"about {seconds:,.0f} s" + (f" + {saving:,.0f} s of saving" if saving else "")
+        return f"stopping after this loop, {about}"
 
 
 def _schedule(config: TrainingConfig, total: int) -> WarmupDecay:
@@ -389,7 +457,7 @@ def _schedule(config: TrainingConfig, total: int) -> WarmupDecay:
     )
 
 
-def _optimizer(config: TrainingConfig, schedule: WarmupDecay) -> AdamW:
+def _optimizer(config: TrainingConfig, schedule: WarmupDecay, task: Task) -> AdamW:
     return AdamW(
         schedule,
         weight_decay=config.weight_decay,
@@ -398,13 +466,18 @@ def _optimizer(config: TrainingConfig, schedule: WarmupDecay) -> AdamW:
         epsilon=config.epsilon,
         global_clipnorm=config.clip,
         bias_correction=config.reference_quirks.bias_correction,
+        learning_rate_scale=task.learning_rate_scale,
     )
 
 
 @contextlib.contextmanager
-def _quiet_orbit():
-    """Keeps orbit's Controller from printing a line a loop: the progress line says it better."""
-    module = sys.modules[orbit.Controller.__module__]
+def _quiet_orbit() -> Iterator[None]:
+    """Silence orbit's Controller, which prints two lines a loop beside our progress line.
+
+    It prints through a private function of its module and offers no option. Redirecting standard
+    output instead would swallow the progress line, too.
+    """
+    module: Any = sys.modules[orbit.Controller.__module__]
     original = module._log
     module._log = logging.getLogger(__name__).debug
     try:

@@ -1,24 +1,32 @@
-"""What a run measured, line by line.
+"""The metrics of a run, line by line.
 
-`metrics.jsonl` holds functions of the step alone: a resumed run's is, byte for byte, that of a run
-that was never interrupted. Whatever depends on the clock goes to `timing.jsonl`.
+`metrics.jsonl` holds functions of the step alone: that of a resumed run is, byte for byte, that of
+an uninterrupted run, except that a line is split where a checkpoint was saved out of turn.
+Everything that depends on the clock goes to `timing.jsonl`.
+
+A line of a training window has metrics named `train/...`; a line of an evaluation has metrics
+named `SET/...` after each evaluation set.
 """
 
 import json
 import math
 import os
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 from official_nlp.files import atomic, disk_errors
 
+TRAIN = "train"
+
 
 class MetricsLog:
-    """Writes and cuts `metrics.jsonl`; appends to `timing.jsonl`.
+    """Writes and truncates `metrics.jsonl`; appends to `timing.jsonl`.
 
     Args:
       metrics: path of `metrics.jsonl`.
       timing: path of `timing.jsonl`.
-      writes: whether this process does; the others of a run on several hosts only read.
+      writes: whether this process writes; the other processes of a run on several hosts only read.
     """
 
     def __init__(self, metrics: pathlib.Path, timing: pathlib.Path, writes: bool = True):
@@ -26,53 +34,57 @@ class MetricsLog:
         self._timing = timing
         self._writes = writes
 
-    def cut(self, step: int) -> None:
-        """Removes what was measured after a step, and a line that was not finished."""
+    def truncate(self, step: int) -> None:
+        """Remove lines after a step, and an unfinished last line."""
         if not self._writes or not self._metrics.exists():
             return
-        kept = [line for line in _whole_lines(self._metrics) if json.loads(line)["step"] <= step]
-        text = "".join(kept)
+        lines = [line for line in _whole_lines(self._metrics) if json.loads(line)["step"] <= step]
+        text = "".join(lines)
         if text.encode() != self._metrics.read_bytes():
-            with disk_errors.writing("what is left of the metrics", self._metrics):
+            with disk_errors.writing("the truncated metrics", self._metrics):
                 atomic.write(self._metrics, text)
 
-    def write(self, step: int, phase: int, metrics: dict) -> None:
-        """Appends a line of metrics; what is infinite or not a number becomes null."""
+    def write(self, step: int, phase: int, metrics: Mapping[str, Any]) -> None:
+        """Append a line of metrics; numbers that are not finite become null."""
         clean = {name: _jsonable(value) for name, value in metrics.items()}
         if self._writes:
             _append(self._metrics, {"step": step, "phase": phase, **clean})
 
-    def write_timing(self, line: dict) -> None:
-        """Appends a line to `timing.jsonl`."""
+    def write_timing(self, line: Mapping[str, Any]) -> None:
+        """Append a line to `timing.jsonl`."""
         if self._writes:
             _append(self._timing, {name: _jsonable(value) for name, value in line.items()})
 
     def to_disk(self) -> None:
-        """Returns when what was written will survive a power failure."""
+        """Return when the lines will survive a power failure."""
         if self._writes and self._metrics.exists():
             with open(self._metrics, "rb") as file:
                 os.fsync(file.fileno())
 
-    def having(self, prefix: str) -> list[dict]:
-        """Returns the lines with metrics under a prefix."""
-        lines = read(self._metrics)
-        return [line for line in lines if any(name.startswith(prefix) for name in line)]
+    def evaluations(self) -> list[dict[str, Any]]:
+        """Return the lines of evaluations."""
+        return [line for line in read(self._metrics) if is_evaluation(line)]
 
-    def last(self, prefix: str, step: int | None = None) -> dict | None:
-        """Returns the last line with metrics under a prefix, at a step if one is given."""
-        lines = self.having(prefix)
-        return next((line for line in reversed(lines) if step in (None, line["step"])), None)
+    def evaluation_at(self, step: int) -> dict[str, Any] | None:
+        """Return the line of the evaluation at a step, or None."""
+        return next((line for line in self.evaluations() if line["step"] == step), None)
 
 
-def read(path: pathlib.Path) -> list[dict]:
-    """Returns the lines of a metrics_log, without one that is not finished."""
+def read(path: pathlib.Path) -> list[dict[str, Any]]:
+    """Return the lines of a metrics log without an unfinished last one; [] without a file."""
     if not path.exists():
         return []
     return [json.loads(line) for line in _whole_lines(path)]
 
 
+def is_evaluation(line: Mapping[str, Any]) -> bool:
+    """Return whether a line holds metrics of an evaluation set."""
+    sets = {name.partition("/")[0] for name in line if "/" in name}
+    return bool(sets - {TRAIN})
+
+
 def _whole_lines(path: pathlib.Path) -> list[str]:
-    lines = path.read_text().splitlines(keepends=True)
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     return [line for line in lines if line.endswith("\n")]
 
 
@@ -90,7 +102,7 @@ def _ends_line(file) -> bool:
 
 
 def _jsonable(value):
-    """Floats keep every bit: Python writes the shortest text that reads back as the same number."""
+    # Floats retain every bit: Python writes the shortest text that reads back as the same number.
     if isinstance(value, (bool, int, str)) or value is None:
         return value
     value = float(value)

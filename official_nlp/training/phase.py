@@ -2,88 +2,107 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from official_nlp.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)
 class PhaseConfig:
-    """What holds for a number of steps, or of times through the data: one of the two is given.
+    """Settings that hold for a number of steps or of epochs; give exactly one of the two.
 
     Attributes:
-      steps: number of updates, at least 1; or None where `epochs` says it.
-      batch_size: rows of a batch, over all replicas and hosts.
-      length: tokens of a row.
-      data: data folder, or None for the run's.
-      generator_weight: coefficient of the loss term `mlm`; 0 leaves the generator out.
-      discriminator_weight: coefficient of the loss term `rtd`; 0 leaves the discriminator out.
-      mask_probability: share of the tokens to predict, or None for the run's.
-      epochs: times through the phase's examples, which `in_steps` makes steps of.
+      steps: number of updates, at least 1; None where `epochs` is given.
+      batch_size: examples of a batch, over all replicas and hosts.
+      length: tokens of an example, padding included; 1 where examples are no sequences.
+      data: data folder of this phase; None for that of the run.
+      loss_weights: weights of loss terms by name, which replace those of the task. A term of
+        weight 0 is not computed.
+      epochs: passes over the phase's examples; `in_steps` converts them to steps.
     """
 
     steps: int | None
     batch_size: int
-    length: int
+    length: int = 1
     data: str | None = None
-    generator_weight: float = 1.0
-    discriminator_weight: float = 50.0
-    mask_probability: float | None = None
+    loss_weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
     epochs: float | None = None
 
     def __post_init__(self):
         if (self.steps is None) == (self.epochs is None):
             raise InputError(
-                f"a phase is given steps or epochs, one of the two: steps was {self.steps}, epochs "
+                f"a phase needs either steps or epochs: steps was {self.steps}, epochs was "
                 f"{self.epochs}"
             )
         for name in ("steps", "batch_size", "length"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name} of a phase must be at least 1, was {value}")
-        if self.epochs is not None and not _positive(self.epochs):
+        if self.epochs is not None and not (_is_number(self.epochs) and self.epochs > 0):
             raise InputError(f"epochs of a phase must be a number above 0, was {self.epochs!r}")
-        for name in ("generator_weight", "discriminator_weight"):
-            if getattr(self, name) < 0:
+        for name, weight in self.loss_weights.items():
+            if not _is_number(weight) or weight < 0:
                 raise InputError(
-                    f"{name} of a phase must not be negative, was {getattr(self, name)}"
+                    f"the weight of the loss term {name!r} of a phase must be a number and at "
+                    f"least 0, was {weight!r}"
                 )
-        if self.generator_weight == 0 and self.discriminator_weight == 0:
-            raise InputError(
-                "a phase must train something: generator_weight and discriminator_weight are both 0"
-            )
-        if self.mask_probability is not None and not 0 < self.mask_probability < 1:
-            raise InputError(
-                f"mask_probability of a phase must lie between 0 and 1, was {self.mask_probability}"
-            )
 
     def in_steps(self, examples: int) -> "PhaseConfig":
-        """Returns this phase with a number of steps.
+        """Return this phase with a number of steps.
 
-        An epoch that ends within a batch is filled up from the next, so that every example is seen.
+        An epoch that ends within a batch is completed by examples of the next one, so that every
+        example is seen.
 
         Args:
-          examples: of the phase's training data.
+          examples: number of training examples of the phase.
         """
         if self.epochs is None:
             return self
         steps = max(1, math.ceil(self.epochs * examples / self.batch_size))
         return dataclasses.replace(self, steps=steps, epochs=None)
 
-    def coefficient(self, term: str) -> float:
-        """Returns what a term of the loss is multiplied with in this phase."""
-        weights = {"mlm": self.generator_weight, "rtd": self.discriminator_weight}
-        return float(weights.get(term, 1.0))
+    def with_loss_weights(self, defaults: Mapping[str, float]) -> "PhaseConfig":
+        """Return this phase with the weights of all terms.
+
+        Args:
+          defaults: weights of the task by term; this phase's replace them.
+
+        Raises:
+          InputError: this phase names a term that the task does not have, or trains none.
+        """
+        unknown = [name for name in self.loss_weights if defaults and name not in defaults]
+        if unknown:
+            raise InputError(
+                f"loss_weights of a phase must name terms among {', '.join(defaults)}, had "
+                f"{', '.join(unknown)}"
+            )
+        weights = {**defaults, **self.loss_weights}
+        if weights and not any(weights.values()):
+            raise InputError(
+                f"a phase must train something: the loss weights of {', '.join(weights)} are all 0"
+            )
+        return dataclasses.replace(self, loss_weights=weights)
+
+    def trains(self, term: str) -> bool:
+        """Return whether a loss term has a weight above 0 in this phase."""
+        return self.loss_weights.get(term, 1.0) != 0
 
 
-def _positive(value) -> bool:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return number and 0 < value < math.inf
+def _is_number(value) -> bool:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and math.isfinite(value)
 
 
 @dataclasses.dataclass(frozen=True)
-class Place:
-    """Where a step lies: the phase's index, the phase, its first and its last step's end."""
+class Stage:
+    """A phase within a run.
+
+    Attributes:
+      index: number of the phase, from 0.
+      phase: the phase.
+      start: finished global steps when the phase begins.
+      end: finished global steps when it ends.
+    """
 
     index: int
     phase: PhaseConfig
@@ -91,31 +110,36 @@ class Place:
     end: int
 
 
-def places(phases: Sequence[PhaseConfig]) -> list[Place]:
-    """Returns the phases with the global steps at which they start and end."""
+def stages(phases: Sequence[PhaseConfig]) -> list[Stage]:
+    """Return the phases with the global steps at which they start and end.
+
+    Raises:
+      InputError: there is no phase, or one is in epochs.
+    """
     if not phases:
         raise InputError("phases must hold at least one phase, was empty")
-    result, start = [], 0
+    result: list[Stage] = []
+    start = 0
     for index, phase in enumerate(phases):
         if phase.steps is None:
             raise InputError(
-                f"phase {index + 1} is given in epochs ({phase.epochs}): make steps of them by "
+                f"phase {index + 1} is given in epochs ({phase.epochs}): convert them with "
                 "in_steps(number of examples)"
             )
-        result.append(Place(index, phase, start, start + phase.steps))
+        result.append(Stage(index, phase, start, start + phase.steps))
         start += phase.steps
     return result
 
 
-def phase_at(phases: Sequence[PhaseConfig], step: int) -> Place:
-    """Returns the phase that the update after `step` finished updates belongs to.
+def stage_at(phases: Sequence[PhaseConfig], step: int) -> Stage:
+    """Return the stage of the update that follows `step` finished updates.
 
-    A finished run is in its last phase.
+    A finished run is in its last stage.
     """
-    candidates = places(phases)
-    return next((place for place in candidates if step < place.end), candidates[-1])
+    candidates = stages(phases)
+    return next((stage for stage in candidates if step < stage.end), candidates[-1])
 
 
 def total_steps(phases: Sequence[PhaseConfig]) -> int:
-    """Returns the number of updates of all phases."""
-    return places(phases)[-1].end
+    """Return the number of updates of all phases."""
+    return stages(phases)[-1].end

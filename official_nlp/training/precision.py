@@ -1,4 +1,4 @@
-"""The number format a model computes in, and the scale that keeps float16 gradients above 0."""
+"""Number formats of a model, and the loss scale that keeps float16 gradients above 0."""
 
 import contextlib
 
@@ -9,21 +9,21 @@ from official_nlp.errors import InputError
 
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 
-# Overflows in a row after which no scale can be the cause.
+# Number of consecutive overflows that no loss scale can explain.
 OVERFLOWS_IN_A_ROW = 20
 _INITIAL_SCALE = 2.0**15
 _STEPS_TO_GROW = 2000
 
 
 def require_known(name: str) -> None:
-    """Raises `InputError` for a policy that does not exist."""
+    """Raise `InputError` for an unknown policy."""
     if name not in POLICIES:
         raise InputError(f"policy must be one of {', '.join(POLICIES)}, was {name!r}")
 
 
 @contextlib.contextmanager
 def policy(name: str):
-    """Layers made inside compute in this format; variables are float32 under every policy."""
+    """Create layers that compute in this format; variables are float32 under every policy."""
     require_known(name)
     before = tf_keras.mixed_precision.global_policy()
     tf_keras.mixed_precision.set_global_policy(name)
@@ -34,18 +34,20 @@ def policy(name: str):
 
 
 class LossScale(tf.Module):
-    """What the loss is multiplied with before the gradient is taken, and the gradient divided by.
+    """Factor on the loss before differentiation, by which the gradients are then divided.
 
-    float16 has no numbers between 0 and 6e-8, where most gradients lie. The scale lifts them; it
+    float16 has no numbers between 0 and 6e-8, where most gradients are. The scale lifts them; it
     is halved when a gradient overflows, and doubled after 2000 steps without overflow
-    (Micikevicius et al. 2018, section 3.2). A power of two: scaling rounds nothing.
+    (Micikevicius et al. 2018, section 3.2). It is a power of two, so that
+    scaling rounds nothing.
 
-    Made in the strategy's scope, updated in cross-replica context. Part of the checkpoint.
+    Create it in the strategy's scope and update it in cross-replica context. It is part of the
+    checkpoint.
 
     Attributes:
       value: float32 scalar variable.
-      skipped: int64 scalar variable, steps that overflowed, in all.
-      in_a_row: int64 scalar variable, those since the last that did not.
+      skipped: int64 scalar variable, number of steps that overflowed.
+      in_a_row: int64 scalar variable, number of overflows since the last step without one.
     """
 
     def __init__(self):
@@ -56,7 +58,7 @@ class LossScale(tf.Module):
         self._clean = _variable(0, tf.int64)
 
     def update(self, overflow: tf.Tensor) -> None:
-        """Takes note of one step; `overflow` is a bool scalar."""
+        """Record one step; `overflow` is a bool scalar."""
         one = tf.cast(overflow, tf.int64)
         clean = (self._clean + 1) * (1 - one)
         grows = clean >= _STEPS_TO_GROW

@@ -1,4 +1,4 @@
-"""The folder of a run: what is in it, whose it is, and who writes to it."""
+"""The run folder: its files, the identity of its run, and the lock of its writer."""
 
 import contextlib
 import fcntl
@@ -7,7 +7,8 @@ import json
 import os
 import pathlib
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import tensorflow as tf
 
@@ -16,7 +17,10 @@ from official_nlp.files import atomic, disk_errors
 from official_nlp.training import checkpoints
 
 _PACKAGES = ("official_nlp", "tensorflow", "tf_keras", "tf-models-official", "numpy")
-# Environment that changes how TensorFlow computes, and with it the last bits.
+RECIPE = "config.gin"
+# What identifies a run in run.json: a resumed run must have it unchanged.
+_IDENTITY = ("task", "phases", "training", "data", "phase_data")
+# Environment variables that change how TensorFlow computes, and with it the last bits.
 _FLAGS = (
     "TF_ENABLE_ONEDNN_OPTS",
     "TF_DETERMINISTIC_OPS",
@@ -31,76 +35,82 @@ _FLAGS = (
 
 
 class RunFolder:
-    """Paths in a run's folder, and its `run.json`.
+    """Paths in a run folder, and its `run.json`.
 
-    Attributes:
+    Args:
       path: the folder.
-      writes: whether this process does; of a run on several hosts only the first.
+      writes: whether this process writes; in a run on several hosts only the first does.
     """
 
     def __init__(self, path: str | os.PathLike, writes: bool = True):
         self.path = pathlib.Path(path)
         self.writes = writes
 
-    checkpoints = property(lambda self: self.path / "checkpoints")
-    metrics = property(lambda self: self.path / "metrics.jsonl")
-    timing = property(lambda self: self.path / "timing.jsonl")
-    summaries = property(lambda self: self.path / "summaries")
-    curves = property(lambda self: self.path / "curves.png")
-    description = property(lambda self: self.path / "run.json")
+        self.checkpoints = self.path / "checkpoints"
+        self.metrics = self.path / "metrics.jsonl"
+        self.timing = self.path / "timing.jsonl"
+        self.summaries = self.path / "summaries"
+        self.curves = self.path / "curves.png"
+        self.description = self.path / "run.json"
 
     @property
     def has_checkpoint(self) -> bool:
-        """Whether a run that trains here goes on from one; it may be damaged."""
-        return checkpoints.any_named(self.checkpoints)
+        """Whether a run that trains here continues from a checkpoint, which may be damaged."""
+        return checkpoints.any_listed(self.checkpoints)
 
-    def describe(self) -> dict:
-        """Returns the content of `run.json`."""
+    def describe(self) -> dict[str, Any]:
+        """Return the content of `run.json`.
+
+        Raises:
+          InputError: the file is missing, or cannot be read.
+        """
         try:
             described = json.loads(self.description.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise InputError(
-                f"{self.path} is not the folder of a run: it has no {self.description.name}"
+                f"{self.path} is not a run folder: it has no {self.description.name}"
             ) from None
         except (ValueError, RecursionError) as error:
             raise InputError(f"{self.description} cannot be read: {error}") from error
-        if not isinstance(described, dict) or not isinstance(described.get("fixed"), dict):
+        parts = ("phases", "training")
+        if not isinstance(described, dict) or any(part not in described for part in parts):
             raise InputError(
-                f"{self.description} must say what the run is made of, but has no such part "
-                "(fixed): another program wrote it, or it was cut off"
+                f"{self.description} must describe a run ({', '.join(parts)}), but does not: "
+                "another program wrote it, or it is truncated"
             )
         return described
 
     def claim(
         self,
-        fixed: Mapping,
-        rounding: Mapping | None = None,
+        identity: Mapping[str, Any],
+        rounding: Mapping[str, Any] | None = None,
         extend: bool = False,
-        beginning: Mapping | None = None,
+        origin: Mapping[str, Any] | None = None,
     ) -> list[str]:
-        """Writes `run.json`, or compares it where the run was begun before.
+        """Write `run.json`, or compare it where the run was started before.
 
         Args:
-          fixed: what a resumed run must have kept, as nested dicts, lists, strings and numbers:
-            seed, model, hash of the data, batch, schedule.
-          rounding: settings that may differ, though they change the last bits.
-          extend: whether the last phase may have more steps than before; `run.json` then says so.
-          beginning: what the run began with: names of the data, weights that were read. Kept as
-            it was once there is a checkpoint, and compared with nothing.
+          identity: what a resumed run must have unchanged, as nested dicts, lists, strings and
+            numbers: `task`, `phases`, `training`, `data`, `phase_data`.
+          rounding: settings that may change, though they change the last bits.
+          extend: whether the last phase may have more steps than before; `run.json` is updated.
+          origin: where data and initial weights came from, for people. It is not compared, and
+            not changed once there is a checkpoint.
 
         Returns:
-          Lines about what is different now and allowed to be, though it may change the last bits:
-          those settings, versions, flags, devices.
+          Lines about differences that are allowed but may change the last bits: those settings,
+          versions, flags, devices.
 
         Raises:
-          InputError: another configuration was trained here, with the fields that differ.
+          InputError: the folder holds a run of another identity; the message lists the fields
+            that differ.
         """
         if not self.writes:
-            self.require_same(fixed, extend)
+            self.require_same(identity, extend)
             return []
         self._make()
-        new = {"fixed": fixed, "rounding": rounding or {}, "beginning": beginning or {}}
-        new = json.loads(json.dumps({**new, **_surroundings()}))
+        new = {**identity, "rounding": rounding or {}, "origin": origin or {}}
+        new = _as_json({**new, **_surroundings()})
         if not self.description.exists():
             if (self.checkpoints / "checkpoint").exists():
                 raise InputError(
@@ -109,31 +119,55 @@ class RunFolder:
                 )
             self._describe(new)
             return []
-        self.require_same(fixed, extend)
+        self.require_same(identity, extend)
         old = self.describe()
-        if old["fixed"] != new["fixed"]:
-            earlier = [*old.get("extended_from", []), old["fixed"]["phases"][-1]["steps"]]
-            self._describe({**old, "fixed": new["fixed"], "extended_from": earlier})
-        elif old.get("beginning") != new["beginning"] and not self.has_checkpoint:
-            self._describe({**old, "beginning": new["beginning"]})
+        if _identity(old) != _identity(new):
+            earlier = [*old.get("extended_from", []), old["phases"][-1]["steps"]]
+            self._describe({**old, **_identity(new), "extended_from": earlier})
+        elif old.get("origin") != new["origin"] and not self.has_checkpoint:
+            self._describe({**old, "origin": new["origin"]})
         parts = ("rounding", "versions", "flags", "devices")
         return [line for part in parts for line in _differences(old.get(part), new[part], part)]
 
-    def add_to_beginning(self, more: Mapping) -> None:
-        """Adds to what `run.json` says of how the run began."""
-        if self.writes and more:
-            content = self.describe()
-            self._describe({**content, "beginning": {**content["beginning"], **more}})
-
-    def extended_from(self, fixed: Mapping) -> int | None:
-        """Returns how many steps the last phase had, where that they are more is all that differs.
+    def prepare(self, write_files: Callable[[pathlib.Path], None], recipe: str = "") -> None:
+        """Write the files of a run that has no checkpoint yet.
 
         Args:
-          fixed: as of `claim`.
+          write_files: writes files of the task, such as a tokenizer.
+          recipe: text of the resolved recipe, `config.gin`; nothing is written where it is empty.
+
+        Raises:
+          InputError: the folder cannot be written.
+        """
+        if not self.writes or self.has_checkpoint:
+            return
+        try:
+            write_files(self.path)
+            if recipe:
+                atomic.write(self.path / RECIPE, recipe)
+        except OSError as error:
+            raise InputError(
+                f"cannot write the run folder {self.path}: {error.strerror}; give another folder"
+            ) from error
+
+    def add_to_origin(self, more: Mapping[str, Any]) -> None:
+        """Add to the part `origin` of `run.json`."""
+        if self.writes and more:
+            content = self.describe()
+            self._describe({**content, "origin": {**content["origin"], **more}})
+
+    def extended_from(self, identity: Mapping[str, Any]) -> int | None:
+        """Return the former number of steps of the last phase, if only that number has grown.
+
+        Args:
+          identity: see `claim`.
+
+        Returns:
+          The number; None where there is no run, no growth, or another difference.
         """
         if not self.description.exists():
             return None
-        old, new = self.describe().get("fixed", {}), json.loads(json.dumps(fixed))
+        old, new = _identity(self.describe()), _as_json(identity)
         try:
             steps = old["phases"][-1]["steps"]
             if new["phases"][-1]["steps"] <= steps:
@@ -143,21 +177,21 @@ class RunFolder:
             return None
         return steps if old == new else None
 
-    def require_same(self, fixed: Mapping, extend: bool = False) -> None:
-        """Compares with `run.json`, if a run was begun here; writes nothing.
+    def require_same(self, identity: Mapping[str, Any], extend: bool = False) -> None:
+        """Compare with `run.json`, if a run was started here; write nothing.
 
         Args:
-          fixed: as of `claim`.
-          extend: as of `claim`.
+          identity: see `claim`.
+          extend: see `claim`.
 
         Raises:
-          InputError: another configuration was trained here, with the fields that differ.
+          InputError: the folder holds a run of another identity; the message lists the fields
+            that differ.
         """
         if not self.description.exists():
             return
-        new = json.loads(json.dumps(fixed))
-        different = _differences(self.describe().get("fixed", {}), new)
-        longer = self.extended_from(fixed) is not None
+        different = _differences(_identity(self.describe()), _as_json(identity))
+        longer = self.extended_from(identity) is not None
         if different and not (longer and extend):
             hint = ", or EXTEND=true (extend=True in Python) to train longer" if longer else ""
             raise InputError(
@@ -167,7 +201,7 @@ class RunFolder:
 
     @contextlib.contextmanager
     def locked(self):
-        """Keeps other runs from training here; a killed process holds no lock."""
+        """Keep other processes from training here; a killed process holds no lock."""
         if not self.writes:
             yield
             return
@@ -190,8 +224,17 @@ class RunFolder:
                 pass
         except OSError as error:
             raise InputError(
-                f"the run's folder must be writable, {self.path} is not: {error.strerror}"
+                f"the run folder must be writable, {self.path} is not: {error.strerror}"
             ) from error
+
+
+def _identity(described: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: described[name] for name in _IDENTITY if name in described}
+
+
+def _as_json(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values as they read back from JSON: tuples become lists."""
+    return json.loads(json.dumps(values))
 
 
 def _surroundings() -> dict:
@@ -217,7 +260,7 @@ def _versions() -> dict:
 
 
 def _differences(old, new, name: str = "") -> list[str]:
-    """Returns `name: old there, new here` for every leaf that differs."""
+    """Return `name was old, is now new` for every leaf that differs."""
     if isinstance(old, dict) and isinstance(new, dict):
         keys = list(dict.fromkeys([*old, *new]))
         lines = (_differences(old.get(k), new.get(k), f"{name}.{k}".strip(".")) for k in keys)

@@ -15,12 +15,12 @@ class WarmupDecay(tf_keras.optimizers.schedules.LearningRateSchedule):
         learning_rate * (1 - min(t, T) / T) ** power * min(1, (t + 1) / warmup_steps)
 
     Args:
-      learning_rate: the highest rate, were there no decay.
-      total_steps: updates until the rate is 0.
-      warmup_steps: updates until the warm-up is over; 0 for none.
+      learning_rate: peak rate without decay.
+      total_steps: number of updates until the rate is 0.
+      warmup_steps: number of updates of the warm-up; 0 for none.
       power: exponent of the decay; 1 is linear.
-      from_zero: warm-up by `t` instead of `t + 1`, as google-research/electra: the first update
-        has rate 0.
+      from_zero: warm-up by `t` instead of `t + 1`, as in google-research/electra: the first
+        update has the rate 0.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class WarmupDecay(tf_keras.optimizers.schedules.LearningRateSchedule):
         self.from_zero = from_zero
 
     def __call__(self, step) -> tf.Tensor:
-        """Returns the float32 rate of the update that follows `step` finished ones."""
+        """Return the float32 rate of the update that follows `step` finished updates."""
         done = tf.cast(step, tf.float32)
         left = 1.0 - tf.minimum(done, float(self.total_steps)) / float(self.total_steps)
         rate = self.learning_rate * (left if self.power == 1.0 else left**self.power)

@@ -107,6 +107,11 @@ class TaskConfig(abc.ABC):
         """Return the configuration on which `to_dict` was called."""
         return cls(**values)
 
+    @classmethod
+    def from_run(cls, values: Mapping[str, Any], folder: str | os.PathLike) -> "TaskConfig":
+        """Return the configuration of a saved run, which may refer to files of its folder."""
+        return cls.from_dict(values)
+
 
 class Task(abc.ABC):
     """A model, its data, its losses and its metrics.
@@ -220,5 +225,5 @@ class Task(abc.ABC):
         """Return the rows that `electra predict` writes, for the batch of one replica."""
         return self.evaluate(model, batch)[1]
 
-    def write_files(self, folder: os.PathLike) -> None:
+    def write_files(self, folder: os.PathLike) -> None:  # noqa: B027, nothing is a valid choice
         """Write what a run folder needs besides checkpoints, such as a tokenizer."""

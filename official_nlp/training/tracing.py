@@ -1,4 +1,4 @@
-"""Errors out of a traced function or a dataset, as they were raised."""
+"""Input errors from inside a traced function or a dataset."""
 
 import contextlib
 import re
@@ -10,10 +10,10 @@ from official_nlp.errors import InputError
 
 @contextlib.contextmanager
 def plain_errors():
-    """Raises an `InputError` from inside as one.
+    """Raise an `InputError` from the block as an `InputError`.
 
-    AutoGraph wraps what is raised while tracing, and an error in the Python generator behind a
-    dataset arrives as the text of one of TensorFlow's.
+    AutoGraph wraps exceptions that are raised while tracing, and an error in the Python generator
+    of a dataset arrives as text within a TensorFlow error.
     """
     try:
         yield
@@ -25,7 +25,7 @@ def plain_errors():
 
 
 def _input_error(error: BaseException | None) -> InputError | None:
-    """Returns what was raised first, where that is an `InputError`."""
+    """Return the original exception if it is an `InputError`."""
     found = None
     while error is not None:
         if isinstance(error, InputError):

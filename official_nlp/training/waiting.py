@@ -1,14 +1,13 @@
-"""How long the steps of a loop wait for their batches."""
+"""Time that steps wait for their batches."""
 
 import tensorflow as tf
 
 
 class InputWait:
-    """Fetches batches inside the loop on the device, and adds up what each fetch took.
+    """Fetches batches inside the loop on the device, and adds up the time of each fetch.
 
-    The clock is read by operations of the host right before and after the fetch: from a queue that
-    is full a batch is there at once, so what is added up is the time in which the devices had
-    nothing to do for want of data.
+    Host operations read the clock right before and after the fetch. A full queue returns a batch at
+    once, so the sum is the time that the devices were idle for lack of data.
     """
 
     def __init__(self):
@@ -16,7 +15,7 @@ class InputWait:
             self._seconds = tf.Variable(0.0, dtype=tf.float64, trainable=False)
 
     def next(self, iterator):
-        """Returns the iterator's next batch; called while tracing."""
+        """Return the next batch of the iterator; called while tracing."""
         before = tf.timestamp()
         with tf.control_dependencies([before]):
             batch = next(iterator)
@@ -26,7 +25,7 @@ class InputWait:
         return batch
 
     def take(self) -> float:
-        """Returns the seconds since it was last asked."""
+        """Return the seconds since the last call."""
         seconds = float(self._seconds.numpy())
         self._seconds.assign(0.0)
         return seconds

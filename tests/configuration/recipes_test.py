@@ -1,4 +1,4 @@
-"""Recipes as files and words."""
+"""Recipes are found by name or path; settings have the type of what they replace."""
 
 import pathlib
 
@@ -32,7 +32,7 @@ from official_nlp.errors import InputError
         ("(1, 2)", [3], [1, 2]),
     ],
 )
-def test_a_value_is_read_by_the_kind_that_the_recipe_has(text, default, value):
+def test_a_value_gets_the_type_of_the_value_that_it_replaces(text, default, value):
     read = recipes.setting_value("NAME", text, default)
     assert read == value
     assert type(read) is type(value)
@@ -41,38 +41,41 @@ def test_a_value_is_read_by_the_kind_that_the_recipe_has(text, default, value):
 @pytest.mark.parametrize(
     ("text", "default", "must_be"),
     [
-        ("1.5", 0, "a whole number"),
-        ("true", 0, "a whole number"),
+        ("1.5", 0, "an integer"),
+        ("true", 0, "an integer"),
         ("x", 0.5, "a number"),
         ("true", 0.5, "a number"),
         ("1", True, "true or false"),
         ("1", (3,), "a tuple"),
     ],
 )
-def test_a_value_of_another_kind_is_refused(text, default, must_be):
+def test_a_value_of_another_type_is_refused(text, default, must_be):
     with pytest.raises(InputError) as raised:
         recipes.setting_value("NAME", text, default)
     assert str(raised.value) == f"NAME must be {must_be}, such as {default!r}; got {text!r}"
 
 
-@pytest.mark.parametrize("word", ["A=b=c", "SEED=3", "_x="])
-def test_a_setting_is_split_at_the_first_equals_sign(word):
-    assert recipes.split_setting(word) == tuple(word.split("=", 1))
+def test_settings_are_split_at_the_first_equals_sign():
+    words = ["A=b=c", "SEED=3", "_x="]
+    assert recipes.split_settings(words) == {"A": "b=c", "SEED": "3", "_x": ""}
 
 
-@pytest.mark.parametrize("word", ["word", "=3", "a/b.c=3", "--seed=3", ""])
-def test_a_word_that_is_no_setting_is_refused(word):
-    with pytest.raises(InputError, match="must be NAME=value"):
-        recipes.split_setting(word)
+@pytest.mark.parametrize("word", ["word", "=3", "a/b.c=3", "1A=2", "--seed=3", ""])
+def test_a_word_that_is_not_a_setting_is_refused(word):
+    with pytest.raises(InputError, match="a setting must be NAME=value, such as SEED=3; got"):
+        recipes.split_settings(["SEED=3", word])
+
+
+def test_steps_and_epochs_exclude_each_other():
+    with pytest.raises(InputError, match="give STEPS or EPOCHS, not both"):
+        recipes.split_settings(["STEPS=3", "EPOCHS=1"])
 
 
 def test_a_short_name_is_a_packaged_recipe():
     assert recipes.find("demo") == recipes.folder() / "experiments" / "demo.gin"
 
 
-def test_a_path_is_a_recipe_of_ones_own_even_where_a_packaged_one_has_its_name(
-    tmp_path, monkeypatch
-):
+def test_a_path_is_never_taken_for_the_name_of_a_packaged_recipe(tmp_path, monkeypatch):
     (tmp_path / "demo.gin").touch()
     monkeypatch.chdir(tmp_path)
     assert recipes.find("demo.gin") == pathlib.Path("demo.gin")
@@ -83,22 +86,23 @@ def test_a_path_is_a_recipe_of_ones_own_even_where_a_packaged_one_has_its_name(
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("smal", r"unknown recipe 'smal' \(did you mean small\?\); a recipe is base, "),
-        ("zzz", f"unknown recipe 'zzz'; a recipe is {recipes.listed()}"),
-        ("no/such", "no such recipe: no/such; a recipe is base"),
-        ("nothing.gin", "no such recipe: nothing.gin"),
+        ("smal", r"unknown recipe 'smal' \(did you mean small\?\); give one of base, "),
+        ("zzz", f"unknown recipe 'zzz'; give one of {recipes.listed()}"),
+        ("no/such", "recipe no/such does not exist; give one of base"),
+        ("nothing.gin", "recipe nothing.gin does not exist"),
+        (None, "give a recipe: base, "),
     ],
 )
-def test_a_recipe_that_is_not_there_is_refused_with_those_that_are(name, message):
+def test_a_missing_recipe_is_refused_with_the_names_of_the_packaged_ones(name, message):
     with pytest.raises(InputError, match=message):
         recipes.find(name)
 
 
-def test_a_run_folder_as_a_recipe_is_pointed_to_its_file(tmp_path):
+def test_a_run_folder_as_recipe_is_refused_with_the_path_of_its_recipe(tmp_path):
     with pytest.raises(InputError, match=f"the recipe of a run folder is {tmp_path}/config.gin"):
         recipes.find(str(tmp_path))
 
 
-def test_a_recipe_says_in_a_line_what_it_is():
+def test_a_recipe_has_a_summary_of_one_line():
     assert recipes.summary("demo").startswith("a tiny ELECTRA")
     assert all(0 < len(recipes.summary(name)) <= 80 for name in recipes.names())

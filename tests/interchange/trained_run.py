@@ -4,9 +4,10 @@ import contextlib
 import io
 import pathlib
 
-from official_nlp.cli import runs
-from official_nlp.interchange import interim_run
-from official_nlp.training import TrainingConfig
+from official_nlp.interchange.task_networks import HasNetworks
+from official_nlp.interchange.warm_start import WarmStart
+from official_nlp.tasks import PretrainingConfig
+from official_nlp.training import TrainingConfig, loop
 from tests.tasks.conftest import config, phase
 
 STEPS = 4
@@ -21,20 +22,28 @@ TRAINING = TrainingConfig(
 )
 
 
-def train(folder: pathlib.Path, data: pathlib.Path, sharing: str = "shared", **changes) -> str:
-    """Train a run of few steps; return what was printed, with single spaces."""
-    options = {
-        "task": config(sharing),
-        "phases": (phase(steps=STEPS),),
-        "training": TRAINING,
-        **changes,
-    }
+def train(
+    folder: pathlib.Path, path: pathlib.Path, sharing: str = "shared", init: dict | None = None
+) -> str:
+    """Train a run of few steps; return what was printed, with single spaces.
+
+    Args:
+      folder: the run folder.
+      path: the data folder.
+      sharing: how the networks share variables.
+      init: source of pretrained weights of each network, if any.
+    """
+    task_config = config(sharing)
+    data = {None: task_config.open_data(path)}
+    task = task_config.make(data, TRAINING)
+    tokenizer = data[None].folder.tokenizer
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        runs.train(model_dir=str(folder), data=str(data), **options)
+        warm_start = WarmStart(init, task, tokenizer) if init else None
+        loop.train(task, [phase(steps=STEPS)], TRAINING, folder, data=data, warm_start=warm_start)
     return " ".join(printed.getvalue().split())
 
 
-def task_of(config):
-    """Return the task of a `PretrainingConfig`, without data."""
-    return interim_run.Networks(config)
+def task_of(task_config: PretrainingConfig) -> HasNetworks:
+    """Return the task of a configuration, without data."""
+    return task_config.make(None, TRAINING)

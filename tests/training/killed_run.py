@@ -21,12 +21,12 @@ import rich.console
 from official_nlp import training
 from official_nlp.files import atomic
 from official_nlp.training import checkpoints, metrics_log
-from official_nlp.training.evaluator import HeldOutEvaluator
-from tests.training.toy import ToyTask
+from official_nlp.training.evaluator import Evaluator
+from tests.training.toy import PairTask
 
 PHASES = (
-    training.PhaseConfig(steps=103, batch_size=8, length=4, discriminator_weight=0.0),
-    training.PhaseConfig(steps=150, batch_size=16, length=4, discriminator_weight=20.0),
+    training.PhaseConfig(steps=103, batch_size=8, length=4, loss_weights={"second": 0.0}),
+    training.PhaseConfig(steps=150, batch_size=16, length=4),
 )
 CONFIG = training.TrainingConfig(
     learning_rate=1e-2,
@@ -54,7 +54,7 @@ POINTS = {
     "checkpoint-written": (checkpoints, "_to_disk", kill_self),
     "before-rename-of-state": (checkpoints, "_write_state", kill_self),
     "before-rename-of-file": (atomic.os, "rename", kill_self),
-    "evaluation": (HeldOutEvaluator, "evaluate", kill_self),
+    "evaluation": (Evaluator, "evaluate", kill_self),
     "metrics_log": (metrics_log, "_append", kill_within_line),
     "before-deletion": (checkpoints, "_remove", kill_self),
 }
@@ -63,7 +63,7 @@ POINTS = {
 def train(folder):
     with open(os.devnull, "w") as nowhere:
         console = rich.console.Console(file=nowhere)
-        training.train(ToyTask(), PHASES, CONFIG, folder, console=console)
+        training.train(PairTask(), PHASES, CONFIG, folder, console=console)
 
 
 def train_until(folder, point: str, count: int):

@@ -17,8 +17,8 @@ from official_nlp.training import PhaseConfig, TrainingConfig, evaluate, train
 from tests.training.toy import ToyTask, assert_same_state, state
 
 PHASES = (
-    PhaseConfig(steps=13, batch_size=8, length=4, discriminator_weight=0.0),
-    PhaseConfig(steps=20, batch_size=8, length=4, discriminator_weight=20.0),
+    PhaseConfig(steps=13, batch_size=8, length=4),
+    PhaseConfig(steps=20, batch_size=8, length=4),
 )
 CONFIG = TrainingConfig(
     learning_rate=1e-2,
@@ -52,7 +52,7 @@ def test_windows_end_with_the_loop_and_with_a_phase(finished):
     train_lines = [(x["step"], x["phase"]) for x in lines if "train/loss" in x]
     steps = [(5, 0), (10, 0), (13, 0), (15, 1), (20, 1), (25, 1), (30, 1), (33, 1)]
     assert train_lines == steps
-    held_out = [(x["step"], x["phase"]) for x in lines if "held_out/mlm_loss" in x]
+    held_out = [(x["step"], x["phase"]) for x in lines if "held_out/loss_error" in x]
     assert held_out == [(20, 1), (33, 1)]
     assert [line["step"] for line in _lines(folder, "timing.jsonl")] == [x for x, _ in steps]
 
@@ -60,7 +60,7 @@ def test_windows_end_with_the_loop_and_with_a_phase(finished):
 def test_a_line_holds_rate_norm_and_metrics(finished):
     line = _lines(finished[0])[0]
     assert list(line) == [
-        "step", "phase", "learning_rate", "grad_norm", "train/loss", "train/mlm_loss",
+        "step", "phase", "learning_rate", "grad_norm", "train/loss", "train/loss_error",
     ]  # fmt: skip
     assert line["learning_rate"] == pytest.approx(1e-2 * (1 - 4 / 33))
 
@@ -83,7 +83,7 @@ def test_progress_is_a_line_a_window_where_no_terminal_is(finished):
     assert re.search(
         r"step 33/33  phase 2/2  0:00:00 left  [\d,]+ tokens/s  input \d+%  loss ", text
     )
-    assert "step 20 held out  mlm_loss " in text
+    assert "step 20 held_out  loss_error " in text
     assert "train | step" not in text
 
 
@@ -111,9 +111,9 @@ def test_evaluating_afterwards_gives_the_metrics_of_the_run(finished):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_asked_to_stop_it_saves_and_later_ends_in_the_same_bits(tmp_path, finished, number):
     class Stopped(ToyTask):
-        def report(self, sums):
+        def report(self, sums, rows):
             os.kill(os.getpid(), number)
-            return super().report(sums)
+            return super().report(sums, rows)
 
     with pytest.raises(Preempted, match="saved at step 5 of 33"):
         _train(tmp_path, Stopped())
@@ -141,12 +141,12 @@ def test_asked_to_stop_within_a_window_it_stops_after_the_loop(
     class Stopped(ToyTask):
         reports = 0
 
-        def report(self, sums):
+        def report(self, sums, rows):
             # The 1st is of the evaluation at step 5, the 5th of that at 15; a loop follows each.
             self.reports += 1
             if self.reports == report:
                 os.kill(os.getpid(), signal.SIGTERM)
-            return super().report(sums)
+            return super().report(sums, rows)
 
     with pytest.raises(Preempted, match=f"saved at step {step} of 33"):
         _train(tmp_path, Stopped(), config=HALF)
@@ -194,15 +194,15 @@ def test_a_damaged_checkpoint_costs_steps_and_no_bits(tmp_path, finished, newest
 
 def test_the_best_survives_a_stop(tmp_path):
     config = dataclasses.replace(
-        CONFIG, keep=1, keep_every=20, keep_best="higher:mlm_loss", evaluation_interval=10
+        CONFIG, keep=1, keep_every=20, keep_best="higher:loss_error", evaluation_interval=10
     )
     _train(tmp_path / "whole", config=config)
 
     class Stopped(ToyTask):
-        def report(self, sums):
+        def report(self, sums, rows):
             if "noise" in sums:
                 os.kill(os.getpid(), signal.SIGTERM)
-            return super().report(sums)
+            return super().report(sums, rows)
 
     for step in (13, 25):
         with pytest.raises(Preempted, match=f"saved at step {step} of 33"):
@@ -243,9 +243,9 @@ def test_a_run_is_extended_when_asked_for(tmp_path, finished):
 def test_devices_may_change_and_that_is_told(tmp_path, two_devices):
     # The first phase alone, then the rest with two replicas.
     class Stopped(ToyTask):
-        def report(self, sums):
+        def report(self, sums, rows):
             os.kill(os.getpid(), signal.SIGTERM)
-            return super().report(sums)
+            return super().report(sums, rows)
 
     with pytest.raises(Preempted):
         _train(tmp_path, Stopped())

@@ -1,4 +1,4 @@
-"""A task small enough to train in seconds: two heads on a trunk with dropout."""
+"""Tasks that train in seconds: a regression with one loss, and a pair of heads with two."""
 
 import dataclasses
 
@@ -7,25 +7,26 @@ import tensorflow as tf
 import tf_keras
 
 from official_nlp import randomness
-from official_nlp.training import auc, logit_histogram
+from official_nlp.training import Task, TaskConfig, auc, logit_histogram
+from official_nlp.training.task import Data
 
 WIDTH = 8
 
 
 class ToyModel(tf_keras.Model):
-    """Trunk, and the heads `mlm` and `rtd`, for rows `[batch, WIDTH]`."""
+    """A trunk with dropout and one linear head a name, for rows `[batch, WIDTH]`."""
 
-    def __init__(self):
+    def __init__(self, heads=("loss",)):
         super().__init__()
         self.trunk = tf_keras.layers.Dense(16, activation="tanh", name="trunk")
         self.normalization = tf_keras.layers.LayerNormalization(name="layer_norm")
-        self.heads = {name: tf_keras.layers.Dense(1, name=name) for name in ("mlm", "rtd")}
+        self.heads = {name: tf_keras.layers.Dense(1, name=name) for name in heads}
         self.trunk.build([None, WIDTH])
         self.normalization.build([None, 16])
         for head in self.heads.values():
             head.build([None, 16])
 
-    def call(self, rows, training=False, heads=("mlm", "rtd")):
+    def call(self, rows, training=False, heads=("loss",)):
         hidden = self.normalization(self.trunk(rows))  # [batch, 16]
         if training:
             bits = randomness.draw([16], rows.shape[0])
@@ -33,89 +34,124 @@ class ToyModel(tf_keras.Model):
         return {name: self.heads[name](hidden)[:, 0] for name in heads}
 
 
+@dataclasses.dataclass(frozen=True)
+class ToyConfig(TaskConfig):
+    """Configuration of the toy task; its data is drawn, not read."""
+
+    scale: float = 1.0
+
+    def open_data(self, path, corrupt_records="stop"):
+        return ToyData(str(path))
+
+    def make(self, data, training):
+        return ToyTask(self)
+
+
 @dataclasses.dataclass
-class ToyTask:
-    """Learns a sign and a square.
+class ToyData(Data):
+    """Stands for a data folder whose content is its name."""
+
+    name: str
+    examples: int = 1000
+    corrupt_rows: int = 0
+
+    def fingerprint(self):
+        return f"hash of {self.name}"
+
+
+class ToyTask(Task):
+    """Learns a square.
 
     Attributes:
+      terms: names of the loss terms.
       nan_at: stream position whose row makes a term not a number, or None.
       nan_in: which term.
-      evaluation_batches: 0 for a task without held-out data.
+      evaluation_batches: 0 for a task without evaluation data.
+      unreached: list trainable variables that no loss reaches.
     """
 
-    nan_at: int | None = None
-    nan_in: str = "rtd"
-    evaluation_batches: int = 3
-    unreached: bool = False
-    name: str = "toy"
+    terms = ("loss",)
+
+    def __init__(
+        self, config=None, nan_at=None, nan_in=None, evaluation_batches=3, unreached=False
+    ):
+        self.config = config or ToyConfig()
+        self.nan_at = nan_at
+        self.nan_in = nan_in or self.terms[-1]
+        self.evaluation_batches = evaluation_batches
+        self.unreached = unreached
 
     def build(self):
-        return ToyModel()
+        return ToyModel(self.terms)
 
-    def checkpoint_items(self, model):
-        return {"generator": model.heads["mlm"], "discriminator": model}
-
-    def train_dataset(self, phase_index, phase, first_step, host, hosts):
-        key = randomness.Key(7).fold(phase_index)
+    def train_dataset(self, stage, phase, first_step, host, hosts):
+        key = randomness.Key(7).fold(stage)
         steps = tf.data.Dataset.range(first_step, 1 << 60)
         return steps.map(lambda step: _batch(key, step, phase.batch_size))
 
-    def evaluation_dataset(self):
+    def evaluation_sets(self):
         if not self.evaluation_batches:
-            return None
+            return {}
         key = randomness.Key(7).fold(1000)
         steps = tf.data.Dataset.range(self.evaluation_batches)
-        return steps.map(lambda step: _batch(key, step, 8))
+        return {"held_out": steps.map(lambda step: _batch(key, step, 8))}
 
     def weights(self, batch, phase):
         weight = tf.reduce_sum(batch["weights"])
-        return {name: weight for name in ("mlm", "rtd") if phase.coefficient(name)}
+        return {name: weight for name in self.terms if phase.trains(name)}
 
     def losses(self, model, batch, phase):
-        heads = [name for name in ("mlm", "rtd") if phase.coefficient(name)]
+        heads = [name for name in self.terms if phase.trains(name)]
         outputs = model(batch["rows"], training=True, heads=heads)
         terms = {name: self._term(name, outputs[name], batch) for name in heads}
-        return terms, _sums(terms, outputs, batch)
+        return terms, self._sums(terms, outputs, batch)
 
     def trainable_variables(self, model, phase):
         variables = [*model.trunk.trainable_variables, *model.normalization.trainable_variables]
         for name, head in model.heads.items():
-            if phase.coefficient(name) or self.unreached:
+            if phase.trains(name) or self.unreached:
                 variables += head.trainable_variables
         return variables
 
     def evaluate(self, model, batch):
-        outputs = model(batch["rows"])
+        outputs = model(batch["rows"], heads=self.terms)
         terms = {name: self._term(name, outputs[name], batch) for name in outputs}
         noise = tf.reduce_sum(randomness.to_uniform(randomness.draw([1], batch["rows"].shape[0])))
-        return {**_sums(terms, outputs, batch), "noise": noise}
+        rows = {"position": batch["stream_position"], "output": outputs[self.terms[0]]}
+        return {**self._sums(terms, outputs, batch), "noise": noise}, rows
 
-    def report(self, sums):
-        metrics = {}
-        for name in ("mlm", "rtd"):
-            if name in sums:
-                metrics[f"{name}_loss"] = float(sums[name][0] / sums[name][1])
+    def report(self, sums, rows):
+        metrics = {f"{n}_error": float(sums[n][0] / sums[n][1]) for n in self.terms if n in sums}
         if "histogram" in sums:
-            metrics["rtd_auc"] = auc(sums["histogram"])
+            metrics["second_auc"] = auc(sums["histogram"])
         if "noise" in sums:
             metrics["noise"] = float(sums["noise"])
+            metrics["rows"] = float(len(rows["position"]))
         return metrics
 
     def _term(self, name, output, batch):
         losses = (output - batch["targets"]) ** 2  # [batch]
-        if name == "rtd":
+        if name == "second":
             losses = tf.nn.sigmoid_cross_entropy_with_logits(batch["labels"], output)
         if self.nan_at is not None and name == self.nan_in:
             bad = batch["stream_position"] == self.nan_at
             losses = tf.where(bad, float("nan"), losses)
-        return tf.reduce_sum(losses * batch["weights"]), tf.reduce_sum(batch["weights"])
+        return tf.reduce_sum(losses * batch["weights"])
+
+    def _sums(self, terms, outputs, batch):
+        weight = tf.reduce_sum(batch["weights"])
+        sums = {name: tf.stack([term, weight]) for name, term in terms.items()}
+        if "second" in outputs:
+            logits, labels = outputs["second"], batch["labels"]
+            sums["histogram"] = logit_histogram(logits, labels, batch["weights"])
+        return sums
 
 
-def _sums(terms, outputs, batch):
-    sums = {name: tf.stack(term) for name, term in terms.items()}
-    if "rtd" in outputs:
-        sums["histogram"] = logit_histogram(outputs["rtd"], batch["labels"], batch["weights"])
-    return sums
+class PairTask(ToyTask):
+    """Learns a square and a sign: two loss terms, of which a phase may leave one out."""
+
+    terms = ("first", "second")
+    loss_weights = {"first": 1.0, "second": 20.0}
 
 
 def _batch(key, step, size):
@@ -132,7 +168,7 @@ def _batch(key, step, size):
 
 
 def state(checkpoint_folder) -> dict[str, np.ndarray]:
-    """Returns every value of the newest checkpoint by name."""
+    """Return every value of the newest checkpoint by name."""
     reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(str(checkpoint_folder)))
     names = reader.get_variable_to_shape_map()
     return {
@@ -141,7 +177,7 @@ def state(checkpoint_folder) -> dict[str, np.ndarray]:
 
 
 def assert_same_state(one, other) -> None:
-    """Asserts that two results of `state` are equal in every bit."""
+    """Assert that two results of `state` are equal in every bit."""
     assert one.keys() == other.keys()
     for name in one:
         assert one[name].tobytes() == other[name].tobytes(), name

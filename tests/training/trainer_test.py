@@ -16,18 +16,18 @@ from official_nlp.training import (
     distribution,
     precision,
 )
-from official_nlp.training.phase import places
+from official_nlp.training.phase import stages
 from official_nlp.training.trainer import PhaseTrainer
-from tests.training.toy import ToyTask
+from tests.training.toy import PairTask
 
-PHASE = PhaseConfig(steps=20, batch_size=8, length=4, discriminator_weight=20.0)
+PHASE = PhaseConfig(steps=20, batch_size=8, length=4, loss_weights=PairTask.loss_weights)
 CONFIG = TrainingConfig(
     steps_per_loop=10, warmup_steps=0, checkpoint_interval=None, evaluation_interval=None
 )
 
 
 def _trainer(task=None, phase=PHASE, config=CONFIG):
-    task = task or ToyTask()
+    task = task or PairTask()
     tf_keras.utils.set_random_seed(0)
     strategy = distribution.create_strategy(config.strategy)
     schedule = WarmupDecay(1e-2, phase.steps)
@@ -37,8 +37,8 @@ def _trainer(task=None, phase=PHASE, config=CONFIG):
         optimizer.build(model.trainable_variables)
         step = orbit.utils.create_global_step()
         scale = precision.LossScale() if config.policy == "mixed_float16" else None
-    (place,) = places([phase])
-    return PhaseTrainer(task, model, optimizer, schedule, step, place, config, strategy, scale)
+    (stage,) = stages([phase])
+    return PhaseTrainer(task, model, optimizer, schedule, step, stage, config, strategy, scale)
 
 
 def _train(trainer, steps):
@@ -71,18 +71,18 @@ def test_within_a_window_nothing_is_reported():
 
 
 def test_a_network_without_weight_is_neither_run_nor_changed():
-    trainer = _trainer(phase=dataclasses.replace(PHASE, discriminator_weight=0.0))
-    head = trainer._model.heads["rtd"].kernel
+    trainer = _trainer(phase=dataclasses.replace(PHASE, loss_weights={"first": 1.0, "second": 0.0}))
+    head = trainer._model.heads["second"].kernel
     before = head.numpy()
     metrics = _train(trainer, 10)["train"]
-    assert "rtd_loss" not in metrics
+    assert "second_error" not in metrics
     np.testing.assert_array_equal(head.numpy(), before)
 
 
-@pytest.mark.parametrize("term", ["mlm", "rtd"])
+@pytest.mark.parametrize("term", ["first", "second"])
 def test_the_step_that_is_not_finite_and_those_after_change_no_bit(term):
     # Row 51 is in the seventh batch of 8, in the middle of the loop.
-    bad, good = _trainer(ToyTask(nan_at=51, nan_in=term)), _trainer()
+    bad, good = _trainer(PairTask(nan_at=51, nan_in=term)), _trainer()
     _train(good, 6)
     with pytest.raises(NotFiniteError, match=f"{term} loss is not finite at step 7") as error:
         _train(bad, 10)
@@ -91,13 +91,12 @@ def test_the_step_that_is_not_finite_and_those_after_change_no_bit(term):
 
 
 def test_a_gradient_that_is_not_finite_is_named():
-    class Steep(ToyTask):
+    class Steep(PairTask):
         def losses(self, model, batch, phase):
             terms, sums = super().losses(model, batch, phase)
             # The root of nothing is 0; its slope is infinite.
-            root = tf.sqrt(tf.reduce_sum(model.heads["mlm"].kernel * 0.0))
-            total, weight = terms["mlm"]
-            return {**terms, "mlm": (total + root, weight)}, sums
+            root = tf.sqrt(tf.reduce_sum(model.heads["first"].kernel * 0.0))
+            return {**terms, "first": terms["first"] + root}, sums
 
     trainer = _trainer(Steep())
     before = _bits(trainer)
@@ -140,27 +139,27 @@ def test_xla_computes_the_same(two_devices):
 
 
 def test_a_batch_without_weight_changes_only_by_decay():
-    class Empty(ToyTask):
+    class Empty(PairTask):
         def train_dataset(self, *arguments):
             dataset = super().train_dataset(*arguments)
             return dataset.map(lambda b: {**b, "weights": tf.zeros_like(b["weights"])})
 
-        def report(self, sums):
+        def report(self, sums, rows):
             return {}
 
     assert _train(_trainer(Empty()), 10)["train"]["loss"] == 0.0
 
 
 def test_variables_that_no_loss_reaches_are_named():
-    phase = dataclasses.replace(PHASE, discriminator_weight=0.0)
+    phase = dataclasses.replace(PHASE, loss_weights={"first": 1.0, "second": 0.0})
     with pytest.raises(InputError, match=r"its losses do not reach: .*kernel:0, .*bias:0; leave"):
-        _train(_trainer(ToyTask(unreached=True), phase), 10)
+        _train(_trainer(PairTask(unreached=True), phase), 10)
 
 
 def test_a_phase_without_variables_is_refused():
-    class Nothing(ToyTask):
+    class Nothing(PairTask):
         def trainable_variables(self, model, phase):
             return []
 
-    with pytest.raises(InputError, match="task toy trains no variable"):
+    with pytest.raises(InputError, match="Nothing trains no variable in phase 1"):
         _train(_trainer(Nothing()), 10)

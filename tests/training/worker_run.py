@@ -10,11 +10,11 @@ import rich.console
 
 from official_nlp import training
 from official_nlp.errors import Preempted
-from tests.training.toy import ToyTask
+from tests.training.toy import PairTask
 
 PHASES = (
-    training.PhaseConfig(steps=60, batch_size=8, length=4, discriminator_weight=0.0),
-    training.PhaseConfig(steps=90, batch_size=16, length=4, discriminator_weight=20.0),
+    training.PhaseConfig(steps=60, batch_size=8, length=4, loss_weights={"second": 0.0}),
+    training.PhaseConfig(steps=90, batch_size=16, length=4),
 )
 
 
@@ -29,7 +29,7 @@ def main(folder, strategy):
         strategy=strategy,
     )
     try:
-        training.train(ToyTask(), PHASES, config, folder, console=rich.console.Console(width=200))
+        training.train(PairTask(), PHASES, config, folder, console=rich.console.Console(width=200))
     except Preempted as stopped:
         print(stopped)
         return 42

@@ -1,7 +1,7 @@
-"""What pre-training costs: parameters, floating-point operations, memory. Arithmetic on sizes.
+"""Cost of pre-training: parameters, floating-point operations, memory. Arithmetic on sizes.
 
-B rows of a micro-batch, L length, P predictions a row, V vocabulary, E embedding width, H width,
-I intermediate width, N heads.
+B examples of a micro-batch, L length, P predictions per example, V vocabulary, E embedding width,
+H hidden width, I intermediate width, N heads.
 """
 
 import dataclasses
@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 from official_nlp.data.pretraining.masking import max_predictions
 from official_nlp.modeling.networks.electra_config import ElectraConfig
-from official_nlp.tasks.pretraining.task import PretrainingConfig
+from official_nlp.tasks.pretraining.config import PretrainingConfig
 from official_nlp.training import PhaseConfig, TrainingConfig
+from official_nlp.training.phase import Stage, stages
 
 _FLOAT = 4
 
@@ -20,9 +21,9 @@ class Parameters:
     """Numbers of trainable parameters.
 
     Attributes:
-      generator: of the generator with its tables and head.
-      discriminator: likewise; what both share is in both.
-      joint: of both, what they share once.
+      generator: parameters of the generator, with its tables and head.
+      discriminator: parameters of the discriminator likewise; shared ones are in both numbers.
+      joint: parameters of both networks, shared ones counted once.
     """
 
     generator: int
@@ -31,7 +32,7 @@ class Parameters:
 
 
 def parameters(config: PretrainingConfig) -> Parameters:
-    """Returns the trainable parameters of a model, which need not be built for it."""
+    """Return the numbers of trainable parameters without building the model."""
     first, second = config.generator, config.discriminator
     generator = _tables(first) + _trunk(first) + _generator_head(first)
     discriminator = _tables(second) + _trunk(second) + _discriminator_head(second)
@@ -70,35 +71,35 @@ def _discriminator_head(sizes: ElectraConfig) -> int:
     return (sizes.hidden_size + 1) * sizes.hidden_size + sizes.hidden_size + 1
 
 
-def predictions(config: PretrainingConfig, phase: PhaseConfig) -> int:
-    """Returns P, the predictions a row of a phase."""
-    probability = phase.mask_probability
-    if probability is None:
-        probability = config.masking.probability
-    return max_predictions(probability, phase.length)
+def predictions(config: PretrainingConfig, stage: Stage) -> int:
+    """Return P, the predictions per example of a phase."""
+    probability = config.masking_of(stage.index).probability
+    return max_predictions(probability, stage.phase.length)
 
 
-def step_flops(config: PretrainingConfig, phase: PhaseConfig) -> int:
-    """Returns the floating-point operations of one step of a phase, over all replicas.
+def step_flops(config: PretrainingConfig, stage: Stage) -> int:
+    """Return the floating-point operations of one step of a phase, over all replicas.
 
-    Counted are the matrix products, a multiplication and an addition each: for a token and layer
+    Only matrix products are counted, as one multiplication and one addition per term. For each
+    token and layer these are
 
         8 H^2 + 4 H I + 4 L H        projections, feed-forward, attention
 
-    and `2 E V` for each prediction. The backward pass costs twice the forward pass; recomputation
+    and `2 E V` for each prediction. The backward pass costs twice the forward pass. Recomputation
     is not counted.
 
-    google-research's tool, whose numbers the paper prints, counts a look-up in the word table as a
-    product with all of it, the backward pass as one more forward pass, and element-wise operations.
-    For ELECTRA-Small it has 1.29e18 for a million steps, this function 1.15e18.
+    The tool of google-research/electra, whose numbers the paper prints, counts a lookup in the
+    word table as a product with the whole table, the backward pass as one more forward pass, and
+    element-wise operations. For a million steps of ELECTRA-Small it reports 1.29e18, this function
+    1.15e18.
     """
-    forward = 0
-    if phase.generator_weight:
+    forward, phase = 0, stage.phase
+    if phase.trains("mlm"):
         sizes = config.generator
-        slots = predictions(config, phase)
+        slots = predictions(config, stage)
         head = 2 * slots * sizes.embedding_size * (sizes.hidden_size + sizes.vocab_size)
         forward += _trunk_flops(sizes, phase.length) + head
-    if phase.discriminator_weight:
+    if phase.trains("rtd"):
         sizes = config.discriminator
         head = 2 * phase.length * sizes.hidden_size * (sizes.hidden_size + 1)
         forward += _trunk_flops(sizes, phase.length) + head
@@ -114,14 +115,14 @@ def _trunk_flops(sizes: ElectraConfig, length: int) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class Memory:
-    """Bytes that a replica needs at the peak; `memory` says what each part is.
+    """Bytes that a replica needs at the peak; `memory` has the formulas.
 
     Attributes:
-      program: Python, TensorFlow, and the graph of each phase's step.
-      state: weights, slots and gradients.
-      activations: of one micro-batch.
-      vocabulary: scores of one micro-batch's predictions.
-      evaluation: the same of a batch of held-out text, at another time.
+      program: Python, TensorFlow, and the graph of the step of each phase.
+      state: weights, optimizer slots and gradients.
+      activations: activations of one micro-batch.
+      vocabulary: scores over the vocabulary of the predictions of one micro-batch.
+      evaluation: scores over the vocabulary of an evaluation batch, at another time.
     """
 
     program: int
@@ -136,10 +137,10 @@ class Memory:
         return self.program + self.state + batch
 
 
-# Measured on two cores with TensorFlow 2.20; `tests/memory_test.py` compares.
+# Measured on two cores with TensorFlow 2.20; `tests/memory_test.py` compares with a real run.
 _PROGRAM = 800 << 20
 _GRAPH_OF_A_LAYER = 25 << 20
-# Copies that are alive at the peak, forward and backward together, of what is so wide for a token.
+# Number of arrays of each width that exist at the peak, forward and backward pass together.
 _COPIES_OF_HIDDEN, _COPIES_OF_INTERMEDIATE, _COPIES_OF_SCORES = 8, 2, 3
 _COPIES_OF_LOGITS, _COPIES_IN_EVALUATION = 5, 4
 
@@ -150,21 +151,22 @@ def memory(
     training: TrainingConfig,
     replicas: int = 1,
 ) -> Memory:
-    """Returns what a replica needs at the peak of its largest phase.
+    """Return the memory of a replica at the peak of its largest phase.
 
-    Of a run on a CPU with one replica, the sum is the largest resident size of the process. On
-    another device `program` is the host's.
+    For a run on a CPU with one replica, the sum estimates the maximum resident size of the process.
+    On another device, `program` is memory of the host.
 
-      program:      800 MiB, and 25 for each layer of each phase's networks, which are its graph
-      state:        four float32 numbers a parameter: weight, gradient, and the optimizer's two
-      activations:  for each token and layer, floats for 8 H, 2 I and 3 N L; recomputed, of one
-                    layer alone, and H for each
+      program:      800 MiB, and 25 MiB of graph for each layer of each phase's networks
+      state:        four float32 numbers per parameter: weight, gradient, two optimizer slots
+      activations:  for each token and layer, 8 H + 2 I + 3 N L numbers; with recomputation that of
+                    one layer, and H numbers for each
       vocabulary:   five times `B P V` floats
-      evaluation:   four times `B P V` floats of a held-out batch
+      evaluation:   four times `B P V` floats of an evaluation batch
 
-    Activations of a half-precision policy take two bytes; scores over the vocabulary are float32.
+    Activations of a half-precision policy take two bytes per number; scores over the vocabulary are
+    always float32.
     """
-    parts = [_phase_memory(config, phase, training, replicas) for phase in phases]
+    parts = [_phase_memory(config, stage, training, replicas) for stage in stages(phases)]
     graph = sum(_layers(config, phase) for phase in phases) * _GRAPH_OF_A_LAYER
     activations, vocabulary = max(parts, key=sum)
     state = 4 * _FLOAT * parameters(config).joint
@@ -181,16 +183,16 @@ def _evaluated_scores(config, phases) -> int:
 
 
 def _networks(config, phase) -> list[ElectraConfig]:
-    used = [(config.generator, phase.generator_weight)]
-    used += [(config.discriminator, phase.discriminator_weight)]
-    return [sizes for sizes, weight in used if weight]
+    networks = {"mlm": config.generator, "rtd": config.discriminator}
+    return [sizes for term, sizes in networks.items() if phase.trains(term)]
 
 
 def _layers(config, phase) -> int:
     return sum(sizes.num_hidden_layers for sizes in _networks(config, phase))
 
 
-def _phase_memory(config, phase, training, replicas) -> tuple[int, int]:
+def _phase_memory(config, stage, training, replicas) -> tuple[int, int]:
+    phase = stage.phase
     rows = -(-phase.batch_size // (replicas * training.accumulation))
     size = _FLOAT if training.policy == "float32" else 2
     tokens = rows * phase.length
@@ -204,5 +206,5 @@ def _phase_memory(config, phase, training, replicas) -> tuple[int, int]:
         layers = sizes.num_hidden_layers
         held = layers * sizes.hidden_size + layer if training.recompute else layers * layer
         activations += tokens * size * held
-    slots = rows * predictions(config, phase) if phase.generator_weight else 0
+    slots = rows * predictions(config, stage) if phase.trains("mlm") else 0
     return activations, _COPIES_OF_LOGITS * slots * config.generator.vocab_size * _FLOAT

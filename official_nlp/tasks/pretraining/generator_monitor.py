@@ -1,50 +1,52 @@
-"""Tells, while both networks train, when the generator leaves the discriminator nothing to find."""
+"""Warns, during training, when the generator is too strong for the discriminator."""
 
 import collections
+from collections.abc import Mapping
 
 import numpy as np
 
-# Metric windows that are looked at together.
+# Number of metric windows that are considered together.
 WINDOWS = 20
-# Of the sampled tokens so many are the original, so the discriminator has as many fewer to find.
+# Fraction of sampled tokens that equal the original; the discriminator has fewer to find.
 STRONG_GENERATOR = 0.4
-# A discriminator that learns is above the one, or rises by the other from one half to the next.
+# A discriminator that learns is above this AUC, or its AUC rises by this much between the first and
+# the second half of the windows.
 LOW_AUC, RISING = 0.65, 0.01
 
 
 class GeneratorMonitor:
-    """Looks at the metrics of one metric window after the other, and warns once.
+    """Observes the metrics of successive windows, and warns once.
 
-    A generator is too strong when over the last 20 windows four in ten of its samples are the
-    original token, while the area under the discriminator's curve is below 0.65 and does not rise.
-    Paper, section 3.2: a generator that is too strong poses a task that is too hard to learn from.
+    A generator is too strong if over the last 20 windows at least 40 % of its samples are the
+    original token while the AUC of the discriminator is below 0.65 and does not rise. Paper,
+    section 3.2: a generator that is too strong poses a task that is too hard to learn from.
     """
 
     def __init__(self):
         self._windows: collections.deque[tuple[float, float]] = collections.deque(maxlen=WINDOWS)
         self._warned = False
 
-    def __call__(self, metrics: dict) -> str | None:
-        """Returns a warning, or None.
+    def __call__(self, metrics: Mapping[str, float]) -> str | None:
+        """Return a warning, or None.
 
         Args:
-          metrics: of a window; those without both networks start the watch anew.
+          metrics: metrics of a window. A window without both networks starts over.
         """
-        pair = metrics.get("mlm_sampled_accuracy"), metrics.get("rtd_auc")
-        if None in pair or not np.isfinite(pair).all():
+        accuracy, auc = metrics.get("mlm_sampled_accuracy"), metrics.get("rtd_auc")
+        if accuracy is None or auc is None or not np.isfinite([accuracy, auc]).all():
             self._windows.clear()
             return None
-        self._windows.append(pair)
+        self._windows.append((accuracy, auc))
         if self._warned or len(self._windows) < WINDOWS:
             return None
-        accuracy, auc = np.transpose(self._windows)
-        rise = auc[WINDOWS // 2 :].mean() - auc[: WINDOWS // 2].mean()
-        if accuracy.mean() < STRONG_GENERATOR or auc.mean() > LOW_AUC or rise > RISING:
+        accuracies, aucs = np.transpose(self._windows)
+        rise = aucs[WINDOWS // 2 :].mean() - aucs[: WINDOWS // 2].mean()
+        if accuracies.mean() < STRONG_GENERATOR or aucs.mean() > LOW_AUC or rise > RISING:
             return None
         self._warned = True
         return (
-            f"the generator is too strong for the discriminator: {accuracy.mean():.0%} of its "
-            "samples are the original token, and the discriminator's area under the curve stays "
-            f"at {auc.mean():.2f}. Make the generator narrower (a quarter to half of the "
+            f"the generator is too strong for the discriminator: {accuracies.mean():.0%} of its "
+            "samples are the original token, and the AUC of the discriminator stays at "
+            f"{aucs.mean():.2f}. Make the generator narrower (a quarter to half of the "
             "discriminator's width: paper, section 3.2)"
         )

@@ -1,10 +1,11 @@
-"""What is measured of both networks: sums in the step, metrics on the host.
+"""Metrics of both networks: sums in the step, ratios on the host.
 
-A figure's name says which network it is about: `mlm_` the generator, `rtd_` (replaced token
-detection) the discriminator. B batch, L length, P predictions, V vocabulary.
+The prefix of a metric names the network: `mlm_` the generator, `rtd_` (replaced-token detection)
+the discriminator. B batch, L length, P predictions, V vocabulary.
 """
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -16,12 +17,12 @@ UNIGRAM_HISTOGRAM = "rtd_unigram_histogram"
 _GENERATOR = "mlm_sums"
 _DISCRIMINATOR = "rtd_sums"
 _HISTOGRAM = "rtd_histogram"
-# Those that tell whether anything is learnt; a progress line has room for no more.
+# Metrics that show whether the networks learn; a progress line has room for no more.
 _MAIN = ("mlm_mask_loss", "rtd_auc", "rtd_below_entropy", "mlm_mask_accuracy")
 
 
 def generator_sums(batch, lm_outputs, mask_id: int, sampled_ids=None) -> dict[str, tf.Tensor]:
-    """Returns the sums of one batch that `metrics` makes the generator's metrics of.
+    """Return the sums of one batch from which `compute` derives the generator's metrics.
 
     Args:
       batch: with `input_word_ids`, `masked_lm_positions`, `masked_lm_ids`, `masked_lm_weights`.
@@ -50,7 +51,7 @@ def generator_sums(batch, lm_outputs, mask_id: int, sampled_ids=None) -> dict[st
 
 
 def discriminator_sums(batch, disc_logits, disc_label) -> dict[str, tf.Tensor]:
-    """Returns the sums of one batch that `metrics` makes the discriminator's metrics of.
+    """Return the sums of one batch from which `compute` derives the discriminator's metrics.
 
     Args:
       batch: with `input_mask`.
@@ -66,17 +67,18 @@ def discriminator_sums(batch, disc_logits, disc_label) -> dict[str, tf.Tensor]:
     }
 
 
-def compute(sums: dict[str, np.ndarray]) -> dict[str, float]:
-    """Returns the metrics of a window or an evaluation, the main ones first; see the README.
+def compute(sums: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Return the metrics of a window or an evaluation, the main ones first; see the README.
 
     Args:
-      sums: float64 arrays, added over batches; a network that did not run is missing.
+      sums: float64 arrays added over batches; those of a network that did not run are missing.
     """
     result = {}
     if _GENERATOR in sums:
         result.update(_generator_metrics(*sums[_GENERATOR]))
     if _DISCRIMINATOR in sums:
-        result.update(_discriminator_metrics(*sums[_DISCRIMINATOR], sums[_HISTOGRAM]))
+        tokens, loss, replaced = sums[_DISCRIMINATOR]
+        result.update(_discriminator_metrics(tokens, loss, replaced, sums[_HISTOGRAM]))
     if UNIGRAM_HISTOGRAM in sums:
         result["rtd_unigram_auc"] = histogram.auc(sums[UNIGRAM_HISTOGRAM])
     first = {name: result[name] for name in _MAIN if name in result}
@@ -98,28 +100,31 @@ def _generator_metrics(
 
 
 def _discriminator_metrics(tokens, loss, replaced, counts):
-    share = _ratio(replaced, tokens)
+    replaced_fraction = _ratio(replaced, tokens)
     bins = counts.shape[1]
-    found = counts[1, bins // 2 :].sum()
+    detected = counts[1, bins // 2 :].sum()
     claimed = counts[:, bins // 2 :].sum()
-    right = found + counts[0, : bins // 2].sum()
+    right = detected + counts[0, : bins // 2].sum()
     return {
         "rtd_loss": _ratio(loss, tokens),
-        "rtd_below_entropy": entropy(share) - _ratio(loss, tokens),
+        "rtd_below_entropy": entropy(replaced_fraction) - _ratio(loss, tokens),
         "rtd_auc": histogram.auc(counts),
-        "rtd_replaced_share": share,
-        "rtd_precision": _ratio(found, claimed),
-        "rtd_recall": _ratio(found, replaced),
+        "rtd_replaced_share": replaced_fraction,
+        "rtd_precision": _ratio(detected, claimed),
+        "rtd_recall": _ratio(detected, replaced),
         "rtd_accuracy": _ratio(right, tokens),
-        "rtd_all_original_accuracy": 1.0 - share,
+        "rtd_all_original_accuracy": 1.0 - replaced_fraction,
     }
 
 
-def entropy(share: float) -> float:
-    """Returns the loss in nats of who knows nothing but the share of replaced tokens."""
-    if not 0 < share < 1:
+def entropy(fraction: float) -> float:
+    """Return the entropy in nats of the fraction of replaced tokens.
+
+    It is the loss of a discriminator that knows nothing but this fraction.
+    """
+    if not 0 < fraction < 1:
         return 0.0
-    return -share * math.log(share) - (1 - share) * math.log(1 - share)
+    return -fraction * math.log(fraction) - (1 - fraction) * math.log(1 - fraction)
 
 
 def _equal(one, other):

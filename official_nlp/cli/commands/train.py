@@ -1,75 +1,34 @@
-"""What the program can do: one function a verb. The table of contents.
+"""Train a model by a recipe, or continue a run that was stopped.
 
-Every function takes plain values and configuration objects by keyword, so that its signature says
-what can be set; recipes bind `train` and `evaluate`, the command line calls the others.
+The same command continues the run. Every run writes its configuration as RUN/config.gin, which is a
+recipe too.
 """
 
+import argparse
 import dataclasses
 import hashlib
 import os
 import pathlib
 
-from official_nlp import data as text_data
-from official_nlp.cli import printing
+from official_nlp.cli import arguments, printing
 from official_nlp.errors import InputError
-from official_nlp.reference_quirks import ReferenceQuirks
-
-_VOCABULARIES = ("vocab.txt", "spm.model")
 
 
-def vocab(*, texts, to, size=30522, lower_case=True, strip_accents=None, kind="wordpiece"):
-    """Learns a vocabulary from text and writes a tokenizer folder.
-
-    Args:
-      texts: files, folders or patterns.
-      to: the tokenizer folder, a new one.
-      size: number of tokens.
-      lower_case: whether the tokenizer lower-cases.
-      strip_accents: whether it drops accents; None: as `lower_case`.
-      kind: "wordpiece", "sentencepiece" or "sentencepiece-bpe".
-    """
-    files = text_data.find_files(texts)
-    text_data.train_vocabulary(
-        files, to, size=size, lower_case=lower_case, strip_accents=strip_accents, kind=kind
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    arguments.add_recipe(parser)
 
 
-def examples(
-    *,
-    texts,
-    tokenizer,
-    to,
-    length=128,
-    held_out=0.01,
-    seed=0,
-    processes=None,
-    segments=2,
-    original=False,
-):
-    """Cuts documents into examples and writes a data folder.
+def run(args: argparse.Namespace) -> None:
+    """Resolve the recipe, and train."""
+    from official_nlp.configuration import gin_resolver, recipes
 
-    Args:
-      texts: files, folders or patterns.
-      tokenizer: tokenizer folder or vocabulary file.
-      to: the data folder, a new one.
-      length: tokens in an example.
-      held_out: share of the documents kept for evaluation.
-      seed: of the cuts.
-      processes: number of them; the bytes written do not depend on it.
-      segments: 1 or 2 in an example.
-      original: pack as google-research does, which drops what overflows a row.
-    """
-    text_data.build_examples(
-        text_data.find_files(texts),
-        tokenizer,
-        to,
-        length=length,
-        held_out=held_out,
-        seed=seed,
-        processes=processes,
-        segments=segments,
-        original=original,
-    )
+    recipe = recipes.find(args.recipe)
+    settings = recipes.split_settings(args.settings)
+    values, text = gin_resolver.resolve(recipe, settings, train)
+    if args.dry_run:
+        print(text)
+    train(**values, dry_run=args.dry_run, configuration_text=text)
 
 
 def train(
@@ -115,6 +74,8 @@ def train(
     Returns:
       The last held-out metrics, named `held_out/...`; empty without any.
     """
+    from official_nlp import data as text_data
+    from official_nlp.reference_quirks import ReferenceQuirks
     from official_nlp.tasks import ElectraPretraining, GeneratorMonitor
     from official_nlp.training import distribution, loop
     from official_nlp.training.run_folder import RunFolder
@@ -153,8 +114,8 @@ def train(
     if dry_run:
         model = objective.build()
         if first:
-            first.assign(model, console.print)
-        printing.print_built(model, console)
+            first.assign_to(model, console.print)
+        _print_built(model, console)
         return {}
     if distribution.is_chief(distribution.create_strategy(training.strategy)):
         _write_beginning(pathlib.Path(model_dir), objective, configuration_text)
@@ -171,7 +132,7 @@ def train(
             extend=extend,
             corrupt_rows=(lambda: torn.rows - before) if torn.skip else None,
             monitor=GeneratorMonitor(),
-            initialize=first and (lambda model: {"initial": first.assign(model, console.print)}),
+            initialize=first and (lambda model: {"initial": first.assign_to(model, console.print)}),
             beginning={"data": _described(folder), "initial": first.describe() if first else {}},
         )
     finally:
@@ -179,137 +140,6 @@ def train(
             console.print(torn.describe(), markup=False)
     printing.print_metrics(metrics, console)
     return metrics
-
-
-def evaluate(*, model_dir, data, dry_run=False, configuration_text="") -> dict[str, float]:
-    """Measures a run's newest checkpoint on held-out text, as while it trained.
-
-    Args:
-      model_dir: the run folder.
-      data: a data folder with a held-out part.
-      dry_run: check that run and data are there and fit, and stop.
-      configuration_text: not used; the run folder says all that is needed.
-
-    Returns:
-      The metrics, named as `train` returns them.
-    """
-    from official_nlp.tasks import ElectraPretraining
-    from official_nlp.training import TrainingConfig, checkpoints, loop
-
-    del configuration_text
-    console = printing.console()
-    run = _saved(model_dir)
-    # Shards of others have no tokenizer beside them: the run's is the one they were trained with.
-    has_own = (pathlib.Path(data) / "tokenizer").is_dir()
-    folder = text_data.open_folder(data, None if has_own else pathlib.Path(model_dir) / "tokenizer")
-    if folder.tokenizer.vocab_hash != run.tokenizer.vocab_hash:
-        raise InputError(
-            f"DATA={data} has another vocabulary than the run {model_dir}: give the data it was "
-            "trained on, or examples built with the run's tokenizer folder"
-        )
-    if not folder.count("held_out"):
-        raise InputError(f"DATA={data} has no held-out examples: build it with --held-out 1%")
-    settings = run.fixed["training"]
-    objective = ElectraPretraining(run.config, folder, seed=settings["seed"])
-    if dry_run:
-        newest = checkpoints.newest(pathlib.Path(model_dir) / "checkpoints")
-        console.print(f"{newest} and {data} fit; nothing was measured")
-        return {}
-    strategy = _strategy_here(run.described["rounding"]["strategy"], console)
-    training = TrainingConfig(seed=settings["seed"], strategy=strategy, policy=settings["policy"])
-    metrics = loop.evaluate(objective, training, model_dir)
-    metrics = {f"held_out/{name}": value for name, value in metrics.items()}
-    printing.print_metrics(metrics, console)
-    return metrics
-
-
-def info(*, path):
-    """Prints what a tokenizer, data or run folder holds.
-
-    Args:
-      path: the folder.
-    """
-    console = printing.console()
-    place = pathlib.Path(path)
-    if (place / "run.json").is_file():
-        run = _saved(place)
-        printing.print_run_folder(place, run.config, run.fixed, console)
-    elif (place / "index.json").is_file():
-        printing.print_data_folder(place, console)
-    elif any((place / name).is_file() or place.name == name for name in _VOCABULARIES):
-        printing.print_tokenizer_folder(place, console)
-    else:
-        what = "holds none of their files" if place.is_dir() else "is not there"
-        raise InputError(
-            f"{path} must be a run folder (run.json), a data folder (index.json) or a tokenizer "
-            f"folder ({' or '.join(_VOCABULARIES)}); it {what}"
-        )
-
-
-def predict(*, run, texts=(), file=None, swap=None, html=None):
-    """Scores the words of text by a run, fills blanks, and tests it on swapped words.
-
-    Args:
-      run: the run folder.
-      texts: texts; [MASK] or ___ in one is a blank to fill.
-      file: a text file, a text a line.
-      swap: number of sentences of `file` in which to swap one word.
-      html: a page to write.
-    """
-    from official_nlp.inference import html_page, word_swap_test
-
-    texts = [*texts]
-    content = _read(file) if file else ""
-    if swap is not None and swap < 1:
-        raise InputError(f"--word-swaps must be a number of sentences, at least 1, was {swap}")
-    if swap and not file:
-        raise InputError("--word-swaps needs --file, text that the run was not trained on")
-    if swap is None:
-        texts += [line for line in content.splitlines() if line.strip()]
-    if not texts and not swap:
-        raise InputError("predict needs a TEXT, or --file with some")
-    console = printing.console(highlight=False)
-    scorer = _scorer(run)
-    blank = [text for text in texts if scorer.has_blank(text)]
-    plain = [text for text in texts if not scorer.has_blank(text)]
-    scored = list(zip(plain, scorer.score(plain)))
-    for text, words in scored:
-        console.print(html_page.styled(text, words))
-        console.print(f"  {html_page.suspects(text, words)}", style="dim")
-    fillings = _fill(scorer, blank)
-    test = word_swap_test(scorer, content, swap) if swap else None
-    if test:
-        fillings += _fill(scorer, _blanked(test, count=5))
-        printing.print_word_swaps(test, console)
-    printing.print_fillings(fillings, console)
-    if html:
-        title = f"Words scored by {run}"
-        _write(html, html_page.page(title, test, scored, fillings))
-        console.print(f"wrote {html}")
-
-
-def convert(*, source, to, kind=None, form="huggingface", config=None, checkpoint=None):
-    """Brings a checkpoint into another form, and prints what became of it.
-
-    Args:
-      source: a checkpoint, a folder of Hugging Face's, or a run folder.
-      to: the folder to write, a new one.
-      kind: one of `sources.KINDS`; None to look.
-      form: one of `convert.FORMS`.
-      config: google's JSON file for a checkpoint of google's.
-      checkpoint: of a run: "newest", "best" or the number of a step; None for the newest.
-    """
-    from official_nlp.interchange import convert, sources
-
-    console = printing.console(highlight=False)
-    found = sources.open(source, kind, config, checkpoint)
-    printing.print_source(found, console)
-    for line in convert.write(found, to, form):
-        console.print(line)
-    console.print(f"wrote {to}")
-
-
-# === Training ===
 
 
 def _in_steps(phases, epochs, folders, console) -> tuple:
@@ -350,7 +180,7 @@ def _preflight(objective, phases, training, folders, dry_run, console):
     }
     devices = _devices(training.strategy, dry_run)
     found = preflight.inspect(objective.config, phases, training, facts, devices)
-    printing.print_findings(found, console)
+    _print_findings(found, console)
     if found.errors:
         raise InputError("; ".join(found.errors))
 
@@ -381,6 +211,8 @@ def _own_memory() -> int | None:
 
 def _ngram_baselines(folder, console) -> dict:
     """Prints what is reached on the held-out text without a network; returns it for the curves."""
+    from official_nlp import data as text_data
+
     if not folder.count("held_out"):
         return {}
     found = text_data.measure_ngram_baselines(folder)
@@ -419,18 +251,20 @@ def _write_beginning(run: pathlib.Path, objective, configuration_text):
 
 def _first_values(paths, shared_from, objective, run, console):
     """Returns the `WarmStart` of a run that has no checkpoint yet, None for random values."""
-    from official_nlp.interchange import interim_run, warm_start
+    from official_nlp.interchange import warm_start
 
     given = [name for name, path in paths.items() if path is not None]
     if run.has_checkpoint:
         if given:
-            settings = " and ".join(warm_start.setting(name) for name in given)
+            settings = " and ".join(warm_start.SETTINGS[name] for name in given)
             console.print(f"not looked at: {settings}, as the run goes on from its own checkpoint")
         return None
     first = None
     if given or shared_from is not None:
-        networks = interim_run.Networks(objective.config)
-        first = warm_start.WarmStart(paths, networks, objective.data.tokenizer, shared_from)
+        networks = warm_start.read(paths)
+        first = warm_start.WarmStart(
+            networks, objective.config, objective.data.tokenizer, shared_from
+        )
         for note in first.notes:
             console.print(note)
     _require_same_beginning(run, first)
@@ -472,71 +306,15 @@ def _data_hash(folder) -> str:
     return digest.hexdigest()
 
 
-# === Reading a run ===
+def _print_findings(found, console):
+    """Prints the `Findings` of preflight; its errors are the caller's to raise."""
+    for line in found.lines:
+        console.print(line)
+    for line in found.warnings:
+        console.print(f"warning: {line}", style="yellow")
 
 
-def _strategy_here(name, console) -> str:
-    """Returns the strategy that a run has, or `one_device` where its devices are not; says so."""
-    from official_nlp.training import distribution
-
-    try:
-        distribution.create_strategy(name)
-    except InputError as error:
-        console.print(f"measured on one device, not as the run was trained: {error}")
-        return "one_device"
-    return name
-
-
-def _saved(run):
-    from official_nlp.interchange.saved_run import SavedRun
-
-    return SavedRun(run)
-
-
-def _scorer(run):
-    from official_nlp.inference import WordScorer
-
-    run = _saved(run)
-    length = max(phase["length"] for phase in run.fixed["phases"])
-    return WordScorer(run.model, run.tokenizer, length)
-
-
-# === Words ===
-
-
-def _fill(scorer, texts) -> list:
-    from official_nlp.inference.html_page import Filling
-
-    return [Filling(text, best) for text in texts for best in scorer.fill(text)]
-
-
-def _blanked(test, count) -> list[str]:
-    """Returns some sentences of a test, the swapped word put back and hidden by a blank."""
-    texts = []
-    for swap in test.sentences[:count]:
-        word = swap.words[swap.place]
-        texts.append(f"{swap.text[: word.start]}[MASK]{swap.text[word.end :]}")
-    return texts
-
-
-# === Files ===
-
-
-def _read(file) -> str:
-    try:
-        return pathlib.Path(file).read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{file} must be UTF-8 text, byte {error.start} is not; convert it"
-        ) from error
-    except OSError as error:
-        raise InputError(f"cannot read {file}: {error.strerror}") from error
-
-
-def _write(file, content: str):
-    try:
-        pathlib.Path(file).write_text(content, encoding="utf-8")
-    except OSError as error:
-        raise InputError(
-            f"cannot write {file}: {error.strerror}; name a file in a folder that is there"
-        ) from error
+def _print_built(model, console):
+    """Prints what a dry run built."""
+    count = sum(v.shape.num_elements() for v in model.trainable_variables)
+    console.print(f"built {count:,} parameters; everything fits; nothing was trained or written")

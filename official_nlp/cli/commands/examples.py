@@ -1,0 +1,74 @@
+"""Build training examples from text and write a data folder.
+
+An example is one or two segments of a document. In .txt and .txt.gz files a blank line separates
+documents; in .jsonl and .jsonl.gz files each line is a document, the value of "text".
+"""
+
+import argparse
+
+from official_nlp.cli import arguments
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    arguments.add_texts(parser)
+    parser.add_argument(
+        "--tokenizer",
+        required=True,
+        metavar="PATH",
+        help="tokenizer folder, vocab.txt or spm.model",
+    )
+    parser.add_argument(
+        "--to", required=True, metavar="FOLDER", help="data folder to write, new or empty"
+    )
+    parser.add_argument(
+        "--length",
+        type=int,
+        default=128,
+        help="maximum number of tokens in an example (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--held-out",
+        type=arguments.fraction,
+        default=0.01,
+        metavar="FRACTION",
+        help="fraction of the documents in the held-out set, which is for evaluation; a hash of "
+        "the text selects them (default: 1%%)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of segment lengths (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--processes",
+        type=int,
+        help="number of processes; the result does not depend on it (default: one for each core)",
+    )
+    parser.add_argument(
+        "--segments",
+        type=int,
+        choices=(1, 2),
+        default=2,
+        help="segments in an example; google-research has 2 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--original",
+        action="store_true",
+        help="pack as google-research does, which drops tokens that do not fit into an example",
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    """Build the examples."""
+    from official_nlp import data
+
+    data.build_examples(
+        data.find_files(args.texts),
+        args.tokenizer,
+        args.to,
+        length=args.length,
+        held_out=args.held_out,
+        seed=args.seed,
+        processes=args.processes,
+        segments=args.segments,
+        original=args.original,
+    )

@@ -1,0 +1,111 @@
+"""Describe a tokenizer, data, run or model folder.
+
+A model is anything that `electra convert` reads.
+"""
+
+import argparse
+import pathlib
+from typing import TYPE_CHECKING
+
+from official_nlp.cli import printing
+from official_nlp.errors import InputError
+
+if TYPE_CHECKING:  # Importing it takes time.
+    import rich.console
+
+_VOCABULARY_FILES = ("vocab.txt", "spm.model")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "path", metavar="PATH", help="folder, vocabulary file or path of a checkpoint"
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    """Print what the path holds."""
+    path = pathlib.Path(args.path)
+    console = printing.console()
+    has_vocabulary = any((path / name).is_file() for name in _VOCABULARY_FILES)
+    if (path / "run.json").is_file():
+        _print_run(path, console)
+    elif (path / "index.json").is_file():
+        _print_data(path, console)
+    elif path.name in _VOCABULARY_FILES and path.is_file():
+        _print_tokenizer(path, console)
+    elif _is_model(path):
+        _print_model(path, console)
+        if has_vocabulary:
+            _print_tokenizer(path, console)
+    elif has_vocabulary:
+        _print_tokenizer(path, console)
+    else:
+        problem = "has none of these files" if path.is_dir() else "does not exist"
+        raise InputError(
+            f"{path} must be a run folder (run.json), a data folder (index.json), a tokenizer "
+            f"folder ({' or '.join(_VOCABULARY_FILES)}) or a model (model.safetensors, "
+            f"tf_model.h5, a TensorFlow checkpoint, ...); it {problem}"
+        )
+
+
+def _is_model(path: pathlib.Path) -> bool:
+    from official_nlp.interchange import sources
+
+    try:
+        sources.recognize(path)
+    except InputError:
+        return False
+    return True
+
+
+def _print_tokenizer(path: pathlib.Path, console: "rich.console.Console") -> None:
+    from official_nlp import data
+
+    tokenizer = data.ElectraTokenizer.from_pretrained(path)
+    case = "lower-cased" if tokenizer.do_lower_case else "cased"
+    console.print(f"tokenizer: {tokenizer.kind}, {tokenizer.vocab_size:,} tokens, {case}")
+    console.print(f"sha256 {tokenizer.vocab_hash}")
+
+
+def _print_data(path: pathlib.Path, console: "rich.console.Console") -> None:
+    from official_nlp import data
+
+    folder = data.open_folder(path)
+    console.print(
+        f"data: {folder.count('train'):,} training examples, {folder.count('held_out'):,} held-out "
+        f"examples of at most {folder.index.longest_row} tokens; vocabulary of "
+        f"{folder.tokenizer.vocab_size:,} tokens"
+    )
+    for name, value in folder.index.settings.items():
+        console.print(f"  {name}: {value}")
+
+
+def _print_model(path: pathlib.Path, console: "rich.console.Console") -> None:
+    from official_nlp.interchange import sources
+
+    printing.print_source(sources.open(path), console)
+
+
+def _print_run(path: pathlib.Path, console: "rich.console.Console") -> None:
+    from official_nlp.interchange.saved_run import SavedRun
+    from official_nlp.training import checkpoints
+    from official_nlp.training.metrics_log import MetricsLog
+    from official_nlp.training.run_folder import RunFolder
+
+    run, folder = SavedRun(path), RunFolder(path)
+    begun = (folder.checkpoints / "checkpoint").exists()
+    newest = int(checkpoints.newest(folder.checkpoints).rpartition("-")[2]) if begun else 0
+    seed = run.fixed["training"]["seed"]
+    console.print(f"run: saved at step {newest:,} of {run.last_step:,}, seed {seed}")
+    for name in ("generator", "discriminator"):
+        sizes = getattr(run.config, name)
+        console.print(
+            f"{name}: {sizes.num_hidden_layers} layers, width {sizes.hidden_size}, "
+            f"{sizes.num_attention_heads} heads, vocabulary of {sizes.vocab_size:,} tokens"
+        )
+    console.print(f"sharing: {run.config.sharing}")
+    for name, first in run.described.get("beginning", {}).get("initial", {}).items():
+        console.print(f"{name} was initialized from {first['kind']} {first['path']}")
+    metrics = MetricsLog(folder.metrics, folder.timing).last("held_out/") or {}
+    printing.print_metrics(metrics, console)

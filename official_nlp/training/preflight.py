@@ -1,0 +1,124 @@
+"""Checks of a run before its first step that hold for every objective.
+
+What only one objective can know, such as its number of parameters, is checked by the `preflight`
+of its task config. Sizes and counts in, text out: nothing is built.
+"""
+
+import os
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from official_nlp.errors import InputError
+from official_nlp.training import distribution
+from official_nlp.training.config import TrainingConfig
+from official_nlp.training.findings import Devices, Findings
+from official_nlp.training.phase import PhaseConfig
+from official_nlp.training.task import DataByPath
+
+
+def check(
+    phases: Sequence[PhaseConfig],
+    training: TrainingConfig,
+    data: DataByPath,
+    devices: Devices,
+) -> Findings:
+    """Check batches, data and schedule against each other.
+
+    Args:
+      phases: phases in steps, with all loss weights.
+      training: settings of loop and optimizer.
+      data: opened data by the path of a phase; that of the run under None.
+      devices: where the run runs.
+    """
+    errors: list[str] = []
+    warnings: list[str] = []
+    lines = [
+        f"devices: {devices.strategy}, replicas {devices.replicas}, hosts {devices.hosts}",
+    ]
+    for number, phase in enumerate(phases, start=1):
+        examples = data[phase.data].examples
+        errors += _phase_errors(number, phase, training, examples, devices)
+        if 0 < examples < phase.batch_size:
+            warnings.append(
+                f"a batch of phase {number} has {phase.batch_size} examples, but the data has only "
+                f"{examples:,}: each batch repeats some"
+            )
+        lines += _phase_lines(number, phase, training, examples, devices)
+    steps = sum(phase.steps or 0 for phase in phases)
+    if training.warmup_steps >= steps:
+        warnings.append(
+            f"the warm-up of {training.warmup_steps:,} steps does not end before the last of "
+            f"{steps:,} steps: the learning rate never reaches its peak"
+        )
+    if devices.absent:
+        warnings.append(f"{devices.absent}; estimates are for one replica")
+    return Findings(tuple(errors), tuple(warnings), tuple(lines))
+
+
+def find_devices(strategy: str, dry_run: bool = False) -> Devices:
+    """Return the devices of a strategy.
+
+    Args:
+      strategy: one of `distribution.STRATEGIES`.
+      dry_run: report absent devices in the result instead of raising an error.
+
+    Raises:
+      InputError: the strategy is unknown, or its devices are absent.
+    """
+    distribution.require_known(strategy)
+    try:
+        replicas, hosts = distribution.replicas_and_hosts(strategy)
+    except InputError as error:
+        if not dry_run:
+            raise
+        return Devices(strategy, absent=str(error))
+    return Devices(strategy, replicas, hosts, _host_memory())
+
+
+def passes(phase: PhaseConfig, examples: int) -> float:
+    """Return the number of passes of a phase over its examples."""
+    return (phase.steps or 0) * phase.batch_size / max(examples, 1)
+
+
+def readable(value: float) -> str:
+    """Return a number with three significant digits, or with thousands separators."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _phase_errors(number, phase, training, examples, devices):
+    if not examples:
+        yield f"the data of phase {number} has no training examples"
+    parts = devices.replicas * training.accumulation
+    if phase.batch_size % parts:
+        of = f"{devices.replicas} replicas"
+        if training.accumulation > 1:
+            of += f" x {training.accumulation} micro-batches"
+        yield (
+            f"batch_size of phase {number} must be a multiple of {parts} ({of}), was "
+            f"{phase.batch_size}"
+        )
+
+
+def _phase_lines(number, phase, training, examples, devices):
+    size = f"{phase.batch_size} x {phase.length} tokens"
+    if phase.length == 1:
+        size = f"{phase.batch_size} examples"
+    weights = ", ".join(f"{name} {weight:g}" for name, weight in phase.loss_weights.items())
+    yield (
+        f"phase {number}: {phase.steps:,} steps of {size}, "
+        f"{readable(passes(phase, examples))} passes over {examples:,} examples"
+        + (f"; loss weights: {weights}" if weights else "")
+    )
+    parts = f" in {training.accumulation} micro-batches" if training.accumulation > 1 else ""
+    yield (
+        f"  global batch {phase.batch_size}: {phase.batch_size // devices.replicas} examples per "
+        f"replica{parts}"
+    )
+
+
+def _host_memory() -> int | None:
+    """Return the bytes of this machine's memory; None where models are in a device's memory."""
+    if any(device.device_type != "CPU" for device in tf.config.list_physical_devices()):
+        return None
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
