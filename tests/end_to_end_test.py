@@ -36,15 +36,15 @@ RECIPE = """
 from __gin__ import dynamic_registration
 
 from official_nlp import data
-from official_nlp import runs
 from official_nlp import tasks
 from official_nlp import training
 from official_nlp.modeling import networks
 
-include "runs/train.gin"
-include "runs/evaluate.gin"
+include "runs/pretrain.gin"
 
 LEARNING_RATE = 5e-3
+WARMUP_STEPS = 20
+LENGTH = 32
 DROPOUT = 0.1
 BATCH_SIZE = 8
 MLM_STEPS = 43
@@ -65,21 +65,14 @@ networks.ElectraConfig.initializer = "fan_in"
 tasks.PretrainingConfig.generator = @networks.ElectraConfig()
 tasks.PretrainingConfig.discriminator = @networks.ElectraConfig()
 tasks.PretrainingConfig.sharing = "whole"
-tasks.PretrainingConfig.masking = @data.MaskingConfig()
 data.MaskingConfig.probability = 0.2
-data.MaskingConfig.replaced = 0.85
 
-runs.train.task = @tasks.PretrainingConfig()
-runs.train.phases = (@mlm/training.PhaseConfig(), @electra/training.PhaseConfig())
-training.PhaseConfig.batch_size = %BATCH_SIZE
-training.PhaseConfig.length = 32
+training.RunConfig.phases = (@mlm/training.PhaseConfig(), @electra/training.PhaseConfig())
 mlm/training.PhaseConfig.steps = %MLM_STEPS
-mlm/training.PhaseConfig.discriminator_weight = 0.0
+mlm/training.PhaseConfig.loss_weights = {"mlm": 1.0, "rtd": 0.0}
 electra/training.PhaseConfig.steps = %ELECTRA_STEPS
-electra/training.PhaseConfig.discriminator_weight = 20.0
+electra/training.PhaseConfig.loss_weights = {"mlm": 1.0, "rtd": 20.0}
 
-training.TrainingConfig.learning_rate = %LEARNING_RATE
-training.TrainingConfig.warmup_steps = 20
 training.TrainingConfig.beta_2 = 0.98
 training.TrainingConfig.steps_per_loop = %LOOP
 training.TrainingConfig.checkpoint_interval = %INTERVAL

@@ -36,13 +36,16 @@ COMBINATIONS = {
 RECIPE = """
 from __gin__ import dynamic_registration
 
-from official_nlp import data
-from official_nlp import runs
 from official_nlp import tasks
 from official_nlp import training
 from official_nlp.modeling import networks
 
-include "runs/train.gin"
+include "runs/pretrain.gin"
+
+LEARNING_RATE = 5e-4
+WARMUP_STEPS = 20
+BATCH_SIZE = 8
+LENGTH = 32
 
 networks.ElectraConfig.embedding_size = 64
 networks.ElectraConfig.hidden_size = 128
@@ -53,17 +56,12 @@ networks.ElectraConfig.max_position_embeddings = 32
 
 tasks.PretrainingConfig.generator = @networks.ElectraConfig()
 tasks.PretrainingConfig.discriminator = @networks.ElectraConfig()
-tasks.PretrainingConfig.masking = @data.MaskingConfig()
 
-runs.train.task = @tasks.PretrainingConfig()
-runs.train.phases = (@mlm/training.PhaseConfig(), @electra/training.PhaseConfig())
-training.PhaseConfig.batch_size = 8
-training.PhaseConfig.length = 32
+training.RunConfig.phases = (@mlm/training.PhaseConfig(), @electra/training.PhaseConfig())
 mlm/training.PhaseConfig.steps = 43
-mlm/training.PhaseConfig.discriminator_weight = 0.0
+mlm/training.PhaseConfig.loss_weights = {"mlm": 1.0, "rtd": 0.0}
 electra/training.PhaseConfig.steps = 50
 
-training.TrainingConfig.warmup_steps = 20
 training.TrainingConfig.steps_per_loop = 5
 training.TrainingConfig.checkpoint_interval = 10
 training.TrainingConfig.evaluation_interval = 20
@@ -76,12 +74,12 @@ import sys
 
 import tensorflow as tf
 
-from official_nlp import cli
+from official_nlp.cli import main
 
 (processor, *_) = tf.config.list_physical_devices("CPU")
 two = [tf.config.LogicalDeviceConfiguration()] * 2
 tf.config.set_logical_device_configuration(processor, two)
-sys.exit(cli.main(sys.argv[1:]))
+sys.exit(main.main(sys.argv[1:]))
 """
 
 

@@ -27,6 +27,22 @@ def add_texts(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def checkpoint(text: str) -> int | str:
+    """Return the step of a checkpoint as a number, or `newest` or `best` as they are."""
+    return int(text) if text.isdigit() else text
+
+
+def add_checkpoint(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of a checkpoint."""
+    parser.add_argument(
+        "--checkpoint",
+        type=checkpoint,
+        metavar="WHICH",
+        help="checkpoint of a run: newest, best (by KEEP_BEST of the run) or the number of a step "
+        "(default: newest)",
+    )
+
+
 def add_recipe(parser: argparse.ArgumentParser) -> None:
     """Add a recipe, its settings, and the options that only read them."""
     parser.usage = "%(prog)s RECIPE [NAME=value ...] [--dry-run]\n       %(prog)s --list"

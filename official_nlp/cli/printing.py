@@ -22,16 +22,22 @@ def console(highlight: bool = True) -> rich.console.Console:
 
 
 def print_metrics(metrics: Mapping[str, float | None], console: rich.console.Console) -> None:
-    """Print the held-out metrics as a table; nothing if there are none."""
-    if not metrics:
-        return
-    table = rich.table.Table("held out", "", box=None, pad_edge=False)
+    """Print evaluation metrics, named `SET/NAME`, as a table for each set.
+
+    Other values, such as `step`, are left out. Nothing is printed where there are no metrics.
+    """
+    sets: dict[str, dict[str, float | None]] = {}
     for name, value in metrics.items():
-        if name.startswith("held_out/"):
-            # The area under a curve is not defined where no token was replaced.
+        set_name, slash, metric = name.partition("/")
+        if slash:
+            sets.setdefault(set_name, {})[metric] = value
+    for set_name, values in sets.items():
+        table = rich.table.Table(set_name, "", box=None, pad_edge=False)
+        for metric, value in values.items():
+            # A metric may be undefined, as the area under a curve where no token was replaced.
             shown = "-" if value is None or math.isnan(value) else f"{value:.4f}"
-            table.add_row(name.removeprefix("held_out/"), shown)
-    console.print(table)
+            table.add_row(metric, shown)
+        console.print(table)
 
 
 def print_source(source: "Source", console: rich.console.Console) -> None:

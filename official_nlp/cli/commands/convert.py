@@ -8,7 +8,7 @@ converted, left out or assumed is reported.
 
 import argparse
 
-from official_nlp.cli import printing
+from official_nlp.cli import arguments, printing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,13 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "activation (default: config.json beside the checkpoint if it has them, else one head for "
         "every 64 units of the width, and gelu)",
     )
-    parser.add_argument(
-        "--checkpoint",
-        type=_checkpoint,
-        metavar="WHICH",
-        help="checkpoint of a run: newest, best (by KEEP_BEST of the run) or the number of a step "
-        "(default: newest)",
-    )
+    arguments.add_checkpoint(parser)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -61,7 +55,3 @@ def run(args: argparse.Namespace) -> None:
     for line in convert.write(source, args.to, args.form):
         console.print(line)
     console.print(f"wrote {args.to}")
-
-
-def _checkpoint(text: str) -> int | str:
-    return int(text) if text.isdigit() else text

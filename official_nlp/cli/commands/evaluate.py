@@ -1,53 +1,91 @@
-"""Evaluate a run on the held-out set of a data folder."""
+"""Evaluate a run, or pretrained networks, on evaluation data.
+
+MODEL is a run folder, or networks for pre-training in any format that `electra convert` reads. For
+a run, DATA defaults to the data on which it was trained.
+"""
 
 import argparse
-import pathlib
+import dataclasses
+from typing import TYPE_CHECKING
 
-from official_nlp.cli import printing
+from official_nlp.cli import arguments, printing
 from official_nlp.errors import InputError
+
+if TYPE_CHECKING:  # Importing these takes seconds.
+    import rich.console
+
+    from official_nlp.training import TrainingConfig
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("run", metavar="RUN", help="run folder")
-    parser.add_argument("data", metavar="DATA", help="data folder with a held-out set")
+    parser.add_argument("model", metavar="MODEL", help="run folder, or pretrained networks")
+    parser.add_argument(
+        "data",
+        nargs="?",
+        metavar="DATA",
+        help="data folder or file with an evaluation set (default: that of the run)",
+    )
+    arguments.add_checkpoint(parser)
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print the metrics of the newest checkpoint, those of the last evaluation while it trained."""
-    from official_nlp import data
-    from official_nlp.interchange.saved_run import SavedRun
-    from official_nlp.tasks import ElectraPretraining
-    from official_nlp.training import TrainingConfig, loop
+    """Print the metrics of each evaluation set."""
+    from official_nlp.interchange import sources
 
     console = printing.console()
-    run = SavedRun(args.run)
-    # Shards of others have no tokenizer beside them: the run's is the one they were trained with.
-    has_own = (pathlib.Path(args.data) / "tokenizer").is_dir()
-    folder = data.open_folder(args.data, None if has_own else pathlib.Path(args.run) / "tokenizer")
-    if folder.tokenizer.vocab_hash != run.tokenizer.vocab_hash:
+    if sources.recognize(args.model) == "run":
+        metrics = _evaluate_run(args, console)
+    else:
+        metrics = _evaluate_networks(args)
+    named = {
+        f"{s}/{name}": value for s, values in metrics.items() for name, value in values.items()
+    }
+    printing.print_metrics(named, console)
+
+
+def _evaluate_run(args, console: "rich.console.Console") -> dict[str, dict[str, float]]:
+    from official_nlp.interchange.saved_run import load_run
+    from official_nlp.training import loop
+
+    saved = load_run(args.model)
+    data = args.data or saved.described.get("origin", {}).get("data", {}).get("path")
+    if data is None:
         raise InputError(
-            f"{args.data} has another vocabulary than the run {args.run}: give the data it was "
-            "trained on, or examples built with the run's tokenizer folder"
+            f"give DATA: {args.model} does not record the path of the data on which it was trained"
         )
-    if not folder.count("held_out"):
-        raise InputError(f"{args.data} has no held-out examples: build it with --held-out 1%")
-    settings = run.fixed["training"]
-    objective = ElectraPretraining(run.config, folder, seed=settings["seed"])
-    strategy = _strategy_here(run.described["rounding"]["strategy"], console)
-    training = TrainingConfig(seed=settings["seed"], strategy=strategy, policy=settings["policy"])
-    metrics = loop.evaluate(objective, training, args.run)
-    metrics = {f"held_out/{name}": value for name, value in metrics.items()}
-    printing.print_metrics(metrics, console)
+    training = _on_available_devices(saved.training, console)
+    task = saved.task_config.make({None: saved.task_config.open_data(data)}, training)
+    if not task.evaluation_sets():
+        raise InputError(
+            f"{data} has no evaluation set; for pre-training, build it with --held-out 1%"
+        )
+    return loop.evaluate(task, training, args.model, args.checkpoint or "newest")
 
 
-def _strategy_here(name, console) -> str:
-    """Returns the strategy that a run has, or `one_device` where its devices are not; says so."""
+def _on_available_devices(
+    training: "TrainingConfig", console: "rich.console.Console"
+) -> "TrainingConfig":
+    """Return settings with the strategy of the run, or with one device where it is not available.
+
+    Other devices compute the same metrics in another order, so they may differ in the last digits.
+    """
     from official_nlp.training import distribution
 
     try:
-        distribution.create_strategy(name)
+        distribution.create_strategy(training.strategy)
     except InputError as error:
-        console.print(f"measured on one device, not as the run was trained: {error}")
-        return "one_device"
-    return name
+        console.print(f"evaluating on one device instead of {training.strategy}: {error}")
+        return dataclasses.replace(training, strategy="one_device")
+    return training
+
+
+def _evaluate_networks(args) -> dict[str, dict[str, float]]:
+    from official_nlp.interchange import sources
+    from official_nlp.tasks.pretraining import evaluation
+
+    if args.data is None:
+        raise InputError(f"give DATA: {args.model} is no run, which would record its data")
+    source = sources.open(args.model, checkpoint=args.checkpoint)
+    networks = {name: (weights.config, weights.arrays) for name, weights in source.networks.items()}
+    return evaluation.evaluate(networks, source.load_tokenizer(), args.data, str(args.model))

@@ -88,24 +88,29 @@ def _print_model(path: pathlib.Path, console: "rich.console.Console") -> None:
 
 
 def _print_run(path: pathlib.Path, console: "rich.console.Console") -> None:
-    from official_nlp.interchange.saved_run import SavedRun
-    from official_nlp.training import checkpoints
-    from official_nlp.training.metrics_log import MetricsLog
-    from official_nlp.training.run_folder import RunFolder
+    from official_nlp.interchange.saved_run import load_run
+    from official_nlp.interchange.task_networks import HasNetworks
 
-    run, folder = SavedRun(path), RunFolder(path)
-    begun = (folder.checkpoints / "checkpoint").exists()
-    newest = int(checkpoints.newest(folder.checkpoints).rpartition("-")[2]) if begun else 0
-    seed = run.fixed["training"]["seed"]
-    console.print(f"run: saved at step {newest:,} of {run.last_step:,}, seed {seed}")
-    for name in ("generator", "discriminator"):
-        sizes = getattr(run.config, name)
+    run = load_run(path)
+    step = run.step if run.is_saved else 0
+    name = type(run.task_config).__name__
+    console.print(
+        f"run of {name}: saved at step {step:,} of {run.last_step:,}, seed {run.training.seed}"
+    )
+    if isinstance(run.task, HasNetworks):
+        for network, sizes in run.task.networks().items():
+            console.print(
+                f"{network or 'network'}: {sizes.num_hidden_layers} layers, width "
+                f"{sizes.hidden_size}, {sizes.num_attention_heads} heads, vocabulary of "
+                f"{sizes.vocab_size:,} tokens"
+            )
+        console.print(f"sharing: {run.task.sharing}")
+    else:
+        for field, value in run.task_config.to_dict().items():
+            console.print(f"  {field}: {value}")
+    origin = run.described.get("origin", {})
+    for network, source in origin.get("warm_start", {}).items():
         console.print(
-            f"{name}: {sizes.num_hidden_layers} layers, width {sizes.hidden_size}, "
-            f"{sizes.num_attention_heads} heads, vocabulary of {sizes.vocab_size:,} tokens"
+            f"{network or 'network'} was initialized from {source['kind']} {source['path']}"
         )
-    console.print(f"sharing: {run.config.sharing}")
-    for name, first in run.described.get("beginning", {}).get("initial", {}).items():
-        console.print(f"{name} was initialized from {first['kind']} {first['path']}")
-    metrics = MetricsLog(folder.metrics, folder.timing).last("held_out/") or {}
-    printing.print_metrics(metrics, console)
+    printing.print_metrics(run.evaluation(), console)

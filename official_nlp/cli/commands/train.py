@@ -6,12 +6,18 @@ recipe too.
 
 import argparse
 import dataclasses
-import hashlib
-import os
 import pathlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from official_nlp.cli import arguments, printing
 from official_nlp.errors import InputError
+
+if TYPE_CHECKING:  # Importing these takes seconds.
+    import rich.console
+
+    from official_nlp.interchange.warm_start import WarmStart
+    from official_nlp.training import Data, PhaseConfig, RunConfig, Task
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,301 +26,183 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Resolve the recipe, and train."""
+    """Resolve the recipe, check the run, and train."""
     from official_nlp.configuration import gin_resolver, recipes
+    from official_nlp.training import RunConfig, loop
 
     recipe = recipes.find(args.recipe)
-    settings = recipes.split_settings(args.settings)
-    values, text = gin_resolver.resolve(recipe, settings, train)
+    values, text = gin_resolver.resolve(recipe, recipes.split_settings(args.settings), RunConfig)
     if args.dry_run:
         print(text)
-    train(**values, dry_run=args.dry_run, configuration_text=text)
-
-
-def train(
-    *,
-    model_dir,
-    data,
-    task,
-    phases,
-    training,
-    vocabulary=None,
-    epochs=None,
-    original=False,
-    extend=False,
-    init_generator=None,
-    init_discriminator=None,
-    init_shared=None,
-    dry_run=False,
-    configuration_text="",
-) -> dict[str, float]:
-    """Pre-trains, or continues a run that was stopped.
-
-    Args:
-      model_dir: the run folder.
-      data: the data folder.
-      task: a `PretrainingConfig`.
-      phases: sequence of `PhaseConfig`.
-      training: a `TrainingConfig`.
-      vocabulary: vocabulary file or tokenizer folder of data that has none beside it, as shards of
-        google-research have not.
-      epochs: times through the data, instead of the steps of the only phase.
-      original: reproduce the quirks of google-research's code, `ReferenceQuirks.original()`,
-        instead of those in `training`.
-      extend: the last phase may have more steps than when the run began.
-      init_generator: where the generator's first values are: a run, a folder of Hugging Face's, a
-        checkpoint of google's or Model Garden's; None for random ones. Optimizer and step are
-        fresh.
-      init_discriminator: likewise.
-      init_shared: `generator` or `discriminator`: whose values count where the two networks share
-        variables and the files differ; None for an error.
-      dry_run: check everything, build the model, and stop before the first step.
-      configuration_text: the recipe as it was resolved, written as `config.gin`.
-
-    Returns:
-      The last held-out metrics, named `held_out/...`; empty without any.
-    """
-    from official_nlp import data as text_data
-    from official_nlp.reference_quirks import ReferenceQuirks
-    from official_nlp.tasks import ElectraPretraining, GeneratorMonitor
-    from official_nlp.training import distribution, loop
-    from official_nlp.training.run_folder import RunFolder
-
     console = printing.console()
-    if original:
-        training = dataclasses.replace(training, reference_quirks=ReferenceQuirks.original())
-    torn = text_data.CorruptRecords(training.corrupt_records)
-    folder = text_data.open_folder(data, vocabulary, torn=torn)
-    others = {
-        p.data: text_data.open_folder(p.data, vocabulary, torn=torn) for p in phases if p.data
-    }
-    objective = ElectraPretraining(
-        task,
-        folder,
-        seed=training.seed,
-        phase_data=others,
-        reference_quirks=training.reference_quirks,
-        recompute=training.recompute,
-    )
-    phases = _in_steps(phases, epochs, {None: folder, **others}, console)
-    _preflight(objective, phases, training, {None: folder, **others}, dry_run, console)
-    references = _ngram_baselines(folder, console)
-    fixed = {"task": objective.config.to_dict(), "data": _data_hash(folder)}
-    # By content, not by name: a data folder may move.
-    fixed["phase_data"] = [_data_hash(others[p.data]) if p.data else None for p in phases]
-    run = RunFolder(model_dir)
-    run.require_same(loop.fixed_fields(phases, training, fixed), extend)
-    first = _first_values(
-        {"generator": init_generator, "discriminator": init_discriminator},
-        init_shared,
-        objective,
-        run,
-        console,
-    )
-    if dry_run:
-        model = objective.build()
-        if first:
-            first.assign_to(model, console.print)
-        _print_built(model, console)
-        return {}
-    if distribution.is_chief(distribution.create_strategy(training.strategy)):
-        _write_beginning(pathlib.Path(model_dir), objective, configuration_text)
-    before = torn.rows
+    config = _with_quirks(RunConfig(**values))
+    _require_run_folder(config.model_dir)
+    data = _open_data(config)
+    task = config.task.make(data, config.training)
+    phases = _in_steps(config, data, task, console)
+    _preflight(config, phases, data, args.dry_run, console)
+    _print_baselines(task, console)
+    warm_start = _warm_start(config, phases, data, task, console)
+    if args.dry_run:
+        _print_built(task, warm_start, console)
+        return
     try:
         metrics = loop.train(
-            objective,
+            task,
             phases,
-            training,
-            model_dir,
-            fixed=fixed,
-            references=references,
+            config.training,
+            config.model_dir,
+            data=data,
+            warm_start=warm_start,
+            recipe=text,
+            extend=config.extend,
             console=console,
-            extend=extend,
-            corrupt_rows=(lambda: torn.rows - before) if torn.skip else None,
-            monitor=GeneratorMonitor(),
-            initialize=first and (lambda model: {"initial": first.assign_to(model, console.print)}),
-            beginning={"data": _described(folder), "initial": first.describe() if first else {}},
         )
     finally:
-        if torn.describe():
-            console.print(torn.describe(), markup=False)
+        for each in data.values():
+            if each.corruption():
+                console.print(each.corruption())
     printing.print_metrics(metrics, console)
-    return metrics
 
 
-def _in_steps(phases, epochs, folders, console) -> tuple:
-    """Returns the phases with steps in place of epochs, and says what became of them."""
-    if epochs is not None:
+def _with_quirks(config: "RunConfig") -> "RunConfig":
+    from official_nlp.reference_quirks import ReferenceQuirks
+
+    if not config.original:
+        return config
+    quirks = ReferenceQuirks.original()
+    training = dataclasses.replace(config.training, reference_quirks=quirks)
+    return dataclasses.replace(config, training=training)
+
+
+def _require_run_folder(model_dir: str) -> None:
+    if pathlib.Path(model_dir, "index.json").exists():
+        raise InputError(f"MODEL_DIR={model_dir} is a data folder; give a folder for the run")
+
+
+def _open_data(config: "RunConfig") -> "dict[str | None, Data]":
+    """Return opened data by the path of a phase; that of the run under None."""
+    paths = {None: config.data, **{p.data: p.data for p in config.phases if p.data}}
+    policy = config.training.corrupt_records
+    return {name: config.task.open_data(path, policy) for name, path in paths.items()}
+
+
+def _in_steps(
+    config: "RunConfig",
+    data: "Mapping[str | None, Data]",
+    task: "Task",
+    console: "rich.console.Console",
+) -> "list[PhaseConfig]":
+    """Return the phases in steps and with all loss weights; print how epochs were converted."""
+    phases = list(config.phases)
+    if config.epochs is not None:
         if len(phases) > 1:
             raise InputError(
-                f"EPOCHS={epochs} says nothing of {len(phases)} phases: set `epochs` of each phase "
-                "in a recipe of your own, or the steps"
+                f"EPOCHS={config.epochs} is ambiguous with {len(phases)} phases: set `epochs` of "
+                "each phase in a recipe of your own, or the steps"
             )
-        phases = [dataclasses.replace(phases[0], steps=None, epochs=epochs)]
+        phases = [dataclasses.replace(phases[0], steps=None, epochs=config.epochs)]
     result = []
     for number, phase in enumerate(phases, start=1):
-        rows = folders[phase.data].count("train")
-        result.append(phase.in_steps(rows))
+        examples = data[phase.data].examples
+        result.append(phase.in_steps(examples).with_loss_weights(task.loss_weights))
         if phase.epochs is not None:
             console.print(
-                f"phase {number}: {phase.epochs:g} epochs of {rows:,} examples in batches of "
+                f"phase {number}: {phase.epochs:g} epochs of {examples:,} examples in batches of "
                 f"{phase.batch_size} are {result[-1].steps:,} steps"
             )
-    return tuple(result)
+    return result
 
 
-def _preflight(objective, phases, training, folders, dry_run, console):
-    """Prints what is known before the first step; raises `InputError` for what cannot be."""
-    from official_nlp.tasks.pretraining import preflight
+def _preflight(
+    config: "RunConfig",
+    phases: "list[PhaseConfig]",
+    data: "Mapping[str | None, Data]",
+    dry_run: bool,
+    console: "rich.console.Console",
+) -> None:
+    """Print estimates and warnings; raise `InputError` if the run cannot start."""
+    from official_nlp.training import preflight
 
-    facts = {
-        name: preflight.Data(
-            examples=folder.count("train"),
-            held_out=folder.count("held_out"),
-            shards=len(folder.index.splits.get("train", [])),
-            longest_row=folder.index.longest_row,
-            largest_id=folder.index.largest_id,
-            vocabulary=folder.tokenizer.vocab_size,
-        )
-        for name, folder in folders.items()
-    }
-    devices = _devices(training.strategy, dry_run)
-    found = preflight.inspect(objective.config, phases, training, facts, devices)
-    _print_findings(found, console)
-    if found.errors:
-        raise InputError("; ".join(found.errors))
-
-
-def _devices(strategy, dry_run):
-    """Returns what preflight wants to know; a dry run may be made where the devices are not."""
-    from official_nlp.tasks.pretraining.preflight import Devices
-    from official_nlp.training import distribution
-
-    distribution.require_known(strategy)
-    try:
-        replicas, hosts = distribution.replicas_and_hosts(strategy)
-    except InputError as error:
-        if not dry_run:
-            raise
-        return Devices(strategy, absent=str(error))
-    return Devices(strategy, replicas, hosts, _own_memory())
-
-
-def _own_memory() -> int | None:
-    """Returns the bytes of this machine's memory, or None where the model lies elsewhere."""
-    import tensorflow as tf
-
-    if any(device.device_type != "CPU" for device in tf.config.list_physical_devices()):
-        return None
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def _ngram_baselines(folder, console) -> dict:
-    """Prints what is reached on the held-out text without a network; returns it for the curves."""
-    from official_nlp import data as text_data
-
-    if not folder.count("held_out"):
-        return {}
-    found = text_data.measure_ngram_baselines(folder)
-    console.print(
-        "held-out cross-entropy in nats a token, without a network: "
-        f"unigram {found.unigram:.2f}, bigram {found.left_bigram:.2f}, two-sided bigram "
-        f"{found.two_sided_bigram:.2f}; always the most frequent token is right in "
-        f"{found.most_frequent_accuracy:.1%}"
-    )
-    return {
-        "unigram loss": found.unigram,
-        "bigram loss": found.left_bigram,
-        "two-sided bigram loss": found.two_sided_bigram,
-    }
-
-
-def _write_beginning(run: pathlib.Path, objective, configuration_text):
-    """Writes what other verbs need to rebuild the model, once, when a run begins."""
-    if (run / "run.json").exists():
-        return
-    if (run / "index.json").exists():
-        raise InputError(f"MODEL_DIR={run} is a data folder; give a folder for the run")
-    try:
-        for name in ("generator", "discriminator"):
-            (run / name).mkdir(parents=True, exist_ok=True)
-            config = getattr(objective.config, name)
-            (run / name / "config.json").write_text(config.to_json(), encoding="utf-8")
-        objective.data.tokenizer.save_pretrained(run / "tokenizer")
-        if configuration_text:
-            (run / "config.gin").write_text(configuration_text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(
-            f"cannot write the run folder {run}: {error.strerror}; give another MODEL_DIR"
-        ) from error
-
-
-def _first_values(paths, shared_from, objective, run, console):
-    """Returns the `WarmStart` of a run that has no checkpoint yet, None for random values."""
-    from official_nlp.interchange import warm_start
-
-    given = [name for name, path in paths.items() if path is not None]
-    if run.has_checkpoint:
-        if given:
-            settings = " and ".join(warm_start.SETTINGS[name] for name in given)
-            console.print(f"not looked at: {settings}, as the run goes on from its own checkpoint")
-        return None
-    first = None
-    if given or shared_from is not None:
-        networks = warm_start.read(paths)
-        first = warm_start.WarmStart(
-            networks, objective.config, objective.data.tokenizer, shared_from
-        )
-        for note in first.notes:
-            console.print(note)
-    _require_same_beginning(run, first)
-    return first
-
-
-def _require_same_beginning(run, first):
-    """Refuses to begin anew, with other values, a run that was stopped before a checkpoint."""
-    if not run.description.exists():
-        return
-    old = run.describe().get("beginning", {}).get("initial", {})
-    new = first.describe() if first else {}
-    if {n: x["sha256"] for n, x in old.items()} != {n: x["sha256"] for n, x in new.items()}:
-        said = [f"INIT_{name.upper()}={x['path']}" for name, x in old.items()]
-        raise InputError(
-            f"{run.path} has no checkpoint yet, and was begun with {' '.join(said) or 'no INIT_'}: "
-            "give the same files, or another MODEL_DIR"
-        )
-
-
-def _described(folder) -> dict:
-    """Returns what `run.json` says of the data, for people: what counts is its hash."""
-    settings = folder.index.settings
-    known = {name: settings[name] for name in ("documents", "words") if name in settings}
-    return {
-        "name": pathlib.Path(folder.path).resolve().name,
-        "train": folder.count("train"),
-        "held_out": folder.count("held_out"),
-        "length": folder.index.longest_row,
-        **known,
-    }
-
-
-def _data_hash(folder) -> str:
-    """Returns a hash of the data's index and counts, which differ where the examples do."""
-    digest = hashlib.sha256(folder.tokenizer.vocab_hash.encode())
-    digest.update(repr(dataclasses.asdict(folder.index)).encode())
-    digest.update(folder.unigram_counts().tobytes())
-    return digest.hexdigest()
-
-
-def _print_findings(found, console):
-    """Prints the `Findings` of preflight; its errors are the caller's to raise."""
-    for line in found.lines:
+    devices = preflight.find_devices(config.training.strategy, dry_run)
+    findings = preflight.check(phases, config.training, data, devices)
+    findings += config.task.preflight(data, phases, config.training, devices)
+    for line in findings.lines:
         console.print(line)
-    for line in found.warnings:
+    for line in findings.warnings:
         console.print(f"warning: {line}", style="yellow")
+    if findings.errors:
+        raise InputError("; ".join(findings.errors))
 
 
-def _print_built(model, console):
-    """Prints what a dry run built."""
+def _print_baselines(task: "Task", console: "rich.console.Console") -> None:
+    baselines = ", ".join(f"{name} {value:.4g}" for name, value in task.baselines().items())
+    if baselines:
+        console.print(f"baselines on the evaluation data, without a network: {baselines}")
+
+
+def _warm_start(
+    config: "RunConfig",
+    phases: "list[PhaseConfig]",
+    data: "Mapping[str | None, Data]",
+    task: "Task",
+    console: "rich.console.Console",
+) -> "WarmStart | None":
+    """Return the pretrained weights of a run that has no checkpoint yet; None without any.
+
+    Raises:
+      InputError: the folder holds another run, or the sources do not fit the task.
+    """
+    from official_nlp.interchange import warm_start
+    from official_nlp.interchange.task_networks import HasNetworks
+    from official_nlp.training import loop
+    from official_nlp.training.run_folder import RunFolder
+
+    folder = RunFolder(config.model_dir)
+    # Before anything is read: the folder may hold another run.
+    folder.require_same(loop.identity(task, phases, config.training, data), config.extend)
+    sources = {network: path for network, path in config.init.items() if path is not None}
+    if folder.has_checkpoint:
+        if sources:
+            settings = " and ".join(warm_start.setting(network) for network in sources)
+            console.print(f"{settings} ignored: the run continues from its own checkpoint")
+        return None
+    found = None
+    if sources or config.init_shared is not None:
+        if not isinstance(task, HasNetworks):
+            raise InputError(
+                f"INIT settings are for tasks of ELECTRA networks; {type(task).__name__} has none"
+            )
+        found = warm_start.WarmStart(sources, task, task.tokenizer, config.init_shared)
+        for note in found.notes:
+            console.print(note)
+    _require_same_sources(folder, found)
+    return found
+
+
+def _require_same_sources(folder, found: "WarmStart | None") -> None:
+    """Refuse to start again, with other weights, a run that was stopped before a checkpoint."""
+    if not folder.description.exists():
+        return
+    old = folder.describe().get("origin", {}).get("warm_start", {})
+    new = found.describe() if found else {}
+    if {n: x["sha256"] for n, x in old.items()} != {n: x["sha256"] for n, x in new.items()}:
+        from official_nlp.interchange import warm_start
+
+        settings = [f"{warm_start.setting(name)}={x['path']}" for name, x in old.items()]
+        raise InputError(
+            f"{folder.path} has no checkpoint yet, and was started with "
+            f"{' '.join(settings) or 'no INIT_ setting'}: give the same sources, or another "
+            "MODEL_DIR"
+        )
+
+
+def _print_built(
+    task: "Task", warm_start: "WarmStart | None", console: "rich.console.Console"
+) -> None:
+    """Build the model, as a dry run does, and print its size."""
+    model = task.build()
+    if warm_start:
+        warm_start.assign(model, console.print)
     count = sum(v.shape.num_elements() for v in model.trainable_variables)
     console.print(f"built {count:,} parameters; everything fits; nothing was trained or written")

@@ -8,7 +8,9 @@ from official_nlp.cli import arguments
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     arguments.add_texts(parser)
-    parser.add_argument("--to", required=True, metavar="FOLDER", help="tokenizer folder to write, new or empty")
+    parser.add_argument(
+        "--to", required=True, metavar="FOLDER", help="tokenizer folder to write, new or empty"
+    )
     parser.add_argument(
         "--size", type=int, default=30522, help="number of tokens (default: %(default)s)"
     )

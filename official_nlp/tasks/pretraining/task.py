@@ -217,13 +217,18 @@ class ElectraPretraining(Task):
         mask_id = self.tokenizer.mask_token_id
         sampled_ids = corrupted["sampled_ids"]
         sums.update(metrics.generator_sums(batch, generated["lm_outputs"], mask_id, sampled_ids))
-        # The same discriminator on a corruption that does not depend on the generator: runs whose
-        # generators differ are compared by it.
-        fixed = model.corrupt(batch, None, sampled_ids=self._draw_unigram(batch))
-        logits = self._discriminate(model, batch, fixed)
-        fixed_sums = metrics.discriminator_sums(batch, logits, fixed["disc_label"])
-        sums[metrics.UNIGRAM_HISTOGRAM] = fixed_sums["rtd_histogram"]
+        sums.update(self.unigram_sums(model, batch))
         return sums, {}
+
+    def unigram_sums(self, model: ElectraPretrainer, batch) -> dict[str, tf.Tensor]:
+        """Return the sums of the discriminator on a corruption that needs no generator.
+
+        Runs whose generators differ are compared by it.
+        """
+        corrupted = model.corrupt(batch, None, sampled_ids=self._draw_unigram(batch))
+        logits = self._discriminate(model, batch, corrupted)
+        sums = metrics.discriminator_sums(batch, logits, corrupted["disc_label"])
+        return {metrics.UNIGRAM_HISTOGRAM: sums["rtd_histogram"]}
 
     def report(
         self, sums: Mapping[str, np.ndarray], rows: Mapping[str, np.ndarray]

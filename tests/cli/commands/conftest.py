@@ -19,19 +19,18 @@ from tests.data.conftest import (  # noqa: F401
 RECIPE = """
 from __gin__ import dynamic_registration
 
-from official_nlp import data
 from official_nlp import tasks
 from official_nlp import training
-from official_nlp.cli.commands import train
 from official_nlp.modeling import networks
 
-include "runs/train.gin"
+include "runs/pretrain.gin"
 
 SHARING = "shared"
 TEMPERATURE = 1.0
 FEED_FORWARD = 32
 POSITIONS = 32
 LENGTH = 32
+LEARNING_RATE = 1e-3
 BATCH_SIZE = 4
 SHORT_LENGTH = 32
 SHORT_DATA = None
@@ -39,7 +38,6 @@ MLM_STEPS = 6
 ELECTRA_STEPS = 8
 RTD_WEIGHT = 20.0
 WARMUP_STEPS = 4
-EPOCHS = None
 
 networks.ElectraConfig.embedding_size = 8
 networks.ElectraConfig.num_hidden_layers = 2
@@ -55,22 +53,15 @@ tasks.PretrainingConfig.generator = @generator/networks.ElectraConfig()
 tasks.PretrainingConfig.discriminator = @discriminator/networks.ElectraConfig()
 tasks.PretrainingConfig.sharing = %SHARING
 tasks.PretrainingConfig.temperature = %TEMPERATURE
-tasks.PretrainingConfig.masking = @data.MaskingConfig()
 
-train.train.task = @tasks.PretrainingConfig()
-train.train.phases = (@mlm/training.PhaseConfig(), @electra/training.PhaseConfig())
-train.train.epochs = %EPOCHS
-training.PhaseConfig.batch_size = %BATCH_SIZE
+training.RunConfig.phases = (@mlm/training.PhaseConfig(), @electra/training.PhaseConfig())
 mlm/training.PhaseConfig.data = %SHORT_DATA
 mlm/training.PhaseConfig.length = %SHORT_LENGTH
 mlm/training.PhaseConfig.steps = %MLM_STEPS
-mlm/training.PhaseConfig.discriminator_weight = 0.0
-electra/training.PhaseConfig.length = %LENGTH
+mlm/training.PhaseConfig.loss_weights = {"mlm": 1.0, "rtd": 0.0}
 electra/training.PhaseConfig.steps = %ELECTRA_STEPS
-electra/training.PhaseConfig.discriminator_weight = %RTD_WEIGHT
+electra/training.PhaseConfig.loss_weights = {"mlm": 1.0, "rtd": %RTD_WEIGHT}
 
-training.TrainingConfig.learning_rate = 1e-3
-training.TrainingConfig.warmup_steps = %WARMUP_STEPS
 training.TrainingConfig.steps_per_loop = 2
 training.TrainingConfig.checkpoint_interval = 4
 training.TrainingConfig.evaluation_interval = 4

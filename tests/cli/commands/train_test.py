@@ -18,15 +18,13 @@ ONE_PHASE = """
 from __gin__ import dynamic_registration
 
 from official_nlp import training
-from official_nlp.cli.commands import train
 
 include "tiny.gin"
 
 STEPS = 4
 
-train.train.phases = (@one/training.PhaseConfig(),)
+training.RunConfig.phases = (@one/training.PhaseConfig(),)
 one/training.PhaseConfig.steps = %STEPS
-one/training.PhaseConfig.length = %LENGTH
 """
 
 
