@@ -16,8 +16,7 @@ from official_nlp.interchange import convert, saved_run, sources
 from official_nlp.training import metrics_log
 from tests.data.conftest import VOCABULARY
 from tests.interchange import trained_run
-from tests.interchange.trained_run import STEPS, task_of
-from tests.tasks.conftest import config
+from tests.interchange.trained_run import STEPS, config, task_of
 
 NAMES = ("generator", "discriminator")
 BATCH = {

@@ -6,9 +6,9 @@ import pathlib
 
 from official_nlp.interchange.task_networks import HasNetworks
 from official_nlp.interchange.warm_start import WarmStart
+from official_nlp.modeling.networks import ElectraConfig
 from official_nlp.tasks import PretrainingConfig
-from official_nlp.training import TrainingConfig, loop
-from tests.tasks.conftest import config, phase
+from official_nlp.training import PhaseConfig, TrainingConfig, loop
 
 STEPS = 4
 TRAINING = TrainingConfig(
@@ -20,6 +20,26 @@ TRAINING = TrainingConfig(
     keep_best="rtd_loss",
     seed=5,
 )
+
+
+def network(**changes) -> ElectraConfig:
+    """Return a discriminator of two layers, with dropout."""
+    sizes = {
+        "embedding_size": 8,
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+        "max_position_embeddings": 32,
+        "initializer_range": 0.2,
+    }
+    return ElectraConfig(**{**sizes, **changes})
+
+
+def config(sharing: str = "shared", **changes) -> PretrainingConfig:
+    """Return a discriminator and a generator of half its width, or of its own with `whole`."""
+    narrow = {} if sharing == "whole" else {"hidden_size": 8, "num_attention_heads": 1}
+    return PretrainingConfig(network(**narrow), network(), sharing=sharing, **changes)
 
 
 def train(
@@ -40,7 +60,14 @@ def train(
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         warm_start = WarmStart(init, task, tokenizer) if init else None
-        loop.train(task, [phase(steps=STEPS)], TRAINING, folder, data=data, warm_start=warm_start)
+        loop.train(
+            task,
+            [PhaseConfig(STEPS, batch_size=4, length=32)],
+            TRAINING,
+            folder,
+            data=data,
+            warm_start=warm_start,
+        )
     return " ".join(printed.getvalue().split())
 
 

@@ -20,8 +20,7 @@ from official_nlp.modeling.networks import ElectraConfig
 from official_nlp.tasks import PretrainingConfig
 from tests.data.conftest import VOCABULARY
 from tests.interchange import trained_run
-from tests.interchange.trained_run import task_of
-from tests.tasks.conftest import config, network
+from tests.interchange.trained_run import config, network, task_of
 
 NAMES = ("generator", "discriminator")
 # Kind of google-research checkpoint: its sharing.
