@@ -33,8 +33,10 @@ ROW = re.compile(r"^\|.*\|$", re.MULTILINE)
 FEW_STEPS = ["STEPS=2", "WARMUP_STEPS=1", "BATCH_SIZE=2", "LENGTH=128"]
 SMALLER = """
 from __gin__ import dynamic_registration
+from official_nlp import training
 from official_nlp.modeling import networks
 include "experiments/small_plus_plus.gin"
+training.TrainingConfig.evaluation_interval = 0
 networks.ElectraConfig.embedding_size = 8
 networks.ElectraConfig.num_hidden_layers = 2
 networks.ElectraConfig.max_position_embeddings = 128

@@ -43,7 +43,11 @@ def config(sharing: str = "shared", **changes) -> PretrainingConfig:
 
 
 def train(
-    folder: pathlib.Path, path: pathlib.Path, sharing: str = "shared", init: dict | None = None
+    folder: pathlib.Path,
+    path: pathlib.Path,
+    sharing: str = "shared",
+    init: dict | None = None,
+    training: TrainingConfig = TRAINING,
 ) -> str:
     """Train a run of few steps; return what was printed, with single spaces.
 
@@ -52,10 +56,11 @@ def train(
       path: the data folder.
       sharing: how the networks share variables.
       init: source of pretrained weights of each network, if any.
+      training: settings of the loop.
     """
     task_config = config(sharing)
     data = {None: task_config.open_data(path)}
-    task = task_config.make(data, TRAINING)
+    task = task_config.make(data, training)
     tokenizer = data[None].folder.tokenizer
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):

@@ -455,7 +455,8 @@ def test_tensors_that_contradict_the_configuration_are_refused(pair):
 
 def test_a_run_records_its_warm_start_and_continues_without_the_source(tmp_path, built, pair):
     run = tmp_path / "run"
-    printed = trained_run.train(run, built, init=both(pair))
+    training = dataclasses.replace(trained_run.TRAINING, evaluation_interval=0, keep_best=None)
+    printed = trained_run.train(run, built, init=both(pair), training=training)
     assert f"generator from {pair}: " in printed
     recorded = json.loads((run / "run.json").read_text())["origin"]["warm_start"]
     assert {name: x["path"] for name, x in recorded.items()} == both(pair)
@@ -468,5 +469,5 @@ def test_a_run_records_its_warm_start_and_continues_without_the_source(tmp_path,
     before = huggingface.read_folder(pair / "discriminator").arrays[key]
     assert 0 < np.abs(after - before).max() < 0.02
     shutil.rmtree(pair)
-    trained_run.train(run, built)
+    trained_run.train(run, built, training=training)
     assert json.loads((run / "run.json").read_text())["origin"]["warm_start"] == recorded
