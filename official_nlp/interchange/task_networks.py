@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+from official_nlp.data import ElectraTokenizer
 from official_nlp.modeling.networks.electra_config import ElectraConfig
 from official_nlp.modeling.tensor_names import NamedTensor
 
@@ -22,6 +23,9 @@ class HasNetworks(Protocol):
 
     sharing: str
     architectures: Mapping[str, str]
+
+    def load_tokenizer(self) -> ElectraTokenizer:
+        """Return the tokenizer of the data or of the saved run."""
 
     def networks(self) -> Mapping[str, ElectraConfig]:
         """Return the configuration of each network, complete with its vocabulary size."""

@@ -82,7 +82,8 @@ def _require_run_folder(model_dir: str) -> None:
 
 def _open_data(config: "RunConfig") -> "dict[str | None, Data]":
     """Return opened data by the path of a phase; that of the run under None."""
-    paths = {None: config.data, **{p.data: p.data for p in config.phases if p.data}}
+    paths: dict[str | None, str] = {None: config.data}
+    paths.update({phase.data: phase.data for phase in config.phases if phase.data})
     policy = config.training.corrupt_records
     return {name: config.task.open_data(path, policy) for name, path in paths.items()}
 
@@ -173,7 +174,7 @@ def _warm_start(
             raise InputError(
                 f"INIT settings are for tasks of ELECTRA networks; {type(task).__name__} has none"
             )
-        found = warm_start.WarmStart(sources, task, task.tokenizer, config.init_shared)
+        found = warm_start.WarmStart(sources, task, task.load_tokenizer(), config.init_shared)
         for note in found.notes:
             console.print(note)
     _require_same_sources(folder, found)

@@ -74,10 +74,14 @@ class ElectraPretraining(Task):
             self._check_vocabularies()
             self._check_lengths()
 
-    @property
+    @functools.cached_property
     def tokenizer(self) -> ElectraTokenizer:
-        """Tokenizer of the data."""
-        return self._data[None].folder.tokenizer
+        """Tokenizer of the data, or of the saved run where there is no data."""
+        if self._data:
+            return self._data[None].folder.tokenizer
+        if self.config.vocabulary is None:
+            raise InputError("a task without data needs the vocabulary in its configuration")
+        return ElectraTokenizer.from_pretrained(self.config.vocabulary)
 
     def _check_vocabularies(self):
         for path, data in self._data.items():
@@ -139,6 +143,10 @@ class ElectraPretraining(Task):
     def networks(self) -> dict[str, ElectraConfig]:
         """Return the configurations of the two networks."""
         return {name: getattr(self.config, name) for name in NETWORKS}
+
+    def load_tokenizer(self) -> ElectraTokenizer:
+        """Return the tokenizer of the data or of the saved run."""
+        return self.tokenizer
 
     def named_tensors(self, model: ElectraPretrainer) -> dict[str, list[NamedTensor]]:
         """Return the tensors of each network under Hugging Face's names."""
