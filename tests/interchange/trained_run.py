@@ -68,7 +68,7 @@ def train(
         loop.train(
             task,
             [PhaseConfig(STEPS, batch_size=4, length=32)],
-            TRAINING,
+            training,
             folder,
             data=data,
             warm_start=warm_start,

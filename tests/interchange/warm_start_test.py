@@ -259,6 +259,9 @@ class Single:
         self.architectures = {"": architecture}
         self._sizes = sizes
 
+    def load_tokenizer(self):
+        return ElectraTokenizer(VOCABULARY)
+
     def networks(self):
         return {"": self._sizes}
 
