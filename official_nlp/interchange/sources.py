@@ -93,6 +93,7 @@ def recognize(path: str | os.PathLike) -> str:
       InputError: the path is none of them, or more than one.
     """
     path = pathlib.Path(path)
+    # A run comes first: its folder holds TensorFlow checkpoints too.
     if (path / "run.json").is_file() or _run_of(path):
         return "run"
     folders = [path, *(path / name for name in _PAIR)]
@@ -112,6 +113,8 @@ def recognize(path: str | os.PathLike) -> str:
             "tf_model.h5, ...) or a TensorFlow checkpoint (its .index file, or the folder); it "
             f"{'holds none of these' if path.is_dir() else 'does not exist'}"
         )
+    # Only the content tells the two kinds of TensorFlow checkpoints apart: both are called
+    # model.ckpt-1000 by their programs.
     from official_nlp.interchange import model_garden
 
     checkpoint = tensorflow_files.find_checkpoint(path)
@@ -223,6 +226,7 @@ def _tokenizer_beside(
     notes = []
     tokenizer = ElectraTokenizer(vocabulary, do_lower_case=True)
     if do_lower_case is None:
+        # [CLS] and the like have capitals in lower-cased vocabularies too.
         special = {
             tokenizer.vocab[number] for number in [*tokenizer.special_ids, tokenizer.unk_token_id]
         }
@@ -232,6 +236,7 @@ def _tokenizer_beside(
     count = tokenizer.vocab_size
     for network in networks.values():
         rows = network.config["vocab_size"]
+        # Too few tokens reveal a truncated file; a table may only exceed them by its padding.
         if not count <= rows <= most_rows(count):
             raise InputError(
                 f"{vocabulary} must have a token for each of the {rows} rows of the word table, "
@@ -244,6 +249,7 @@ def _tokenizer_beside(
 
 
 def _with_padding(network: Weights, tokenizer: ElectraTokenizer) -> Weights:
+    # google-research assumes 0, and its JSON file does not state the id.
     config = {**network.config, "pad_token_id": tokenizer.pad_token_id}
     return dataclasses.replace(network, config=config)
 
@@ -252,6 +258,7 @@ def _with_padding(network: Weights, tokenizer: ElectraTokenizer) -> Weights:
 
 
 def _open_huggingface(path: pathlib.Path) -> Source:
+    # A folder of a single model may have subfolders with the names of a pair, as a run does.
     pair = [name for name in _PAIR if huggingface.holds_weights(path / name)]
     names = [""] if huggingface.holds_weights(path) or not pair else pair
     folders = {name: huggingface.read_folder(path / name) for name in names}

@@ -38,7 +38,7 @@ from official_nlp.modeling import networks
 include "experiments/small_plus_plus.gin"
 training.TrainingConfig.evaluation_interval = 0
 networks.ElectraConfig.embedding_size = 8
-networks.ElectraConfig.num_hidden_layers = 2
+networks.ElectraConfig.num_hidden_layers = 1
 networks.ElectraConfig.max_position_embeddings = 128
 generator/networks.ElectraConfig.hidden_size = 4
 generator/networks.ElectraConfig.num_attention_heads = 1
@@ -79,19 +79,19 @@ def names_in(cell) -> list:
 
 # === The examples ===
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
+def workspace(tmp_path_factory):
     """A folder with what the examples require: old, google, data."""
-    place = tmp_path_factory.mktemp("migration")
+    workspace = tmp_path_factory.mktemp("migration")
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
     vocabulary += [f"word{number}" for number in range(32 - len(vocabulary))]
     tokenizer = nlp.data.ElectraTokenizer(vocabulary)
-    _write_old(place / "old", tokenizer)
-    _write_google(place / "google", vocabulary)
+    _write_old(workspace / "old", tokenizer)
+    _write_google(workspace / "google", vocabulary)
     texts = np.random.default_rng(0).choice(WORDS, [40, 30])
-    (place / "texts.txt").write_text("\n\n".join(" ".join(text) for text in texts))
+    (workspace / "texts.txt").write_text("\n\n".join(" ".join(text) for text in texts))
     options = {"held_out": 0.1, "processes": 1, "progress": False}
-    data.build_examples(place / "texts.txt", place / "old", place / "data", **options)
-    return place
+    data.build_examples(workspace / "texts.txt", workspace / "old", workspace / "data", **options)
+    return workspace
 
 
 def _write_old(folder, tokenizer):
@@ -100,7 +100,7 @@ def _write_old(folder, tokenizer):
         vocab_size=32,
         hidden_size=16,
         embedding_size=8,
-        num_hidden_layers=2,
+        num_hidden_layers=1,
         num_attention_heads=2,
         initializer_range=0.5,
         hidden_dropout_prob=0.0,
@@ -115,22 +115,24 @@ def _write_old(folder, tokenizer):
 
 
 def _write_google(folder, vocabulary):
-    sizes = dataclasses.replace(random_networks.DISCRIMINATOR, max_position_embeddings=LENGTH)
+    sizes = dataclasses.replace(
+        random_networks.DISCRIMINATOR, num_hidden_layers=1, max_position_embeddings=LENGTH
+    )
     discriminator = random_networks.discriminator(sizes)
     tables = {k: x for k, x in discriminator.arrays.items() if k.startswith("electra.embeddings.")}
-    narrow = random_networks.sizes(4, max_position_embeddings=LENGTH)
+    narrow = random_networks.sizes(4, num_hidden_layers=1, max_position_embeddings=LENGTH)
     generator = random_networks.generator(narrow, shared=tables)
     google.write_google(folder, {"generator": generator, "discriminator": discriminator})
     (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
 
 
 @pytest.fixture(scope="module")
-def names_of_examples(place):
+def names_of_examples(workspace):
     """The variables of the examples, after all ran in their order."""
     names = {}
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        patch.chdir(place)
+        patch.chdir(workspace)
         for kind, text in examples():
             if kind == "python":
                 exec(text, names)
@@ -166,15 +168,15 @@ def test_training_needs_no_loss(names_of_examples):
     assert names_of_examples.history["accuracy"][-1] == 1
 
 
-def test_a_saved_model_is_a_hugging_face_folder(names_of_examples, place):
-    config = json.loads((place / "tuned/config.json").read_text())
+def test_a_saved_model_is_a_hugging_face_folder(names_of_examples, workspace):
+    config = json.loads((workspace / "tuned/config.json").read_text())
     assert config["architectures"] == ["ElectraForSequenceClassification"]
     assert config["model_type"] == "electra"
-    state = safetensors.numpy.load_file(place / "tuned/model.safetensors")
+    state = safetensors.numpy.load_file(workspace / "tuned/model.safetensors")
     np.testing.assert_array_equal(
         state["classifier.out_proj.bias"], names_of_examples.model.classifier.out_proj.bias
     )
-    assert {"vocab.txt", "tokenizer_config.json"} <= set(os.listdir(place / "tuned"))
+    assert {"vocab.txt", "tokenizer_config.json"} <= set(os.listdir(workspace / "tuned"))
 
 
 def test_another_head_is_newly_initialized(names_of_examples):
@@ -197,14 +199,14 @@ def test_the_vocabulary_can_be_extended_and_text_generated(names_of_examples):
     assert len(names_of_examples.texts) == 1
 
 
-def test_pre_training_continues_and_both_networks_are_exported(names_of_examples, place):
+def test_pre_training_continues_and_both_networks_are_exported(names_of_examples, workspace):
     for network, model in (
         ("generator", nlp.models.ElectraForMaskedLM),
         ("discriminator", nlp.models.ElectraForPreTraining),
     ):
-        loaded = model.from_pretrained(place / "more" / network, strict=True)
+        loaded = model.from_pretrained(workspace / "more" / network, strict=True)
         assert loaded.config.vocab_size == 32
-        assert (place / "more" / network / "README.md").is_file()
+        assert (workspace / "more" / network / "README.md").is_file()
 
 
 # === The tables ===
@@ -291,14 +293,14 @@ def test_padding_without_a_mask_is_attended_to(names_of_examples):
 
 
 # === What errors mean ===
-def _cause(message, place):
+def _cause(message, workspace):
     """Cause the error of a row."""
-    model, folder = nlp.models.ElectraForSequenceClassification, place / "broken"
+    model, folder = nlp.models.ElectraForSequenceClassification, workspace / "broken"
     folder.mkdir(exist_ok=True)
     for file in folder.iterdir():
         file.unlink()
     for name in ("config.json", "model.safetensors", "vocab.txt"):
-        (folder / name).write_bytes((place / "tuned" / name).read_bytes())
+        (folder / name).write_bytes((workspace / "tuned" / name).read_bytes())
     weights, config = folder / "model.safetensors", folder / "config.json"
     options = {}
     if message == "nothing is downloaded":
@@ -322,7 +324,7 @@ def _cause(message, place):
         weights.rename(folder / "pytorch_model.bin")
     elif message == "is a link to":
         weights.unlink()
-        weights.symlink_to(place / "tuned/model.safetensors")
+        weights.symlink_to(workspace / "tuned/model.safetensors")
     elif message == "must not have more tokens than vocab_size":
         (folder / "vocab.txt").write_text("word\n" * 40)
     elif message == "must be a field of the configuration":
@@ -336,10 +338,10 @@ MESSAGES = [names_in(cells[0])[-1] for cells in table("What errors mean")]
 
 
 @pytest.mark.parametrize("message", MESSAGES)
-def test_every_message_of_the_table_occurs(message, names_of_examples, place, monkeypatch):
+def test_every_message_of_the_table_occurs(message, names_of_examples, workspace, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(InputError) as error:
-        _cause(message, place)
+        _cause(message, workspace)
     (row,) = [cells[0] for cells in table("What errors mean") if message in cells[0]]
     for part in names_in(row):
         assert part in str(error.value)
