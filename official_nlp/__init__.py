@@ -14,6 +14,7 @@ _WHERE = {
     "ops": "official_nlp.modeling.ops",
     "tasks": "official_nlp.tasks",
     "training": "official_nlp.training",
+    "Predictor": "official_nlp.inference.predictor:Predictor",
     "InputError": "official_nlp.errors:InputError",
     "ReferenceQuirks": "official_nlp.reference_quirks:ReferenceQuirks",
 }

@@ -1,142 +1,130 @@
-"""What a pre-trained pair says of text: which words look replaced, what fits into a blank."""
+"""Score the words of a text by the discriminator: how probably was each replaced?"""
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from official_nlp.data import ElectraTokenizer
-from official_nlp.errors import InputError
-from official_nlp.modeling.models.electra_pretrainer import ElectraPretrainer
+from official_nlp.inference import inputs, sequences
+from official_nlp.inference.batches import BatchRunner
+from official_nlp.inference.head import Head, Prediction
 
-# An ideograph is a word, as it is to the tokenizer.
+# An ideograph is a word of its own, as it is to the tokenizer.
 _IDEOGRAPH = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f"
 _LETTERS = rf"[^\W{_IDEOGRAPH}]+"
 _WORD = re.compile(rf"[{_IDEOGRAPH}]|{_LETTERS}(?:['’-]{_LETTERS})*")
-# Three at least: two are part of names such as __init__.
-_BLANK = re.compile(r"_{3,}")
-_ROWS = 64
 
 
 @dataclasses.dataclass(frozen=True)
-class WordScore:
+class ScoredWord:
     """One word of a text.
 
     Attributes:
-      start, end: its characters, `text[start:end]`.
-      probability: that it was replaced, as the discriminator thinks; of its pieces the highest.
+      text: the word.
+      start, end: its span in characters, `text[start:end]`.
+      replaced: probability that it was replaced; the highest among its tokens.
     """
 
+    text: str
     start: int
     end: int
-    probability: float
+    replaced: float
 
 
-class WordScorer:
-    """Asks both networks about plain text.
+@dataclasses.dataclass(frozen=True)
+class ReplacedWords(Prediction):
+    """The words of a text in order. Punctuation is not scored.
 
-    Args:
-      model: a trained pre-trainer.
-      tokenizer: the one it was trained with.
-      length: tokens of a row, as in training; longer text is cut into rows.
-
-    Example:
-      scorer = WordScorer(model, tokenizer, length=128)
-      for word in scorer.score(["The cat drove on the mat."])[0]: ...
-      scorer.fill("The cat [MASK] on the mat.")  # [[("sat", 0.4), ...]]
+    Attributes:
+      words: all words with their probabilities.
     """
 
-    def __init__(self, model: ElectraPretrainer, tokenizer: ElectraTokenizer, length: int):
-        self.model = model
+    words: list[ScoredWord]
+
+
+class WordScorer(Head):
+    """Score every word of plain texts.
+
+    A text that does not fit into a sequence is cut into several, without overlap.
+
+    Args:
+      discriminate: function of ids and mask, int32 `[batch, length]`, that returns logits
+        `[batch, length]`, above 0 where a token looks replaced.
+      tokenizer: tokenizer of the model.
+      length: largest number of tokens in a sequence, special tokens included.
+      batch_size: largest number of sequences in a batch.
+    """
+
+    expects = inputs.TEXT
+
+    def __init__(
+        self,
+        discriminate: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+        tokenizer: ElectraTokenizer,
+        length: int,
+        batch_size: int = 64,
+    ):
         self.tokenizer = tokenizer
         self.length = length
-        self._discriminate = tf.function(
-            lambda ids, mask: tf.sigmoid(model.discriminate(ids, mask)), reduce_retracing=True
-        )
-        self._generate = tf.function(self._fill_probabilities, reduce_retracing=True)
-        # No text is written with a special token: 1 at others, `[V]`.
-        self._words = np.ones([model.vocab_size], np.float32)
-        self._words[[*tokenizer.special_ids, tokenizer.unk_token_id]] = 0
 
-    def score(self, texts: Sequence[str]) -> list[list[WordScore]]:
-        """Returns the words of each text, in order, with their scores. Punctuation has none."""
-        rows = [row for i, text in enumerate(texts) for row in self._rows(i, text)]
-        by_text: list[dict] = [{} for _ in texts]
-        for start in range(0, len(rows), _ROWS):
-            part = rows[start : start + _ROWS]
-            probabilities = self._discriminate(*self._batch([ids for _, ids, _ in part])).numpy()
-            for (index, _, spans), row in zip(part, probabilities):
-                # Place 0 is [CLS].
-                by_text[index].update(zip(spans, row[1 : 1 + len(spans)].tolist()))
-        return [_words(text, pieces) for text, pieces in zip(texts, by_text)]
+        def probabilities(batch):
+            logits = discriminate(batch["input_word_ids"], batch["input_mask"])
+            return {"probabilities": tf.sigmoid(logits)}
 
-    def has_blank(self, text: str) -> bool:
-        """Returns whether a text has something for `fill`: [MASK] or ___."""
-        return self.tokenizer.mask_token in text or bool(_BLANK.search(text))
+        self._runner = BatchRunner(probabilities, tokenizer.pad_token_id, length, batch_size)
 
-    def fill(self, text: str, top: int = 3) -> list[list[tuple[str, float]]]:
-        """Returns for each blank, [MASK] or ___, the generator's best tokens and their chances.
+    def parse(self, value: Any) -> str | None:
+        return inputs.parse_text(value)
 
-        Special tokens, [UNK] among them, are left out.
-
-        Raises:
-          InputError: there is no blank, or the text is longer than a row.
-        """
-        text = _BLANK.sub(self.tokenizer.mask_token, text)
-        ids = self.tokenizer(text)["input_ids"]
-        blanks = np.flatnonzero(ids == self.tokenizer.mask_token_id)
-        if not len(blanks):
-            raise InputError(f"the text has no blank to fill, [MASK] or ___: {text!r}")
-        if len(ids) > self.length:
-            raise InputError(
-                f"a text with a blank must fit into {self.length - 2} tokens, had {len(ids) - 2}"
-            )
-        ids, mask = self._batch([ids[1:-1]])
-        probabilities = self._generate(ids, mask, tf.constant(blanks[np.newaxis], tf.int32))
-        best = tf.math.top_k(probabilities[0] * self._words, top)
-        return [
-            [(self.tokenizer.vocab[i], float(p)) for i, p in zip(*pair)]
-            for pair in zip(best.indices.numpy(), best.values.numpy())
+    def predict(self, texts: Sequence[str]) -> list[ReplacedWords]:
+        """Return the scored words of each text."""
+        tokens = [sequences.tokenize(self.tokenizer, text) for text in texts]
+        parts = [
+            (number, window)
+            for number, each in enumerate(tokens)
+            for window in sequences.cut(len(each.ids), self.length - 2)
         ]
+        outputs = self._runner.run(
+            [
+                sequences.framed(self.tokenizer, tokens[number].ids[window.start : window.stop])
+                for number, window in parts
+            ]
+        )
+        # Of several tokens with one span, such as the bytes of a rare character, the last counts.
+        by_span: list[dict[tuple[int, int], float]] = [{} for _ in texts]
+        for (number, window), output in zip(parts, outputs):
+            spans = tokens[number].offsets[window.start : window.stop].tolist()
+            # Position 0 is [CLS].
+            scores = output["probabilities"][1 : 1 + len(spans)].tolist()
+            by_span[number].update(zip(map(tuple, spans), scores))
+        return [ReplacedWords(_words(text, spans)) for text, spans in zip(texts, by_span)]
 
-    def pieces(self, text: str) -> int:
-        """Returns the number of tokens of a text, without special ones."""
+    def count_tokens(self, text: str) -> int:
+        """Return the number of tokens of a text, special tokens not included."""
         return len(self.tokenizer.tokenize(text))
-
-    def _fill_probabilities(self, ids, mask, positions):
-        inputs = {"input_word_ids": ids, "input_mask": mask, "masked_lm_positions": positions}
-        return tf.nn.softmax(self.model.generate(inputs)["lm_outputs"])
-
-    def _rows(self, index: int, text: str):
-        """Yields (index of the text, ids, spans of characters), each fitting into a row."""
-        encoded = self.tokenizer(text, return_offsets_mapping=True)
-        ids = encoded["input_ids"][1:-1]
-        spans = [tuple(span) for span in encoded["offset_mapping"][1:-1].tolist()]
-        room = self.length - 2
-        for start in range(0, len(ids), room):
-            yield index, ids[start : start + room], spans[start : start + room]
-
-    def _batch(self, rows):
-        ids = np.full([len(rows), self.length], self.tokenizer.pad_token_id, np.int32)
-        mask = np.zeros_like(ids)
-        for i, row in enumerate(rows):
-            ids[i, 0] = self.tokenizer.cls_token_id
-            ids[i, 1 : 1 + len(row)] = row
-            ids[i, 1 + len(row)] = self.tokenizer.sep_token_id
-            mask[i, : len(row) + 2] = 1
-        return tf.constant(ids), tf.constant(mask)
 
 
 def find_words(text: str) -> list[tuple[int, int]]:
-    """Returns the spans of words: letters and digits, joined by ' or -, or a Chinese character."""
+    """Return the spans of words: letters and digits joined by ' or -, or one Chinese character."""
     return [match.span() for match in _WORD.finditer(text)]
 
 
-def _words(text, pieces) -> list[WordScore]:
-    words = []
+def _words(text: str, probabilities: dict[tuple[int, int], float]) -> list[ScoredWord]:
+    """Return the words of a text, given the probabilities of its tokens by their spans."""
+    spans = sorted(probabilities)
+    words, first = [], 0
     for start, end in find_words(text):
-        inside = [p for (a, b), p in pieces.items() if a < end and b > start]
-        words.append(WordScore(start, end, max(inside, default=0.0)))
+        # Spans and words are both in order: skip the spans that end before this word.
+        while first < len(spans) and spans[first][1] <= start:
+            first += 1
+        inside = []
+        for span in spans[first:]:
+            if span[0] >= end:
+                break
+            if span[1] > start:
+                inside.append(probabilities[span])
+        words.append(ScoredWord(text[start:end], start, end, max(inside, default=0.0)))
     return words

@@ -1,55 +1,75 @@
-"""Does the discriminator find a word that was swapped? Measured on sentences it never saw."""
+"""Word-swap test: does the discriminator find a swapped word in sentences it was not trained on?"""
 
 import collections
 import dataclasses
 import re
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
 from official_nlp.errors import InputError
-from official_nlp.inference.replaced_words import WordScore, WordScorer, find_words
+from official_nlp.inference.replaced_words import ReplacedWords, ScoredWord, find_words
 
-_BORDER = re.compile(r"(?<=[.!?])\s+|\n+")
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 _SENTENCE = re.compile(r"[\"'“(]?[A-Z].*[.!?][\"'”)]?$")
 _SHORTEST, _LONGEST = 12, 24
-# Of a sentence's pieces between blanks so many are words and no code.
-_WORD_SHARE = 0.8
+# Smallest proportion of words among the parts between blanks: code has fewer.
+_WORD_PROPORTION = 0.8
 _FREQUENT = 500
+
+
+class _Scorer(Protocol):
+    """The methods of `WordScorer` that the test uses."""
+
+    length: int
+
+    def predict(self, texts: Sequence[str]) -> list[ReplacedWords]: ...
+
+    def count_tokens(self, text: str) -> int: ...
+
+
+class _HasScorer(Protocol):
+    """The attribute of `Predictor` that the test uses."""
+
+    @property
+    def word_scorer(self) -> _Scorer | None: ...
 
 
 @dataclasses.dataclass(frozen=True)
 class WordSwap:
-    """One sentence with one word swapped.
+    """One sentence with one swapped word.
 
     Attributes:
       text: the changed sentence.
-      original: the word that stood there.
-      place: number of the word, from 0.
-      words: all its words with scores.
-      rank: of the swapped word among them, 1 is the most suspicious; of equals the last.
-      original_rank: of the original word at that place, in the unchanged sentence.
+      original: the original word.
+      position: index of the swapped word, from 0.
+      words: all words with their probabilities of replacement.
+      rank: rank of the swapped word by its probability, 1 is the highest; among equal words it
+        ranks last.
+      original_rank: rank of the original word at that position in the unchanged sentence.
     """
 
     text: str
     original: str
-    place: int
-    words: list[WordScore]
+    position: int
+    words: list[ScoredWord]
     rank: int
     original_rank: int
 
 
 @dataclasses.dataclass(frozen=True)
 class WordSwapTest:
-    """All sentences, and what they come to.
+    """All sentences of a test, and their summary.
 
     Attributes:
-      sentences: each an `WordSwap`.
-      first, top_three: shares in which the swapped word ranks first, among the first three.
-      median_rank: its median rank.
-      chance_first, chance_top_three, chance_median: the same for ranks drawn blindly.
+      sentences: the sentences.
+      first, top_three: proportions of sentences in which the swapped word ranks first, and among
+        the first three.
+      median_rank: median rank of the swapped word.
+      chance_first, chance_top_three, chance_median: the same for random ranks.
       original_first, original_top_three, original_median: the same for the original word at the
-        same place, unchanged: some places look suspicious whatever stands there.
+        same position: at some positions any word has a high probability.
     """
 
     sentences: list[WordSwap]
@@ -65,45 +85,54 @@ class WordSwapTest:
 
 
 def word_swap_test(
-    scorer: WordScorer, text: str, count: int = 200, seed: int = 0, frequent: int = _FREQUENT
+    predictor: _HasScorer, text: str, count: int = 200, seed: int = 0, frequent: int = _FREQUENT
 ) -> WordSwapTest:
-    """Exchanges one word in each of `count` sentences for another frequent one and ranks all words.
+    """Swap one word in each of `count` sentences for another frequent one, and rank all words.
 
-    Sentences lie within a line, start with a capital, end with a stop, have 12 to 24 words, are no
-    code, and fit into a row. Which are taken, which word is swapped and for which of the text's
-    `frequent` most frequent words, is drawn by `seed`.
+    Sentences lie within a line, start with a capital letter, end with a full stop, exclamation or
+    question mark, have 12 to 24 words, are no code, and fit into a sequence of the model. The
+    seed determines the choice of sentences, of the word to swap and of its replacement among the
+    `frequent` most frequent words of the text.
 
     Args:
-      scorer: a `WordScorer`.
+      predictor: a `Predictor` of a pre-trained pair or a discriminator.
       text: running text that the model was not trained on.
-      count: number of sentences, at least 1; all where there are fewer.
-      seed: of the draws.
-      frequent: number of words to draw from.
+      count: number of sentences, at least 1; all if the text has fewer.
+      seed: seed of the random choices.
+      frequent: number of most frequent words that serve as replacements.
 
     Raises:
-      InputError: `count` is below 1, or the text has no such sentence or no word to swap for.
+      InputError: the model has no discriminator; `count` is below 1; or the text has no such
+        sentence, or no word to swap in.
     """
     if count < 1:
         raise InputError(
-            f"the number of sentences to swap a word in must be at least 1, was {count}"
+            f"the number of sentences to swap a word in must be at least 1, got {count}"
+        )
+    scorer = predictor.word_scorer
+    if scorer is None:
+        raise InputError(
+            "the word-swap test needs a discriminator, and this model has none; give a "
+            "pre-trained pair or a discriminator"
         )
     sentences = _sentences(scorer, text)
     random = np.random.default_rng(seed)
     chosen = [sentences[i] for i in random.permutation(len(sentences))[:count]]
     frequent_words = _frequent_words(text, frequent)
     changed = [_swapped(sentence, frequent_words, random) for sentence in chosen]
-    scores = scorer.score([new for new, _, _ in changed])
-    originals = scorer.score(chosen)
+    scores = scorer.predict([new for new, _, _ in changed])
+    originals = scorer.predict(chosen)
     swaps = []
-    for (new, word, place), words, before in zip(changed, scores, originals):
-        rank, original_rank = _rank(words, place), _rank(before, place)
-        swaps.append(WordSwap(new, word, place, words, rank, original_rank))
+    for (new, word, position), after, before in zip(changed, scores, originals):
+        rank, original_rank = _rank(after.words, position), _rank(before.words, position)
+        swaps.append(WordSwap(new, word, position, after.words, rank, original_rank))
     return _summary(swaps)
 
 
-def _sentences(scorer, text) -> list[str]:
-    found = [s for s in dict.fromkeys(s.strip() for s in _BORDER.split(text)) if _is_sentence(s)]
-    found = [s for s in found if scorer.pieces(s) <= scorer.length - 2]
+def _sentences(scorer: _Scorer, text: str) -> list[str]:
+    parts = dict.fromkeys(part.strip() for part in _SENTENCE_END.split(text))
+    found = [part for part in parts if _is_sentence(part)]
+    found = [part for part in found if scorer.count_tokens(part) <= scorer.length - 2]
     if not found:
         raise InputError(
             f"the text has no sentence of {_SHORTEST} to {_LONGEST} words that fits into "
@@ -112,27 +141,28 @@ def _sentences(scorer, text) -> list[str]:
     return found
 
 
-def _is_sentence(piece: str) -> bool:
-    parts = piece.split()
+def _is_sentence(text: str) -> bool:
+    parts = text.split()
     words = sum(part.strip(".,;:!?()\"'“”").replace("-", "").isalpha() for part in parts)
-    number = len(find_words(piece))
     return (
-        _SHORTEST <= number <= _LONGEST
-        and bool(_SENTENCE.match(piece))
-        and words >= _WORD_SHARE * len(parts)
+        _SHORTEST <= len(find_words(text)) <= _LONGEST
+        and bool(_SENTENCE.match(text))
+        and words >= _WORD_PROPORTION * len(parts)
     )
 
 
-def _frequent_words(text, number) -> list[str]:
+def _frequent_words(text: str, number: int) -> list[str]:
     counts = collections.Counter(text[a:b].lower() for a, b in find_words(text))
     return [word for word, _ in counts.most_common(number) if word.isalpha() and len(word) > 1]
 
 
-def _swapped(sentence, frequent_words, random):
-    """Returns the new sentence, the word that was there, and its place."""
+def _swapped(
+    sentence: str, frequent_words: list[str], random: np.random.Generator
+) -> tuple[str, str, int]:
+    """Return the new sentence, the original word, and the index of the swapped word."""
     spans = find_words(sentence)
-    place = int(random.integers(len(spans)))
-    start, end = spans[place]
+    position = int(random.integers(len(spans)))
+    start, end = spans[position]
     word = sentence[start:end]
     others = [other for other in frequent_words if other != word.lower()]
     if not others:
@@ -141,18 +171,18 @@ def _swapped(sentence, frequent_words, random):
         )
     new = str(random.choice(others))
     new = new.capitalize() if word[:1].isupper() else new
-    return sentence[:start] + new + sentence[end:], word, place
+    return sentence[:start] + new + sentence[end:], word, position
 
 
-def _rank(words, place) -> int:
-    # Ties count against it: who says the same of all words has found nothing.
-    return sum(word.probability >= words[place].probability for word in words)
+def _rank(words: Sequence[ScoredWord], position: int) -> int:
+    # Ties count against the word: a model that gives all words one probability finds nothing.
+    return sum(word.replaced >= words[position].replaced for word in words)
 
 
 def _summary(swaps: Sequence[WordSwap]) -> WordSwapTest:
-    sizes = np.array([len(e.words) for e in swaps])
-    ranks = np.array([e.rank for e in swaps])
-    originals = np.array([e.original_rank for e in swaps])
+    sizes = np.array([len(swap.words) for swap in swaps])
+    ranks = np.array([swap.rank for swap in swaps])
+    originals = np.array([swap.original_rank for swap in swaps])
     return WordSwapTest(
         sentences=list(swaps),
         first=float(np.mean(ranks == 1)),

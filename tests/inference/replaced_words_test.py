@@ -3,52 +3,36 @@ import pytest
 import tensorflow as tf
 
 from official_nlp.data.tokenization.vocabulary import train_vocabulary
-from official_nlp.errors import InputError
 from official_nlp.inference.replaced_words import WordScorer, find_words
-from official_nlp.tasks import ElectraPretraining
-from tests.tasks.conftest import config
+from tests.inference.conftest import build
 
 
 class Table:
-    """Stands in for a pre-trainer: a token looks replaced, and fits, by its id alone.
+    """Stands in for a discriminator: the probability of a token depends on its id alone.
 
-    Attributes:
-      suspicion: id to probability, 0.1 for others.
-      taste: id to chance in every blank.
-      shapes: of the batches it was asked about.
+    Args:
+      size: number of tokens.
+      probabilities: id to probability of replacement; 0.1 for all others.
     """
 
-    def __init__(self, size, suspicion=None, taste=None):
-        self.vocab_size = size
+    def __init__(self, size, probabilities):
         self.logits = np.full([size], np.log(0.1 / 0.9), np.float32)
-        for id, probability in (suspicion or {}).items():
+        for id, probability in probabilities.items():
             self.logits[id] = np.log(probability / (1 - probability))
-        self.scores = np.full([size], -30.0, np.float32)
-        for id, chance in (taste or {}).items():
-            self.scores[id] = np.log(chance)
-        self.shapes = []
 
-    def discriminate(self, ids, mask):
-        self.shapes.append(tuple(ids.shape))
-        # Padding must not be asked about, but if it is it screams.
+    def __call__(self, ids, mask):
+        # Results at padding must not be used; if they are, they stand out.
         return tf.where(mask > 0, tf.gather(tf.constant(self.logits), ids), 20.0)
 
-    def generate(self, inputs):
-        shape = inputs["masked_lm_positions"].shape.as_list()
-        masked = tf.gather(inputs["input_word_ids"], inputs["masked_lm_positions"], batch_dims=1)
-        tf.debugging.assert_equal(masked, 4)
-        return {"lm_outputs": tf.tile(self.scores[None, None, :], [*shape, 1])}
+
+def scorer(tokenizer, probabilities=None, length=16):
+    ids = {tokenizer.vocab.index(token): p for token, p in (probabilities or {}).items()}
+    return WordScorer(Table(tokenizer.vocab_size, ids), tokenizer, length)
 
 
-def scorer(tokenizer, suspicion=None, taste=None, length=16):
-    ids = {tokenizer.vocab.index(token): p for token, p in (suspicion or {}).items()}
-    liked = {tokenizer.vocab.index(token): p for token, p in (taste or {}).items()}
-    return WordScorer(Table(tokenizer.vocab_size, ids, liked), tokenizer, length)
-
-
-def scored(found, text):
-    """Returns [(word, probability rounded)]."""
-    return [(text[word.start : word.end], round(word.probability, 3)) for word in found]
+def scored(result):
+    """Return [(word, probability rounded)]."""
+    return [(word.text, round(word.replaced, 3)) for word in result.words]
 
 
 # === Words ===
@@ -75,135 +59,67 @@ def test_words_are_letters_and_digits_joined_by_marks(text, words):
 
 def test_words_are_scored_in_order_and_punctuation_is_not(tokenizer):
     text = "The old boat, walks."
-    found = scorer(tokenizer, {"boat": 0.7, ",": 0.9, ".": 0.9}).score([text])
-    assert scored(found[0], text) == [("The", 0.1), ("old", 0.1), ("boat", 0.7), ("walks", 0.1)]
+    (found,) = scorer(tokenizer, {"boat": 0.7, ",": 0.9, ".": 0.9}).predict([text])
+    assert scored(found) == [("The", 0.1), ("old", 0.1), ("boat", 0.7), ("walks", 0.1)]
 
 
-def test_a_word_of_many_pieces_has_the_highest_of_them(tokenizer):
+def test_a_word_of_many_tokens_has_the_highest_of_their_probabilities(tokenizer):
     text = "the redaction sings"
     assert tokenizer.tokenize("redaction")[:2] == ["red", "##a"]
-    found = scorer(tokenizer, {"##t": 0.8, "##n": 0.6}).score([text])
-    assert scored(found[0], text) == [("the", 0.1), ("redaction", 0.8), ("sings", 0.1)]
+    (found,) = scorer(tokenizer, {"##t": 0.8, "##n": 0.6}).predict([text])
+    assert scored(found) == [("the", 0.1), ("redaction", 0.8), ("sings", 0.1)]
 
 
-def test_pieces_of_sentencepiece_make_words_too(text_file, tmp_path):
+def test_tokens_of_sentencepiece_make_words_too(text_file, tmp_path):
     pieces = train_vocabulary(
         text_file, tmp_path / "to", size=80, kind="sentencepiece", progress=False
     )
     text = "The old  boat, 中 walked."
     assert pieces.tokenize("old") == ["▁old"]
     last = pieces.tokenize("walked")[-1]
-    found = scorer(pieces, {"▁old": 0.7, ".": 0.9, last: 0.8}, {"▁boat": 0.6, "▁the": 0.3})
-    words = dict(scored(found.score([text])[0], text))
-    assert words == {"The": 0.1, "old": 0.7, "boat": 0.1, "中": 0.1, "walked": 0.8}
-    (best,) = found.fill("The old ___ walked.", top=2)
-    assert [token for token, _ in best] == ["▁boat", "▁the"]
+    (found,) = scorer(pieces, {"▁old": 0.7, ".": 0.9, last: 0.8}).predict([text])
+    expected = {"The": 0.1, "old": 0.7, "boat": 0.1, "中": 0.1, "walked": 0.8}
+    assert dict(scored(found)) == expected
 
 
 def test_every_text_has_its_own_words(tokenizer):
-    texts = ["red boat", "", "!", "green"]
-    found = scorer(tokenizer, {"green": 0.5}).score(texts)
-    assert [scored(words, text) for words, text in zip(found, texts)] == [
+    found = scorer(tokenizer, {"green": 0.5}).predict(["red boat", "", "!", "green"])
+    assert [scored(result) for result in found] == [
         [("red", 0.1), ("boat", 0.1)],
         [],
         [],
         [("green", 0.5)],
     ]
-    assert scorer(tokenizer).score([]) == []
+    assert scorer(tokenizer).predict([]) == []
 
 
 @pytest.mark.parametrize("word", ["x" * 150, "你", "Größe", "e\u0301", "६", "ǅ", "\U0001d54f"])
-def test_every_word_has_a_score_and_its_place(tokenizer, word):
+def test_every_word_has_a_score_and_its_span(tokenizer, word):
     text = f"the {word} boat"
-    found = scorer(tokenizer, {"boat": 0.7}).score([text])[0]
-    assert [(w.start, w.end) for w in found] == find_words(text)
-    assert found[-1].probability == pytest.approx(0.7)
+    (found,) = scorer(tokenizer, {"boat": 0.7}).predict([text])
+    assert [(w.start, w.end) for w in found.words] == find_words(text)
+    assert found.words[-1].replaced == pytest.approx(0.7)
 
 
 def test_many_texts_go_in_batches(tokenizer):
-    ours = scorer(tokenizer, {"bird": 0.7})
-    texts = ["the bird", "the boat"] * 70
-    found = ours.score(texts)
-    assert [words[1].probability > 0.5 for words in found] == [True, False] * 70
+    found = scorer(tokenizer, {"bird": 0.7}).predict(["the bird", "the boat"] * 70)
+    assert [result.words[1].replaced > 0.5 for result in found] == [True, False] * 70
 
 
-def test_a_long_text_is_cut_into_rows_that_agree_with_short_ones(tokenizer, folder):
-    model = ElectraPretraining(config(), folder).build()
-    ours = WordScorer(model, tokenizer, length=10)
-    first = "the red boat walks a green river bird"  # a row of eight
+def test_a_long_text_is_cut_into_sequences_that_agree_with_short_ones(tokenizer):
+    model = build("pretrainer")
+    ours = WordScorer(model.discriminate, tokenizer, length=10)
+    first = "the red boat walks a green river bird"  # eight tokens: a whole sequence
     second = "old stone sings the bird"
-    assert ours.pieces(first) == 8
-    together = ours.score([f"{first} {second}"])[0]
-    alone = [*ours.score([first])[0], *ours.score([second])[0]]
-    assert [w.probability for w in together] == pytest.approx([w.probability for w in alone])
-    assert [w.start for w in together][8:] == [len(first) + 1 + w.start for w in alone[8:]]
-    wider = WordScorer(model, tokenizer, length=32).score([second])[0]
-    # Padding changes nothing.
-    assert [w.probability for w in wider] == pytest.approx(
-        [w.probability for w in alone[8:]], rel=1e-5
-    )
+    assert ours.count_tokens(first) == 8
+    together, *parts = ours.predict([f"{first} {second}", first, second])
+    alone = [word for part in parts for word in part.words]
+    assert [w.replaced for w in together.words] == pytest.approx([w.replaced for w in alone])
+    shift = len(first) + 1
+    assert [w.start for w in together.words][8:] == [shift + w.start for w in alone[8:]]
 
 
-def test_a_word_that_two_rows_share_is_one_word(tokenizer):
+def test_a_word_that_two_sequences_share_is_one_word(tokenizer):
     text = "the red boat redaction"
-    found = scorer(tokenizer, {"##n": 0.9}, length=8).score([text])[0]
-    assert scored(found, text)[-1] == ("redaction", 0.9)
-
-
-# === Blanks ===
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("the [MASK] boat", True),
-        ("the ___ boat", True),
-        ("the _____ boat", True),
-        ("def __init__(self):", False),
-        ("the boat", False),
-    ],
-)
-def test_a_blank_is_a_mask_or_three_strokes(tokenizer, text, expected):
-    assert scorer(tokenizer).has_blank(text) == expected
-
-
-@pytest.mark.parametrize("blank", ["[MASK]", "___", "______"])
-def test_a_blank_is_filled_with_the_best_tokens(tokenizer, blank):
-    ours = scorer(tokenizer, taste={"boat": 0.5, "bird": 0.3, "river": 0.15, "stone": 0.05})
-    (best,) = ours.fill(f"the red {blank} walks")
-    assert [token for token, _ in best] == ["boat", "bird", "river"]
-    assert [chance for _, chance in best] == pytest.approx([0.5, 0.3, 0.15])
-
-
-def test_every_blank_is_filled(tokenizer):
-    found = scorer(tokenizer, taste={"boat": 0.9, "bird": 0.1}).fill("___ red [MASK]", top=1)
-    assert [[token for token, _ in best] for best in found] == [["boat"], ["boat"]]
-
-
-def test_a_blank_is_not_filled_with_special_tokens(tokenizer):
-    ours = scorer(tokenizer, taste={"[UNK]": 0.5, "[MASK]": 0.2, "boat": 0.2, "bird": 0.1})
-    (best,) = ours.fill("[MASK]", top=2)
-    assert [token for token, _ in best] == ["boat", "bird"]
-    assert [chance for _, chance in best] == pytest.approx([0.2, 0.1])
-
-
-def test_a_blank_may_stand_anywhere_in_a_real_model(tokenizer, folder):
-    ours = WordScorer(ElectraPretraining(config(), folder).build(), tokenizer, length=12)
-    for text in ("[MASK]", "[MASK] boat", "the boat sings a [MASK]", "[MASK] [MASK] [MASK] red"):
-        for best in ours.fill(text):
-            chances = [chance for _, chance in best]
-            assert len(best) == 3
-            assert chances == sorted(chances, reverse=True)
-            assert 0 < sum(chances) <= 1
-
-
-def test_a_text_without_a_blank_is_refused(tokenizer):
-    with pytest.raises(InputError, match=r"no blank to fill, \[MASK\] or ___: 'the boat'"):
-        scorer(tokenizer).fill("the boat")
-
-
-def test_a_text_with_a_blank_must_fit_into_a_row(tokenizer):
-    ours = scorer(tokenizer, taste={"boat": 1.0}, length=8)
-    ours.fill("the red boat walks a [MASK]")
-    with pytest.raises(InputError, match="must fit into 6 tokens, had 7"):
-        ours.fill("the red boat walks a [MASK] river")
+    (found,) = scorer(tokenizer, {"##n": 0.9}, length=8).predict([text])
+    assert scored(found)[-1] == ("redaction", 0.9)

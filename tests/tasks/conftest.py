@@ -2,8 +2,10 @@
 
 import pytest
 
+from official_nlp.data.storage.corrupt_records import CorruptRecords
 from official_nlp.modeling.networks import ElectraConfig
 from official_nlp.tasks import ElectraPretraining, PretrainingConfig
+from official_nlp.tasks.pretraining import PretrainingData
 from official_nlp.training import PhaseConfig
 from tests.data.conftest import (  # noqa: F401
     built,
@@ -14,6 +16,7 @@ from tests.data.conftest import (  # noqa: F401
 )
 
 LENGTH = 32
+WEIGHTS = ElectraPretraining.loss_weights
 
 
 def network(**changes) -> ElectraConfig:
@@ -37,14 +40,23 @@ def config(sharing="shared", **changes) -> PretrainingConfig:
 
 
 def phase(**changes) -> PhaseConfig:
-    return PhaseConfig(**{"steps": 4, "batch_size": 4, "length": LENGTH, **changes})
+    """A phase with the loss weights of the paper."""
+    settings = {"steps": 4, "batch_size": 4, "length": LENGTH, "loss_weights": WEIGHTS}
+    return PhaseConfig(**{**settings, **changes})
 
 
-MLM_ONLY = phase(discriminator_weight=0.0)
-RTD_ONLY = phase(generator_weight=0.0)
+def pretraining(sizes, data_folder, phase_folders=None, **options) -> ElectraPretraining:
+    """The task of opened folders: that of the run, and those of phases by name."""
+    folders = {None: data_folder, **(phase_folders or {})}
+    data = {name: PretrainingData(each, CorruptRecords()) for name, each in folders.items()}
+    return ElectraPretraining(sizes, data, **options)
+
+
+MLM_ONLY = phase(loss_weights={"mlm": 1.0, "rtd": 0.0})
+RTD_ONLY = phase(loss_weights={"mlm": 0.0, "rtd": 50.0})
 BOTH = phase()
 
 
 @pytest.fixture
 def task(folder):  # noqa: F811
-    return ElectraPretraining(config(), folder, seed=3)
+    return pretraining(config(), folder, seed=3)

@@ -1,130 +1,296 @@
-"""Score how probably each word was replaced, and fill each [MASK]."""
+"""Apply a model to texts: classes, entities, answers, replaced words or filled blanks.
+
+MODEL is a run folder, a Hugging Face folder, a folder with generator/ and discriminator/, or a
+google-research or Model Garden checkpoint with its vocabulary beside it. The head of the model
+decides on inputs and results:
+
+  classifier, regression   TEXT [--pair TEXT]            {"text"}, {"text", "text_pair"}
+  token classifier         TEXT                          {"text"}
+  question answering       QUESTION --pair CONTEXT       {"question", "context"}
+  multiple choice          --file F.jsonl                {"text", "choices"}
+  pre-trained pair         TEXT; [MASK] or ___ is a blank to fill, words of other texts are scored
+  discriminator            TEXT
+  generator                TEXT with [MASK] or ___
+  decoder                  TEXT to continue
+  encoder                  TEXT [--pair TEXT]
+
+The last column shows the keys of a line of a .jsonl file. Results are printed for reading; --to
+writes them as JSON, one object per input.
+"""
 
 import argparse
+import dataclasses
+import json
+import os
 import pathlib
+import warnings
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
-import rich.text
+import rich.console
 
 from official_nlp.cli import printing
 from official_nlp.errors import InputError
+from official_nlp.files import atomic
+
+if TYPE_CHECKING:
+    from official_nlp.inference.fillings import Fillings
+    from official_nlp.inference.predictor import Predictor
+    from official_nlp.inference.word_swap import WordSwapTest
+
+# Sentences of a word-swap test whose original word the generator predicts, too.
+_FILLED_SENTENCES = 5
+_OWN_TASKS = "official_nlp."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("run", metavar="RUN", help="run folder")
-    parser.add_argument("texts", nargs="*", metavar="TEXT", help="sentence; [MASK] is a blank")
-    parser.add_argument("--file", metavar="FILE", help="text file, one text per line")
+    parser.add_argument("model", metavar="MODEL", help="folder or checkpoint of a model")
+    parser.add_argument("texts", nargs="*", metavar="TEXT", help="text; several are several inputs")
+    parser.add_argument(
+        "--pair", metavar="TEXT", help="second text to the only TEXT, or context to a question"
+    )
+    parser.add_argument(
+        "--file",
+        metavar="FILE",
+        help="inputs: a text file with one text per line, or .jsonl with one object per line; "
+        "blank lines are skipped",
+    )
+    parser.add_argument(
+        "--to", metavar="FILE", help="new .jsonl file for the results, one object per input"
+    )
     parser.add_argument(
         "--word-swaps",
         type=int,
         metavar="COUNT",
         help="word-swap test: sample COUNT sentences of --file, swap one word of each, and rank "
-        "the words; FILE must be text that the run was not trained on, such as held_out.txt of a "
-        "data folder",
+        "the words; FILE must be text that the model was not trained on, such as held_out.txt of "
+        "a data folder",
     )
-    parser.add_argument("--html", metavar="FILE", help="write a page with coloured words")
+    parser.add_argument(
+        "--html", metavar="FILE", help="also write scored words and fillings as an HTML page"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print scores and fillings, and write the page."""
-    from official_nlp.inference import html_page, word_swap_test
-
-    texts = [*args.texts]
-    content = _read(args.file) if args.file else ""
-    swap = args.word_swaps
-    if swap is not None and swap < 1:
-        raise InputError(f"--word-swaps must be a number of sentences, at least 1, was {swap}")
-    if swap and not args.file:
-        raise InputError("--word-swaps needs --file, text that the run was not trained on")
-    if swap is None:
-        texts += [line for line in content.splitlines() if line.strip()]
-    if not texts and not swap:
-        raise InputError("predict needs a TEXT, or --file with some")
+    """Predict, and print or write the results."""
+    if _task_is_foreign(args.model):
+        predict_rows(args.model, args)
+        return
+    _check(args)
+    inputs = _inputs(args)
+    if not inputs and not args.word_swaps:
+        raise InputError("predict needs a TEXT, or --file with at least one text")
     console = printing.console(highlight=False)
-    scorer = _scorer(args.run)
-    blank = [text for text in texts if scorer.has_blank(text)]
-    plain = [text for text in texts if not scorer.has_blank(text)]
-    scored = list(zip(plain, scorer.score(plain)))
-    for text, words in scored:
-        console.print(html_page.styled(text, words))
-        console.print(f"  {html_page.suspects(text, words)}", style="dim")
-    fillings = _fill(scorer, blank)
-    test = word_swap_test(scorer, content, swap) if swap else None
-    if test:
-        fillings += _fill(scorer, _blanked(test, count=5))
-        _print_word_swaps(test, console)
-    _print_fillings(fillings, console)
+
+    from official_nlp.inference.predictor import Predictor
+
+    predictor = Predictor.from_pretrained(args.model)
+    if args.html and not (predictor.word_scorer or predictor.blank_filler):
+        raise InputError(
+            "--html shows scored words and filled blanks, but this model has neither a "
+            "discriminator nor a generator; use --to instead"
+        )
+    results = _predict(predictor, inputs, console)
+    if args.to:
+        _write(args.to, "".join(f"{result.to_json()}\n" for result in results))
+        console.print(f"wrote {args.to}: {len(results):,} results")
+    else:
+        _print_results(inputs, results, console)
+    test, filled = None, []
+    if args.word_swaps:
+        test = _test_word_swaps(predictor, args, console)
+        filled = _fill_originals(predictor, test, console)
     if args.html:
-        title = f"Words scored by {args.run}"
-        _write(args.html, html_page.page(title, test, scored, fillings))
-        console.print(f"wrote {args.html}")
+        _write_page(args, inputs, results, test, filled, console)
 
 
-def _scorer(run):
-    from official_nlp.inference import WordScorer
-    from official_nlp.interchange.saved_run import SavedRun
+def predict_rows(run: str, args: argparse.Namespace) -> None:
+    """Write the rows that the task of a run predicts for a data file, for tasks without texts.
 
-    saved = SavedRun(run)
-    length = max(phase["length"] for phase in saved.fixed["phases"])
-    return WordScorer(saved.model, saved.tokenizer, length)
+    Args:
+      run: run folder.
+      args: the options.
+
+    Raises:
+      InputError: --file or --to is missing, or the file has no examples.
+    """
+    if not args.file or not args.to:
+        raise InputError(
+            f"the task of {run}, {_task_class(run)}, has no text predictor; give --file DATA and "
+            "--to FILE to write the rows that it predicts for its data"
+        )
+    _check(args)
+    from official_nlp.interchange.saved_run import load_run
+    from official_nlp.training import loop
+
+    saved = load_run(run)
+    data = saved.task_config.open_data(args.file)
+    training = dataclasses.replace(saved.training, strategy="one_device")
+    task = saved.task_config.make({None: data}, training)
+    by_set = loop.predict(task, training, run)
+    lines = []
+    for name, rows in by_set.items():
+        for values in zip(*rows.values()):
+            row = {key: value.tolist() for key, value in zip(rows, values)}
+            lines.append(json.dumps({"set": name, **row} if len(by_set) > 1 else row))
+    if not lines:
+        raise InputError(f"{args.file} has no evaluation set, so there is nothing to predict")
+    _write(args.to, "".join(f"{line}\n" for line in lines))
+    printing.console().print(f"wrote {args.to}: {len(lines):,} rows")
 
 
-def _fill(scorer, texts) -> list:
-    from official_nlp.inference.html_page import Filling
-
-    return [Filling(text, best) for text in texts for best in scorer.fill(text)]
+# === Options and inputs ===
 
 
-def _blanked(test, count) -> list[str]:
-    """Returns some sentences of a test, the swapped word put back and hidden by a blank."""
-    texts = []
-    for swap in test.sentences[:count]:
-        word = swap.words[swap.place]
-        texts.append(f"{swap.text[: word.start]}[MASK]{swap.text[word.end :]}")
-    return texts
+def _check(args: argparse.Namespace) -> None:
+    """Refuse contradictory options before the model is loaded."""
+    if args.word_swaps is not None:
+        if args.word_swaps < 1:
+            raise InputError(f"--word-swaps must be at least 1 sentence, got {args.word_swaps}")
+        if not args.file:
+            raise InputError("--word-swaps needs --file with text the model was not trained on")
+        if args.to:
+            raise InputError("--to writes predictions, and --word-swaps makes a test: give one")
+    if args.pair is not None and len(args.texts) != 1:
+        raise InputError(f"--pair belongs to exactly one TEXT, got {len(args.texts)} texts")
+    if args.to and os.path.lexists(args.to):
+        raise InputError(f"--to {args.to} exists and is not overwritten; name a new file")
 
 
-def _read(file) -> str:
+def _inputs(args: argparse.Namespace) -> list[Any]:
+    """Return the inputs of the command line and of --file."""
+    inputs: list[Any] = [*args.texts] if args.pair is None else [(args.texts[0], args.pair)]
+    if args.file and args.word_swaps is None:
+        lines = _read(args.file).split("\n")
+        if args.file.endswith(".jsonl"):
+            inputs += _objects(args.file, lines)
+        else:
+            inputs += [line for line in lines if line.strip()]
+    return inputs
+
+
+def _objects(file: str, lines: list[str]) -> Iterator[dict]:
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{file} line {number} must be a JSON object: {error}") from error
+        if not isinstance(value, dict):
+            raise InputError(f'{file} line {number} must be a JSON object, such as {{"text": ...}}')
+        yield value
+
+
+def _read(file: str) -> str:
     try:
-        return pathlib.Path(file).read_text(encoding="utf-8")
+        return pathlib.Path(file).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(
-            f"{file} must be UTF-8 text, byte {error.start} is not; convert it"
+            f"{file} must be UTF-8 text, but byte {error.start} is not; convert the file"
         ) from error
     except OSError as error:
         raise InputError(f"cannot read {file}: {error.strerror}") from error
 
 
-def _write(file, content: str):
+def _task_class(run: str) -> str | None:
+    """Return the class of a run's task as `run.json` names it, or None where nothing does."""
     try:
-        pathlib.Path(file).write_text(content, encoding="utf-8")
+        described = json.loads((pathlib.Path(run) / "run.json").read_text(encoding="utf-8"))
+        return str(described["task"]["class"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _task_is_foreign(run: str) -> bool:
+    name = _task_class(run)
+    return name is not None and not name.startswith(_OWN_TASKS)
+
+
+# === Results ===
+
+
+def _predict(predictor: "Predictor", inputs: list[Any], console: rich.console.Console) -> list:
+    """Return the results; print the warnings, such as on truncated inputs."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        results = predictor(inputs)
+    for warning in caught:
+        console.print(f"warning: {warning.message}", style="yellow")
+    return results
+
+
+def _print_results(inputs: list[Any], results: list, console: rich.console.Console) -> None:
+    from official_nlp.inference import terminal
+    from official_nlp.inference.fillings import Fillings
+    from official_nlp.inference.replaced_words import ReplacedWords
+
+    others = []
+    for value, result in zip(inputs, results):
+        if isinstance(result, ReplacedWords):
+            terminal.print_words(_text(value), result, console)
+        elif isinstance(result, Fillings):
+            terminal.print_fillings(_text(value), result, console)
+        else:
+            others.append((value, result))
+    if others:
+        terminal.print_table(others, console)
+
+
+def _text(value: Any) -> str:
+    """Return the text of an input that has one alone."""
+    return value["text"] if isinstance(value, dict) else value
+
+
+def _write_page(args, inputs, results, test, filled, console: rich.console.Console) -> None:
+    from official_nlp.inference import html_page
+    from official_nlp.inference.fillings import Fillings
+    from official_nlp.inference.replaced_words import ReplacedWords
+
+    pairs = list(zip(inputs, results))
+    scored = [(_text(value), r) for value, r in pairs if isinstance(r, ReplacedWords)]
+    own = [(_text(value), r) for value, r in pairs if isinstance(r, Fillings)]
+    title = f"Words scored by {args.model}"
+    _write(args.html, html_page.page(title, test, scored, own + filled))
+    console.print(f"wrote {args.html}")
+
+
+def _write(file: str, content: str) -> None:
+    try:
+        atomic.write(pathlib.Path(file), content)
     except OSError as error:
         raise InputError(
-            f"cannot write {file}: {error.strerror}; name a file in a folder that is there"
+            f"cannot write {file}: {error.strerror}; name a file in an existing folder"
         ) from error
 
 
-def _print_word_swaps(test, console, count=10):
-    """Prints some sentences of an `WordSwapTest`, and what all of them come to."""
-    from official_nlp.inference import html_page
-
-    console.print(html_page.CAUTION, style="dim")
-    for swap in test.sentences[:count]:
-        console.print()
-        console.print(html_page.styled(swap.text, swap.words, swap.place))
-        console.print(
-            f"  most suspicious: {html_page.suspects(swap.text, swap.words)}; "
-            f"the swapped word, underlined, ranks {swap.rank} of {len(swap.words)}; "
-            f"it was {swap.original!r}",
-            style="dim",
-        )
-    console.print()
-    console.print("\n".join(html_page.verdict(test)))
+# === Word-swap test ===
 
 
-def _print_fillings(fillings, console):
-    """Prints sentences with a blank and the generator's best tokens for it."""
-    for filling in fillings:
-        best = ", ".join(f"{token} {chance:.0%}" for token, chance in filling.best)
-        console.print(rich.text.Text(filling.text))
-        console.print(f"  the generator's best: {best}", style="dim")
+def _test_word_swaps(
+    predictor: "Predictor", args: argparse.Namespace, console: rich.console.Console
+) -> "WordSwapTest":
+    from official_nlp.inference import terminal, word_swap_test
+
+    test = word_swap_test(predictor, _read(args.file), args.word_swaps)
+    terminal.print_word_swaps(test, console)
+    return test
+
+
+def _fill_originals(
+    predictor: "Predictor", test: "WordSwapTest", console: rich.console.Console
+) -> "list[tuple[str, Fillings]]":
+    """Let the generator, if there is one, predict the original words of the first sentences."""
+    from official_nlp.inference import terminal
+
+    if predictor.blank_filler is None:
+        return []
+    texts = []
+    for swap in test.sentences[:_FILLED_SENTENCES]:
+        word = swap.words[swap.position]
+        texts.append(f"{swap.text[: word.start]}[MASK]{swap.text[word.end :]}")
+    filled = list(zip(texts, predictor.blank_filler.predict(texts)))
+    for text, fillings in filled:
+        terminal.print_fillings(text, fillings, console)
+    return filled

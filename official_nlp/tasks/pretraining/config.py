@@ -95,6 +95,8 @@ class PretrainingConfig(TaskConfig):
     evaluation_batch_size: int = 64
 
     def __post_init__(self):
+        # A list, as recipes and JSON have it, would compare unequal to a tuple.
+        object.__setattr__(self, "phase_mask_probabilities", tuple(self.phase_mask_probabilities))
         for probability in self.phase_mask_probabilities:
             if probability is not None and not 0 < probability < 1:
                 raise InputError(

@@ -11,14 +11,14 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from official_nlp import randomness
+from official_nlp import loss_terms, randomness
 from official_nlp.data.storage import data_folder
 from official_nlp.modeling import losses
 from official_nlp.tasks import ElectraPretraining
 from official_nlp.training import AdamW, TrainingConfig, WarmupDecay, distribution
-from official_nlp.training.phase import places
+from official_nlp.training.phase import stages
 from official_nlp.training.trainer import PhaseTrainer
-from tests.tasks.conftest import config, phase
+from tests.tasks.conftest import config, phase, pretraining
 
 SEED = 3
 PHASE = phase(steps=1)
@@ -61,14 +61,14 @@ def step(model, batch) -> Result:
         with stream(batch):
             outputs = model({name: batch[name] for name in INPUTS}, training=True)
         terms = losses.electra_loss(batch, outputs)
-        total = losses.weighted_total(terms, {"rtd": 50.0})
+        total = loss_terms.weighted_total(terms, {"rtd": 50.0})
     gradients = tape.gradient(total, model.trainable_variables)
     return Result(outputs, terms, [tf.convert_to_tensor(gradient) for gradient in gradients])
 
 
 @pytest.fixture(scope="module", params=["shared", pytest.param("gdes", marks=pytest.mark.slow)])
 def case(request, built):
-    task = ElectraPretraining(config(request.param), data_folder.open_folder(built), seed=SEED)
+    task = pretraining(config(request.param), data_folder.open_folder(built), seed=SEED)
     model = task.build()
     batch = next(iter(task.train_dataset(0, PHASE, 0, 0, 1)))
     return Case(task, model, batch, step(model, batch))
@@ -144,7 +144,7 @@ def test_fit_takes_the_eager_step(case, options):
 
 @pytest.mark.parametrize("options", [{}, COMPILED], ids=str)
 def test_orbits_loop_takes_the_eager_step(case, options):
-    schedule, (place,) = WarmupDecay(1e-2, 1), places([PHASE])
+    schedule, (place,) = WarmupDecay(1e-2, 1), stages([PHASE])
     settings = TrainingConfig(
         seed=SEED,
         steps_per_loop=1,
@@ -166,7 +166,7 @@ def test_orbits_loop_takes_the_eager_step(case, options):
         distribution.create_strategy(settings.strategy),
     )
     metrics = trainer.train(tf.constant(1))["train"]
-    total = losses.weighted_total(case.expected.terms, {"rtd": 50.0})
+    total = loss_terms.weighted_total(case.expected.terms, {"rtd": 50.0})
     assert metrics["loss"] == pytest.approx(float(total), rel=1e-5)
     AdamW(schedule).apply_gradients(zip(case.expected.gradients, expected.trainable_variables))
     # Adam divides by the gradient's size: where that is rounding alone, so is the update.

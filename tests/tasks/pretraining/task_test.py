@@ -13,12 +13,20 @@ from official_nlp.modeling.models.sharing import MODES
 from official_nlp.randomness import Key, stream
 from official_nlp.reference_quirks import ReferenceQuirks
 from official_nlp.tasks import ElectraPretraining, PretrainingConfig
-from official_nlp.tasks.pretraining.task import checkpoint_items
 from official_nlp.training import WarmupDecay
 from official_nlp.training.adamw import AdamW
-from official_nlp.training.evaluator import HeldOutEvaluator
+from official_nlp.training.evaluator import Evaluator
 from tests.data.conftest import VOCABULARY
-from tests.tasks.conftest import BOTH, LENGTH, MLM_ONLY, RTD_ONLY, config, network, phase
+from tests.tasks.conftest import (
+    BOTH,
+    LENGTH,
+    MLM_ONLY,
+    RTD_ONLY,
+    config,
+    network,
+    phase,
+    pretraining,
+)
 
 KEY = Key(11).fold(2)
 
@@ -28,13 +36,17 @@ def first_batch(task, of=BOTH, step=0):
 
 
 def losses_of(task, model, of, batch=None):
+    """Return the terms as (sum, weight), and the sums to report."""
     batch = first_batch(task, of) if batch is None else batch
     with stream(KEY, batch["stream_position"][0]):
-        return task.losses(model, batch, of)
+        loss_sums, sums = task.losses(model, batch, of)
+    weights = task.weights(batch, of)
+    assert list(loss_sums) == list(weights)
+    return {name: (loss_sums[name], weights[name]) for name in weights}, sums
 
 
 def total(terms, of):
-    return sum(of.coefficient(name) * terms[name][0] / terms[name][1] for name in terms)
+    return sum(of.loss_weights[name] * terms[name][0] / terms[name][1] for name in terms)
 
 
 def poison(monkeypatch, network):
@@ -77,7 +89,7 @@ def test_a_network_without_weight_does_not_run(task, monkeypatch, of, unused, te
     found, sums = losses_of(task, model, of)
     assert set(found) == terms
     prefix = terms.pop()
-    assert all(name.startswith(prefix) for name in task.report(as_numpy(sums)))
+    assert all(name.startswith(prefix) for name in task.report(as_numpy(sums), {}))
     with pytest.raises(AssertionError, match="has no weight"):
         losses_of(task, model, BOTH)
 
@@ -90,7 +102,7 @@ def test_a_network_without_weight_does_not_run(task, monkeypatch, of, unused, te
     ],
 )
 def test_variables_of_a_network_without_weight_are_not_read(folder, of, unread):
-    task = ElectraPretraining(config("untied"), folder)
+    task = pretraining(config("untied"), folder)
     model, batch = task.build(), first_batch(task)
     traced = tf.function(lambda: losses_of(task, model, of, batch)).get_concrete_function()
     read = {id(tensor) for tensor in traced.captured_inputs}
@@ -104,7 +116,7 @@ def test_variables_of_a_network_without_weight_are_not_read(folder, of, unread):
 @pytest.mark.parametrize("sharing", MODES)
 @pytest.mark.parametrize("of", [MLM_ONLY, RTD_ONLY, BOTH], ids=["mlm", "rtd", "both"])
 def test_the_loss_reaches_the_trained_variables_and_no_others(folder, sharing, of):
-    task = ElectraPretraining(config(sharing), folder)
+    task = pretraining(config(sharing), folder)
     model = task.build()
     with tf.GradientTape() as tape:
         terms, _ = losses_of(task, model, of)
@@ -117,7 +129,7 @@ def test_the_loss_reaches_the_trained_variables_and_no_others(folder, sharing, o
 
 
 def test_each_term_moves_its_own_network(folder):
-    task = ElectraPretraining(config("untied"), folder)
+    task = pretraining(config("untied"), folder)
     model = task.build()
     mine = names(task.trainable_variables(model, MLM_ONLY))
     others = names(task.trainable_variables(model, RTD_ONLY))
@@ -132,7 +144,7 @@ def test_each_term_moves_its_own_network(folder):
 
 @pytest.mark.parametrize("of", [MLM_ONLY, RTD_ONLY], ids=["mlm", "rtd"])
 def test_an_update_leaves_a_network_without_weight_as_it_was(folder, of):
-    task = ElectraPretraining(config("untied"), folder)
+    task = pretraining(config("untied"), folder)
     model = task.build()
     optimizer = AdamW(WarmupDecay(0.1, total_steps=10, warmup_steps=0))
     optimizer.build(model.trainable_variables)
@@ -148,7 +160,7 @@ def test_an_update_leaves_a_network_without_weight_as_it_was(folder, of):
 def test_without_a_generator_tokens_are_drawn_by_their_frequency(task, folder, monkeypatch):
     model = task.build()
     samples = recorded_samples(monkeypatch, model)
-    wide = phase(generator_weight=0.0, batch_size=3000)
+    wide = phase(loss_weights=RTD_ONLY.loss_weights, batch_size=3000)
     losses_of(task, model, wide)
     drawn = samples[0].numpy()
     expected = data.unigram_probabilities(folder) * drawn.size
@@ -165,18 +177,29 @@ def test_without_a_generator_tokens_are_drawn_by_their_frequency(task, folder, m
     assert abs(np.corrcoef(drawn[1:, 0], drawn[:-1, 0])[0, 1]) < 0.1
 
 
-def test_a_phase_may_have_its_own_share_of_masks(task):
-    quarter = phase(mask_probability=0.25)
-    assert first_batch(task)["masked_lm_positions"].shape == (4, 4)
-    assert first_batch(task, quarter)["masked_lm_positions"].shape == (4, 8)
+def test_a_phase_may_have_its_own_mask_probability(folder):
+    task = pretraining(config(phase_mask_probabilities=(None, 0.25)), folder)
+    shapes = [
+        next(iter(task.train_dataset(stage, BOTH, 0, 0, 1)))["masked_lm_positions"].shape
+        for stage in range(3)
+    ]
+    assert shapes == [(4, 4), (4, 8), (4, 4)]
+
+
+def test_a_mask_probability_outside_0_and_1_is_refused():
+    with pytest.raises(
+        InputError, match=r"phase_mask_probabilities must be between 0 and 1.* 1\.5"
+    ):
+        config(phase_mask_probabilities=(0.15, 1.5))
 
 
 def test_numerics_draw_positions_as_the_original(folder):
-    quirky = ElectraPretraining(config(), folder, reference_quirks=ReferenceQuirks.original())
-    wide = phase(batch_size=64, mask_probability=0.25)
+    sizes = config(phase_mask_probabilities=(0.25,))
+    quirky = pretraining(sizes, folder, reference_quirks=ReferenceQuirks.original())
+    wide = phase(batch_size=64)
     assert quirky.build().average_duplicates
     assert twice_masked(first_batch(quirky, wide))
-    assert not twice_masked(first_batch(ElectraPretraining(config(), folder), wide))
+    assert not twice_masked(first_batch(pretraining(sizes, folder), wide))
 
 
 def twice_masked(batch):
@@ -189,7 +212,7 @@ def test_a_phase_reads_its_own_folder(folder, tmp_path, text_file, tokenizer_fol
         text_file, tokenizer_folder, tmp_path / "short", length=16, processes=1, progress=False
     )
     short = data.open_folder(tmp_path / "short")
-    task = ElectraPretraining(config(), folder, phase_data={"short": short})
+    task = pretraining(config(), folder, phase_folders={"short": short})
     batch = first_batch(task, phase(data="short", length=16))
     assert batch["input_word_ids"].shape == (4, 16)
 
@@ -234,8 +257,7 @@ def as_numpy(sums):
 
 
 def evaluated(task, model, seed=3):
-    dataset = task.evaluation_dataset()
-    evaluator = HeldOutEvaluator(task, model, dataset, tf.distribute.get_strategy(), seed)
+    evaluator = Evaluator(task, model, tf.distribute.get_strategy(), seed)
     return evaluator, evaluator.evaluate(tf.constant(-1))["held_out"]
 
 
@@ -257,11 +279,11 @@ def test_evaluation_drops_nothing_out_and_samples_by_the_seed(task):
 def test_masks_and_corruption_do_not_depend_on_the_batch(folder, monkeypatch):
     found = []
     for size in (3, 8):
-        task = ElectraPretraining(config(evaluation_batch_size=size), folder, seed=3)
+        task = pretraining(config(evaluation_batch_size=size), folder, seed=3)
         model = task.build()
         samples = recorded_samples(monkeypatch, model)
         rows = {"positions": [], "ids": [], "unigram": []}
-        for batch in task.evaluation_dataset():
+        for batch in task.evaluation_sets()["held_out"]:
             with stream(KEY, batch["stream_position"][0]):
                 task.evaluate(model, batch)
             rows["positions"].append(batch["masked_lm_positions"])
@@ -275,14 +297,14 @@ def test_masks_and_corruption_do_not_depend_on_the_batch(folder, monkeypatch):
 
 def test_metrics_do_not_depend_on_the_batch(folder):
     sizes = (3, 8)
-    tasks = [ElectraPretraining(config(evaluation_batch_size=n), folder, seed=3) for n in sizes]
+    tasks = [pretraining(config(evaluation_batch_size=n), folder, seed=3) for n in sizes]
     one, other = (evaluated(task, task.build())[1] for task in tasks)
     assert one == pytest.approx(other, rel=1e-4)
 
 
 def test_evaluation_stops_at_its_limit(folder):
-    task = ElectraPretraining(config(evaluation_examples=5, evaluation_batch_size=2), folder)
-    assert len(list(task.evaluation_dataset())) == 3
+    task = pretraining(config(evaluation_examples=5, evaluation_batch_size=2), folder)
+    assert len(list(task.evaluation_sets()["held_out"])) == 3
 
 
 def test_there_is_no_evaluation_without_held_out_examples(tmp_path, text_file, tokenizer_folder):
@@ -290,8 +312,9 @@ def test_there_is_no_evaluation_without_held_out_examples(tmp_path, text_file, t
     data.build_examples(
         text_file, tokenizer_folder, to, length=32, held_out=0, processes=1, progress=False
     )
-    task = ElectraPretraining(config(), data.open_folder(to))
-    assert task.evaluation_dataset() is None
+    task = pretraining(config(), data.open_folder(to))
+    assert task.evaluation_sets() == {}
+    assert task.baselines() == {}
 
 
 # === Configuration ===
@@ -305,7 +328,7 @@ def test_the_word_table_has_the_size_of_the_vocabulary(task):
 
 
 def test_the_word_table_may_be_larger(folder):
-    task = ElectraPretraining(config(vocab_size=80), folder)
+    task = pretraining(config(vocab_size=80), folder)
     terms, _ = losses_of(task, task.build(), BOTH)
     assert task.config.discriminator.vocab_size == 80
     assert np.isfinite(total(terms, BOTH))
@@ -316,7 +339,7 @@ def test_a_table_smaller_than_the_vocabulary_is_refused(folder):
     with pytest.raises(
         InputError, match=r"vocab_size must be at least the vocabulary's \d+, was 9"
     ):
-        ElectraPretraining(config(vocab_size=9), folder)
+        pretraining(config(vocab_size=9), folder)
 
 
 def test_another_vocabulary_in_a_phase_is_refused(folder, tmp_path, text_file):
@@ -325,23 +348,23 @@ def test_another_vocabulary_in_a_phase_is_refused(folder, tmp_path, text_file):
         text_file, tmp_path / "other", tmp_path / "data", length=32, processes=1, progress=False
     )
     other = data.open_folder(tmp_path / "data")
-    with pytest.raises(InputError, match="data mine has another vocabulary than the run's"):
-        ElectraPretraining(config(), folder, phase_data={"mine": other})
+    with pytest.raises(InputError, match="data mine of a phase has another vocabulary"):
+        pretraining(config(), folder, phase_folders={"mine": other})
 
 
 @pytest.mark.parametrize("masking", [{"whole_word": True}, {"max_ngram": 2}])
 def test_words_cannot_be_drawn_as_the_original_draws_tokens(folder, masking):
     words = config(masking=data.MaskingConfig(**masking))
     with pytest.raises(InputError, match="cannot be drawn with replacement"):
-        ElectraPretraining(words, folder, reference_quirks=ReferenceQuirks.original())
-    batch = first_batch(ElectraPretraining(words, folder))
+        pretraining(words, folder, reference_quirks=ReferenceQuirks.original())
+    batch = first_batch(pretraining(words, folder))
     assert batch["masked_lm_weights"].numpy().any(1).all()
 
 
 def test_rows_that_the_model_has_no_positions_for_are_refused(folder):
     short = dataclasses.replace(config(), generator=network(max_position_embeddings=16))
-    with pytest.raises(InputError, match="rows of 32 tokens, and max_position_embeddings is only"):
-        ElectraPretraining(short, folder)
+    with pytest.raises(InputError, match="examples of 32 tokens, but max_position_embeddings"):
+        pretraining(short, folder)
 
 
 @pytest.mark.parametrize(
@@ -356,6 +379,7 @@ def test_rows_that_the_model_has_no_positions_for_are_refused(folder):
             disallow_correct=True,
             evaluation_examples=7,
             evaluation_batch_size=3,
+            phase_mask_probabilities=[None, 0.2],
         ),
         PretrainingConfig(
             network(initializer="fan_in"), network(extra={"note": [1, 2]}, generator_size=0.5)
@@ -368,13 +392,13 @@ def test_a_configuration_survives_json(original):
 
 
 def test_options_reach_the_model(folder):
-    task = ElectraPretraining(config("untied", temperature=0.5, disallow_correct=True), folder)
+    task = pretraining(config("untied", temperature=0.5, disallow_correct=True), folder)
     model = task.build()
     assert (model.sharing, model.temperature, model.disallow_correct) == ("untied", 0.5, True)
 
 
 def test_starting_values_are_a_function_of_the_seed(folder):
-    one, same, other = (ElectraPretraining(config(), folder, seed=n).build() for n in (3, 3, 4))
+    one, same, other = (pretraining(config(), folder, seed=n).build() for n in (3, 3, 4))
     pairs = list(zip(one.get_weights(), same.get_weights(), other.get_weights()))
     assert all(np.array_equal(a, b) for a, b, _ in pairs)
     assert any(not np.array_equal(a, c) for a, _, c in pairs)
@@ -382,7 +406,7 @@ def test_starting_values_are_a_function_of_the_seed(folder):
 
 def test_heads_start_by_fan_in_where_networks_do(folder):
     wide = network(initializer="fan_in", hidden_size=64, embedding_size=64)
-    task = ElectraPretraining(PretrainingConfig(wide, wide, sharing="whole"), folder)
+    task = pretraining(PretrainingConfig(wide, wide, sharing="whole"), folder)
     model = task.build()
     deviation = float(tf.math.reduce_std(model.discriminator_projection.kernel))
     assert deviation == pytest.approx(1 / 8, rel=0.1)
@@ -393,7 +417,7 @@ def test_heads_start_by_fan_in_where_networks_do(folder):
 
 @pytest.mark.parametrize("sharing", ["shared", "whole"])
 def test_a_checkpoint_has_the_parts_by_name(folder, sharing, tmp_path):
-    task = ElectraPretraining(config(sharing), folder)
+    task = pretraining(config(sharing), folder)
     model = task.build()
     items = task.checkpoint_items(model)
     assert set(items) == {"generator", "discriminator", "generator_head", "discriminator_head"}
@@ -408,4 +432,5 @@ def test_a_checkpoint_has_the_parts_by_name(folder, sharing, tmp_path):
 def test_a_sentence_head_has_its_root():
     sizes = network(vocab_size=40, max_position_embeddings=LENGTH)
     model = models.ElectraPretrainer.from_config_pair(sizes, sizes, num_classes=2)
-    assert checkpoint_items(model)["sentence_head"] is model.classification
+    task = ElectraPretraining(config())
+    assert task.checkpoint_items(model)["sentence_head"] is model.classification

@@ -8,11 +8,10 @@ import pytest
 import tensorflow as tf
 
 from official_nlp.data.storage import data_folder
-from official_nlp.tasks import ElectraPretraining
 from official_nlp.training import AdamW, TrainingConfig, WarmupDecay, distribution, precision
-from official_nlp.training.phase import places
+from official_nlp.training.phase import stages
 from official_nlp.training.trainer import PhaseTrainer
-from tests.tasks.conftest import config, phase
+from tests.tasks.conftest import config, phase, pretraining
 
 STEPS = 10
 PHASE = phase(steps=STEPS, batch_size=8)
@@ -25,10 +24,10 @@ def _slow(value):
 
 def _trainer(folder, **changes):
     settings = dataclasses.replace(CONFIG, **changes)
-    task = ElectraPretraining(config(), folder, seed=3, recompute=settings.recompute)
+    task = pretraining(config(), folder, seed=3, recompute=settings.recompute)
     strategy = distribution.create_strategy(settings.strategy)
     schedule = WarmupDecay(1e-3, PHASE.steps)
-    (place,) = places([PHASE])
+    (stage,) = stages([PHASE])
     with strategy.scope():
         with precision.policy(settings.policy):
             model = task.build()
@@ -36,7 +35,7 @@ def _trainer(folder, **changes):
         optimizer.build(task.trainable_variables(model, PHASE))
         step = orbit.utils.create_global_step()
         scale = precision.LossScale() if settings.policy == "mixed_float16" else None
-    return PhaseTrainer(task, model, optimizer, schedule, step, place, settings, strategy, scale)
+    return PhaseTrainer(task, model, optimizer, schedule, step, stage, settings, strategy, scale)
 
 
 def _run(folder, steps=STEPS, **changes):

@@ -1,0 +1,133 @@
+"""Load the models and the tokenizer of a run, a Hugging Face folder or a checkpoint."""
+
+import dataclasses
+import json
+import os
+import pathlib
+from collections.abc import Collection, Mapping
+
+from official_nlp.data import ElectraTokenizer
+from official_nlp.errors import InputError
+from official_nlp.interchange import sources
+from official_nlp.interchange.load_report import listed
+from official_nlp.interchange.weights import WORD_TABLE, Weights, most_rows
+from official_nlp.modeling import models, networks
+from official_nlp.modeling.networks import ElectraConfig
+
+_CLASSES = {
+    each.hugging_face_class: each
+    for each in (
+        networks.ElectraEncoder,
+        models.ElectraForPreTraining,
+        models.ElectraForMaskedLM,
+        models.ElectraForCausalLM,
+        models.ElectraForSequenceClassification,
+        models.ElectraForMultipleChoice,
+        models.ElectraForTokenClassification,
+        models.ElectraForQuestionAnswering,
+    )
+}
+# Tensors that only one head has, for configurations that do not name the class.
+_HEADS = {
+    "discriminator_predictions.dense.weight": "ElectraForPreTraining",
+    "generator_predictions.dense.weight": "ElectraForMaskedLM",
+    "classifier.out_proj.weight": "ElectraForSequenceClassification",
+    "sequence_summary.summary.weight": "ElectraForMultipleChoice",
+    "classifier.weight": "ElectraForTokenClassification",
+    "qa_outputs.weight": "ElectraForQuestionAnswering",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadedModel:
+    """The models of a path.
+
+    Attributes:
+      networks: models by the name of their part: "generator" and "discriminator", one of these,
+        or "" for a model that is not part of a pair.
+      tokenizer: their tokenizer.
+      length: tokens of the longest sequence in training, where the source records it; or None.
+    """
+
+    networks: dict
+    tokenizer: ElectraTokenizer
+    length: int | None
+
+
+def load(path: str | os.PathLike) -> LoadedModel:
+    """Load whatever is at a path that `interchange.sources` reads.
+
+    Raises:
+      InputError: the path cannot be read, has no tokenizer, or lacks weights of the model that
+        its configuration names.
+    """
+    source = sources.open(path)
+    tokenizer = source.load_tokenizer()
+    if tokenizer is None:
+        raise InputError(
+            f"{path} has no tokenizer; put the vocabulary of the model, vocab.txt or spm.model, "
+            "beside the weights"
+        )
+    return LoadedModel(
+        {name: _build(f"{path} {name}".strip(), each) for name, each in source.networks.items()},
+        tokenizer,
+        _trained_length(source.path),
+    )
+
+
+def _build(source: str, weights: Weights):
+    """Return the Keras model with these weights; `source` is its name in messages."""
+    config = ElectraConfig.from_dict(weights.config)
+    name = _class_name(source, weights.config, weights.arrays)
+    # Before the model is allocated: a wrong configuration may ask for any amount of memory.
+    table = weights.arrays.get(WORD_TABLE)
+    expected = (config.vocab_size, config.embedding_size)
+    if table is not None and table.shape != expected:
+        raise InputError(
+            f"{source}: the word table must be {list(expected)} as vocab_size and embedding_size "
+            f"say, got {list(table.shape)}; put the config.json of this model there"
+        )
+    model = _CLASSES[name](config)
+    missing = [t.name for t in model.named_tensors() if t.name not in weights.arrays]
+    if missing:
+        raise InputError(
+            f"{source} must hold all weights of {name}, but lacks {listed(missing)}; a model "
+            "predicts only after its head is trained: fine-tune it first"
+        )
+    model.load_state(dict(weights.arrays), source)
+    return model
+
+
+def _class_name(source: str, config: Mapping, tensors: Collection[str]) -> str:
+    named = config.get("architectures") or []
+    if named:
+        if named[0] not in _CLASSES:
+            raise InputError(
+                f"{source}: architectures must name one of {', '.join(_CLASSES)}, got {named[0]!r}"
+            )
+        return named[0]
+    found = next((name for tensor, name in _HEADS.items() if tensor in tensors), "ElectraModel")
+    decoder = found == "ElectraForMaskedLM" and config.get("is_decoder")
+    return "ElectraForCausalLM" if decoder else found
+
+
+def _trained_length(place: pathlib.Path) -> int | None:
+    """Return the longest sequence of a run's phases: later positions are not trained."""
+    try:
+        described = json.loads((place / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(described, dict):
+        return None
+    phases = described.get("phases") or []
+    return max((phase["length"] for phase in phases), default=None)
+
+
+def check_vocabulary(tokenizer: ElectraTokenizer, config: ElectraConfig) -> None:
+    """Raise InputError unless the tokenizer belongs to a model of this configuration."""
+    rows, tokens = config.vocab_size, tokenizer.vocab_size
+    if not tokens <= rows <= most_rows(tokens):
+        raise InputError(
+            f"the tokenizer must have a token for each of the model's {rows} vectors, got "
+            f"{tokens} tokens: it belongs to another model, or its vocabulary is cut off"
+        )

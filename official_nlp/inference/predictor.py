@@ -1,0 +1,278 @@
+"""Apply a model of any head to texts."""
+
+import inspect
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from official_nlp.data import ElectraTokenizer
+from official_nlp.errors import InputError
+from official_nlp.inference import loading
+from official_nlp.inference.embedding import TextEncoder
+from official_nlp.inference.fillings import BlankFiller
+from official_nlp.inference.head import Head, Prediction
+from official_nlp.inference.multiple_choice import ChoiceRanker
+from official_nlp.inference.pretrained_pair import PretrainedPair
+from official_nlp.inference.question_answering import QuestionAnswerer
+from official_nlp.inference.replaced_words import WordScorer
+from official_nlp.inference.sequence_classification import SequenceClassifier
+from official_nlp.inference.text_generation import TextGenerator
+from official_nlp.inference.token_classification import TokenClassifier
+from official_nlp.modeling import models, networks
+
+_LONGEST_SHOWN = 80
+# A decoder is a masked language model by inheritance, so that it comes before that.
+_HEADS = (
+    (models.ElectraForSequenceClassification, SequenceClassifier),
+    (models.ElectraForTokenClassification, TokenClassifier),
+    (models.ElectraForQuestionAnswering, QuestionAnswerer),
+    (models.ElectraForMultipleChoice, ChoiceRanker),
+    (models.ElectraForCausalLM, TextGenerator),
+    (networks.ElectraEncoder, TextEncoder),
+)
+_PAIR = {"generator", "discriminator"}
+
+
+class Predictor:
+    """Predict typed results for texts with one model and its tokenizer.
+
+    The class of the model decides on the inputs and the results:
+
+      `ElectraForSequenceClassification`: a text or a pair; `Classification`,
+        `MultiLabelClassification` or `Regression`, see `SequenceClassifier`.
+      `ElectraForTokenClassification`: a text; `TokenClassification`.
+      `ElectraForQuestionAnswering`: a question and its context; `Answer`.
+      `ElectraForMultipleChoice`: a text and its choices; `Choice`.
+      `ElectraForPreTraining`: a text; `ReplacedWords`.
+      `ElectraForMaskedLM`: a text with blanks, [MASK] or ___; `Fillings`.
+      `ElectraPretrainer`, or generator and discriminator: a text; `Fillings` if it has a blank,
+        else `ReplacedWords`.
+      `ElectraForCausalLM`: a text; `GeneratedText`.
+      `ElectraEncoder`: a text or a pair; `Embedding`.
+
+    Every result has `to_dict()` and `to_json()`. A result does not depend on the other inputs,
+    their order or `batch_size`.
+
+    Args:
+      model: one of these models; for a pair also a dict with the keys `generator` and
+        `discriminator`.
+      tokenizer: tokenizer of the model.
+      length: largest number of tokens in a sequence, special tokens included; None for the
+        smaller of `max_position_embeddings` and the tokenizer's `model_max_length`.
+      batch_size: largest number of sequences in a batch.
+
+    Attributes:
+      model: the model, or the dict of a pair.
+      tokenizer: the tokenizer.
+      length: the largest number of tokens.
+
+    Raises:
+      InputError: the model is none of these, its vocabulary is not the tokenizer's, or `length`
+        or `batch_size` is out of range.
+
+    Example:
+      predictor = Predictor.from_pretrained("runs/sst2/model")
+      for result in predictor(["A moving film.", "Two hours too long."]):
+        print(result.label, result.score)
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: ElectraTokenizer,
+        length: int | None = None,
+        batch_size: int = 64,
+    ):
+        parts = dict(model) if isinstance(model, Mapping) else {"": model}
+        configs = [config for part in parts.values() for config in _configs(part)]
+        for config in configs:
+            loading.check_vocabulary(tokenizer, config)
+        if batch_size < 1:
+            raise InputError(f"batch_size must be at least 1, got {batch_size!r}")
+        self.model = model
+        self.tokenizer = tokenizer
+        self.length = _checked_length(length, tokenizer, configs)
+        self._head = _head(parts, tokenizer, self.length, batch_size)
+
+    @classmethod
+    def from_pretrained(
+        cls, path: str | os.PathLike, length: int | None = None, batch_size: int = 64
+    ) -> "Predictor":
+        """Load model and tokenizer from any source.
+
+        Args:
+          path: a run folder; a Hugging Face folder of any ELECTRA model; a folder with
+            `generator/` and `discriminator/`; or a google-research or Model Garden checkpoint with
+            its vocabulary beside it.
+          length: as of the constructor; None for the longest sequence of a run's training where
+            the path is a run.
+          batch_size: as of the constructor.
+
+        Raises:
+          InputError: the path cannot be read, has no tokenizer, or its weights lack those of the
+            model's head.
+        """
+        loaded = loading.load(path)
+        parts = loaded.networks
+        model = parts if len(parts) > 1 else next(iter(parts.values()))
+        return cls(model, loaded.tokenizer, length or loaded.length, batch_size)
+
+    @property
+    def expects(self) -> str:
+        """Description of a valid input, completes the sentence "the input must be ..."."""
+        return self._head.expects
+
+    @property
+    def word_scorer(self) -> WordScorer | None:
+        """The discriminator's part; None if the model has no discriminator."""
+        head = self._head.scorer if isinstance(self._head, PretrainedPair) else self._head
+        return head if isinstance(head, WordScorer) else None
+
+    @property
+    def blank_filler(self) -> BlankFiller | None:
+        """The generator's part; None if the model has no generator."""
+        head = self._head.filler if isinstance(self._head, PretrainedPair) else self._head
+        return head if isinstance(head, BlankFiller) else None
+
+    def __call__(self, inputs: Any, **options: Any) -> list[Prediction]:
+        """Return a result for each input, in order.
+
+        Args:
+          inputs: a list or another iterable of inputs; a single text or dict counts as a list of
+            one.
+          **options: keyword arguments of the head's `predict`: `top` for blanks, `threshold` for
+            multi-label classification, `stride`, `max_question_length`, `max_answer_length`,
+            `null_threshold` for question answering, `max_new_tokens`, `do_sample`,
+            `temperature`, `top_k`, `seed` for a decoder.
+
+        Raises:
+          InputError: an input has another form than this model expects, or cannot be processed;
+            an option is unknown or out of range.
+        """
+        known = _option_names(self._head)
+        for name in options:
+            if name not in known:
+                raise InputError(
+                    f"{name} is no option of this model; its options are: "
+                    f"{', '.join(known) or 'none'}"
+                )
+        return list(self._head.predict(self._parse(inputs), **options))
+
+    def _parse(self, inputs: Any) -> list:
+        if isinstance(inputs, (str, Mapping)):
+            inputs = [inputs]
+        if not isinstance(inputs, Iterable):
+            raise InputError(f"inputs must be a list of inputs, got {_shown(inputs)}")
+        parsed = []
+        for number, value in enumerate(inputs, start=1):
+            parsed.append(self._head.parse(value))
+            if parsed[-1] is None:
+                raise InputError(f"input {number} must be {self.expects}; got {_shown(value)}")
+        return parsed
+
+
+def _head(
+    parts: Mapping[str, Any], tokenizer: ElectraTokenizer, length: int, batch_size: int
+) -> Head:
+    """Return the head for a model, or for the two parts of a pair."""
+    if len(parts) > 1:
+        if parts.keys() != _PAIR:
+            raise InputError(
+                f"a dict of models must have the keys {', '.join(sorted(_PAIR))}, got "
+                f"{', '.join(map(repr, parts))}"
+            )
+        return PretrainedPair(
+            _scorer(parts["discriminator"], tokenizer, length, batch_size),
+            _filler(parts["generator"], tokenizer, length, batch_size),
+        )
+    (model,) = parts.values()
+    if isinstance(model, models.ElectraPretrainer):
+        return PretrainedPair(
+            _scorer(model, tokenizer, length, batch_size),
+            _filler(model, tokenizer, length, batch_size),
+        )
+    for kind, head in _HEADS:
+        if isinstance(model, kind):
+            return head(model, tokenizer, length, batch_size)
+    if isinstance(model, models.ElectraForPreTraining):
+        return _scorer(model, tokenizer, length, batch_size)
+    if isinstance(model, models.ElectraForMaskedLM):
+        return _filler(model, tokenizer, length, batch_size)
+    names = [kind.__name__ for kind, _ in _HEADS]
+    names += ["ElectraForPreTraining", "ElectraForMaskedLM", "ElectraPretrainer"]
+    raise InputError(f"model must be one of {', '.join(names)}, got {type(model).__name__}")
+
+
+def _scorer(model: Any, tokenizer: ElectraTokenizer, length: int, batch_size: int) -> WordScorer:
+    if isinstance(model, models.ElectraPretrainer):
+        return WordScorer(model.discriminate, tokenizer, length, batch_size)
+    _require(model, models.ElectraForPreTraining, "discriminator")
+
+    def discriminate(ids, mask):
+        return model({"input_word_ids": ids, "input_mask": mask}, training=False)["logits"]
+
+    return WordScorer(discriminate, tokenizer, length, batch_size)
+
+
+def _filler(model: Any, tokenizer: ElectraTokenizer, length: int, batch_size: int) -> BlankFiller:
+    if isinstance(model, models.ElectraPretrainer):
+        return BlankFiller(
+            lambda batch: model.generate(batch)["lm_outputs"],
+            tokenizer,
+            model.vocab_size,
+            length,
+            batch_size,
+        )
+    _require(model, models.ElectraForMaskedLM, "generator")
+    return BlankFiller(
+        lambda batch: model(batch, training=False)["logits"],
+        tokenizer,
+        model.config.vocab_size,
+        length,
+        batch_size,
+    )
+
+
+def _require(model: Any, kind: type, part: str) -> None:
+    if not isinstance(model, kind):
+        raise InputError(
+            f"the {part} of a pair must be an {kind.__name__}, got {type(model).__name__}"
+        )
+
+
+def _configs(model: Any) -> list[networks.ElectraConfig]:
+    """Return the configurations of a model's networks, as far as they are ElectraConfigs."""
+    if isinstance(model, models.ElectraPretrainer):
+        found = [model.generator_network, model.discriminator_network]
+    else:
+        found = [model]
+    configs = [getattr(each, "config", None) for each in found]
+    return [each for each in configs if isinstance(each, networks.ElectraConfig)]
+
+
+def _checked_length(
+    length: int | None, tokenizer: ElectraTokenizer, configs: list[networks.ElectraConfig]
+) -> int:
+    positions = min((config.max_position_embeddings for config in configs), default=None)
+    if length is None:
+        limits = [each for each in (positions, tokenizer.model_max_length) if each is not None]
+        if not limits:
+            raise InputError(
+                "length must be the largest number of tokens in a sequence, got None: the "
+                "networks of this model have no ElectraConfig to take it from"
+            )
+        length = int(min(limits))
+    if length < 4 or (positions is not None and length > positions):
+        most = "" if positions is None else f" and at most max_position_embeddings={positions}"
+        raise InputError(f"length must be at least 4 tokens{most}, got {length!r}")
+    return length
+
+
+def _option_names(head: Head) -> list[str]:
+    parameters = inspect.signature(head.predict).parameters.values()
+    return [each.name for each in parameters if each.kind is each.KEYWORD_ONLY]
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."

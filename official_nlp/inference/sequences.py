@@ -1,0 +1,103 @@
+"""Make token sequences of texts: truncated to the model's length, or cut into windows."""
+
+import warnings
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from official_nlp.data import ElectraTokenizer
+from official_nlp.inference.batches import TokenSequence
+from official_nlp.inference.inputs import TextPair
+
+
+class TextTokens(NamedTuple):
+    """The tokens of a text, without special tokens around it.
+
+    Attributes:
+      ids: int32 `[length]`.
+      offsets: int32 `[length, 2]`: first character of each token and the one after its last.
+      words: int32 `[length]`: number of the tokenizer's word that each token belongs to.
+    """
+
+    ids: np.ndarray
+    offsets: np.ndarray
+    words: np.ndarray
+
+
+class Window(NamedTuple):
+    """A range of a text's tokens that fits into a sequence.
+
+    Attributes:
+      start, stop: the range.
+      own_start, own_stop: the part of it whose results count: neighbouring windows share tokens,
+        and each counts those that it sees with more context.
+    """
+
+    start: int
+    stop: int
+    own_start: int
+    own_stop: int
+
+
+def tokenize(tokenizer: ElectraTokenizer, text: str) -> TextTokens:
+    """Return all tokens of a text."""
+    encoded = tokenizer(text, return_offsets_mapping=True, return_word_ids=True)
+    return TextTokens(
+        encoded["input_ids"][1:-1], encoded["offset_mapping"][1:-1], encoded["word_ids"][1:-1]
+    )
+
+
+def cut(count: int, size: int, stride: int = 0) -> list[Window]:
+    """Return the windows over a text; every token counts in exactly one of them.
+
+    Args:
+      count: number of the text's tokens; no windows for 0.
+      size: largest number of tokens in a window.
+      stride: number of tokens that neighbouring windows share, less than `size`.
+    """
+    windows: list[Window] = []
+    for start in range(0, max(count - stride, min(count, 1)), size - stride):
+        stop = min(start + size, count)
+        own_start = start + stride // 2 if start else 0
+        own_stop = count if stop == count else stop - (stride - stride // 2)
+        windows.append(Window(start, stop, own_start, own_stop))
+    return windows
+
+
+def stripped_span(text: str, start: int, end: int) -> tuple[int, int]:
+    """Return a span without white space at its ends, which SentencePiece counts to the tokens."""
+    part = text[start:end]
+    start += len(part) - len(part.lstrip())
+    return int(start), int(start + len(part.strip()))
+
+
+def framed(tokenizer: ElectraTokenizer, ids: np.ndarray) -> TokenSequence:
+    """Return the sequence [CLS] ids [SEP]."""
+    return TokenSequence([tokenizer.cls_token_id, *ids, tokenizer.sep_token_id])
+
+
+def truncated(
+    tokenizer: ElectraTokenizer, texts: Sequence[TextPair], length: int
+) -> list[TokenSequence]:
+    """Return a sequence for each text or pair, cut to `length` tokens from the longer text.
+
+    A warning gives the number of truncated inputs.
+    """
+    result: list[TokenSequence] = []
+    longest = count = 0
+    for text, pair in texts:
+        encoded = tokenizer(text, pair)
+        size = len(encoded["input_ids"])
+        if size > length:
+            count, longest = count + 1, max(longest, size)
+            encoded = tokenizer(text, pair, max_length=length, truncation=True)
+        result.append(TokenSequence(encoded["input_ids"], encoded["token_type_ids"]))
+    if count:
+        warnings.warn(
+            f"{count} of {len(texts)} texts or pairs have more than {length} tokens (the longest "
+            f"has {longest}) and were truncated",
+            # Past `predict` of the head and `Predictor.__call__`, to their caller.
+            stacklevel=4,
+        )
+    return result

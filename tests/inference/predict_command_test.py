@@ -1,0 +1,223 @@
+import argparse
+import functools
+import json
+
+import pytest
+
+from official_nlp.cli.commands import predict
+from official_nlp.errors import InputError
+from official_nlp.inference.predictor import Predictor
+from tests.inference.conftest import build
+
+SENTENCES = [f"Then the {a} {b} walks a green river and sings the old bird." for a in ("red", "old")
+             for b in ("boat", "stone", "bird", "river")]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def model(tokenizer, tmp_path_factory):
+    """Return the folder of a model by its name, or of a pair; not to be changed."""
+    root = tmp_path_factory.mktemp("models")
+
+    def save(name):
+        folder = root / name
+        if not folder.exists():
+            parts = build(name)
+            for part, each in parts.items() if name == "pair" else [("", parts)]:
+                each.save_pretrained(folder / part)
+                tokenizer.save_pretrained(folder / part)
+        return str(folder)
+
+    return save
+
+
+@pytest.fixture(scope="module")
+def load():
+    """Load each model once: to trace it takes longer than to run it."""
+    return functools.cache(Predictor.from_pretrained)
+
+
+@pytest.fixture
+def electra_predict(monkeypatch, load, tmp_path, capsys):
+    """Run `electra predict` in an empty folder and return what it prints, in one line."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Predictor, "from_pretrained", load)
+
+    def run(*words):
+        parser = argparse.ArgumentParser(prog="electra predict")
+        predict.add_arguments(parser)
+        predict.run(parser.parse_intermixed_args([str(word) for word in words]))
+        return " ".join(capsys.readouterr().out.split())
+
+    return run
+
+
+def rows(file):
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+# === Printed results ===
+
+
+def test_words_are_scored_and_blanks_filled(model, electra_predict):
+    text = electra_predict(
+        model("pair"), "The red boat [sings].", "the ___ boat", "def __init__(a):"
+    )
+    assert text.startswith("The red boat [sings].")
+    assert "the ___ boat the generator's best: " in text
+    # A name with underscores is a word, not a blank.
+    assert "def __init__(a):" in text
+    assert text.count("the generator's best") == 1
+    assert text.count("%") >= 3 + 3 + 3
+
+
+def test_a_text_file_has_one_text_per_line(model, electra_predict, tmp_path):
+    (tmp_path / "lines.txt").write_text("red boat\n\n  \ngreen [MASK] river\n", encoding="utf-8")
+    text = electra_predict(model("pair"), "old stone", "--file", "lines.txt")
+    assert text.index("old stone") < text.index("red boat") < text.index("green [MASK] river")
+    assert text.count("the generator's best") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("classification", ["the red boat", "a bird"]),
+        ("classification", ["the red boat", "--pair", "a bird"]),
+        ("questions", ["the red boat", "--pair", "a green bird sings"]),
+        ("tokens", ["the red boat", "a bird"]),
+        ("encoder", ["the red boat"]),
+    ],
+)
+def test_other_results_are_printed_one_per_line(model, electra_predict, name, words):
+    text = electra_predict(model(name), *words)
+    for word in words:
+        assert word.startswith("--") or word in text
+
+
+def test_truncation_is_reported(model, electra_predict):
+    text = electra_predict(model("classification"), "red " * 50)
+    assert "warning: 1 of 1 texts or pairs have more than 32 tokens" in text
+
+
+def test_control_characters_are_printed_escaped(model, electra_predict):
+    for name in ("discriminator", "classification"):
+        text = electra_predict(model(name), "red \x1b[2J boat")
+        assert "red \\x1b[2J boat" in text
+
+
+# === JSON ===
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs", "keys"),
+    [
+        (
+            "classification",
+            [{"text": "red"}, {"text": "old", "text_pair": "a bird"}],
+            {"label", "score", "scores"},
+        ),
+        (
+            "questions",
+            [{"question": "a", "context": "b\u2028c d"}],
+            {"answer", "start", "end", "score"},
+        ),
+        ("choices", [{"text": "red", "choices": ["boat", "bird"]}], {"choice", "scores"}),
+        ("generator", [{"text": "the ___"}], {"fillings"}),
+    ],
+)
+def test_results_are_written_one_object_per_input(
+    model, electra_predict, tmp_path, name, inputs, keys
+):
+    # Other programs leave U+2028 as it is, which ends a line for str.splitlines.
+    lines = [json.dumps(value, ensure_ascii=False) for value in inputs]
+    (tmp_path / "in.jsonl").write_text("\n\n".join(lines) + "\n", encoding="utf-8")
+    text = electra_predict(model(name), "--file", "in.jsonl", "--to", "out.jsonl")
+    assert text == f"wrote out.jsonl: {len(inputs)} results"
+    found = rows(tmp_path / "out.jsonl")
+    assert len(found) == len(inputs)
+    assert all(row.keys() == keys for row in found)
+
+
+def test_texts_of_the_command_come_before_those_of_the_file(model, electra_predict, tmp_path):
+    (tmp_path / "in.txt").write_text("\ufeffold stone\n", encoding="utf-8")
+    electra_predict(model("pair"), "red", "___", "--file", "in.txt", "--to", "out.jsonl")
+    first, second, third = rows(tmp_path / "out.jsonl")
+    assert [word["text"] for word in first["words"]] == ["red"]
+    assert list(second) == ["fillings"]
+    assert [word["text"] for word in third["words"]] == ["old", "stone"]
+
+
+# === Word-swap test and page ===
+
+
+@pytest.mark.parametrize(("name", "filled"), [("pair", 5), ("discriminator", 0)])
+def test_swapped_words_are_ranked_and_written_as_a_page(
+    model, electra_predict, tmp_path, name, filled
+):
+    (tmp_path / "held_out.txt").write_text("\n".join(SENTENCES), encoding="utf-8")
+    options = ["--file", "held_out.txt", "--word-swaps", 7, "--html", "words [1].html"]
+    text = electra_predict(model(name), "A <red> boat.", *options)
+    assert "7 held-out sentences, one word of each swapped" in text
+    assert text.count("predicted as replaced: ") == 7
+    # Sentences of the test, with a blank in place of the swapped word.
+    assert text.count("the generator's best") == filled
+    assert "wrote words [1].html" in text
+    content = (tmp_path / "words [1].html").read_text(encoding="utf-8")
+    assert content.count("<tr><td>") == 7
+    assert "</span> &lt;<span" in content
+    assert content.count("&rarr;") == filled
+
+
+# === Errors ===
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("pair", "predict needs a TEXT, or --file with at least one text"),
+        ("pair a --word-swaps 5", "--word-swaps needs --file"),
+        ("pair --word-swaps 0 --file text.txt", "--word-swaps must be at least 1 sentence, got 0"),
+        ("pair --word-swaps -1 --file text.txt", "must be at least 1 sentence, got -1"),
+        ("pair --word-swaps 3 --file text.txt", "no sentence of 12 to 24 words"),
+        ("pair --word-swaps 3 --file text.txt --to new.jsonl", "--to writes predictions, and"),
+        ("generator ___ --word-swaps 3 --file text.txt", "test needs a discriminator"),
+        ("pair --file nothing.txt", "cannot read nothing.txt: No such file"),
+        ("pair --file .", "cannot read .: Is a directory"),
+        ("pair --file empty.txt", "predict needs a TEXT"),
+        ("pair --file latin.txt", "latin.txt must be UTF-8 text, but byte 1 is not"),
+        ("pair --file bad.jsonl", "bad.jsonl line 2 must be a JSON object: "),
+        ("pair --file list.jsonl", "list.jsonl line 1 must be a JSON object, such as"),
+        ("pair a --to text.txt", "--to text.txt exists and is not overwritten"),
+        ("pair a --to no/new.jsonl", "cannot write no/new.jsonl: No such file"),
+        ("pair a --html no/a.html", "cannot write no/a.html: No such file"),
+        ("classification a --html a.html", "--html shows scored words and filled blanks, but"),
+        ("classification --pair a", "--pair belongs to exactly one TEXT, got 0 texts"),
+        ("classification a b --pair c", "--pair belongs to exactly one TEXT, got 2 texts"),
+        ("pair a --pair b", r"input 1 must be a text, .*; got \('a', 'b'\)"),
+        ("questions a", r"input 1 must be a pair \(question, context\)"),
+        ("generator a", "the text has no blank to fill"),
+        ("nowhere a", "nowhere"),
+    ],
+)
+def test_a_wrong_command_is_refused(model, electra_predict, tmp_path, words, message):
+    files = {
+        "text.txt": b"the red boat\n",
+        "empty.txt": b" \n",
+        "latin.txt": b"B\xe4r\n",
+        "bad.jsonl": b'{"text": "a"}\n{"text": \n',
+        "list.jsonl": b'["a"]\n',
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    name, *rest = words.split()
+    source = "nowhere" if name == "nowhere" else model(name)
+    with pytest.raises(InputError, match=message):
+        electra_predict(source, *rest)
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted(files)
+
+
+def test_a_run_of_another_task_has_no_text_predictor(electra_predict, tmp_path):
+    (tmp_path / "run").mkdir()
+    described = {"task": {"class": "my_package.tables.TableConfig", "config": {}}}
+    (tmp_path / "run" / "run.json").write_text(json.dumps(described))
+    with pytest.raises(InputError, match="TableConfig, has no text predictor; give --file DATA"):
+        electra_predict("run", "a")
