@@ -1,15 +1,16 @@
-"""Compares our models and tokenizers with those of transformers, both ways through files.
+"""Compare our models and tokenizers with those of transformers, in both directions through files.
 
-transformers and torch are in an environment of their own, or in several, one a version:
+transformers and torch are installed in an environment of their own, one for each version:
 
     python -m venv /tmp/hf4 && /tmp/hf4/bin/pip install transformers==4.57.6 torch safetensors
     python tools/transformers_check.py /tmp/hf4/bin/python
 
-What we save is loaded there, without missing or surplus tensors; what is saved there is loaded
-here. On equal inputs with labels all outputs are compared: losses, logits, hidden states,
-attentions, keys, values, generated tokens. Of the tokenizers the ids, types, masks, decoded texts.
-Prints a table of the largest differences; exits with 1 where one is above the bound, or a file was
-not understood. Where torch is not beside TensorFlow, `pytorch_model.bin` is passed over.
+What we save must load there without missing or unknown tensors, and what is saved there must load
+here. All outputs for equal inputs with labels are compared: losses, logits, hidden states,
+attentions, keys, values and generated tokens; for tokenizers the ids, types, masks and decoded
+texts. The program prints a table of the largest differences, and exits with 1 if one exceeds the
+bound or a file could not be loaded. If torch is not installed beside TensorFlow,
+`pytorch_model.bin` is skipped.
 """
 
 import argparse
@@ -40,13 +41,13 @@ YES_NO = {"no": 0, "yes": 1}
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """One model: its class, what its configuration has beside the sizes, how it is stored."""
+    """One model: its class, the fields of its configuration besides the sizes, and its storage."""
 
     name: str
     model: str
     config: dict = dataclasses.field(default_factory=dict)
     storage: str = "float32"
-    newest_major: int = 99  # the last version of transformers that can do this
+    newest_major: int = 99  # last version of transformers that supports it
 
 
 def bare(name, **config) -> Case:
@@ -54,7 +55,7 @@ def bare(name, **config) -> Case:
 
 
 def head(name, **config) -> Case:
-    """A case whose name begins with that of the class."""
+    """Return a case; the first word of its name is that of the class."""
     return Case(name, f"ElectraFor{name.partition(' ')[0]}", config)
 
 
@@ -144,9 +145,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("pythons", nargs="+", help="interpreters that have transformers and torch")
-    parser.add_argument("--folder", type=pathlib.Path, help="keep the files here")
-    parser.add_argument("--only", default="", help="cases whose name contains this")
+    parser.add_argument("pythons", nargs="+", help="interpreters with transformers and torch")
+    parser.add_argument("--folder", type=pathlib.Path, help="folder for the files, which are kept")
+    parser.add_argument("--only", default="", help="run only cases whose name contains this text")
     arguments = parser.parse_args()
     failures = 0
     for number, python in enumerate(arguments.pythons):
@@ -158,7 +159,7 @@ def main() -> int:
 
 
 def check(python, folder, only) -> int:
-    """Compares with one version; returns the number of failures."""
+    """Compare with one version; return the number of failures."""
     cases, errors = [case for case in CASES if only.lower() in case.name.lower()], {}
     for case in cases:
         errors[case.name] = attempt(write_ours, case, folder / "ours" / case.name)
@@ -170,13 +171,13 @@ def check(python, folder, only) -> int:
     versions = json.loads((folder / "versions.json").read_text())
     major = int(versions["transformers"].split(".")[0])
     print("\n" + ", ".join(f"{name} {version}" for name, version in versions.items()))
-    print(f"{'model':40}{'ours, read there':>20}{'theirs, read here':>20}")
+    print(f"{'model':40}{'ours, loaded there':>20}{'theirs, loaded here':>20}")
     failures = 0
     for case in cases:
         results = []
-        for way in (ours_there, theirs_here):
-            absent = major > case.newest_major
-            results.append("not there" if absent else attempt(way, case, folder))
+        for direction in (ours_there, theirs_here):
+            removed = major > case.newest_major
+            results.append("not there" if removed else attempt(direction, case, folder))
         results[0] = errors[case.name] or results[0]
         failures += sum(failed(result) for result in results)
         print(f"{case.name:40}" + "".join(f"{shown(result):>20}" for result in results))
@@ -207,7 +208,7 @@ def our_class(case):
 
 
 def write_ours(case, folder):
-    """Saves one of our models, its inputs and its outputs."""
+    """Save one of our models, its inputs and its outputs."""
     import numpy as np
 
     from official_nlp.modeling.networks import ElectraConfig
@@ -239,7 +240,7 @@ def write_recipe(case, folder):
 
 
 def make_inputs(case) -> dict:
-    """Rows of different lengths with types and labels, under Hugging Face's names."""
+    """Return sequences of different lengths with types and labels, under Hugging Face names."""
     import numpy as np
 
     random = np.random.default_rng(2)
@@ -265,7 +266,7 @@ def make_labels(case, config, random) -> dict:
     if kind == "ElectraModel":
         return {}
     if kind == "QuestionAnswering":
-        # The last row's answer lies outside, and does not count.
+        # The last answer lies outside its sequence and is ignored.
         return {"start_positions": np.int64([1, 4, 30]), "end_positions": np.int64([2, 7, 30])}
     if kind in ("PreTraining", "TokenClassification", "MaskedLM", "CausalLM"):
         size = {"PreTraining": 2, "TokenClassification": classes}.get(kind, config["vocab_size"])
@@ -283,7 +284,7 @@ def make_labels(case, config, random) -> dict:
 
 
 def outputs_of(model, inputs) -> dict:
-    """All outputs of one of our models as arrays, under the names that the peer uses."""
+    """Return all outputs of one of our models as arrays, under the names of the peer."""
     import numpy as np
 
     options = {"use_cache": True} if model.config.is_decoder else {}
@@ -336,9 +337,9 @@ def read(file) -> dict:
 
 
 def difference(ours, theirs):
-    """Returns the largest difference of two sets of outputs, or what does not fit."""
+    """Return the largest difference between two sets of outputs, or a description of a misfit."""
     if set(ours) != set(theirs):
-        return f"FAILED: outputs {sorted(set(ours) ^ set(theirs))} are on one side alone"
+        return f"FAILED: outputs {sorted(set(ours) ^ set(theirs))} exist on one side only"
     for name in ours:
         if ours[name].shape != theirs[name].shape:
             return f"FAILED: {name} is {ours[name].shape} here, {theirs[name].shape} there"
@@ -380,12 +381,12 @@ def check_tokenizers(folder) -> int:
     for name in TOKENIZERS:
         for file in sorted((folder / "ours" / name).glob("answers-*.json")):
             kind = file.stem.partition("-")[2]
-            found.append((f"{name}, ours read there ({kind})", folder / "ours" / name, file))
+            found.append((f"{name}, ours loaded there ({kind})", folder / "ours" / name, file))
         for path in sorted((folder / "theirs").glob(f"{name}-*")):
             kind = path.name.rpartition("-")[2]
-            found.append((f"{name}, theirs ({kind}) read here", path, path / "answers.json"))
+            found.append((f"{name}, theirs ({kind}) loaded here", path, path / "answers.json"))
     failures = 0
-    print(f"\n{'tokenizer':60}{'questions answered otherwise':>30}")
+    print(f"\n{'tokenizer':60}{'different answers':>30}")
     for title, path, file in found:
         tokenizer = attempt(nlp.data.ElectraTokenizer.from_pretrained, path)
         if isinstance(tokenizer, str):
@@ -404,12 +405,13 @@ def check_tokenizers(folder) -> int:
 
 
 def differing(tokenizer, questions, answers, slow) -> list:
-    """Returns question, part, ours, theirs, of each that is answered otherwise."""
+    """Return question, output, our value and theirs, for each question with different answers."""
     others = []
     for question, answer in zip(questions, answers, strict=True):
         cut = question["options"].get("truncation") in (True, "longest_first")
         if slow and cut and question["pair"] is not None:
-            # Of two texts of equal length the slow one cuts the second, the fast one the first.
+            # Of two texts of equal length the slow tokenizer truncates the second, the fast one
+            # the first.
             continue
         ours = tokenizer(question["text"], question["pair"], **question["options"])
         ours = {name: values.tolist() for name, values in ours.items()}

@@ -1,18 +1,19 @@
-"""What transformers says to the questions of tools/transformers_check.py; runs in its environment.
+"""The part of tools/transformers_check.py that runs in the environment of transformers.
 
     path/to/other/python tools/transformers_peer.py FOLDER
 
 The folder has:
-  ours/CASE/          a model that we saved, and `inputs.npz`; it gets `theirs.npz`, and
-                      `report.json` with what transformers found wrong with the files
-  theirs/CASE/        `recipe.json`, `inputs.npz`; it gets a model of transformers, and `theirs.npz`
-  tokenizers/ours/    folders that our tokenizer saved; each gets an `answers-KIND.json` for each
-                      kind of tokenizer that transformers has
-  tokenizers/theirs/  folders with `vocab.txt` and `options.json`; beside each stands afterwards
-                      what each kind saved, `NAME-KIND`, with its `answers.json`
+  ours/CASE/          a model that we saved, and `inputs.npz`; the program adds `theirs.npz`, and
+                      `report.json` with the loading problems that transformers found
+  theirs/CASE/        `recipe.json` and `inputs.npz`; the program adds a model of transformers and
+                      `theirs.npz`
+  tokenizers/ours/    folders that our tokenizer saved; the program adds an `answers-KIND.json` for
+                      each kind of tokenizer of transformers
+  tokenizers/theirs/  folders with `vocab.txt` and `options.json`; the program adds, beside each,
+                      a folder NAME-KIND for each kind of tokenizer, with its `answers.json`
   tokenizers/questions.json
 
-It knows nothing of our library and needs neither it nor TensorFlow.
+The program needs neither our library nor TensorFlow.
 """
 
 import json
@@ -47,7 +48,7 @@ def main() -> int:
 
 
 def guarded(function, case, *arguments):
-    """One case that fails does not hide the others: its error is left in its folder."""
+    """Write the error of a failing case into its folder, so that the others still run."""
     try:
         function(case, *arguments)
     except Exception as error:
@@ -70,7 +71,7 @@ def make(case):
     config = transformers.ElectraConfig(**recipe["config"])
     config._attn_implementation = "eager"
     model = getattr(transformers, recipe["model"])(config)
-    # Large enough that a wrong place or layout shows, in every tensor.
+    # Large enough values reveal a tensor in the wrong position or layout.
     random = torch.Generator().manual_seed(1)
     for name, tensor in model.named_parameters():
         noise = torch.randn(tensor.shape, generator=random)
@@ -80,7 +81,7 @@ def make(case):
     if storage in ("float16", "bfloat16"):
         model = model.to(getattr(torch, storage))
     if storage == "bin":
-        # By hand: newer versions write no such files, but the hub is full of them.
+        # Written directly: newer versions do not write such files, but the hub has many.
         model.config.architectures = [recipe["model"]]
         model.config.save_pretrained(case)
         torch.save(model.state_dict(), case / "pytorch_model.bin")
@@ -109,21 +110,21 @@ def answer(model, case):
 
 
 def decoded(model, inputs) -> dict:
-    """Keys and values, which are not returned with labels; and a continuation."""
+    """Return keys and values, which are not returned with labels, and a generated continuation."""
     arrays = {}
     cache = model(**inputs, use_cache=True, return_dict=True).past_key_values
     for index, (key, value) in enumerate(layers_of(cache)):
         # Ours are [batch, length, heads, width].
         arrays[f"key_{index}"] = key.transpose(1, 2).numpy()
         arrays[f"value_{index}"] = value.transpose(1, 2).numpy()
-    if not model.config.add_cross_attention:  # theirs fails in `generate` otherwise
+    if not model.config.add_cross_attention:  # `generate` of transformers fails with it
         ids = inputs["input_ids"][:, :6]
         arrays["generated"] = model.generate(ids, max_new_tokens=4, do_sample=False).numpy()
     return arrays
 
 
 def layers_of(cache):
-    """Pairs of keys and values of the decoder's own layers, in any version's cache."""
+    """Return keys and values of the decoder's own layers, from the cache of any version."""
     cache = getattr(cache, "self_attention_cache", cache)
     if hasattr(cache, "layers"):
         return [(layer.keys, layer.values) for layer in cache.layers]
@@ -131,7 +132,7 @@ def layers_of(cache):
 
 
 def kinds() -> dict:
-    """The classes that transformers has: one since 5, two before."""
+    """Return the tokenizer classes of transformers: one since version 5, two before."""
     both = {"fast": transformers.ElectraTokenizerFast, "slow": transformers.ElectraTokenizer}
     return {"fast": transformers.ElectraTokenizer} if MAJOR >= 5 else both
 
@@ -160,7 +161,7 @@ def write_answers(tokenizer, questions, file):
         found = tokenizer(question["text"], question["pair"], **question["options"])
         ids = found["input_ids"]
         answer = {name: found[name] for name in ("input_ids", "token_type_ids", "attention_mask")}
-        if tokenizer.is_fast:  # the slow one has another way
+        if tokenizer.is_fast:  # the slow tokenizer decodes differently
             answer["decoded"] = tokenizer.decode(
                 ids, skip_special_tokens=True, clean_up_tokenization_spaces=True
             )

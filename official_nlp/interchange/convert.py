@@ -35,6 +35,8 @@ def write(source: Source, to: str | os.PathLike, form: str) -> list[str]:
             target = folder / name
             text = json.dumps(network.config)
             huggingface.write_folder(target, text, network.arrays, network.dtype)
+            # Copied byte by byte, and not written by our tokenizer: transformers reads settings
+            # from these files that we do not know.
             for file in source.files.get(name, []):
                 shutil.copyfile(file, target / file.name)
             if source.tokenizer:

@@ -100,6 +100,9 @@ def read_google(
       InputError: there is no checkpoint, it cannot be read, it holds no complete ELECTRA network,
         or the JSON file belongs to another checkpoint.
     """
+    # The names of the variables determine the networks, their shapes the sizes, and the JSON file
+    # the rest. Values are read last, variable by variable: the checkpoint also holds two slots of
+    # the optimizer for each, which are never loaded.
     prefix = find_checkpoint(source)
     checkpoint = Variables(prefix)
     json_file = read_google_config(config) if config is not None else _config_beside(prefix)
@@ -255,7 +258,7 @@ def _dropped(shapes: Shapes, converted: Iterable[str]) -> dict[str, tuple[str, .
 
 
 def _reason(name: str, shapes: Shapes) -> str:
-    # A slot of the optimizer has the name of its variable as scope.
+    # Adam's slots are named VARIABLE/adam_m and VARIABLE/adam_v.
     if name.rpartition("/")[0] in shapes or name in ("beta1_power", "beta2_power"):
         return "state of the optimizer"
     for part, reason in ((_STEP, "the step"), ("temperature", "a setting of the sampling")):
@@ -347,6 +350,8 @@ def _sharing_of_networks(networks: Mapping[str, Weights]) -> str | None:
         for name in _tables_in(generator, discriminator)
         if not _equal(generator.arrays.get(name), discriminator.arrays.get(name))
     ]
+    # google-research ties by name, and knows three modes only: equal arrays must become one
+    # variable, and a pair with any other combination cannot be represented.
     if differing:
         _check_own_tables(completed(generator.config), differing)
         return "untied"
@@ -432,6 +437,7 @@ def _save(prefix: pathlib.Path, variables: Mapping[str, np.ndarray]) -> None:
     import tensorflow as tf
 
     try:
+        # The operation behind TensorFlow 1's Saver, which writes named variables.
         tf.raw_ops.SaveV2(
             prefix=os.fspath(prefix),
             tensor_names=list(variables),

@@ -103,6 +103,7 @@ class GoogleConfig:
         if whole:
             return other
         # google-research derives the generator from the discriminator and changes its sizes only.
+        # Its number of heads must therefore not be copied: it follows from the generator's width.
         return {key: other[key] for key in ("hidden_act", *_RATES) if key in other}
 
     def _absent(self) -> str:
@@ -205,6 +206,8 @@ def google_config(
         _check_supported("generator", generator, ("gelu",))
         _check_pair(generator, discriminator, sharing)
         pair["generator"] = generator
+    # google-research computes the sizes of both networks from `model_size` and these overrides;
+    # the two `_bert_config` entries are for readers such as this module.
     settings = {
         "model_size": "small",
         "vocab_size": discriminator["vocab_size"],

@@ -85,6 +85,7 @@ def read_folder(folder: str | os.PathLike) -> HuggingFaceFolder:
             f"{folder / file} must contain ELECTRA's variables, but no name starts with {PREFIX}; "
             f"it contains {listed(sorted(arrays)) or 'nothing'}: give another folder"
         )
+    # A file with several dtypes is written again in the widest, which loses nothing.
     widest = max(dtypes & set(_DTYPES), key=_DTYPES.index, default="float32")
     return HuggingFaceFolder(config=config, arrays=arrays, dtype=widest, path=folder, file=file)
 
@@ -249,6 +250,7 @@ def write_folder(
         raise InputError(f"{folder} must be a folder, new or existing, but is a file: name another")
     safetensors.check_dtype(dtype)
     config = json.loads(config_text)
+    # transformers expects the prefix only in models with a head.
     if config.get("architectures") == ["ElectraModel"]:
         if all(name.startswith(PREFIX) for name in arrays):
             arrays = {name.removeprefix(PREFIX): array for name, array in arrays.items()}
@@ -257,6 +259,7 @@ def write_folder(
     if "torch_dtype" in config:
         config["torch_dtype"] = dtype
     shards = _shards(arrays, dtype, _bytes(max_shard_size))
+    # Shards are cast while they are written, one by one, so that memory holds the model once.
     texts = {CONFIG: config}
     if len(shards) > 1:
         texts[_SAFETENSORS_INDEX] = _index(shards, arrays, dtype)

@@ -102,8 +102,9 @@ def write_card(network: str, config: Mapping[str, Any], parameters: int, trainin
         _front_matter(network, role),
         f"# An ELECTRA {network}",
         f"This is {role.purpose} ([paper](https://arxiv.org/abs/2003.10555)). It was pre-trained "
-        f"with `official_nlp`, ELECTRA for TensorFlow, together with its {other}, whose place is a "
-        f"folder `{other}` beside this one. The two networks share {_SHARING[training.sharing]}.",
+        f"with `official_nlp`, ELECTRA for TensorFlow, together with its {other}, which belongs "
+        f"into a folder `{other}` beside this one. The two networks share "
+        f"{_SHARING[training.sharing]}.",
         _loading(role.architecture, training.vocabulary),
         "## Sizes\n\n" + _table(_sizes(config, parameters)),
         "## Data\n\n" + _table(_data(training)),

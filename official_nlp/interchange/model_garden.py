@@ -72,6 +72,8 @@ def read_model_garden(path: str | os.PathLike) -> ModelGardenCheckpoint:
     prefix = find_checkpoint(path)
     graph = _Graph(prefix)
     networks = {}
+    # Keras' save_weights makes the model the root; tf.train.Checkpoint(model=...) puts it one
+    # level below, beside optimizer and step.
     model = graph.first_with("discriminator_network", (graph.root, graph.at("model")))
     if model is not None:
         networks["generator"] = _generator(graph, model)
@@ -187,6 +189,7 @@ class _Graph:
 
     def array(self, *names: str, start: int) -> np.ndarray:
         """Return the value of the variable that a path of attributes leads to, as float32."""
+        # A shared variable is stored under one of its paths; the node knows which.
         key = self._nodes[self.require(*names, start=start)].attributes[0].checkpoint_key
         self._read.add(key)
         return np.asarray(self._value(key), np.float32)
@@ -245,6 +248,7 @@ def _network(
         arrays |= _block(graph, block, f"electra.encoder.layer.{number}")
     words = arrays[WORD_TABLE]
     inner = arrays["electra.encoder.layer.0.intermediate.dense.weight"]
+    # The merged query matrix does not show the number of heads, but the stored one does.
     query = graph.array("0", "_attention_layer", "_query_dense", "kernel", start=blocks)
     config = {
         "model_type": "electra",

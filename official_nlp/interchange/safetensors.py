@@ -69,6 +69,8 @@ def check_dtype(dtype: str) -> None:
 
 
 def _cast(name: str, array: np.ndarray, dtype: str) -> np.ndarray:
+    # An overflow would be stored as infinity, silently; numbers that were infinite before are not
+    # our concern.
     with np.errstate(over="ignore"):
         cast = np.asarray(array, dtype=_STORED[dtype], order="C")
     if dtype != "float32" and np.isinf(cast).any() and not np.isinf(array).any():

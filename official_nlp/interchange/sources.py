@@ -8,7 +8,7 @@ import glob
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from official_nlp.data import ElectraTokenizer
 from official_nlp.errors import InputError
@@ -17,6 +17,9 @@ from official_nlp.interchange import google, huggingface, model_card, tensorflow
 from official_nlp.interchange.task_networks import HasNetworks
 from official_nlp.interchange.tensorflow_files import VOCABULARY_FILE
 from official_nlp.interchange.weights import Weights, most_rows
+
+if TYPE_CHECKING:  # It takes seconds, and only runs need it.
+    from official_nlp.interchange.saved_run import SavedRun
 
 # Kinds of source: google-research checkpoint, Hugging Face folder, Model Garden checkpoint, run.
 KINDS = ("google", "huggingface", "tfnlp", "run")
@@ -90,6 +93,7 @@ def recognize(path: str | os.PathLike) -> str:
       InputError: the path is none of them, or more than one.
     """
     path = pathlib.Path(path)
+    # A run comes first: its folder holds TensorFlow checkpoints too.
     if (path / "run.json").is_file() or _run_of(path):
         return "run"
     folders = [path, *(path / name for name in _PAIR)]
@@ -109,6 +113,8 @@ def recognize(path: str | os.PathLike) -> str:
             "tf_model.h5, ...) or a TensorFlow checkpoint (its .index file, or the folder); it "
             f"{'holds none of these' if path.is_dir() else 'does not exist'}"
         )
+    # Only the content tells the two kinds of TensorFlow checkpoints apart: both are called
+    # model.ckpt-1000 by their programs.
     from official_nlp.interchange import model_garden
 
     checkpoint = tensorflow_files.find_checkpoint(path)
@@ -220,6 +226,7 @@ def _tokenizer_beside(
     notes = []
     tokenizer = ElectraTokenizer(vocabulary, do_lower_case=True)
     if do_lower_case is None:
+        # [CLS] and the like have capitals in lower-cased vocabularies too.
         special = {
             tokenizer.vocab[number] for number in [*tokenizer.special_ids, tokenizer.unk_token_id]
         }
@@ -229,6 +236,7 @@ def _tokenizer_beside(
     count = tokenizer.vocab_size
     for network in networks.values():
         rows = network.config["vocab_size"]
+        # Too few tokens reveal a truncated file; a table may only exceed them by its padding.
         if not count <= rows <= most_rows(count):
             raise InputError(
                 f"{vocabulary} must have a token for each of the {rows} rows of the word table, "
@@ -241,6 +249,7 @@ def _tokenizer_beside(
 
 
 def _with_padding(network: Weights, tokenizer: ElectraTokenizer) -> Weights:
+    # google-research assumes 0, and its JSON file does not state the id.
     config = {**network.config, "pad_token_id": tokenizer.pad_token_id}
     return dataclasses.replace(network, config=config)
 
@@ -249,6 +258,7 @@ def _with_padding(network: Weights, tokenizer: ElectraTokenizer) -> Weights:
 
 
 def _open_huggingface(path: pathlib.Path) -> Source:
+    # A folder of a single model may have subfolders with the names of a pair, as a run does.
     pair = [name for name in _PAIR if huggingface.holds_weights(path / name)]
     names = [""] if huggingface.holds_weights(path) or not pair else pair
     folders = {name: huggingface.read_folder(path / name) for name in names}
@@ -281,7 +291,6 @@ def _open_run(path: pathlib.Path, checkpoint: int | str | None) -> Source:
     if folder and checkpoint is None:
         step = path.name.partition(".")[0].rpartition("-")[2]
         checkpoint = int(step) if step.isdigit() else step
-    # Imported late: it needs the training loop, and so takes seconds.
     from official_nlp.interchange.saved_run import load_run
 
     run = load_run(folder or path, "newest" if checkpoint is None else checkpoint)
@@ -309,7 +318,7 @@ def _open_run(path: pathlib.Path, checkpoint: int | str | None) -> Source:
     )
 
 
-def _networks_of(run: Any, task: HasNetworks) -> dict[str, Weights]:
+def _networks_of(run: "SavedRun", task: HasNetworks) -> dict[str, Weights]:
     tensors = task.named_tensors(run.model)
     return {
         name: Weights(
@@ -333,7 +342,7 @@ def _sharing_notes(sharing: str) -> tuple[str, ...]:
     return ()
 
 
-def _training(run: Any, task: HasNetworks) -> model_card.Training:
+def _training(run: "SavedRun", task: HasNetworks) -> model_card.Training:
     """Return what a run records about itself, for the model card."""
     described = run.described
     origin, tokenizer = described.get("origin", {}), run.tokenizer
@@ -341,7 +350,7 @@ def _training(run: Any, task: HasNetworks) -> model_card.Training:
         step=run.step,
         last_step=run.last_step,
         settings=described["training"],
-        phases=_phases(described, getattr(task, "loss_weights", {})),
+        phases=_phases(described),
         masking=described["task"]["config"]["masking"],
         sharing=task.sharing,
         data=origin.get("data", {}),
@@ -352,22 +361,20 @@ def _training(run: Any, task: HasNetworks) -> model_card.Training:
             "lower_case": tokenizer.do_lower_case,
             "hash": tokenizer.vocab_hash,
         },
-        metrics=_without_set(run.evaluation()),
+        metrics=_held_out(run.evaluation()),
         warm_start=origin.get("warm_start", {}),
         versions=described["versions"],
     )
 
 
-def _without_set(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Return evaluation metrics of the only set by their plain names."""
-    return {name.rpartition("/")[2]: value for name, value in metrics.items()}
-
-
-def _phases(
-    described: Mapping[str, Any], loss_weights: Mapping[str, float]
-) -> list[dict[str, Any]]:
+def _phases(described: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the phases, each with the hash of its own data."""
     hashes = described.get("phase_data") or [None] * len(described["phases"])
-    return [
-        {**phase, "data": own, "loss_weights": {**loss_weights, **phase.get("loss_weights", {})}}
-        for phase, own in zip(described["phases"], hashes)
-    ]
+    return [{**phase, "data": own} for phase, own in zip(described["phases"], hashes)]
+
+
+def _held_out(evaluation: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the metrics on the held-out set without its name, and their step."""
+    prefix = "held_out/"
+    metrics = {name.removeprefix(prefix): x for name, x in evaluation.items() if prefix in name}
+    return {**metrics, "step": evaluation["step"]} if metrics else {}

@@ -17,7 +17,7 @@ class HasNetworks(Protocol):
     `discriminator`; a task with a single network uses the empty name.
 
     Attributes:
-      sharing: how the networks share variables, one of `ElectraPretrainer.SHARING`.
+      sharing: how the networks share variables, a mode of `ElectraPretrainer`.
       architectures: name of the transformers class of each network, for its `config.json`.
     """
 

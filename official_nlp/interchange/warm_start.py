@@ -133,6 +133,7 @@ class WarmStart:
                     f"{found.path} has no vocabulary: whether it is that of the data is unknown"
                 )
                 continue
+            # The hash covers tokens and their order; casing changes the text, not the ids.
             if theirs.vocab_hash != tokenizer.vocab_hash:
                 raise InputError(
                     f"{setting(name)}={found.path} has another vocabulary ({theirs.vocab_size:,} "
@@ -173,6 +174,7 @@ class WarmStart:
         self, name: str, ours: ElectraConfig, theirs: ElectraConfig
     ) -> dict[str, str]:
         """Return the fields that differ; note those that the source does not state."""
+        # An assumed field, such as heads by rule, must not contradict a recipe that states it.
         found, lines = self._pretrained[name], {}
         for field in (_ROWS, *_SIZES):
             expected, value = getattr(ours, field), getattr(theirs, field)

@@ -12,12 +12,11 @@ import tensorflow as tf
 import official_nlp as nlp
 from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 from official_nlp.errors import InputError
-from official_nlp.interchange import convert, sources
+from official_nlp.interchange import convert, saved_run, sources
 from official_nlp.training import metrics_log
 from tests.data.conftest import VOCABULARY
 from tests.interchange import trained_run
-from tests.interchange.trained_run import STEPS, task_of
-from tests.tasks.conftest import config
+from tests.interchange.trained_run import STEPS, config, task_of
 
 NAMES = ("generator", "discriminator")
 BATCH = {
@@ -30,13 +29,13 @@ BATCH = {
 def open_with_model(run, monkeypatch):
     """Return the source of a run, and the model that was restored for it."""
     restored = []
-    original = sources._load_run
+    original = saved_run.load_run
 
     def load_run(*arguments):
         restored.append(original(*arguments))
         return restored[0]
 
-    monkeypatch.setattr(sources, "_load_run", load_run)
+    monkeypatch.setattr(saved_run, "load_run", load_run)
     return sources.open(run), restored[0].model
 
 
@@ -67,19 +66,19 @@ def test_both_networks_compute_what_those_of_the_run_do(run, tmp_path, monkeypat
 def test_other_sharing_modes_are_written_as_two_whole_networks(
     run, tmp_path, monkeypatch, sharing, note
 ):
-    original = sources._load_run(run, "newest")
+    original = saved_run.load_run(run)
     task_config = config(sharing).for_vocabulary(len(VOCABULARY))
     model = task_config.build()
     random = np.random.default_rng(0)
     for variable in model.trainable_variables:
         variable.assign_add(0.1 * random.normal(size=variable.shape))
-    fields = ("path", "described", "tokenizer", "step", "last_step", "metrics")
+    fields = ("path", "described", "tokenizer", "step", "last_step", "evaluation")
     changed = types.SimpleNamespace(
         **{name: getattr(original, name) for name in fields},
         task=task_of(task_config),
         model=model,
     )
-    monkeypatch.setattr(sources, "_load_run", lambda *arguments: changed)
+    monkeypatch.setattr(saved_run, "load_run", lambda *arguments: changed)
     source = sources.open(run)
     assert f"sharing {sharing}" in source.title
     assert note in source.notes[0]
@@ -174,7 +173,7 @@ def test_the_run_of_a_task_without_networks_is_refused(run, monkeypatch):
         pass
 
     other = types.SimpleNamespace(path=run, task=Regression())
-    monkeypatch.setattr(sources, "_load_run", lambda *arguments: other)
+    monkeypatch.setattr(saved_run, "load_run", lambda *arguments: other)
     with pytest.raises(InputError, match="a run of Regression, whose model has no ELECTRA network"):
         sources.open(run)
 
@@ -182,8 +181,7 @@ def test_the_run_of_a_task_without_networks_is_refused(run, monkeypatch):
 def test_a_run_without_record_of_its_origin_and_metrics_is_converted(run, tmp_path):
     shutil.copytree(run, tmp_path / "run")
     described = json.loads((run / "run.json").read_text())
-    described.pop("beginning", None)
-    described.pop("origin", None)
+    del described["origin"]
     (tmp_path / "run/run.json").write_text(json.dumps(described))
     (tmp_path / "run/metrics.jsonl").unlink()
     card = sources.open(tmp_path / "run").cards["generator"]

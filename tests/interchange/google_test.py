@@ -31,19 +31,19 @@ def sharing(request):
 
 
 @pytest.fixture
-def place(tmp_path):
+def folder(tmp_path):
     """A folder with a checkpoint of a pair with common tables, at step 7, and its JSON file."""
-    write_google(tmp_path / "place", random_networks.pair(), step=7)
-    return tmp_path / "place"
+    write_google(tmp_path / "folder", random_networks.pair(), step=7)
+    return tmp_path / "folder"
 
 
 @pytest.fixture
-def changed(place, tmp_path):
-    """A function that writes the checkpoint of `place` without some variables, and with others."""
+def changed(folder, tmp_path):
+    """A function that writes the checkpoint of `folder` without some variables, and with others."""
 
     def make(without=(), **added):
         names = {name.replace("__", "/"): value for name, value in added.items()}
-        others = {n: v for n, v in variables(place).items() if not n.startswith(tuple(without))}
+        others = {n: v for n, v in variables(folder).items() if not n.startswith(tuple(without))}
         return save(tmp_path / "changed" / "model.ckpt-7", {**others, **names})
 
     return make
@@ -135,9 +135,9 @@ def test_a_stored_copy_of_the_word_table_is_dropped(tmp_path):
 # === Contents of a checkpoint ===
 
 
-def test_half_precision_is_converted_to_float32(place, changed):
+def test_half_precision_is_converted_to_float32(folder, changed):
     name = "discriminator_predictions/dense/bias"
-    half = variables(place)[name].astype(np.float16)
+    half = variables(folder)[name].astype(np.float16)
     found = read_google(changed(**{name.replace("/", "__"): half}))
     value = found.networks["discriminator"].arrays["discriminator_predictions.dense.bias"]
     assert value.dtype == np.float32
@@ -278,11 +278,11 @@ def heads(found) -> dict:
 
 
 @pytest.mark.parametrize("beside", [None, '{"num_labels": 3}', "no JSON"])
-def test_without_a_json_file_heads_are_assumed_and_reported(place, beside):
-    (place / "config.json").unlink()
+def test_without_a_json_file_heads_are_assumed_and_reported(folder, beside):
+    (folder / "config.json").unlink()
     if beside:
-        (place / "config.json").write_text(beside)
-    found = read_google(place)
+        (folder / "config.json").write_text(beside)
+    found = read_google(folder)
     assert heads(found) == {"generator": 1, "discriminator": 1}
     assert found.notes[2:] == (
         "discriminator: assumed num_attention_heads 1 by the rule width / 64, as there is no JSON "
@@ -298,11 +298,11 @@ def test_the_rule_yields_the_heads_of_the_released_models(tmp_path):
     assert heads(read_google(tmp_path)) == {"discriminator": 4}
 
 
-def test_a_single_bert_config_describes_the_discriminator(place, tmp_path):
+def test_a_single_bert_config_describes_the_discriminator(folder, tmp_path):
     file = tmp_path / "bert.json"
     bert = {"num_attention_heads": 8, "hidden_act": "relu", "hidden_dropout_prob": 0.3}
     file.write_text(json.dumps(bert))
-    found = read_google(place, config=file)
+    found = read_google(folder, config=file)
     assert heads(found) == {"generator": 1, "discriminator": 8}
     for network in found.networks.values():
         assert network.config["hidden_act"] == "relu"
@@ -343,10 +343,10 @@ def test_a_single_bert_config_describes_the_only_transformer(tmp_path):
         ([], "must be a google-research JSON file"),
     ],
 )
-def test_a_json_file_that_does_not_fit_is_refused(place, tmp_path, values, message):
+def test_a_json_file_that_does_not_fit_is_refused(folder, tmp_path, values, message):
     (tmp_path / "other.json").write_text(json.dumps(values))
     with pytest.raises(InputError, match=message):
-        read_google(place, config=tmp_path / "other.json")
+        read_google(folder, config=tmp_path / "other.json")
 
 
 @pytest.mark.parametrize(
@@ -357,20 +357,20 @@ def test_a_json_file_that_does_not_fit_is_refused(place, tmp_path, values, messa
         ("[" * 100_000, "must be JSON, is not: maximum recursion"),
     ],
 )
-def test_a_json_file_that_cannot_be_read_is_refused(place, tmp_path, content, message):
+def test_a_json_file_that_cannot_be_read_is_refused(folder, tmp_path, content, message):
     if content:
         (tmp_path / "other.json").write_text(content)
     with pytest.raises(InputError, match=message):
-        read_google(place, config=tmp_path / "other.json")
+        read_google(folder, config=tmp_path / "other.json")
 
 
 @pytest.mark.parametrize("name", ["vocab.txt", "config.json"])
-def test_links_out_of_the_folder_are_refused(place, tmp_path, name):
+def test_links_out_of_the_folder_are_refused(folder, tmp_path, name):
     (tmp_path / "outside").write_text("{}")
-    (place / name).unlink(missing_ok=True)
-    (place / name).symlink_to(tmp_path / "outside")
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).symlink_to(tmp_path / "outside")
     with pytest.raises(InputError, match=f"{name} .*link to"):
-        read_google(place)
+        read_google(folder)
 
 
 # === What the format cannot represent ===

@@ -1,4 +1,4 @@
-"""The migration page: its examples run in their order, its tables name everything."""
+"""The migration page: its examples run in their order, and its tables are complete."""
 
 import dataclasses
 import json
@@ -6,7 +6,6 @@ import os
 import pathlib
 import re
 import shlex
-import subprocess
 import sys
 import types
 import warnings
@@ -19,6 +18,7 @@ import tf_keras
 
 import official_nlp as nlp
 from official_nlp import data
+from official_nlp.cli import main
 from official_nlp.errors import InputError
 from official_nlp.interchange import google
 from tests.interchange import random_networks, tensorflow_files
@@ -29,14 +29,16 @@ EXAMPLE = re.compile(r"```python\n(.*?)```|^    (electra [^\n]*)$", re.MULTILINE
 HEADING = re.compile(r"^##+ (.+)$", re.MULTILINE)
 ROW = re.compile(r"^\|.*\|$", re.MULTILINE)
 
-# What the page promises of millions of steps and parameters is tried with two, and few.
+# The recipe of the page has millions of parameters and steps; the test uses few of both.
 FEW_STEPS = ["STEPS=2", "WARMUP_STEPS=1", "BATCH_SIZE=2", "LENGTH=128"]
 SMALLER = """
 from __gin__ import dynamic_registration
+from official_nlp import training
 from official_nlp.modeling import networks
 include "experiments/small_plus_plus.gin"
+training.TrainingConfig.evaluation_interval = 0
 networks.ElectraConfig.embedding_size = 8
-networks.ElectraConfig.num_hidden_layers = 2
+networks.ElectraConfig.num_hidden_layers = 1
 networks.ElectraConfig.max_position_embeddings = 128
 generator/networks.ElectraConfig.hidden_size = 4
 generator/networks.ElectraConfig.num_attention_heads = 1
@@ -51,7 +53,7 @@ WORDS = ["the", "a", "boat", "river", "no", "never", "past", "sees", "waits", "m
 
 
 def examples() -> list:
-    """Pairs of python or command, and its text, in the order of the page."""
+    """Return pairs of `python` or `command` and its text, in the order of the page."""
     found = []
     for match in EXAMPLE.finditer(PAGE):
         code, command = match.groups()
@@ -60,13 +62,13 @@ def examples() -> list:
 
 
 def sections() -> dict:
-    """The page's text below each heading."""
+    """Return the text below each heading."""
     _, *parts = HEADING.split(PAGE)
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
 def table(heading) -> list:
-    """Rows of the last table below a heading: the first cell, and the rest."""
+    """Return the rows of the tables below a heading, as lists of cells."""
     rows = [line.strip("| ").split(" | ") for line in ROW.findall(sections()[heading])]
     return [cells for cells in rows[1:] if not set(cells[0]) <= set("-|")]
 
@@ -77,28 +79,28 @@ def names_in(cell) -> list:
 
 # === The examples ===
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    """A folder with what the examples take as given: old, google, data."""
-    place = tmp_path_factory.mktemp("migration")
+def workspace(tmp_path_factory):
+    """A folder with what the examples require: old, google, data."""
+    workspace = tmp_path_factory.mktemp("migration")
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
     vocabulary += [f"word{number}" for number in range(32 - len(vocabulary))]
     tokenizer = nlp.data.ElectraTokenizer(vocabulary)
-    _write_old(place / "old", tokenizer)
-    _write_google(place / "google", vocabulary)
+    _write_old(workspace / "old", tokenizer)
+    _write_google(workspace / "google", vocabulary)
     texts = np.random.default_rng(0).choice(WORDS, [40, 30])
-    (place / "texts.txt").write_text("\n\n".join(" ".join(text) for text in texts))
+    (workspace / "texts.txt").write_text("\n\n".join(" ".join(text) for text in texts))
     options = {"held_out": 0.1, "processes": 1, "progress": False}
-    data.build_examples(place / "texts.txt", place / "old", place / "data", **options)
-    return place
+    data.build_examples(workspace / "texts.txt", workspace / "old", workspace / "data", **options)
+    return workspace
 
 
 def _write_old(folder, tokenizer):
-    """As a TensorFlow class has left it."""
+    """Write a folder as a TensorFlow class of transformers left it."""
     config = nlp.networks.ElectraConfig(
         vocab_size=32,
         hidden_size=16,
         embedding_size=8,
-        num_hidden_layers=2,
+        num_hidden_layers=1,
         num_attention_heads=2,
         initializer_range=0.5,
         hidden_dropout_prob=0.0,
@@ -113,22 +115,24 @@ def _write_old(folder, tokenizer):
 
 
 def _write_google(folder, vocabulary):
-    sizes = dataclasses.replace(random_networks.DISCRIMINATOR, max_position_embeddings=LENGTH)
+    sizes = dataclasses.replace(
+        random_networks.DISCRIMINATOR, num_hidden_layers=1, max_position_embeddings=LENGTH
+    )
     discriminator = random_networks.discriminator(sizes)
-    tables = {k: x for k, x in discriminator.state.items() if k.startswith("electra.embeddings.")}
-    narrow = random_networks.sizes(4, max_position_embeddings=LENGTH)
+    tables = {k: x for k, x in discriminator.arrays.items() if k.startswith("electra.embeddings.")}
+    narrow = random_networks.sizes(4, num_hidden_layers=1, max_position_embeddings=LENGTH)
     generator = random_networks.generator(narrow, shared=tables)
     google.write_google(folder, {"generator": generator, "discriminator": discriminator})
     (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
 
 
 @pytest.fixture(scope="module")
-def left(place):
-    """The names that the examples leave behind, all run in their order."""
+def names_of_examples(workspace):
+    """The variables of the examples, after all ran in their order."""
     names = {}
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        patch.chdir(place)
+        patch.chdir(workspace)
         for kind, text in examples():
             if kind == "python":
                 exec(text, names)
@@ -142,13 +146,10 @@ def _run(command):
     if words[0] == "train":
         pathlib.Path("smaller.gin").write_text(SMALLER)
         words = ["train", "smaller.gin", *words[2:], *FEW_STEPS]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    program = [sys.executable, "-m", "official_nlp", *words]
-    result = subprocess.run(program, capture_output=True, text=True, env=environment)
-    assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
+    assert main.main(words) == main.DONE, command
 
 
-def test_examples_are_of_five_lines_or_so():
+def test_examples_are_short():
     blocks = [text for kind, text in examples() if kind == "python"]
     assert len(blocks) >= 6
     for text in blocks:
@@ -156,58 +157,61 @@ def test_examples_are_of_five_lines_or_so():
         assert len(lines) <= 5
 
 
-def test_a_tf_model_is_loaded_whole(left):
-    assert left.logits.shape == (2, 2)
-    assert not left.model.load_report.fresh
-    assert not left.model.load_report.ignored
+def test_a_tensorflow_model_is_loaded_completely(names_of_examples):
+    assert names_of_examples.logits.shape == (2, 2)
+    assert not names_of_examples.model.load_report.newly_initialized
+    assert not names_of_examples.model.load_report.ignored
 
 
-def test_training_needs_no_loss(left):
-    assert left.history["loss"][-1] < left.history["loss"][0] / 2
-    assert left.history["accuracy"][-1] == 1
+def test_training_needs_no_loss(names_of_examples):
+    assert names_of_examples.history["loss"][-1] < names_of_examples.history["loss"][0] / 2
+    assert names_of_examples.history["accuracy"][-1] == 1
 
 
-def test_what_is_given_back_is_a_folder_of_hugging_faces(left, place):
-    config = json.loads((place / "tuned/config.json").read_text())
+def test_a_saved_model_is_a_hugging_face_folder(names_of_examples, workspace):
+    config = json.loads((workspace / "tuned/config.json").read_text())
     assert config["architectures"] == ["ElectraForSequenceClassification"]
     assert config["model_type"] == "electra"
-    state = safetensors.numpy.load_file(place / "tuned/model.safetensors")
+    state = safetensors.numpy.load_file(workspace / "tuned/model.safetensors")
     np.testing.assert_array_equal(
-        state["classifier.out_proj.bias"], left.model.classifier.out_proj.bias
+        state["classifier.out_proj.bias"], names_of_examples.model.classifier.out_proj.bias
     )
-    assert {"vocab.txt", "tokenizer_config.json"} <= set(os.listdir(place / "tuned"))
+    assert {"vocab.txt", "tokenizer_config.json"} <= set(os.listdir(workspace / "tuned"))
 
 
-def test_another_head_is_fresh(left):
-    assert left.tagger.load_report.fresh == ("classifier.weight", "classifier.bias")
-    assert left.features.shape == (4, 5, 16)
+def test_another_head_is_newly_initialized(names_of_examples):
+    assert names_of_examples.tagger.load_report.newly_initialized == (
+        "classifier.weight",
+        "classifier.bias",
+    )
+    assert names_of_examples.features.shape == (4, 5, 16)
 
 
-def test_the_networks_of_a_google_checkpoint_fill_and_judge(left):
-    assert left.filled.shape == left.replaced.shape == (1, 8)
-    for model in (left.generator, left.discriminator):
-        assert not model.load_report.fresh
+def test_both_networks_of_a_google_research_checkpoint_are_loaded(names_of_examples):
+    assert names_of_examples.filled.shape == names_of_examples.replaced.shape == (1, 8)
+    for model in (names_of_examples.generator, names_of_examples.discriminator):
+        assert not model.load_report.newly_initialized
 
 
-def test_a_vocabulary_grows_and_a_decoder_continues(left):
-    assert left.larger.config.vocab_size == 34
-    assert left.decoder.config.is_decoder
-    assert len(left.texts) == 1
+def test_the_vocabulary_can_be_extended_and_text_generated(names_of_examples):
+    assert names_of_examples.larger.config.vocab_size == 34
+    assert names_of_examples.decoder.config.is_decoder
+    assert len(names_of_examples.texts) == 1
 
 
-def test_pre_training_goes_on_and_gives_both_networks_back(left, place):
+def test_pre_training_continues_and_both_networks_are_exported(names_of_examples, workspace):
     for network, model in (
         ("generator", nlp.models.ElectraForMaskedLM),
         ("discriminator", nlp.models.ElectraForPreTraining),
     ):
-        loaded = model.from_pretrained(place / "more" / network, strict=True)
+        loaded = model.from_pretrained(workspace / "more" / network, strict=True)
         assert loaded.config.vocab_size == 32
-        assert (place / "more" / network / "README.md").is_file()
+        assert (workspace / "more" / network / "README.md").is_file()
 
 
 # === The tables ===
 def expected_names() -> dict:
-    """The names of transformers, by the heading under which the page has them."""
+    """Return the names of transformers by the heading under which the page lists them."""
     found, heading = {}, None
     for line in (pathlib.Path(__file__).parent / "transformers_names.txt").read_text().splitlines():
         if line.startswith("["):
@@ -230,7 +234,7 @@ FILES = (".txt", ".json", ".safetensors", ".h5", ".bin", ".ckpt")
 
 
 def our_names() -> list:
-    """What the page says there is here, such as `nlp.models.ElectraForMaskedLM`."""
+    """Return our names on the page, such as `nlp.models.ElectraForMaskedLM`."""
     quoted = set(re.findall(r"`([a-z_]+(?:\.\w+)+)", PAGE))
     return sorted(
         name for name in quoted if name.startswith(tuple(f"{first}." for first in OBJECTS))
@@ -248,7 +252,7 @@ def objects():
 
 
 @pytest.mark.parametrize("name", our_names())
-def test_what_the_page_names_is_here(name, objects):
+def test_our_names_on_the_page_exist(name, objects):
     first, *rest = name.split(".")
     found = objects[first]
     for part in rest:
@@ -256,7 +260,7 @@ def test_what_the_page_names_is_here(name, objects):
 
 
 @pytest.mark.parametrize("field", expected_names()["The configuration"])
-def test_every_field_acts_or_is_kept(field):
+def test_every_field_is_supported_or_retained(field):
     value = nlp.networks.ElectraConfig().to_dict().get(field, "something")
     if field == "pruned_heads":
         value = {}
@@ -267,34 +271,36 @@ def test_every_field_acts_or_is_kept(field):
 
 
 # === What behaves differently ===
-def test_rows_of_classifiers_have_one_loss_together(left):
-    inputs = left.tokenizer(["the boat", "a river"], padding=True)
+def test_the_examples_of_a_batch_have_one_loss(names_of_examples):
+    inputs = names_of_examples.tokenizer(["the boat", "a river"], padding=True)
     each = [
-        left.model({k: x[i : i + 1] for k, x in inputs.items()}, labels=tf.constant([i]))["loss"]
+        names_of_examples.model(
+            {k: x[i : i + 1] for k, x in inputs.items()}, labels=tf.constant([i])
+        )["loss"]
         for i in range(2)
     ]
-    both = left.model(inputs, labels=tf.constant([0, 1]))["loss"]
+    both = names_of_examples.model(inputs, labels=tf.constant([0, 1]))["loss"]
     np.testing.assert_allclose(both, np.mean(each), rtol=1e-5)
     assert both.shape == ()
 
 
-def test_padding_without_a_mask_counts(left):
-    inputs = left.tokenizer(["the boat", "a river past the boat"], padding=True)
-    masked = left.model(inputs)["logits"]
-    unmasked = left.model(input_ids=inputs["input_ids"])["logits"]
+def test_padding_without_a_mask_is_attended_to(names_of_examples):
+    inputs = names_of_examples.tokenizer(["the boat", "a river past the boat"], padding=True)
+    masked = names_of_examples.model(inputs)["logits"]
+    unmasked = names_of_examples.model(input_ids=inputs["input_ids"])["logits"]
     assert np.abs(masked - unmasked)[0].max() > 1e-4
     np.testing.assert_allclose(masked[1], unmasked[1], atol=1e-6)
 
 
 # === What errors mean ===
-def _provoke(message, place):
-    """Does what the row of a message says has gone wrong."""
-    model, folder = nlp.models.ElectraForSequenceClassification, place / "broken"
+def _cause(message, workspace):
+    """Cause the error of a row."""
+    model, folder = nlp.models.ElectraForSequenceClassification, workspace / "broken"
     folder.mkdir(exist_ok=True)
     for file in folder.iterdir():
         file.unlink()
     for name in ("config.json", "model.safetensors", "vocab.txt"):
-        (folder / name).write_bytes((place / "tuned" / name).read_bytes())
+        (folder / name).write_bytes((workspace / "tuned" / name).read_bytes())
     weights, config = folder / "model.safetensors", folder / "config.json"
     options = {}
     if message == "nothing is downloaded":
@@ -303,28 +309,28 @@ def _provoke(message, place):
         folder = weights
     elif message == "must have weights":
         weights.unlink()
-    elif message == "another model's folder":
+    elif message == "the folder of another model":
         config.write_text(config.read_text().replace('"electra"', '"bert"'))
-    elif message == "matched the model":
+    elif message == "matches the model":
         array = np.ones([2, 2], np.float32)
         safetensors.numpy.save_file({"electra.bert.weight": array}, weights)
     elif message == "does not fit the model":
         options = {"num_labels": 7}
-    elif message == "strict loading wants the same tensors":
+    elif message == "strict=True requires the same tensors":
         model, options = nlp.models.ElectraForPreTraining, {"strict": True}
     elif message == "cut off":
         weights.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
-    elif message == "is a pickle, which torch alone can read":
+    elif message == "is a pickle, which only torch reads safely":
         weights.rename(folder / "pytorch_model.bin")
-    elif message == "nothing outside is read":
+    elif message == "is a link to":
         weights.unlink()
-        weights.symlink_to(place / "tuned/model.safetensors")
+        weights.symlink_to(workspace / "tuned/model.safetensors")
     elif message == "must not have more tokens than vocab_size":
         (folder / "vocab.txt").write_text("word\n" * 40)
     elif message == "must be a field of the configuration":
         options = {"hidden_dropout": 0.0}
     else:
-        raise AssertionError(f"how does one provoke {message!r}?")
+        raise AssertionError(f"the test cannot cause {message!r}")
     model.from_pretrained(folder, **options)
 
 
@@ -332,14 +338,14 @@ MESSAGES = [names_in(cells[0])[-1] for cells in table("What errors mean")]
 
 
 @pytest.mark.parametrize("message", MESSAGES)
-def test_every_message_of_the_table_is_what_one_gets(message, left, place, monkeypatch):
+def test_every_message_of_the_table_occurs(message, names_of_examples, workspace, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(InputError) as error:
-        _provoke(message, place)
+        _cause(message, workspace)
     (row,) = [cells[0] for cells in table("What errors mean") if message in cells[0]]
     for part in names_in(row):
         assert part in str(error.value)
 
 
-def test_most_messages_have_a_row():
+def test_the_table_has_rows():
     assert len(MESSAGES) >= 10

@@ -20,8 +20,7 @@ from official_nlp.modeling.networks import ElectraConfig
 from official_nlp.tasks import PretrainingConfig
 from tests.data.conftest import VOCABULARY
 from tests.interchange import trained_run
-from tests.interchange.trained_run import task_of
-from tests.tasks.conftest import config, network
+from tests.interchange.trained_run import config, network, task_of
 
 NAMES = ("generator", "discriminator")
 # Kind of google-research checkpoint: its sharing.
@@ -260,6 +259,9 @@ class Single:
         self.architectures = {"": architecture}
         self._sizes = sizes
 
+    def load_tokenizer(self):
+        return ElectraTokenizer(VOCABULARY)
+
     def networks(self):
         return {"": self._sizes}
 
@@ -451,41 +453,24 @@ def test_tensors_that_contradict_the_configuration_are_refused(pair):
     refused("no tensor in .* matches the model", {"discriminator": str(folder)})
 
 
-# === Through the command ===
+# === A whole run ===
 
 
-def test_a_run_records_its_warm_start_and_continues_without_the_sources(
-    tmp_path,
-    built,
-    pair,
-):
-    run, init = tmp_path / "run", {f"init_{name}": str(pair) for name in NAMES}
-    assert f"generator from {pair}: " in trained_run.train(run, built, dry_run=True, **init)
-    assert not run.exists()
-    assert f"generator from {pair}: " in trained_run.train(run, built, **init)
+def test_a_run_records_its_warm_start_and_continues_without_the_source(tmp_path, built, pair):
+    run = tmp_path / "run"
+    training = dataclasses.replace(trained_run.TRAINING, evaluation_interval=0, keep_best=None)
+    printed = trained_run.train(run, built, init=both(pair), training=training)
+    assert f"generator from {pair}: " in printed
+    recorded = json.loads((run / "run.json").read_text())["origin"]["warm_start"]
+    assert {name: x["path"] for name, x in recorded.items()} == both(pair)
+    assert all(x["loaded"] > 0 for x in recorded.values())
+    found = sources.open(run)
+    assert "from huggingface, `pair`" in found.cards["generator"]
     # Few steps lead less far than two random initializations differ.
     key = "discriminator_predictions.dense.weight"
-    found = sources.open(run)
     after = found.networks["discriminator"].arrays[key]
     before = huggingface.read_folder(pair / "discriminator").arrays[key]
     assert 0 < np.abs(after - before).max() < 0.02
-    assert "from huggingface, `pair`" in found.cards["generator"]
     shutil.rmtree(pair)
-    printed = trained_run.train(run, built, **init)
-    assert "INIT_GENERATOR and INIT_DISCRIMINATOR" in printed
-
-
-@pytest.mark.slow
-def test_a_run_without_checkpoint_needs_the_same_weights_again(tmp_path, built, run, published):
-    new, init = tmp_path / "new", {f"init_{name}": str(published) for name in NAMES}
-    trained_run.train(new, built, **init)
-    expected = sources.open(new).networks
-    shutil.rmtree(new / "checkpoints")
-    (new / "metrics.jsonl").unlink()
-    for other in ({}, {"init_generator": str(published)}):
-        with pytest.raises(InputError, match="has no checkpoint yet"):
-            trained_run.train(new, built, **other)
-    # The same weights at another path.
-    trained_run.train(new, built, **{f"init_{name}": str(run) for name in NAMES})
-    for name, weights in sources.open(new).networks.items():
-        assert_equal(weights.arrays, expected[name].arrays)
+    trained_run.train(run, built, training=training)
+    assert json.loads((run / "run.json").read_text())["origin"]["warm_start"] == recorded

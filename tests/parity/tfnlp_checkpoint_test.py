@@ -10,10 +10,10 @@ from official.nlp.modeling.models import electra_pretrainer as tfnlp_pretrainer 
 
 from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 from official_nlp.errors import InputError
-from official_nlp.interchange import interim_run, model_garden, sources, warm_start
+from official_nlp.interchange import model_garden, sources, warm_start
 from official_nlp.modeling import models, networks, ops
 from official_nlp.modeling.models import pretrainer_tensors
-from official_nlp.tasks import PretrainingConfig
+from official_nlp.tasks import ElectraPretraining, PretrainingConfig
 from tests.data.conftest import VOCABULARY
 from tests.modeling import tiny
 from tests.parity import sizes, weights
@@ -93,7 +93,7 @@ def test_a_run_begins_with_it(tmp_path, theirs):
     words = ElectraTokenizer(VOCABULARY)
 
     def warm_started(sizes, sharing):
-        task = interim_run.Networks(PretrainingConfig(*sizes, sharing=sharing))
+        task = ElectraPretraining(PretrainingConfig(*sizes, sharing=sharing))
         return warm_start.WarmStart(paths, task, words)
 
     with pytest.raises(InputError, match="give SHARING=word_only to keep both"):
