@@ -78,7 +78,9 @@ def test_a_generator_of_another_size_and_of_other_tables():
 
 @pytest.mark.parametrize("size", [None, 0, -0.5])
 def test_a_generator_needs_a_size(size):
-    with pytest.raises(InputError, match=f"positive share .* was {size}; a preset knows its own"):
+    with pytest.raises(
+        InputError, match=f"positive fraction .* was {size}; presets have a default"
+    ):
         ElectraConfig().generator(size)
 
 
@@ -129,15 +131,15 @@ def test_an_unknown_preset_is_refused():
         ({"bos_token_id": -1}, "bos_token_id must be a number below"),
         ({"eos_token_id": [3, 99999]}, r"eos_token_id must be .*, was \[3, 99999\]"),
         ({"num_labels": 0}, "num_labels must be a positive integer, was 0"),
-        ({"id2label": {}}, "id2label must be a dict of one label or more, was {}"),
-        ({"label2id": ["a"]}, r"label2id must be a dict of one label or more, was \['a'\]"),
-        ({"id2label": {"a": 0}}, "labels must be numbered, was {'a': 0}"),
+        ({"id2label": {}}, "id2label must be a dict with at least one label, was {}"),
+        ({"label2id": ["a"]}, r"label2id must be a dict with at least one label, was \['a'\]"),
+        ({"id2label": {"a": 0}}, "labels of id2label must be numbered by integers, was {'a': 0}"),
         (
             {"id2label": {0: "a", 1: "b"}, "num_labels": 3},
-            r"num_labels must be 2 as id2label has names, was 3; replace\(num_labels=...\)",
+            r"num_labels must be 2, the number of names in id2label, was 3; use replace\(num_labels=...\)",
         ),
         ({"extra": {"pruned_heads": {"0": [1]}}}, "pruned_heads must be empty, was {'0'"),
-        ({"add_cross_attention": True}, "add_cross_attention must be false where is_decoder"),
+        ({"add_cross_attention": True}, "add_cross_attention must be false if is_decoder"),
     ],
 )
 def test_values_that_cannot_be_are_refused(changes, message):

@@ -81,7 +81,7 @@ def test_ids_may_have_either_integer_type(encoder, dtype):
         ({"input_mask": [[1]]}, "either input_word_ids or inputs_embeds"),
         ({}, "either input_word_ids or inputs_embeds"),
         ({"input_ids": [[1]], "inputs_embeds": [[[0.0] * 8]]}, "input_word_ids or inputs_embeds"),
-        ([[[1]]] * 4, "held 4 tensors; give others by name"),
+        ([[[1]]] * 4, "held 4 tensors; pass other inputs by name"),
         (
             {"input_ids": [[1]], "document_ids": [[1]], "position_ids": [[0]]},
             "position_ids must be left out with document_ids",
@@ -97,7 +97,10 @@ def test_ids_may_have_either_integer_type(encoder, dtype):
         ({"input_ids": [[1]], "head_mask": [[1.0, 1.0]] * 3}, r"\[2 layers, heads\] or .*\[3, 2\]"),
         ({"input_ids": [[1]], "head_mask": [[[1.0]]]}, r"head_mask must be .* was \[1, 1, 1\]"),
         ({"input_ids": [[1]], "past_key_values": []}, "past_key_values must be left out where"),
-        ("some text", r"must be integer \[batch, length\], was string \(\): a tokenizer makes ids"),
+        (
+            "some text",
+            r"must be integer \[batch, length\], was string \(\); convert text with a tokenizer",
+        ),
         ([[1, 2, 3]], r"must be integer \[batch, length\], was int32 \(3,\).* a list is taken for"),
         ({"input_ids": [[1.0, 2.0]]}, r"must be integer \[batch, length\], was float32 \(1, 2\)"),
         (
@@ -106,7 +109,7 @@ def test_ids_may_have_either_integer_type(encoder, dtype):
         ),
         (
             {"inputs_embeds": [[[0.0] * 8]], "token_type_ids": [[0, 1]]},
-            r"input_type_ids must have the length of the rows, 1, was \(1, 2\)",
+            r"input_type_ids must have the length of the sequences, 1, was \(1, 2\)",
         ),
     ],
 )
