@@ -102,7 +102,7 @@ def uniform(
 
 
 def to_uniform(bits: tf.Tensor) -> tf.Tensor:
-    """Convert uint32 bits to float32 in [0, 1): their upper 24 bits, which float32 holds exactly."""
+    """Convert uint32 bits to float32 in [0, 1), exactly, by their upper 24 bits."""
     upper = tf.cast(tf.bitwise.right_shift(bits, tf.constant(8, tf.uint32)), tf.int32)
     return tf.cast(upper, tf.float32) * 2.0**-24
 
