@@ -52,9 +52,9 @@ TORCH_REQUIREMENTS = ["torch>=2.6"]
 
 
 class BuildWithRecipes(build_py.build_py):
-    """Puts configs/ into the package, beside which it lies in a checkout, where people look for it.
+    """Copy configs/ into the package; in a checkout it is a folder beside the package.
 
-    An editable install needs no copy: the package looks beside itself too.
+    An editable install needs no copy, because the package also looks beside itself.
     """
 
     def run(self):
@@ -90,6 +90,8 @@ setuptools.setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=setuptools.find_packages(include=["official_nlp", "official_nlp.*"]),
+    # Types for users' editors and type checkers.
+    package_data={"official_nlp": ["py.typed"], "": ["*.pyi"]},
     cmdclass={"build_py": BuildWithRecipes},
     install_requires=REQUIREMENTS,
     extras_require={"test": TEST_REQUIREMENTS, "torch": TORCH_REQUIREMENTS},

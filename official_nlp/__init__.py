@@ -1,9 +1,14 @@
-"""ELECTRA for TensorFlow. This list is the public API; a part is imported when it is first used."""
+"""ELECTRA for TensorFlow: the public API, whose parts are imported on first use.
+
+`__init__.pyi` repeats the table for editors and type checkers.
+"""
 
 import importlib
+from typing import Any
 
 __version__ = "0.1.0"
 
+# Public name to module, or module:attribute.
 _WHERE = {
     "data": "official_nlp.data",
     "inference": "official_nlp.inference",
@@ -22,8 +27,8 @@ _WHERE = {
 __all__ = sorted(_WHERE)
 
 
-def __getattr__(name: str):
-    # TensorFlow takes seconds to import: `import official_nlp` and the command's help do without.
+def __getattr__(name: str) -> Any:
+    """Import a public name: TensorFlow takes seconds, and the help of the command needs none."""
     if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, _, attribute = _WHERE[name].partition(":")
@@ -34,5 +39,5 @@ def __getattr__(name: str):
     return value
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})

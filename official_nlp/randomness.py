@@ -1,73 +1,85 @@
-"""Random bits as a function of (seed, place): the only source of randomness.
+"""Random bits as a function of seed and position: the only source of randomness.
 
-The generator is Philox4x32-10 (Salmon et al. 2011), named explicitly, and only its full-range
-integers are used: floats drawn by TensorFlow differ between XLA and the other executors, integers
-do not. Philox maps a 64-bit key and a 128-bit counter to 128 random bits. Here
+The generator is Philox4x32-10 (Salmon et al. 2011), chosen explicitly. Only its full-range integers
+are used: floats that TensorFlow draws differ between XLA and other executors, integers do not.
+Philox maps a 64-bit key and a 128-bit counter to 128 random bits. Here
 
     key          = the seed of the run
-    counter high = the salt: what the bits are for (a layer's place in the model, masking, ...)
-    counter low  = the row, times the number of 128-bit blocks a row needs
+    counter high = the salt, which identifies the use of the bits (a layer, masking, ...)
+    counter low  = the number of the example, times the number of 128-bit blocks per example
 
-so a row's bits depend on (seed, salt, row) and neither on the batch it is in nor on the replica,
-host or micro-batch that asks. A training row is numbered by its place in the endless stream of
-examples.
+so the bits of an example depend on (seed, salt, number of the example), and neither on its batch
+nor on the replica, host or micro-batch. A training example is numbered by its position in the
+endless stream of examples. "Row" below means the row of a batch, which holds one example.
 
-Layers find key and row in a thread-local stream, which the step function opens:
+Layers obtain key and row number from a thread-local stream, which the step function opens:
 
     with randomness.stream(Key(seed).fold(phase), first_row):
         model(batch, training=True)
 
-Inside, every `scope` and every `draw` is numbered by its order in the enclosing scope, or by the
-integer it is given: structure, never names. Outside a stream every draw takes a key from
-TensorFlow's stateful generator: each call differs, which suits `fit` and experiments, but such a
-run cannot be resumed exactly. (No stream is opened there on the quiet: its key would be a tensor
-of one traced function, which a SavedModel's other functions cannot use.)
+Inside, every `scope` and every `draw` is numbered by its order in the enclosing scope, or by a
+given integer: the structure of the model counts, names do not. Outside a stream every draw takes a
+key from TensorFlow's stateful generator. Each call then differs, which suits `fit` and
+experiments, but such a run cannot be resumed exactly. (A stream opened implicitly would not do:
+its key would be a tensor of one traced function, which other functions of a SavedModel cannot use.)
 """
 
 import contextlib
 import dataclasses
 import math
 import threading
+from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
-_PHILOX = 1
+_PHILOX = 1  # the number of the algorithm in TensorFlow
 _WORD_64 = (1 << 64) - 1
 
 
 @dataclasses.dataclass(frozen=True)
 class Key:
-    """Where bits come from: a seed and a salt.
+    """Identify a sequence of random bits by a seed and a salt.
 
     Attributes:
       seed: 64 bits, a Python integer or a scalar uint64 tensor.
-      salt: 64 bits, a Python integer, made of the integers that were folded in.
+      salt: 64 bits, a Python integer, derived from the integers folded in.
     """
 
     seed: int | tf.Tensor
     salt: int = 0
 
     def fold(self, *places: int) -> "Key":
-        """The key of a part: equal places give equal keys, others unrelated ones."""
+        """Derive the key of a part of the program.
+
+        Args:
+          *places: integers that identify the part. Equal integers give equal keys, different ones
+            give statistically independent keys.
+        """
         salt = self.salt
         for place in places:
             salt = _mix(salt ^ _mix((place + 0x9E3779B97F4A7C15) & _WORD_64))
         return Key(self.seed, salt)
 
 
-def random_bits(key: Key, shape, first_row=0) -> tf.Tensor:
-    """Returns uint32 `shape`: independent, uniform over all 2^32 values.
+def random_bits(
+    key: Key, shape: Sequence[int | tf.Tensor], first_row: int | tf.Tensor = 0
+) -> tf.Tensor:
+    """Return independent random words, uniform over all 2^32 values.
 
-    Row i (along the first axis) is a function of the key and of `first_row + i` alone.
+    Row i (along the first axis) depends only on the key and on `first_row + i`.
 
     Args:
       key: a `Key`.
-      shape: list of integers or scalar int32 tensors; at least one axis.
-      first_row: integer or scalar integer tensor, at least 0.
+      shape: integers or scalar int32 tensors; at least one axis.
+      first_row: number of the first row, an integer or scalar integer tensor, at least 0.
+
+    Returns:
+      Tensor of type uint32 and the given shape.
     """
     rows, *row_shape = shape
     words = math.prod(row_shape)
     blocks = -(-words // 4)
+    # Rows start at multiples of `blocks`, so that no two rows share a counter.
     counter_low = tf.cast(first_row, tf.uint64) * tf.cast(blocks, tf.uint64)
     bits = tf.raw_ops.StatelessRandomUniformFullIntV2(
         shape=tf.stack([rows, blocks * 4]),
@@ -79,19 +91,26 @@ def random_bits(key: Key, shape, first_row=0) -> tf.Tensor:
     return tf.reshape(bits[:, :words], tf.stack([rows, *row_shape]))
 
 
-def uniform(key: Key, shape, first_row=0) -> tf.Tensor:
-    """Returns float32 `shape` in [0, 1): multiples of 2^-24, equal under every executor."""
+def uniform(
+    key: Key, shape: Sequence[int | tf.Tensor], first_row: int | tf.Tensor = 0
+) -> tf.Tensor:
+    """Return float32 numbers in [0, 1), multiples of 2^-24, equal under every executor.
+
+    Arguments as of `random_bits`.
+    """
     return to_uniform(random_bits(key, shape, first_row))
 
 
 def to_uniform(bits: tf.Tensor) -> tf.Tensor:
-    """Maps uint32 bits to float32 in [0, 1) by their upper 24 bits, exactly."""
+    """Convert uint32 bits to float32 in [0, 1), exactly, by their upper 24 bits."""
     upper = tf.cast(tf.bitwise.right_shift(bits, tf.constant(8, tf.uint32)), tf.int32)
     return tf.cast(upper, tf.float32) * 2.0**-24
 
 
 @dataclasses.dataclass
 class _Scope:
+    """An open stream or a part of it, with the number of draws so far."""
+
     key: Key
     first_row: int | tf.Tensor
     draws: int = 0
@@ -101,12 +120,13 @@ _thread = threading.local()
 
 
 @contextlib.contextmanager
-def stream(key: Key, first_row=0):
-    """Opens the source of randomness for what is called inside, on this thread.
+def stream(key: Key, first_row: int | tf.Tensor = 0) -> Iterator[None]:
+    """Open the source of randomness for calls inside, on this thread.
 
     Args:
       key: a `Key`.
-      first_row: place in the stream of examples of the batch's first row, integer or int64 scalar.
+      first_row: position of the batch's first example in the stream of examples, an integer or
+        int64 scalar tensor.
     """
     outer = getattr(_thread, "scope", None)
     _thread.scope = _Scope(key, first_row)
@@ -117,16 +137,19 @@ def stream(key: Key, first_row=0):
 
 
 @contextlib.contextmanager
-def scope(place: int | None = None, training: bool = True, rows=None):
-    """Opens the numbered part of the current stream: `place`, or the next in order.
+def scope(
+    place: int | None = None, training: bool = True, rows: int | tf.Tensor | None = None
+) -> Iterator[None]:
+    """Open a numbered part of the current stream.
 
-    Does nothing outside a stream, or when not `training`.
+    Has no effect outside a stream, or if not `training`.
 
     Args:
-      place: integer, or None.
-      training: whether anything is drawn.
-      rows: None; or how many rows inside belong to one row of the stream, such as the choices of a
-        question: an integer or a scalar integer tensor. Row n becomes the rows from n * rows on.
+      place: number of the part; None for the next one in order.
+      training: whether anything is drawn inside.
+      rows: number of rows inside per row of the stream, such as the number of choices per question,
+        an integer or a scalar integer tensor: row n of the stream corresponds to the rows from
+        n * rows on. None for one.
     """
     outer = getattr(_thread, "scope", None)
     if outer is None or not training:
@@ -139,46 +162,55 @@ def scope(place: int | None = None, training: bool = True, rows=None):
         yield
 
 
-def draw(row_shape, rows) -> tf.Tensor:
-    """Returns uint32 `[rows, *row_shape]` from the current stream, the next in order."""
+def draw(row_shape: Sequence[int | tf.Tensor], rows: int | tf.Tensor) -> tf.Tensor:
+    """Draw the next bits of the current stream.
+
+    Args:
+      row_shape: shape of the bits of one row.
+      rows: number of rows.
+
+    Returns:
+      Tensor uint32 `[rows, *row_shape]`.
+    """
     key, first_row = next_key()
     return random_bits(key, [rows, *row_shape], first_row)
 
 
 def next_key() -> tuple[Key, int | tf.Tensor]:
-    """Takes the next key of the current stream, with the first row it is for.
+    """Take the next key of the current stream, and the number of its first row.
 
-    For code that runs elsewhere, or twice: a compiled block, or recomputation in the backward
+    For code that runs elsewhere or twice, such as a compiled block or recomputation in the backward
     pass, which opens `stream(*next_key())` itself.
     """
     current = getattr(_thread, "scope", None)
     if current is None:
-        return _fresh_key(), 0
+        return _stateful_key(), 0
     return _next_key(current, None), current.first_row
 
 
 def _next_key(current: _Scope, place: int | None) -> Key:
-    # Odd and even keep explicit places apart from those given by order.
+    # Odd numbers are explicit places, even ones are in order of the calls: they never collide.
     if place is not None:
         return current.key.fold(2 * place + 1)
     current.draws += 1
     return current.key.fold(2 * (current.draws - 1))
 
 
-def _fresh_key() -> Key:
-    # The one stateful draw of the package. int32 because uint64 has no kernel on every device.
+def _stateful_key() -> Key:
+    # The one stateful draw of the package. It is int32 because not every device has a kernel for
+    # uint64.
     words = tf.random.uniform([2], tf.int32.min, tf.int32.max, dtype=tf.int32)  # noqa: TID251
     return Key(tf.bitcast(words, tf.uint64))
 
 
-def _uint64(seed) -> tf.Tensor:
+def _uint64(seed: int | tf.Tensor) -> tf.Tensor:
     if isinstance(seed, int):
         return tf.constant(seed & _WORD_64, tf.uint64)
     return tf.cast(seed, tf.uint64)
 
 
 def _mix(word: int) -> int:
-    """The finaliser of SplitMix64: a bijection of 64 bits whose every output bit is mixed."""
+    """Apply the finaliser of SplitMix64, a bijection in which every bit affects every other."""
     word = ((word ^ (word >> 30)) * 0xBF58476D1CE4E5B9) & _WORD_64
     word = ((word ^ (word >> 27)) * 0x94D049BB133111EB) & _WORD_64
     return word ^ (word >> 31)

@@ -1,22 +1,25 @@
-"""Where the original implementation does something odd, the choice has a name here."""
+"""Bug-compatible mode: switches for the quirks of the reference implementation."""
 
 import dataclasses
 
 
 @dataclasses.dataclass(frozen=True)
 class ReferenceQuirks:
-    """Switches between what is right (the default) and what google-research/electra computes.
+    """Select, for each quirk of google-research/electra, whether to reproduce it.
+
+    The defaults are correct; `original()` turns all quirks on.
 
     Attributes:
-      mask_with_replacement: positions to predict are drawn with replacement, so that some are
-        drawn twice and fewer are masked than asked for (about 7 % of them at 15 %).
-      average_duplicates: where a position was drawn twice, the generator's two samples are
-        averaged with floor division, which makes a third, arbitrary token. Else the first counts.
-      bias_correction: Adam divides its moments by `1 - beta ** t`. The original does not.
-      warmup_from_zero: the first update has learning rate 0, as the schedule is read at the
-        number of finished steps; else warm-up starts at `1 / warmup_steps`.
-      loss_per_replica: each replica divides its loss by its own number of tokens, and the ratios
-        are averaged; else sums and weights are added over replicas before one division.
+      mask_with_replacement: draw the positions to predict with replacement. Some are then drawn
+        twice, so that fewer tokens are masked than configured (about 7 % fewer at 15 %).
+      average_duplicates: if a position was drawn twice, average the ids of the generator's two
+        samples with floor division, which results in a third, arbitrary token. By default the first
+        sample counts.
+      bias_correction: divide the moments of Adam by `1 - beta ** t`. The original does not.
+      warmup_from_zero: give the first update the learning rate 0, because the schedule is read at
+        the number of finished steps. By default warm-up starts at `1 / warmup_steps`.
+      loss_per_replica: divide the loss of each replica by its own number of tokens, then average
+        over replicas. By default sums and weights are added over replicas before one division.
     """
 
     mask_with_replacement: bool = False
@@ -27,7 +30,7 @@ class ReferenceQuirks:
 
     @classmethod
     def original(cls) -> "ReferenceQuirks":
-        """All quirks of the original, for reproduction of its numbers."""
+        """Return the settings of the original, to reproduce its results."""
         return cls(
             mask_with_replacement=True,
             average_duplicates=True,

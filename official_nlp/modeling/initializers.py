@@ -1,20 +1,25 @@
-"""Initial values, beyond those of Keras."""
+"""Initializers beyond those of Keras."""
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 import tf_keras
 
+if TYPE_CHECKING:  # networks import this module
+    from official_nlp.modeling.networks.electra_config import ElectraConfig
+
 
 @tf_keras.utils.register_keras_serializable(package="official_nlp")
 class Sinusoids(tf_keras.initializers.Initializer):
-    """Starts a table of positions at sines and cosines of geometric wavelengths.
+    """Initialize a position table with sines and cosines of geometric wavelengths.
 
-    Makes neighbouring positions alike from the start, which a small network that trains for
-    minutes does not learn in time. Value `[positions, width]`: sines in the first half of the
-    columns, cosines in the second.
+    Neighbouring positions then have similar vectors from the start, which a small network that
+    trains for minutes would not learn in time. Value `[positions, width]`: sines in the first half
+    of the columns, cosines in the second.
 
     Args:
-      scale: factor on the values, which lie between -1 and 1.
+      scale: factor of the values, which lie between -1 and 1 without it.
 
     Reference: Vaswani et al. 2017 section 3.5.
     """
@@ -22,7 +27,7 @@ class Sinusoids(tf_keras.initializers.Initializer):
     def __init__(self, scale: float = 1.0):
         self.scale = scale
 
-    def __call__(self, shape, dtype=None, **kwargs):
+    def __call__(self, shape: tuple[int, int], dtype: Any = None, **kwargs: Any) -> tf.Tensor:
         positions, width = shape
         half = -(-width // 2)
         rates = 10000.0 ** (-np.arange(half) / half)
@@ -30,26 +35,26 @@ class Sinusoids(tf_keras.initializers.Initializer):
         values = np.concatenate([np.sin(angles), np.cos(angles)], axis=1)[:, :width]
         return tf.constant(self.scale * values, dtype or tf.float32)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"scale": self.scale}
 
 
-def kernel_initializer(config) -> tf_keras.initializers.Initializer:
-    """Returns the initializer of an `ElectraConfig`'s matrices."""
+def kernel_initializer(config: "ElectraConfig") -> tf_keras.initializers.Initializer:
+    """Return the initializer of the weight matrices of a network."""
     if config.initializer == "fan_in":
         return tf_keras.initializers.VarianceScaling(1.0, "fan_in", "untruncated_normal")
     return tf_keras.initializers.TruncatedNormal(stddev=config.initializer_range)
 
 
-def table_initializer(config) -> tf_keras.initializers.Initializer:
-    """Returns the initializer of an `ElectraConfig`'s word and type tables."""
+def table_initializer(config: "ElectraConfig") -> tf_keras.initializers.Initializer:
+    """Return the initializer of the word and type tables of a network."""
     if config.initializer == "fan_in":
         return tf_keras.initializers.RandomNormal(stddev=0.05)
     return tf_keras.initializers.TruncatedNormal(stddev=config.initializer_range)
 
 
-def position_initializer(config) -> tf_keras.initializers.Initializer:
-    """Returns the initializer of an `ElectraConfig`'s position table."""
+def position_initializer(config: "ElectraConfig") -> tf_keras.initializers.Initializer:
+    """Return the initializer of the position table of a network."""
     if config.initializer == "fan_in":
         return Sinusoids(scale=0.05)
     return table_initializer(config)

@@ -1,15 +1,18 @@
-"""Pure functions on tensors that the layers and models share.
+"""Pure functions on tensors that layers and models share.
 
-B batch, L length, P predictions, V vocabulary.
+Letters of shapes: B batch, L length, P predictions, V vocabulary.
 """
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
 
 from official_nlp import randomness
 from official_nlp.errors import InputError
+from official_nlp.modeling.keras_types import Activation, Size
 from official_nlp.randomness import random_bits
 
 __all__ = [
@@ -29,16 +32,20 @@ __all__ = [
 
 
 _TANH_GELU = ("gelu_new", "gelu_fast", "gelu_accurate", "gelu_pytorch_tanh", "gelu_python_tanh")
-# Tokens of a block in sampling: near the square root of a usual vocabulary.
+# Number of tokens per block in sampling. Near the square root of a usual vocabulary, it makes both
+# searches, of the block and inside the block, equally short.
 _BLOCK = 256
 
 
-def activation(identifier):
-    """Returns the function for a name as Hugging Face means it, a Keras name or a callable.
+def activation(identifier: Activation | None) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Return the activation function of a name.
 
-    `gelu` is the exact one (erf), as is `gelu_python`; `gelu_new` is its tanh approximation, as
-    are `gelu_fast`, `gelu_accurate`, `gelu_pytorch_tanh` and `gelu_python_tanh`; None or an empty
-    name is linear.
+    `gelu` and `gelu_python` are exact (erf). `gelu_new`, `gelu_fast`, `gelu_accurate`,
+    `gelu_pytorch_tanh` and `gelu_python_tanh` are the tanh approximation.
+
+    Args:
+      identifier: a name of Hugging Face or Keras, a serialized function or a callable; None or an
+        empty name for the identity.
     """
     if identifier in _TANH_GELU:
         return gelu_new
@@ -48,72 +55,104 @@ def activation(identifier):
 
 
 @tf_keras.utils.register_keras_serializable(package="official_nlp")
-def gelu_new(x):
-    """The tanh approximation of GELU (Hendrycks and Gimpel 2016)."""
+def gelu_new(x: tf.Tensor) -> tf.Tensor:
+    """Apply the tanh approximation of GELU (Hendrycks and Gimpel 2016)."""
     return tf_keras.activations.gelu(x, approximate=True)
 
 
-def copy_initializer(initializer):
-    """Returns a twin: Keras warns where one unseeded initializer makes several variables."""
+def copy_initializer(
+    initializer: tf_keras.initializers.Initializer,
+) -> tf_keras.initializers.Initializer:
+    """Return a copy of an initializer, for another variable.
+
+    An instance without seed returns the same values in each call, and Keras warns if one
+    instance initializes several variables.
+    """
     return initializer.__class__.from_config(initializer.get_config())
 
 
-def dense(units: int, initializer, dtype, name: str) -> tf_keras.layers.Dense:
-    """Returns a linear map of a head; float32 for `dtype` where it gives logits."""
+def dense(
+    units: int, initializer: tf_keras.initializers.Initializer, dtype: Any, name: str
+) -> tf_keras.layers.Dense:
+    """Return a dense layer of a head, without activation.
+
+    Args:
+      units: width of the output.
+      initializer: initializer of the kernel, which is copied.
+      dtype: dtype or policy; float32 for layers that return logits.
+      name: name of the layer.
+    """
     return tf_keras.layers.Dense(
         units, kernel_initializer=copy_initializer(initializer), dtype=dtype, name=name
     )
 
 
-def check_output(output: str):
-    """Raises InputError unless a head's argument `output` is `logits` or `predictions`."""
+def check_output(output: str) -> None:
+    """Raise InputError unless the argument `output` of a head is `logits` or `predictions`."""
     if output not in ("logits", "predictions"):
         raise InputError(
             f'Unknown `output` value "{output}": output must be "logits" or "predictions"'
         )
 
 
-def shape_list(tensor) -> list:
-    """Returns the shape: integers where static, scalar tensors elsewhere."""
+def shape_list(tensor: tf.Tensor) -> list[Size]:
+    """Return the shape: integers for static sizes, scalar tensors for dynamic ones."""
     dynamic = tf.shape(tensor)
     return [dynamic[i] if n is None else n for i, n in enumerate(tensor.shape)]
 
 
-def apply_dropout(x, rate: float, training) -> tf.Tensor:
-    """Zeroes a share `rate` of the elements and scales the others up, when training.
+def apply_dropout(x: tf.Tensor, rate: float, training: bool | None) -> tf.Tensor:
+    """Set a random fraction of the elements to zero and scale up the others, in training.
 
-    The mask comes from 16 bits an element of the current random stream (`randomness.stream`), so
-    that the rate is met to 2^-17 and a row's mask depends on its place in the stream alone.
+    The mask takes 16 bits per element from the current random stream (`randomness.stream`): the
+    mask of an example depends only on the position of the example in that stream, not on its
+    batch, replica or executor. The rate is exact to 2^-17.
 
     Args:
       x: float `[B, ...]`.
-      rate: share of the elements to drop, in [0, 1).
-      training: Python bool; None counts as False.
+      rate: dropout rate, in [0, 1).
+      training: Python bool; None for False.
+
+    Returns:
+      Tensor of the shape and dtype of `x`.
     """
     if not training or not rate:
         return x
     dropped = round(rate * 2**16)
-    rows, *row_shape = shape_list(x)
-    size = functools.reduce(lambda a, b: a * b, row_shape, 1)
-    bits = randomness.draw([(size + 1) // 2], rows)  # [B, size / 2]
-    halves = tf.reshape(tf.bitcast(bits, tf.uint16), tf.stack([rows, (size + 1) // 2 * 2]))
+    batch, *example_shape = shape_list(x)
+    size = functools.reduce(lambda a, b: a * b, example_shape, 1)
+    # Each word of 32 bits serves two elements. The comparison is exact in integers, which gives
+    # the same mask in eager execution, graphs and XLA.
+    bits = randomness.draw([(size + 1) // 2], batch)  # [B, size / 2]
+    halves = tf.reshape(tf.bitcast(bits, tf.uint16), tf.stack([batch, (size + 1) // 2 * 2]))
     halves = tf.cast(halves[:, :size], tf.int32)
-    keep = tf.reshape(halves >= dropped, tf.stack([rows, *row_shape]))
+    keep = tf.reshape(halves >= dropped, tf.stack([batch, *example_shape]))
     scaled = x * tf.cast(2.0**16 / (2**16 - dropped), x.dtype)
     return tf.where(keep, scaled, tf.zeros([], x.dtype))
 
 
-def gather_positions(sequence, positions) -> tf.Tensor:
-    """Returns `[B, P, ...]`: for each row the elements of `[B, L, ...]` at `positions` `[B, P]`."""
+def gather_positions(sequence: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
+    """Gather the elements at some positions of each sequence.
+
+    Args:
+      sequence: `[B, L, ...]`.
+      positions: integer `[B, P]`, in [0, L).
+
+    Returns:
+      Tensor `[B, P, ...]`.
+    """
     return tf.gather(sequence, positions, batch_dims=1)
 
 
-def packed_attention_mask(document_ids) -> tf.Tensor:
-    """Returns bool `[B, L, L]`: in a row of several documents each token attends to its own.
+def packed_attention_mask(document_ids: tf.Tensor) -> tf.Tensor:
+    """Return the mask with which the tokens of a document attend only to each other.
 
     Args:
       document_ids: integer `[B, L]`: one positive number for all tokens of a document, 0 for
-        padding, which attends to nothing and is attended by nothing.
+        padding, which neither attends nor is attended to.
+
+    Returns:
+      Bool `[B, L, L]`.
 
     Example:
       >>> packed_attention_mask([[7, 7, 3, 0]]).numpy().astype(int)
@@ -127,43 +166,55 @@ def packed_attention_mask(document_ids) -> tf.Tensor:
     return same & (ids > 0)[:, tf.newaxis, :]
 
 
-def packed_positions(document_ids) -> tf.Tensor:
-    """Returns int32 `[B, L]`: how many tokens of its own document stand before each token.
-
-    So positions restart at 0 in every document; padding has 0.
+def packed_positions(document_ids: tf.Tensor) -> tf.Tensor:
+    """Return positions that restart at 0 in each document of a packed sequence.
 
     Args:
       document_ids: integer `[B, L]`, see `packed_attention_mask`.
+
+    Returns:
+      Int32 `[B, L]`: number of earlier tokens of the same document; 0 for padding.
 
     Example:
       >>> packed_positions([[7, 7, 3, 0]])
       <tf.Tensor: shape=(1, 4), dtype=int32, numpy=array([[0, 1, 0, 0]], dtype=int32)>
     """
     mask = packed_attention_mask(document_ids)
-    places = tf.range(tf.shape(mask)[1])
-    earlier = places < places[:, tf.newaxis]  # [L, L]
+    positions = tf.range(tf.shape(mask)[1])
+    earlier = positions < positions[:, tf.newaxis]  # [L, L]
     return tf.reduce_sum(tf.cast(mask & earlier, tf.int32), axis=-1)
 
 
-def scatter_tokens(ids, positions, updates, active, average_duplicates=False) -> tf.Tensor:
-    """Returns a copy of `ids` with `updates` put at `positions`.
+def scatter_tokens(
+    ids: tf.Tensor,
+    positions: tf.Tensor,
+    updates: tf.Tensor,
+    active: tf.Tensor,
+    average_duplicates: bool = False,
+) -> tf.Tensor:
+    """Return a copy of `ids` with `updates` written at `positions`.
 
-    Where several active slots name one position, the first counts; the result does not depend on
-    the order in which a device happens to write.
+    If several active slots name the same position, the first one counts. The
+    result is deterministic, whereas `tf.tensor_scatter_nd_update` leaves the order of duplicate
+    writes to the device.
 
     Args:
       ids: integer `[B, L]`.
       positions: integer `[B, P]`, in [0, L).
       updates: integer `[B, P]`.
-      active: bool `[B, P]`; slots that are not active change nothing.
-      average_duplicates: as the original does: duplicates become the floor of their mean.
+      active: bool `[B, P]`; inactive slots change nothing.
+      average_duplicates: write the floor of the mean of duplicates instead, as the original does
+        (`ReferenceQuirks.average_duplicates`).
+
+    Returns:
+      Integer `[B, L]`, of the dtype of `ids`.
     """
     batch, length = shape_list(ids)
     slots = shape_list(positions)[1]
-    rows = tf.range(batch)[:, tf.newaxis]
+    first_bins = tf.range(batch)[:, tf.newaxis] * length
     updates = tf.cast(updates, ids.dtype)
-    # Inactive slots write to a bin past the end, which is cut off again.
-    bins = tf.where(active, rows * length + tf.cast(positions, tf.int32), batch * length)
+    # One bin per token of the batch. Inactive slots go to an extra bin, which is cut off again.
+    bins = tf.where(active, first_bins + tf.cast(positions, tf.int32), batch * length)
     if average_duplicates:
         sums = tf.math.unsorted_segment_sum(updates, bins, batch * length + 1)[:-1]
         counts = tf.math.unsorted_segment_sum(tf.ones_like(updates), bins, batch * length + 1)[:-1]
@@ -178,20 +229,29 @@ def scatter_tokens(ids, positions, updates, active, average_duplicates=False) ->
     return tf.where(found, written, ids)
 
 
-def sample_tokens(logits, key, first_row=0, temperature=1.0, disallowed=None) -> tf.Tensor:
-    """Draws one token a position from `softmax(logits / temperature)`; int32 `[B, P]`.
+def sample_tokens(
+    logits: tf.Tensor,
+    key: randomness.Key,
+    first_row: Size = 0,
+    temperature: float = 1.0,
+    disallowed: tf.Tensor | None = None,
+) -> tf.Tensor:
+    """Sample one token per position from `softmax(logits / temperature)`.
 
-    Inverts the cumulative distribution at one uniform number a position: nothing of the size of
-    the vocabulary is drawn, and no one-hot vector is made. First the block of 256 tokens is found,
-    then the token in it, so that beside the probabilities nothing of that size is held, and few
-    sums differ in rounding between executors. No gradient flows through.
+    The cumulative distribution is inverted at one uniform number per position: Gumbel noise would
+    need one number per token of the vocabulary. The search finds the block of 256 tokens first,
+    then the token in the block. So no cumulative sum over the vocabulary is stored, and few sums
+    are rounded differently by different executors. No gradient passes.
 
     Args:
       logits: float `[B, P, V]`.
-      key: `randomness.Key`.
-      first_row: place in the stream of the first row.
+      key: `randomness.Key` of this sample.
+      first_row: position of the first example of the batch in the stream of examples.
       temperature: positive number.
-      disallowed: None, or integer `[B, P]`: tokens that may not be drawn.
+      disallowed: tokens that may not be drawn, integer `[B, P]`; None for none.
+
+    Returns:
+      Token ids, int32 `[B, P]`.
     """
     logits = tf.stop_gradient(tf.cast(logits, tf.float32))
     if temperature != 1:
@@ -202,41 +262,49 @@ def sample_tokens(logits, key, first_row=0, temperature=1.0, disallowed=None) ->
     logits = tf.pad(logits, padding, constant_values=logits.dtype.min)
     if disallowed is not None:
         disallowed = tf.maximum(tf.cast(disallowed, tf.int32), 0)  # an unused slot may hold -100
-        logits = _lowered(logits, disallowed)
+        logits = _suppress(logits, disallowed)
     probabilities = tf.reshape(
         tf.nn.softmax(logits, axis=-1), tf.stack([batch, slots, blocks, _BLOCK])
     )
     uniform = tf.cast(randomness.uniform(key, [batch, slots, 1], first_row), tf.float64)
-    of_blocks = tf.reduce_sum(probabilities, axis=-1)  # [B, P, blocks]
-    total = tf.reduce_sum(tf.cast(of_blocks, tf.float64), axis=-1, keepdims=True)
-    block, rest = _inverted(of_blocks, uniform * total)
+    block_probabilities = tf.reduce_sum(probabilities, axis=-1)  # [B, P, blocks]
+    total = tf.reduce_sum(tf.cast(block_probabilities, tf.float64), axis=-1, keepdims=True)
+    block, rest = _invert(block_probabilities, uniform * total)
     inside = tf.gather(probabilities, block, axis=2, batch_dims=2)  # [B, P, 256]
-    token, _ = _inverted(inside, rest)
+    token, _ = _invert(inside, rest)
     drawn = block * _BLOCK + token
     if disallowed is not None:
-        # Nor may a compiled sum, added in another order, step over a token of probability 0.
-        beside = tf.where(disallowed + 1 < vocab, disallowed + 1, disallowed - 1)
-        drawn = tf.where(drawn == disallowed, beside, drawn)
+        # A compiled sum, added in another order, may land on a token of probability 0.
+        neighbour = tf.where(disallowed + 1 < vocab, disallowed + 1, disallowed - 1)
+        drawn = tf.where(drawn == disallowed, neighbour, drawn)
     return tf.minimum(drawn, vocab - 1)
 
 
-def _inverted(weights, threshold):
-    """Returns int32 `[B, P]`, the part of `[B, P, n]` in which the sums of `weights` reach beyond
-    `threshold` `[B, P, 1]`, and float64 `[B, P, 1]`, how far into that part the threshold lies."""
+def _invert(weights: tf.Tensor, threshold: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Find where the cumulative sum of weights passes a threshold.
+
+    Args:
+      weights: `[B, P, n]`.
+      threshold: `[B, P, 1]`.
+
+    Returns:
+      The index of the weight, int32 `[B, P]`, and how far into that weight the threshold lies,
+      float64 `[B, P, 1]`.
+    """
     weights = tf.cast(weights, tf.float64)
     sums = tf.cumsum(weights, axis=-1)
-    # Rounding must not lift the threshold to the total, behind parts of weight 0.
+    # Rounding must not lift the threshold to the total, past trailing weights of 0.
     threshold = tf.minimum(threshold, sums[..., -1:] * (1 - 2.0**-23))
-    part = tf.searchsorted(sums, threshold, side="right")
-    part = tf.minimum(part, shape_list(weights)[-1] - 1)  # sums that are no numbers
-    before = tf.gather(sums - weights, part, axis=2, batch_dims=2)
-    return part[..., 0], tf.maximum(threshold - before, 0)
+    index = tf.searchsorted(sums, threshold, side="right")
+    index = tf.minimum(index, shape_list(weights)[-1] - 1)  # NaN logits must not index past the end
+    before = tf.gather(sums - weights, index, axis=2, batch_dims=2)
+    return index[..., 0], tf.maximum(threshold - before, 0)
 
 
-def _lowered(logits, ids):
-    """Returns `[B, P, V]`: the logits, with float32's lowest at `ids` `[B, P]`."""
+def _suppress(logits: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
+    """Return the logits `[B, P, V]` with float32's lowest number at `ids` `[B, P]`."""
     batch, slots, _ = shape_list(logits)
     rows, columns = tf.meshgrid(tf.range(batch), tf.range(slots), indexing="ij")
-    places = tf.stack([rows, columns, ids], axis=-1)  # [B, P, 3]
+    indices = tf.stack([rows, columns, ids], axis=-1)  # [B, P, 3]
     lowest = tf.fill([batch, slots], logits.dtype.min)
-    return tf.tensor_scatter_nd_update(logits, places, lowest)
+    return tf.tensor_scatter_nd_update(logits, indices, lowest)

@@ -24,4 +24,4 @@ def case(arrays: dict, name: str, part: str) -> dict:
 def fill(tensors: list, weights: dict):
     """Assigns named tensors of a model of ours."""
     for tensor in tensors:
-        tensor.from_file(weights[tensor.name])
+        tensor.assign(weights[tensor.name])

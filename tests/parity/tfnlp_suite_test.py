@@ -45,7 +45,7 @@ _HEADS = (
 _LIVE_BLOCK = (
     "a configuration that holds a block itself: ours is text, and the configuration of the test's "
     "block cannot be read back",
-    "hidden_cls cannot be made again",
+    "hidden_cls cannot be serialized",
 )
 _LIVE_NETWORKS = (
     "networks that return a list, and a configuration that holds them: tfnlp's own pre-trainer "

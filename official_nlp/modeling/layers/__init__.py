@@ -1,4 +1,4 @@
-"""Keras layers: one class a file."""
+"""Keras layers, one class per file."""
 
 from official_nlp.modeling.layers.classification_head import ClassificationHead
 from official_nlp.modeling.layers.disentangled_embeddings import DisentangledEmbeddings

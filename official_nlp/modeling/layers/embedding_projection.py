@@ -1,18 +1,23 @@
-"""The step from the width of the embeddings to the width of the encoder."""
+"""Linear projection from the embedding width to the width of the encoder."""
 
+from typing import Any
+
+import tensorflow as tf
 import tf_keras
+
+from official_nlp.modeling.keras_types import Initializer, Shape
 
 
 @tf_keras.utils.register_keras_serializable(package="official_nlp")
 class EmbeddingProjection(tf_keras.layers.Layer):
-    """A linear map of the embeddings, for encoders wider or narrower than their tables.
+    """Project embeddings linearly to the width of an encoder that is wider or narrower.
 
     Call: `[..., embedding_width]` to `[..., output_size]`.
 
     Args:
       output_size: width of the encoder.
-      kernel_initializer: of the matrix `[embedding_width, output_size]`.
-      bias_initializer: of the bias `[output_size]`.
+      kernel_initializer: initializer of the matrix `[embedding_width, output_size]`.
+      bias_initializer: initializer of the bias `[output_size]`.
 
     Example:
       >>> projection = EmbeddingProjection(output_size=256)
@@ -24,10 +29,10 @@ class EmbeddingProjection(tf_keras.layers.Layer):
 
     def __init__(
         self,
-        output_size,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        **kwargs,
+        output_size: int,
+        kernel_initializer: Initializer = "glorot_uniform",
+        bias_initializer: Initializer = "zeros",
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.output_size = output_size
@@ -37,18 +42,18 @@ class EmbeddingProjection(tf_keras.layers.Layer):
             output_size,
             kernel_initializer=self.kernel_initializer,
             bias_initializer=self.bias_initializer,
-            dtype=self._dtype_policy,
+            dtype=self.dtype_policy,
             name="dense",
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.dense.build(input_shape)
         super().build(input_shape)
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         return self.dense(inputs)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "output_size": self.output_size,

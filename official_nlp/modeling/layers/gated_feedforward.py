@@ -1,4 +1,6 @@
-"""A feed-forward network with gates."""
+"""Feed-forward network with gates."""
+
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
@@ -6,34 +8,42 @@ import tf_keras
 from official_nlp import randomness
 from official_nlp.errors import InputError
 from official_nlp.modeling import ops
+from official_nlp.modeling.keras_types import (
+    Activation,
+    Constraint,
+    Initializer,
+    Regularizer,
+    Shape,
+)
 
-_POSITIONS = ("before_residual", "after_residual")
+_DROPOUT_POSITIONS = ("before_residual", "after_residual")
 
 
 @tf_keras.utils.register_keras_serializable(package="official_nlp")
 class GatedFeedforward(tf_keras.layers.Layer):
-    """A stack of feed-forward blocks, whose inner activations are multiplied by linear gates.
+    """Apply feed-forward blocks whose inner activations are multiplied by linear gates.
 
     A block maps x to `norm(x + dropout(output(activation(intermediate(x)) * gate(x))))`.
 
     Call: `[batch, length, width]` to the same shape. LayerNorm computes in float32.
 
     Args:
-      inner_dim: width of the inner layer. tfnlp's older name `intermediate_size` is understood.
-      inner_activation: its activation: a name (`gelu` is exact, `gelu_new` tanh) or a callable.
-        tfnlp's older name `intermediate_activation` is understood.
-      dropout: share of a block's output dropped, in training.
-      use_gate: whether there are gates; without them a block is that of the Transformer.
-      apply_output_layer_norm: whether a block ends with the residual and LayerNorm; if not it has
-        neither.
+      inner_dim: width of the inner layer; tfnlp's older name `intermediate_size` works too.
+      inner_activation: activation of the inner layer, a name (`gelu` is exact, `gelu_new` tanh) or
+        a callable; tfnlp's older name `intermediate_activation` works too.
+      dropout: dropout rate of the output of a block, in training.
+      use_gate: whether to use gates; a block without gates is that of the Transformer.
+      apply_output_layer_norm: whether a block ends with the residual connection and LayerNorm;
+        otherwise it has neither.
       num_blocks: number of blocks.
-      dropout_position: `before_residual`, or `after_residual`: after LayerNorm.
-      kernel_initializer, bias_initializer: of all maps.
-      kernel_regularizer, bias_regularizer, kernel_constraint, bias_constraint: of all maps.
-      activity_regularizer: of the outputs of all maps.
+      dropout_position: `before_residual`, or `after_residual`, which is after LayerNorm.
+      kernel_initializer, bias_initializer: initializers of all dense layers.
+      kernel_regularizer, bias_regularizer, kernel_constraint, bias_constraint: regularizers and
+        constraints of all dense layers.
+      activity_regularizer: regularizer of the outputs of all dense layers.
 
     Raises:
-      InputError: `dropout_position` is something else.
+      InputError: `dropout_position` has another value.
 
     Example:
       >>> feedforward = GatedFeedforward(inner_dim=64, num_blocks=2)
@@ -45,28 +55,29 @@ class GatedFeedforward(tf_keras.layers.Layer):
 
     def __init__(
         self,
-        inner_dim=768,
-        inner_activation="gelu",
-        dropout=0.0,
-        use_gate=True,
-        apply_output_layer_norm=True,
-        num_blocks=1,
-        dropout_position="before_residual",
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        bias_constraint=None,
-        **kwargs,
+        inner_dim: int = 768,
+        inner_activation: Activation | None = "gelu",
+        dropout: float = 0.0,
+        use_gate: bool = True,
+        apply_output_layer_norm: bool = True,
+        num_blocks: int = 1,
+        dropout_position: str = "before_residual",
+        kernel_initializer: Initializer = "glorot_uniform",
+        bias_initializer: Initializer = "zeros",
+        kernel_regularizer: Regularizer | None = None,
+        bias_regularizer: Regularizer | None = None,
+        activity_regularizer: Regularizer | None = None,
+        kernel_constraint: Constraint | None = None,
+        bias_constraint: Constraint | None = None,
+        **kwargs: Any,
     ):
         inner_dim = kwargs.pop("intermediate_size", inner_dim)
         inner_activation = kwargs.pop("intermediate_activation", inner_activation)
         super().__init__(**kwargs)
-        if dropout_position not in _POSITIONS:
+        if dropout_position not in _DROPOUT_POSITIONS:
             raise InputError(
-                f"dropout_position must be one of {', '.join(_POSITIONS)}, was {dropout_position!r}"
+                f"dropout_position must be one of {', '.join(_DROPOUT_POSITIONS)}, was "
+                f"{dropout_position!r}"
             )
         self.inner_dim = inner_dim
         self.inner_activation = ops.activation(inner_activation)
@@ -79,41 +90,43 @@ class GatedFeedforward(tf_keras.layers.Layer):
         self.bias_initializer = tf_keras.initializers.get(bias_initializer)
         self.kernel_regularizer = tf_keras.regularizers.get(kernel_regularizer)
         self.bias_regularizer = tf_keras.regularizers.get(bias_regularizer)
-        self.map_regularizer = tf_keras.regularizers.get(activity_regularizer)
+        # Not named `activity_regularizer`: by that name Keras would also regularize the output of
+        # the whole layer.
+        self.dense_activity_regularizer = tf_keras.regularizers.get(activity_regularizer)
         self.kernel_constraint = tf_keras.constraints.get(kernel_constraint)
         self.bias_constraint = tf_keras.constraints.get(bias_constraint)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         width, inner = input_shape[-1], self.inner_dim
-        self.intermediate = self._maps("intermediate", width, inner)
-        self.gate = self._maps("gate", width, inner) if self.use_gate else []
-        self.output_dense = self._maps("output", inner, width)
+        self.intermediate = self._dense_layers("intermediate", width, inner)
+        self.gate = self._dense_layers("gate", width, inner) if self.use_gate else []
+        self.output_dense = self._dense_layers("output", inner, width)
         self.output_norm = self._norms(width) if self.apply_output_layer_norm else []
         super().build(input_shape)
 
-    def _maps(self, name, inputs, outputs):
-        """Returns a dense layer for each block."""
-        maps = [
+    def _dense_layers(self, name: str, inputs: int, outputs: int) -> list[tf_keras.layers.Dense]:
+        """Return one built dense layer per block."""
+        layers = [
             tf_keras.layers.Dense(
                 outputs,
                 kernel_initializer=ops.copy_initializer(self.kernel_initializer),
                 bias_initializer=ops.copy_initializer(self.bias_initializer),
                 kernel_regularizer=self.kernel_regularizer,
                 bias_regularizer=self.bias_regularizer,
-                activity_regularizer=self.map_regularizer,
+                activity_regularizer=self.dense_activity_regularizer,
                 kernel_constraint=self.kernel_constraint,
                 bias_constraint=self.bias_constraint,
-                dtype=self._dtype_policy,
+                dtype=self.dtype_policy,
                 name=f"{name}_{i}",
             )
             for i in range(self.num_blocks)
         ]
-        for dense in maps:
-            dense.build([None, None, inputs])
-        return maps
+        for layer in layers:
+            layer.build([None, None, inputs])
+        return layers
 
-    def _norms(self, width):
-        """Returns a LayerNorm for each block."""
+    def _norms(self, width: int) -> list[tf_keras.layers.LayerNormalization]:
+        """Return one built LayerNorm per block."""
         norms = [
             tf_keras.layers.LayerNormalization(
                 axis=-1, epsilon=1e-12, dtype=tf.float32, name=f"output_layer_norm_{i}"
@@ -124,15 +137,15 @@ class GatedFeedforward(tf_keras.layers.Layer):
             norm.build([None, None, width])
         return norms
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         x = inputs
         with randomness.scope(training=bool(training)):
             for i in range(self.num_blocks):
                 x = self._block(i, x, training)
         return x
 
-    def _block(self, i, x, training):
-        inner = self.inner_activation(self.intermediate[i](x))  # [B, L, inner]
+    def _block(self, i: int, x: tf.Tensor, training: bool | None) -> tf.Tensor:
+        inner = self.inner_activation(self.intermediate[i](x))  # [B, L, inner_dim]
         if self.use_gate:
             inner *= self.gate[i](x)
         output = self.output_dense[i](inner)  # [B, L, H]
@@ -145,7 +158,7 @@ class GatedFeedforward(tf_keras.layers.Layer):
             output = ops.apply_dropout(output, self.dropout, training)
         return output
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "inner_dim": self.inner_dim,
@@ -159,7 +172,9 @@ class GatedFeedforward(tf_keras.layers.Layer):
             "bias_initializer": tf_keras.initializers.serialize(self.bias_initializer),
             "kernel_regularizer": tf_keras.regularizers.serialize(self.kernel_regularizer),
             "bias_regularizer": tf_keras.regularizers.serialize(self.bias_regularizer),
-            "activity_regularizer": tf_keras.regularizers.serialize(self.map_regularizer),
+            "activity_regularizer": tf_keras.regularizers.serialize(
+                self.dense_activity_regularizer
+            ),
             "kernel_constraint": tf_keras.constraints.serialize(self.kernel_constraint),
             "bias_constraint": tf_keras.constraints.serialize(self.bias_constraint),
         }

@@ -1,30 +1,34 @@
-"""Several classifications of a row that share their first layer."""
+"""Several sequence classifiers that share their first layer."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
 
 from official_nlp.errors import InputError
 from official_nlp.modeling import ops
+from official_nlp.modeling.keras_types import Activation, Initializer, Shape
 
 
 @tf_keras.utils.register_keras_serializable(package="official_nlp")
 class MultiClsHeads(tf_keras.layers.Layer):
-    """Classifies each row of a batch in several ways, all from one vector.
+    """Classify each sequence of a batch in several ways, all from one vector.
 
-    Call: `features` `[batch, length, width]` to a dict of float32 `[batch, classes]` by name. Where
-    `inner_dim` is 0 or None the caller has pooled: `features` is `[..., width]`. With
-    `only_project` the vector itself, `[batch, inner_dim]`.
+    Call: `features` `[batch, length, width]` to a dict of float32 logits `[batch, classes]` by
+    name. If `inner_dim` is 0 or None, the caller has pooled already: `features` is
+    `[..., width]`. With `only_project=True`, return the shared vector, `[batch, inner_dim]`.
 
     Args:
-      inner_dim: width of the shared dense layer; 0 or None for none.
-      cls_list: list of pairs (name of a classification, number of its classes).
-      cls_token_idx: the position that is classified.
-      activation: of the shared layer.
-      dropout_rate: share dropped before the last layers, in training.
-      initializer: of all kernels.
+      inner_dim: width of the shared dense layer; 0 or None for no such layer.
+      cls_list: pairs (name of a classification, number of its classes).
+      cls_token_idx: position of the token that represents the sequence.
+      activation: activation of the shared layer.
+      dropout_rate: dropout rate before the last layers, in training.
+      initializer: initializer of all kernels.
 
     Raises:
-      InputError: a name comes twice in `cls_list`, or it is empty.
+      InputError: `cls_list` is empty or repeats a name.
 
     Example:
       >>> heads = MultiClsHeads(inner_dim=16, cls_list=[("topic", 5), ("polite", 2)])
@@ -35,13 +39,13 @@ class MultiClsHeads(tf_keras.layers.Layer):
 
     def __init__(
         self,
-        inner_dim,
-        cls_list,
-        cls_token_idx=0,
-        activation="tanh",
-        dropout_rate=0.0,
-        initializer="glorot_uniform",
-        **kwargs,
+        inner_dim: int | None,
+        cls_list: Sequence[tuple[str, int]],
+        cls_token_idx: int = 0,
+        activation: Activation | None = "tanh",
+        dropout_rate: float = 0.0,
+        initializer: Initializer = "glorot_uniform",
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         names = [name for name, _ in cls_list]
@@ -58,12 +62,12 @@ class MultiClsHeads(tf_keras.layers.Layer):
         self.initializer = tf_keras.initializers.get(initializer)
         self.dense = None
         if inner_dim:
-            self.dense = ops.dense(inner_dim, self.initializer, self._dtype_policy, "pooler_dense")
+            self.dense = ops.dense(inner_dim, self.initializer, self.dtype_policy, "pooler_dense")
         self.out_projs = [
             ops.dense(classes, self.initializer, tf.float32, name) for name, classes in cls_list
         ]
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         width = input_shape[-1]
         if self.dense:
             self.dense.build([None, width])
@@ -71,16 +75,18 @@ class MultiClsHeads(tf_keras.layers.Layer):
             projection.build([None, self.inner_dim or width])
         super().build(input_shape)
 
-    def call(self, features, only_project=False, training=None):
+    def call(
+        self, features: tf.Tensor, only_project: bool = False, training: bool | None = None
+    ) -> dict[str, tf.Tensor] | tf.Tensor:
         x = features
         if self.dense:
-            x = self.activation(self.dense(features[:, self.cls_token_idx, :]))  # [B, inner]
+            x = self.activation(self.dense(features[:, self.cls_token_idx, :]))  # [B, inner_dim]
         if only_project:
             return x
         x = ops.apply_dropout(x, self.dropout_rate, training)
         return {projection.name: projection(x) for projection in self.out_projs}
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "inner_dim": self.inner_dim,
@@ -92,7 +98,7 @@ class MultiClsHeads(tf_keras.layers.Layer):
         }
 
     @property
-    def checkpoint_items(self):
-        """The layers by name, for a checkpoint that keeps each on its own."""
+    def checkpoint_items(self) -> dict[str, tf_keras.layers.Layer]:
+        """Layers to save in a checkpoint, each under its own name."""
         parts = [self.dense, *self.out_projs] if self.dense else self.out_projs
         return {part.name: part for part in parts}

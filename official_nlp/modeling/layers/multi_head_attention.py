@@ -1,6 +1,7 @@
-"""Attention with several heads."""
+"""Multi-head attention."""
 
 import functools
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
@@ -8,64 +9,70 @@ import tf_keras
 from official_nlp import randomness
 from official_nlp.errors import InputError
 from official_nlp.modeling import ops
+from official_nlp.modeling.keras_types import Constraint, Initializer, Regularizer, Shape, Size
 from official_nlp.modeling.layers.relative_key_embedding import RelativeKeyEmbedding
 from official_nlp.modeling.refused import drop_refused
 
 POSITION_TYPES = ("absolute", "relative_key", "relative_key_query")
-# Of tfnlp's own classes of this name, each with its default and why ELECTRA has no use for it.
+# Arguments of tfnlp's classes of this name: the default, and why ELECTRA does not support others.
 REFUSED = {
     "num_kv_heads": (None, "every head has a key and a value of its own, as in every checkpoint"),
-    "src_block_size": (None, "attention is over whole rows; packed rows have a mask in blocks"),
-    "tgt_block_size": (None, "attention is over whole rows; packed rows have a mask in blocks"),
-    "use_sigmoid_attn": (False, "the probabilities of a query are a softmax, and add up to 1"),
-    "sigmoid_attn_bias": (None, "the probabilities of a query are a softmax, and add up to 1"),
+    "src_block_size": (None, "attention covers whole sequences; packed sequences use a mask"),
+    "tgt_block_size": (None, "attention covers whole sequences; packed sequences use a mask"),
+    "use_sigmoid_attn": (False, "the probabilities of a query are a softmax and sum to 1"),
+    "sigmoid_attn_bias": (None, "the probabilities of a query are a softmax and sum to 1"),
 }
+# Keys and values of the tokens before the current ones, by name.
+Cache = dict[str, tf.Tensor]
 
 
 @tf_keras.utils.register_keras_serializable(package="official_nlp")
 class MultiHeadAttention(tf_keras.layers.Layer):
-    """Scaled dot-product attention, with the arguments and variable shapes of tf_keras.
+    """Compute scaled dot-product attention, with the arguments and variable shapes of tf_keras.
 
     Call: `query` `[batch, to, width]`, `value` and optional `key` `[batch, from, width]` to
-    `[batch, to, output width]`; with `return_attention_scores` or a `cache` to the tuple of
-    output, then probabilities `[batch, heads, to, from]`, then cache, as far as asked for.
+    `[batch, to, output width]`. With `return_attention_scores` or a `cache`, return a tuple:
+    output, then the probabilities `[batch, heads, to, from]` if requested, then the cache if given.
+    Further arguments:
       `attention_mask`: `[batch, from]`, `[batch, 1 or to, from]` or `[batch, heads, to, from]`, 1
-        where attention is allowed; a position that may attend nowhere attends everywhere alike.
-      `use_causal_mask`: forbids later positions.
+        where attention is allowed. A position that may attend nowhere attends to all positions
+        equally.
+      `use_causal_mask`: forbid attention to later positions.
       `head_mask`: `[heads]`, `[batch, heads]` or `[batch, heads, 1 or to, 1 or from]`, multiplied
-        with the probabilities after dropout.
-      `cache`: keys and values of earlier tokens, a dict of `key` and `value` `[batch, places,
-        heads, width of a head]`, as `init_cache` makes it and as the last call returned it. Those
-        of this call are appended; or, with `cache_index`, an integer or a scalar, put at that
-        place and after it, so that shapes stay as they are. Places not yet written count as
-        forbidden; from is all places.
-      `value` may be the dict that `project` returns, in place of what it was made of: an encoder's
-        states are then projected once and not at every step of a decoder.
+        by the probabilities after dropout.
+      `cache`: keys and values of earlier tokens, a dict of `key` and `value` `[batch, slots, heads,
+        head width]`, as returned by `init_cache` and by the previous call. The keys and values of
+        this call are appended; or, with `cache_index`, an integer or a scalar tensor, written from
+        that slot on, which keeps shapes static. Slots not yet written are masked. The axis `from`
+        counts all slots.
+      `value` may be the dict that `project` returns. The states of an encoder are then projected
+        once instead of at every step of a decoder.
 
-    Softmax is computed in float32. Dropout takes its bits from the current random stream. Other
-    arguments that tfnlp's classes of this name have raise, unless they ask for nothing.
+    Softmax is computed in float32. Dropout draws from the current random stream. Other arguments
+    of tfnlp's classes of this name raise, unless they have tfnlp's default value.
 
     Args:
       num_heads: number of heads, N.
-      key_dim: width of a head's query and key, D.
-      value_dim: width of a head's value; None for `key_dim`.
-      dropout: share of the attention probabilities dropped, in training.
-      use_bias: whether the four maps have biases.
-      output_shape: width of the output; None for that of the query.
-      attention_axes: None or 1: sequences lie along axis 1.
-      kernel_initializer: of query, key, value `[width, N, D]` and output `[N, D, width]`.
-      bias_initializer: of the biases `[N, D]` and `[width]`.
-      kernel_regularizer, bias_regularizer: of these variables.
-      activity_regularizer: of the output.
-      kernel_constraint, bias_constraint: of these variables.
-      position_embedding_type: `absolute`: nothing is added here; `relative_key` or
-        `relative_key_query`: scores of distances are, see `RelativeKeyEmbedding`.
-      max_length: number of positions, where these are relative.
+      key_dim: width of the query and the key of a head, D.
+      value_dim: width of the value of a head; None for `key_dim`.
+      dropout: dropout rate of the attention probabilities, in training.
+      use_bias: whether the four linear transformations have biases.
+      output_shape: width of the output; None for the width of the query.
+      attention_axes: None or 1, the axis of the sequence.
+      kernel_initializer: initializer of the query, key and value kernels `[width, N, D]` and of the
+        output kernel `[N, D, width]`.
+      bias_initializer: initializer of the biases `[N, D]` and `[width]`.
+      kernel_regularizer, bias_regularizer: regularizers of these variables.
+      activity_regularizer: regularizer of the output.
+      kernel_constraint, bias_constraint: constraints of these variables.
+      position_embedding_type: `absolute`, which adds nothing to the scores; or `relative_key` or
+        `relative_key_query`, which add scores of distances, see `RelativeKeyEmbedding`.
+      max_length: number of positions, required if they are relative.
 
     Raises:
-      InputError: `attention_axes` names another axis, a mask has another rank, the type of
-        positions is not known, `max_length` is missing or exceeded, the cache is full, or an
-        argument of tfnlp's is not supported.
+      InputError: `attention_axes` is another axis, a mask has an unsupported rank,
+        `position_embedding_type` is unknown, `max_length` is missing or exceeded, the cache is
+        full, or an argument of tfnlp is not supported.
 
     Example:
       >>> attention = MultiHeadAttention(num_heads=4, key_dim=8)
@@ -80,30 +87,30 @@ class MultiHeadAttention(tf_keras.layers.Layer):
 
     def __init__(
         self,
-        num_heads,
-        key_dim,
-        value_dim=None,
-        dropout=0.0,
-        use_bias=True,
-        output_shape=None,
-        attention_axes=None,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        bias_constraint=None,
-        position_embedding_type="absolute",
-        max_length=None,
-        **kwargs,
+        num_heads: int,
+        key_dim: int,
+        value_dim: int | None = None,
+        dropout: float = 0.0,
+        use_bias: bool = True,
+        output_shape: int | None = None,
+        attention_axes: int | tuple[int] | list[int] | None = None,
+        kernel_initializer: Initializer = "glorot_uniform",
+        bias_initializer: Initializer = "zeros",
+        kernel_regularizer: Regularizer | None = None,
+        bias_regularizer: Regularizer | None = None,
+        activity_regularizer: Regularizer | None = None,
+        kernel_constraint: Constraint | None = None,
+        bias_constraint: Constraint | None = None,
+        position_embedding_type: str = "absolute",
+        max_length: int | None = None,
+        **kwargs: Any,
     ):
         drop_refused("MultiHeadAttention", kwargs, REFUSED)
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         if attention_axes not in (None, 1, (1,), [1]):
             raise InputError(
                 f"attention_axes must be None or 1, was {attention_axes!r}; move the axis of the "
-                "sequence to place 1 before the call"
+                "sequence to position 1 before the call"
             )
         if position_embedding_type not in POSITION_TYPES:
             raise InputError(
@@ -131,30 +138,41 @@ class MultiHeadAttention(tf_keras.layers.Layer):
                 max_length,
                 position_embedding_type,
                 initializer=ops.copy_initializer(self.kernel_initializer),
-                dtype=self._dtype_policy,
+                dtype=self.dtype_policy,
                 name="relative_key",
             )
 
-    def build(self, input_shape):
-        """Makes the variables. `input_shape`: of the query, key and value being as wide; or a list
-        of the shapes of query, value and, if it differs, key."""
+    def build(self, input_shape: Shape | list[Shape]) -> None:
+        """Create the variables.
+
+        Args:
+          input_shape: shape of the query, if key and value have the same width; or a list of the
+            shapes of query, value and, if it differs from the value, key.
+        """
         shapes = list(input_shape)
         if not isinstance(shapes[0], (list, tuple, tf.TensorShape)):
             shapes = [shapes, shapes]
         query_width, value_width = shapes[0][-1], shapes[1][-1]
         key_width = shapes[2][-1] if len(shapes) > 2 else value_width
         heads, key_dim, value_dim = self.num_heads, self.key_dim, self.value_dim
-        self.query_kernel, self.query_bias = self._map("query", query_width, [heads, key_dim])
-        self.key_kernel, self.key_bias = self._map("key", key_width, [heads, key_dim])
-        self.value_kernel, self.value_bias = self._map("value", value_width, [heads, value_dim])
-        self.output_kernel, self.output_bias = self._map(
+        self.query_kernel, self.query_bias = self._kernel_and_bias(
+            "query", query_width, [heads, key_dim]
+        )
+        self.key_kernel, self.key_bias = self._kernel_and_bias("key", key_width, [heads, key_dim])
+        self.value_kernel, self.value_bias = self._kernel_and_bias(
+            "value", value_width, [heads, value_dim]
+        )
+        self.output_kernel, self.output_bias = self._kernel_and_bias(
             "attention_output", [heads, value_dim], self.output_size or query_width
         )
         if self.relative_key is not None:
             self.relative_key.build([None, None, heads, key_dim])
         super().build(input_shape)
 
-    def _map(self, name, inputs, outputs):
+    def _kernel_and_bias(
+        self, name: str, inputs: int | list[int], outputs: int | list[int]
+    ) -> tuple[tf.Variable, tf.Variable | None]:
+        """Create a kernel `[*inputs, *outputs]` and, with `use_bias`, a bias `outputs`."""
         inputs = [inputs] if isinstance(inputs, int) else inputs
         outputs = [outputs] if isinstance(outputs, int) else outputs
         kernel = self.add_weight(
@@ -175,30 +193,38 @@ class MultiHeadAttention(tf_keras.layers.Layer):
         )
         return kernel, bias
 
-    def __call__(self, query, value=None, key=None, **kwargs):
-        # Keras builds from the first argument alone, but key and value may have other widths.
+    def __call__(
+        self,
+        query: tf.Tensor,
+        value: tf.Tensor | Cache | None = None,
+        key: tf.Tensor | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        # Keras builds a layer from the shape of the first argument alone, but key and value may
+        # have other widths. `init_scope` creates the variables outside a function being traced.
         value = query if value is None else value
         if not self.built:
-            shapes = [x.shape for x in (query, value, key) if x is not None]
+            tensors: tuple = (query, value, key)
+            shapes = [x.shape for x in tensors if x is not None]
             with tf.init_scope(), tf.name_scope(self.name):
                 self.build(shapes)
         return super().__call__(query, value, key=key, **kwargs)
 
     def call(
         self,
-        query,
-        value,
-        key=None,
-        attention_mask=None,
-        return_attention_scores=False,
-        training=None,
-        use_causal_mask=False,
-        head_mask=None,
-        cache=None,
-        cache_index=None,
-    ):
-        query_heads, key_heads, value_heads = self._project(query, value, key)
-        offset = 0  # place of the first query among the keys
+        query: tf.Tensor,
+        value: tf.Tensor | Cache,
+        key: tf.Tensor | None = None,
+        attention_mask: tf.Tensor | None = None,
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+        use_causal_mask: bool = False,
+        head_mask: tf.Tensor | None = None,
+        cache: Cache | None = None,
+        cache_index: Size | None = None,
+    ) -> tf.Tensor | tuple:
+        query_heads, key_heads, value_heads = self._project_heads(query, value, key)
+        offset: Size = 0  # position of the first query among the keys
         if cache is not None:
             offset = tf.shape(cache["key"])[1] if cache_index is None else cache_index
             key_heads = _extend(cache["key"], key_heads, cache_index)
@@ -207,57 +233,69 @@ class MultiHeadAttention(tf_keras.layers.Layer):
         scores = self._scores(query_heads, key_heads, offset)
         allowed = _merge_masks(attention_mask, use_causal_mask, cache_index, offset, scores)
         if allowed is not None:
+            # Replaced, not lowered by a large number: a position that may attend nowhere then
+            # attends equally everywhere in half precision too, and its scores get no gradient.
             scores = tf.where(allowed, scores, tf.float32.min)
         probabilities = tf.cast(tf.nn.softmax(scores), self.compute_dtype)
         with randomness.scope(training=bool(training) and self.dropout > 0):
             dropped = ops.apply_dropout(probabilities, self.dropout, training)
         if head_mask is not None:
-            head_mask = tf.cast(_of_heads(head_mask), self.compute_dtype)
+            head_mask = tf.cast(_broadcast_head_mask(head_mask), self.compute_dtype)
             probabilities, dropped = probabilities * head_mask, dropped * head_mask
         mixed = tf.einsum("BNTS,BSND->BTND", dropped, value_heads)
         output = self._linear(mixed, self.output_kernel, self.output_bias, axes=2)
-        asked = [probabilities] if return_attention_scores else []
-        asked += [] if cache is None else [cache]
-        return (output, *asked) if asked else output
+        extra = [probabilities] if return_attention_scores else []
+        extra += [] if cache is None else [cache]
+        return (output, *extra) if extra else output
 
-    def _project(self, query, value, key):
-        """Returns query, key and value as `[B, T or S, N, D]`."""
+    def _project_heads(
+        self, query: tf.Tensor, value: tf.Tensor | Cache, key: tf.Tensor | None
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Return query `[B, T, N, D]`, key and value `[B, S, N, D]`."""
         if isinstance(value, dict):
             query = self._linear(query, self.query_kernel, self.query_bias)
             return query, value["key"], value["value"]
         self_attention = query is value and (key is None or key is value)
         if self_attention and self.key_dim == self.value_dim:
-            # One product instead of three; the variables stay apart, as tf_keras has them.
+            # One product is faster than three. The variables stay separate, as in tf_keras, so
+            # that weights copy across.
             kernel = tf.concat([self.query_kernel, self.key_kernel, self.value_kernel], axis=1)
             bias = None
             if self.use_bias:
                 bias = tf.concat([self.query_bias, self.key_bias, self.value_bias], axis=0)
-            return tf.split(self._linear(query, kernel, bias), 3, axis=2)
+            query, key, value = tf.split(self._linear(query, kernel, bias), 3, axis=2)
+            return query, key, value
         projected = self.project(value, key)
         query = self._linear(query, self.query_kernel, self.query_bias)
         return query, projected["key"], projected["value"]
 
-    def _linear(self, x, kernel, bias, axes=1):
+    def _linear(
+        self, x: tf.Tensor, kernel: tf.Variable, bias: tf.Variable | None, axes: int = 1
+    ) -> tf.Tensor:
+        """Multiply the last `axes` axes of `x` by the kernel, and add the bias."""
         kernel = tf.cast(kernel, self.compute_dtype)
         x = tf.tensordot(tf.cast(x, self.compute_dtype), kernel, axes=axes)
         return x if bias is None else x + tf.cast(bias, self.compute_dtype)
 
-    def _scores(self, query_heads, key_heads, offset):
-        """Returns float32 `[B, N, T, S]`."""
+    def _scores(self, query_heads: tf.Tensor, key_heads: tf.Tensor, offset: Size) -> tf.Tensor:
+        """Return the scores before masking and softmax, float32 `[B, N, T, S]`."""
         scale = self.key_dim**-0.5
         scores = tf.einsum("BTND,BSND->BNTS", query_heads * scale, key_heads)
         scores = tf.cast(scores, tf.float32)
         if self.relative_key is not None:
-            of_distances = self.relative_key(query_heads, key_heads, query_offset=offset)
-            scores += tf.cast(of_distances, tf.float32) * scale
+            distance_scores = self.relative_key(query_heads, key_heads, query_offset=offset)
+            scores += tf.cast(distance_scores, tf.float32) * scale
         return scores
 
-    def project(self, value, key=None):
-        """Returns a dict of `key` and `value` `[B, S, N, D]`, to be used again and again.
+    def project(self, value: tf.Tensor, key: tf.Tensor | None = None) -> Cache:
+        """Project keys and values once, for several calls with the same states.
 
         Args:
-          value: `[B, S, width]`.
-          key: None for `value`; or `[B, S, width]`.
+          value: states `[B, S, width]`.
+          key: states `[B, S, width]`; None for `value`.
+
+        Returns:
+          Dict of `key` and `value` `[B, S, N, D]`, which the call accepts as `value`.
         """
         key = value if key is None else key
         return {
@@ -265,14 +303,22 @@ class MultiHeadAttention(tf_keras.layers.Layer):
             "value": self._linear(value, self.value_kernel, self.value_bias),
         }
 
-    def init_cache(self, batch_size, length=0):
-        """Returns a cache: empty; or with `length` places, to be written with `cache_index`."""
+    def init_cache(self, batch_size: Size, length: int = 0) -> Cache:
+        """Return the cache for the first call.
+
+        Args:
+          batch_size: number of sequences.
+          length: number of slots, to be written with `cache_index`; 0 for a cache that grows.
+
+        Returns:
+          Dict of `key` and `value`, zeros `[batch_size, length, N, D]` in the compute dtype.
+        """
         return {
             name: tf.zeros([batch_size, length, self.num_heads, width], self.compute_dtype)
             for name, width in (("key", self.key_dim), ("value", self.value_dim))
         }
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "num_heads": self.num_heads,
@@ -294,41 +340,56 @@ class MultiHeadAttention(tf_keras.layers.Layer):
         }
 
 
-def _extend(past, new, index):
-    """Returns `past` `[B, S, N, D]` with `new` `[B, T, N, D]` appended, or put at place `index`."""
+def _extend(past: tf.Tensor, new: tf.Tensor, index: Size | None) -> tf.Tensor:
+    """Append `new` `[B, T, N, D]` to `past` `[B, S, N, D]`, or write it from slot `index` on.
+
+    Raises:
+      InputError: the sizes are static and the slots after `index` are too few.
+    """
     if index is None:
         return tf.concat([past, new], axis=1)
     length, count = past.shape[1], new.shape[1]
     first = tf.get_static_value(index)
     if None not in (length, count, first) and first + count > length:
         raise InputError(
-            f"cache_index must leave room for {count} more in a cache of {length} places, was "
-            f"{first}; make a longer one with init_cache"
+            f"cache_index must leave room for {count} more tokens in a cache of {length} slots, "
+            f"was {first}; make a longer cache with init_cache"
         )
-    # A gather and a choice instead of a scatter: cheap, and static under XLA.
+    # For each slot, the token that belongs there: slots outside the written range keep the past.
+    # A gather and `tf.where` are cheaper than a scatter, and their shapes are static under XLA.
     steps = tf.range(tf.shape(past)[1]) - tf.cast(index, tf.int32)  # [S]
     count = tf.shape(new)[1]
-    here = tf.gather(new, tf.clip_by_value(steps, 0, count - 1), axis=1)  # [B, S, N, D]
+    candidates = tf.gather(new, tf.clip_by_value(steps, 0, count - 1), axis=1)  # [B, S, N, D]
     written = (steps >= 0) & (steps < count)
-    return tf.where(written[:, tf.newaxis, tf.newaxis], here, past)
+    return tf.where(written[:, tf.newaxis, tf.newaxis], candidates, past)
 
 
-def _merge_masks(attention_mask, use_causal_mask, cache_index, offset, scores):
-    """Returns bool, broadcastable to `[B, N, T, S]`, or None where everything is allowed."""
+def _merge_masks(
+    attention_mask: tf.Tensor | None,
+    use_causal_mask: bool,
+    cache_index: Size | None,
+    offset: Size,
+    scores: tf.Tensor,
+) -> tf.Tensor | None:
+    """Return the allowed pairs as bool, broadcastable to `[B, N, T, S]`; None if all are."""
     masks = []
     if attention_mask is not None:
-        masks.append(_of_pairs(attention_mask))
+        masks.append(_broadcast_attention_mask(attention_mask))
     to_length, from_length = tf.shape(scores)[2], tf.shape(scores)[3]
     keys, offset = tf.range(from_length), tf.cast(offset, tf.int32)
     if use_causal_mask:
         masks.append(keys <= tf.range(to_length)[:, tf.newaxis] + offset)
-    elif cache_index is not None:
+    elif cache_index is not None:  # slots after the last token are not written yet
         masks.append(keys < to_length + offset)
     return functools.reduce(tf.logical_and, masks) if masks else None
 
 
-def _of_pairs(attention_mask):
-    """Returns bool, broadcastable to `[B, N, T, S]`."""
+def _broadcast_attention_mask(attention_mask: tf.Tensor) -> tf.Tensor:
+    """Return the mask as bool, broadcastable to `[B, N, T, S]`.
+
+    Raises:
+      InputError: the rank is none of 2, 3 and 4.
+    """
     rank = len(attention_mask.shape)
     if rank not in (2, 3, 4):
         raise InputError(
@@ -341,8 +402,12 @@ def _of_pairs(attention_mask):
     return mask[:, tf.newaxis, :, :] if rank == 3 else mask
 
 
-def _of_heads(head_mask):
-    """Returns what broadcasts to `[B, N, T, S]`."""
+def _broadcast_head_mask(head_mask: tf.Tensor) -> tf.Tensor:
+    """Return the mask with axes added, broadcastable to `[B, N, T, S]`.
+
+    Raises:
+      InputError: the rank is none of 1, 2 and 4.
+    """
     head_mask = tf.convert_to_tensor(head_mask)
     rank = len(head_mask.shape)
     if rank not in (1, 2, 4):

@@ -1,35 +1,40 @@
-"""A head that scores the choices of a question."""
+"""Head that scores the choices of a question."""
+
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
 
 from official_nlp.errors import InputError
 from official_nlp.modeling import ops
+from official_nlp.modeling.keras_types import Activation, Initializer, Shape, Size
 
-_SUMMARIES = ("first", "last", "mean", "cls_index")
+_SUMMARY_TYPES = ("first", "last", "mean", "cls_index")
 
 
 @tf_keras.utils.register_keras_serializable(package="official_nlp")
 class MultipleChoiceHead(tf_keras.layers.Layer):
-    """Scores each choice by a summary of its row: one vector, a dense layer, one number.
+    """Score each choice of a question by a summary vector of its sequence.
 
     Call: `features` `[batch, choices, length, width]`, or `[batch * choices, length, width]` with
     the integer `num_choices`, to float32 logits `[batch, choices]`. `cls_index`, integer
-    `[batch, choices]` or `[batch * choices]` as the features are, says which token to take where
-    `summary_type` is `cls_index`; without it the last. In `last` and `mean` padding counts, as it
-    does in Hugging Face.
+    `[batch, choices]` or `[batch * choices]` like the features, is the position of the summary
+    token if `summary_type` is `cls_index`; without it the last token is used. `last` and `mean`
+    include padding, as in Hugging Face.
 
     Args:
-      summary_type: `first` or `last` token, `mean` of all, or the one at `cls_index`.
-      summary_use_proj: whether there is the dense layer, as wide as the input.
-      summary_activation: after it: a name as Hugging Face means it, or a callable; None is linear.
-      summary_first_dropout: share dropped before the dense layer, in training.
-      summary_last_dropout: share dropped after the activation, in training.
-      initializer: of both kernels.
+      summary_type: which vector summarizes a sequence: the `first` or `last` token, the `mean` of
+        all, or the token at `cls_index`.
+      summary_use_proj: whether a dense layer, as wide as the input, transforms the summary.
+      summary_activation: activation of the summary, a Hugging Face name or a callable; None for
+        none.
+      summary_first_dropout: dropout rate before the dense layer, in training.
+      summary_last_dropout: dropout rate after the activation, in training.
+      initializer: initializer of both kernels.
 
     Raises:
-      InputError: another `summary_type`; three axes without `num_choices`; or `cls_index` where
-        `summary_type` has no use for it.
+      InputError: `summary_type` has another value, `features` has three axes but `num_choices` is
+        missing, or `cls_index` is given but `summary_type` does not use it.
 
     Example:
       >>> head = MultipleChoiceHead()
@@ -41,18 +46,18 @@ class MultipleChoiceHead(tf_keras.layers.Layer):
 
     def __init__(
         self,
-        summary_type="first",
-        summary_use_proj=True,
-        summary_activation="gelu",
-        summary_first_dropout=0.0,
-        summary_last_dropout=0.1,
-        initializer="glorot_uniform",
-        **kwargs,
+        summary_type: str = "first",
+        summary_use_proj: bool = True,
+        summary_activation: Activation | None = "gelu",
+        summary_first_dropout: float = 0.0,
+        summary_last_dropout: float = 0.1,
+        initializer: Initializer = "glorot_uniform",
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        if summary_type not in _SUMMARIES:
+        if summary_type not in _SUMMARY_TYPES:
             raise InputError(
-                f"summary_type must be one of {', '.join(_SUMMARIES)}, was {summary_type!r}"
+                f"summary_type must be one of {', '.join(_SUMMARY_TYPES)}, was {summary_type!r}"
             )
         self.summary_type = summary_type
         self.summary_use_proj = summary_use_proj
@@ -61,25 +66,32 @@ class MultipleChoiceHead(tf_keras.layers.Layer):
         self.summary_last_dropout = summary_last_dropout
         self.initializer = tf_keras.initializers.get(initializer)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         width = input_shape[-1]
         self.dense = None
         if self.summary_use_proj:
-            self.dense = ops.dense(width, self.initializer, self._dtype_policy, "summary")
+            self.dense = ops.dense(width, self.initializer, self.dtype_policy, "summary")
             self.dense.build([None, width])
         self.out_proj = ops.dense(1, self.initializer, tf.float32, "logits")
         self.out_proj.build([None, width])
         super().build(input_shape)
 
-    def call(self, features, num_choices=None, cls_index=None, training=None):
+    def call(
+        self,
+        features: tf.Tensor,
+        num_choices: Size | None = None,
+        cls_index: tf.Tensor | None = None,
+        training: bool | None = None,
+    ) -> tf.Tensor:
         if len(features.shape) == 3 and num_choices is None:
             raise InputError(
                 f"features must be [batch, choices, length, width], were {features.shape}; give "
                 "num_choices if the first axis counts the choices of all questions"
             )
-        *rows, _, width = ops.shape_list(features)
-        num_choices = rows[1] if num_choices is None else num_choices
-        # Questions stay the first axis: dropout numbers the rows of a batch along it.
+        *leading, _, width = ops.shape_list(features)
+        num_choices = leading[1] if num_choices is None else num_choices
+        # Questions are the first axis before dropout, which numbers examples along that axis: a
+        # question then has the same mask however many questions the batch holds.
         summary = tf.reshape(
             self._summary(features, cls_index), tf.stack([-1, num_choices, width])
         )  # [B, C, H]
@@ -90,7 +102,8 @@ class MultipleChoiceHead(tf_keras.layers.Layer):
         summary = ops.apply_dropout(summary, self.summary_last_dropout, training)
         return self.out_proj(summary)[..., 0]  # [B, C]
 
-    def _summary(self, features, cls_index):
+    def _summary(self, features: tf.Tensor, cls_index: tf.Tensor | None) -> tf.Tensor:
+        """Return the summary vectors: `features` without the length axis."""
         if cls_index is not None and self.summary_type != "cls_index":
             raise InputError(
                 f"cls_index must be None with summary_type={self.summary_type!r}, was given; build "
@@ -104,7 +117,7 @@ class MultipleChoiceHead(tf_keras.layers.Layer):
             return features[..., -1, :]
         return tf.gather(features, cls_index, axis=-2, batch_dims=len(features.shape) - 2)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "summary_type": self.summary_type,

@@ -1,8 +1,11 @@
-"""A table of vectors."""
+"""Embedding table."""
+
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
 
+from official_nlp.modeling.keras_types import Initializer, Shape
 from official_nlp.modeling.refused import drop_refused
 
 _REFUSED = {"weight_fallback_dtype": (tf.float32, "tables are float32 under every policy")}
@@ -10,20 +13,20 @@ _REFUSED = {"weight_fallback_dtype": (tf.float32, "tables are float32 under ever
 
 @tf_keras.utils.register_keras_serializable(package="official_nlp")
 class OnDeviceEmbedding(tf_keras.layers.Layer):
-    """Looks vectors up in a table.
+    """Look up the vectors of integer ids in a table.
 
     Call: integer ids of any shape `[...]` to `[..., embedding_width]`, in the compute dtype.
 
     Args:
       vocab_size: number of rows of the table.
       embedding_width: number of columns.
-      initializer: of the table.
-      use_one_hot: multiply with one-hot vectors instead of gathering; for very small tables on
-        accelerators that gather slowly.
-      scale_factor: number the looked-up vectors are multiplied with; None for 1.
+      initializer: initializer of the table.
+      use_one_hot: multiply the table by one-hot vectors instead of gathering its rows; for very
+        small tables on accelerators that gather slowly.
+      scale_factor: factor of the vectors; None for 1.
 
     Raises:
-      InputError: `weight_fallback_dtype`, which tfnlp has, is given and not float32.
+      InputError: `weight_fallback_dtype`, an argument of tfnlp, is given and is not float32.
 
     Example:
       >>> table = OnDeviceEmbedding(vocab_size=100, embedding_width=16)
@@ -33,12 +36,12 @@ class OnDeviceEmbedding(tf_keras.layers.Layer):
 
     def __init__(
         self,
-        vocab_size,
-        embedding_width,
-        initializer="glorot_uniform",
-        use_one_hot=False,
-        scale_factor=None,
-        **kwargs,
+        vocab_size: int,
+        embedding_width: int,
+        initializer: Initializer = "glorot_uniform",
+        use_one_hot: bool = False,
+        scale_factor: float | None = None,
+        **kwargs: Any,
     ):
         drop_refused("OnDeviceEmbedding", kwargs, _REFUSED)
         super().__init__(**kwargs)
@@ -48,7 +51,7 @@ class OnDeviceEmbedding(tf_keras.layers.Layer):
         self.use_one_hot = use_one_hot
         self.scale_factor = scale_factor
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Shape | None = None) -> None:
         self.embeddings = self.add_weight(
             "embeddings",
             shape=[self.vocab_size, self.embedding_width],
@@ -57,16 +60,17 @@ class OnDeviceEmbedding(tf_keras.layers.Layer):
         )
         super().build(input_shape)
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         if self.use_one_hot:
             table = tf.cast(self.embeddings, self.compute_dtype)
             vectors = tf.matmul(tf.one_hot(inputs, self.vocab_size, dtype=table.dtype), table)
         else:
-            # Looked up before they are rounded: no copy of the table, its gradient in float32.
+            # Gather before casting to half precision: casting first would copy the whole table
+            # and sum its gradient in half precision.
             vectors = tf.cast(tf.gather(self.embeddings, inputs), self.compute_dtype)
         return vectors * self.scale_factor if self.scale_factor else vectors
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "vocab_size": self.vocab_size,

@@ -1,25 +1,29 @@
-"""Learnt vectors for absolute positions."""
+"""Learned vectors of absolute positions."""
+
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
 
 from official_nlp.errors import InputError
+from official_nlp.modeling.keras_types import Initializer, Shape
 
 
 @tf_keras.utils.register_keras_serializable(package="official_nlp")
 class PositionEmbedding(tf_keras.layers.Layer):
-    """A vector for each position.
+    """Return a learned vector for each position of the input.
 
     Call: `[..., length, ..., width]` to the vectors of positions 0 to length - 1, broadcast to the
-    shape of the input. With `position_ids` (integer `[batch, length]`): the vectors of these.
+    shape of the input. With `position_ids`, integer `[batch, length]`, return the vectors of these
+    positions: `[batch, length, width]`. The result has the compute dtype.
 
     Args:
       max_length: number of positions.
-      initializer: of the table.
-      seq_axis: axis of the input that counts positions.
+      initializer: initializer of the table.
+      seq_axis: axis of the input along which positions are counted.
 
     Raises:
-      InputError: the input is longer than `max_length`.
+      InputError: the input is longer than `max_length`, or `max_length` is None.
 
     Example:
       >>> words = tf.ones([2, 5, 16])
@@ -27,7 +31,13 @@ class PositionEmbedding(tf_keras.layers.Layer):
       TensorShape([2, 5, 16])
     """
 
-    def __init__(self, max_length, initializer="glorot_uniform", seq_axis=1, **kwargs):
+    def __init__(
+        self,
+        max_length: int,
+        initializer: Initializer = "glorot_uniform",
+        seq_axis: int = 1,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         if max_length is None:
             raise InputError("max_length must be a number of positions, was None; give e.g. 512")
@@ -35,18 +45,18 @@ class PositionEmbedding(tf_keras.layers.Layer):
         self.initializer = tf_keras.initializers.get(initializer)
         self.seq_axis = seq_axis
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.position_embeddings = self.add_weight(
             "embeddings",
             shape=[self.max_length, input_shape[-1]],
             initializer=self.initializer,
             dtype=tf.float32,
-            # Made frozen it stays so, when the network around it is thawed as a whole.
+            # A table built as frozen stays frozen when a model sets `trainable` of all its layers.
             trainable=self.trainable,
         )
         super().build(input_shape)
 
-    def call(self, inputs, position_ids=None):
+    def call(self, inputs: tf.Tensor, position_ids: tf.Tensor | None = None) -> tf.Tensor:
         table = tf.cast(self.position_embeddings, self.compute_dtype)
         if position_ids is not None:
             return tf.gather(table, position_ids)
@@ -62,7 +72,7 @@ class PositionEmbedding(tf_keras.layers.Layer):
         shape[self.seq_axis], shape[-1] = length, table.shape[-1]
         return tf.broadcast_to(tf.reshape(table[:length], shape), tf.shape(inputs))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "max_length": self.max_length,

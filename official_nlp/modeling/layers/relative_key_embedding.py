@@ -1,33 +1,38 @@
-"""Learnt vectors for the distance between two positions."""
+"""Learned vectors of the distances between positions."""
+
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
 
 from official_nlp.errors import InputError
+from official_nlp.modeling.keras_types import Initializer, Shape, Size
 
 TYPES = ("relative_key", "relative_key_query")
 
 
 @tf_keras.utils.register_keras_serializable(package="official_nlp")
 class RelativeKeyEmbedding(tf_keras.layers.Layer):
-    """Scores of the distances between queries and keys, for the scores of an attention.
+    """Compute the part of attention scores that depends on the distance of query and key.
 
-    Each distance, from 1 - `max_length` to `max_length` - 1, has a vector, the same for all heads.
-    `relative_key` multiplies it with the query, `relative_key_query` with the query and with the
-    key. What comes out is added to the products of queries and keys before these are divided by
-    the root of the heads' width.
+    Each distance from 1 - `max_length` to `max_length` - 1 has a vector, which all heads share.
+    `relative_key` multiplies it by the query, `relative_key_query` by the query and by the key.
+    The caller adds the result to the products of queries and keys before it divides them by the
+    square root of the head width.
 
     Call: `query` `[batch, to, heads, width]`, `key` `[batch, from, heads, width]` and
-    `query_offset`, the place among the keys of the first query, an integer or a scalar: 0 unless
-    keys of earlier tokens are kept. Returns `[batch, heads, to, from]` in the compute dtype.
+    `query_offset`, position of the first query among the keys, an integer or a scalar tensor: 0
+    unless a cache holds keys of earlier tokens. Returns `[batch, heads, to, from]` in the compute
+    dtype.
 
     Args:
       max_length: number of positions; the table is `[2 * max_length - 1, width]`.
       position_embedding_type: `relative_key` or `relative_key_query`.
-      initializer: of the table.
+      initializer: initializer of the table.
 
     Raises:
-      InputError: another `position_embedding_type`, no `max_length`, or more keys than that.
+      InputError: `position_embedding_type` has another value, `max_length` is None, or there are
+        more keys than `max_length`.
 
     Example:
       >>> query = key = tf.ones([1, 5, 2, 8])
@@ -39,10 +44,10 @@ class RelativeKeyEmbedding(tf_keras.layers.Layer):
 
     def __init__(
         self,
-        max_length,
-        position_embedding_type="relative_key",
-        initializer="glorot_uniform",
-        **kwargs,
+        max_length: int | None,
+        position_embedding_type: str = "relative_key",
+        initializer: Initializer = "glorot_uniform",
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         if position_embedding_type not in TYPES:
@@ -56,7 +61,7 @@ class RelativeKeyEmbedding(tf_keras.layers.Layer):
         self.position_embedding_type = position_embedding_type
         self.initializer = tf_keras.initializers.get(initializer)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.embeddings = self.add_weight(
             "embeddings",
             shape=[2 * self.max_length - 1, input_shape[-1]],
@@ -65,14 +70,14 @@ class RelativeKeyEmbedding(tf_keras.layers.Layer):
         )
         super().build(input_shape)
 
-    def call(self, query, key, query_offset=0):
+    def call(self, query: tf.Tensor, key: tf.Tensor, query_offset: Size = 0) -> tf.Tensor:
         if key.shape[1] is not None and key.shape[1] > self.max_length:
             raise InputError(
-                f"there are {key.shape[1]} keys, and distances up to max_length={self.max_length} "
-                "alone have vectors; shorten the input or build with a longer table"
+                f"the input has {key.shape[1]} keys, but only distances below max_length="
+                f"{self.max_length} have vectors; shorten the input or build with a longer table"
             )
-        query_places = tf.range(tf.shape(query)[1]) + tf.cast(query_offset, tf.int32)
-        distances = query_places[:, tf.newaxis] - tf.range(tf.shape(key)[1])  # [T, S]
+        query_positions = tf.range(tf.shape(query)[1]) + tf.cast(query_offset, tf.int32)
+        distances = query_positions[:, tf.newaxis] - tf.range(tf.shape(key)[1])  # [T, S]
         vectors = tf.gather(self.embeddings, distances + self.max_length - 1)  # [T, S, D]
         vectors = tf.cast(vectors, self.compute_dtype)
         scores = tf.einsum("BTND,TSD->BNTS", tf.cast(query, vectors.dtype), vectors)
@@ -80,7 +85,7 @@ class RelativeKeyEmbedding(tf_keras.layers.Layer):
             scores += tf.einsum("BSND,TSD->BNTS", tf.cast(key, vectors.dtype), vectors)
         return scores
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "max_length": self.max_length,

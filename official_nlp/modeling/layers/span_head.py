@@ -1,21 +1,24 @@
-"""A head that points at a span of tokens."""
+"""Head that scores the start and end of a span."""
+
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
 
 from official_nlp.modeling import ops
+from official_nlp.modeling.keras_types import Initializer, Shape
 
 
 @tf_keras.utils.register_keras_serializable(package="official_nlp")
 class SpanHead(tf_keras.layers.Layer):
-    """Scores every token of a row as the first and as the last of a span, such as an answer.
+    """Score every token as the first and as the last of a span, such as an answer.
 
     Call: `[batch, length, width]` to the pair (start logits, end logits), each float32
     `[batch, length]`. With `span_mask` `[batch, length]`, 1 where a span may start and end (the
-    paragraph, without question and padding), the logits of all other tokens are float32's lowest.
+    passage, without question and padding), the logits of all other tokens are float32's lowest.
 
     Args:
-      initializer: of the kernel.
+      initializer: initializer of the kernel.
 
     Example:
       >>> start_logits, end_logits = SpanHead()(tf.ones([2, 8, 32]))
@@ -25,16 +28,18 @@ class SpanHead(tf_keras.layers.Layer):
     Reference: Devlin et al. 2018 section 4.2.
     """
 
-    def __init__(self, initializer="glorot_uniform", **kwargs):
+    def __init__(self, initializer: Initializer = "glorot_uniform", **kwargs: Any):
         super().__init__(**kwargs)
         self.initializer = tf_keras.initializers.get(initializer)
         self.out_proj = ops.dense(2, self.initializer, tf.float32, "logits")
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.out_proj.build(input_shape)
         super().build(input_shape)
 
-    def call(self, features, span_mask=None):
+    def call(
+        self, features: tf.Tensor, span_mask: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         logits = self.out_proj(features)  # [B, L, 2]
         if span_mask is not None:
             allowed = tf.cast(span_mask, tf.bool)[:, :, tf.newaxis]  # [B, L, 1]
@@ -42,7 +47,7 @@ class SpanHead(tf_keras.layers.Layer):
         start_logits, end_logits = tf.unstack(logits, axis=-1)
         return start_logits, end_logits
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "initializer": tf_keras.initializers.serialize(self.initializer),

@@ -1,6 +1,7 @@
-"""One layer of a Transformer encoder."""
+"""One layer of a Transformer encoder or decoder."""
 
 import functools
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
@@ -8,13 +9,21 @@ import tf_keras
 from official_nlp import randomness
 from official_nlp.errors import InputError
 from official_nlp.modeling import ops
+from official_nlp.modeling.keras_types import (
+    Activation,
+    Constraint,
+    Initializer,
+    Regularizer,
+    Shape,
+    Size,
+)
 from official_nlp.modeling.layers import multi_head_attention
-from official_nlp.modeling.layers.multi_head_attention import MultiHeadAttention
+from official_nlp.modeling.layers.multi_head_attention import Cache, MultiHeadAttention
 from official_nlp.modeling.recomputation import recompute as recomputed
 from official_nlp.modeling.refused import drop_refused
 
-_LINFORMER = "keys and values keep the length of the row, which caches and relative positions need"
-# Arguments of tfnlp's class, each with its default and why ELECTRA has no use for it.
+_LINFORMER = "keys and values keep the sequence length, which caches and relative positions need"
+# Arguments of tfnlp's class: the default, and why ELECTRA does not support others.
 REFUSED = {
     **multi_head_attention.REFUSED,
     "use_rms_norm": (False, "ELECTRA is normalized with LayerNorm, as its checkpoints are"),
@@ -25,57 +34,62 @@ REFUSED = {
 
 @tf_keras.utils.register_keras_serializable(package="official_nlp")
 class TransformerEncoderBlock(tf_keras.layers.Layer):
-    """Self-attention and a feed-forward network, each with a residual and LayerNorm.
+    """Apply self-attention and a feed-forward network, each with a residual and LayerNorm.
 
-    With `add_cross_attention` a third part stands between the two: attention to the states of an
-    encoder, with its own residual and LayerNorm, as a decoder has it.
+    With `add_cross_attention` the block becomes that of a decoder: attention to the states of an
+    encoder, with its own residual and LayerNorm, comes between the two.
 
     Call: `[batch, length, width]`, or the list `[x, attention_mask]`, or `[x, key_value,
-    attention_mask]`, to `[batch, length, width]`. Further, by keyword:
-      `output_range`: compute this many of the first positions only.
+    attention_mask]`, to `[batch, length, width]`. Further arguments, by keyword:
+      `output_range`: compute only this many of the first positions.
       `encoder_hidden_states` `[batch, from, width]` and `encoder_attention_mask` `[batch, from]`:
-        what the cross-attention attends to; without them it is left out.
-      `head_mask`, `use_causal_mask`, `cache`, `cache_index`: of the self-attention, as
-        `MultiHeadAttention` takes them and all masks; the head mask is also the cross-attention's.
-        A cache holds an encoder's states, too, as `cross_key` and `cross_value`: once projected
-        they are not asked for again.
-      `return_attention_scores`: in place of the constructor's.
-    With scores or a cache a tuple: output, then the probabilities `[batch, heads, length, from]`
-    of the self-attention, then those of the cross-attention if it ran, then the cache.
+        the states that the cross-attention attends to; without them it is skipped.
+      `head_mask`, `use_causal_mask`, `cache`, `cache_index`: arguments of the self-attention, as in
+        `MultiHeadAttention`, including all shapes of masks; `head_mask` also applies to the
+        cross-attention. A cache may hold the projected states of an encoder too, as `cross_key`
+        and `cross_value`: then `encoder_hidden_states` is no longer needed.
+      `return_attention_scores`: overrides the constructor's argument.
+    With scores or a cache the result is a tuple: output, then the probabilities `[batch, heads,
+    length, from]` of the self-attention, then those of the cross-attention if it ran, then the
+    cache.
 
-    LayerNorm computes in float32. Other arguments that tfnlp's class has raise, unless they ask
-    for nothing.
+    LayerNorm computes in float32. Other arguments of tfnlp's class raise, unless they have tfnlp's
+    default value.
 
     Args:
       num_attention_heads: number of heads.
       inner_dim: width of the feed-forward network.
-      inner_activation: its activation: a name (`gelu` is exact, `gelu_new` tanh) or a callable.
+      inner_activation: activation of the feed-forward network: a name (`gelu` is exact, `gelu_new`
+        tanh) or a callable.
       output_range: number of leading positions to compute; None for all.
-      kernel_initializer, bias_initializer: of all maps.
-      kernel_regularizer, bias_regularizer, kernel_constraint, bias_constraint: of all maps.
-      activity_regularizer: of the output.
-      use_bias: whether the attention maps have biases.
+      kernel_initializer, bias_initializer: initializers of all linear transformations.
+      kernel_regularizer, bias_regularizer, kernel_constraint, bias_constraint: regularizers and
+        constraints of all linear transformations.
+      activity_regularizer: regularizer of the output.
+      use_bias: whether the linear transformations of the attention have biases.
       norm_first: normalize before each part instead of after it.
-      norm_epsilon: added to the variance.
-      output_dropout: share dropped after the attention and after the feed-forward network.
-      attention_dropout: share of the attention probabilities dropped.
-      inner_dropout: share dropped inside the feed-forward network.
-      attention_initializer: of the attention's kernels; None for `kernel_initializer`.
+      norm_epsilon: number added to the variance in LayerNorm.
+      output_dropout: dropout rate after the attention and after the feed-forward network.
+      attention_dropout: dropout rate of the attention probabilities.
+      inner_dropout: dropout rate inside the feed-forward network.
+      attention_initializer: initializer of the attention's kernels; None for `kernel_initializer`.
       attention_axes: None or 1.
       use_query_residual: whether the attention has a residual.
       key_dim: width of a head; None for width / heads.
-      value_dim: width of a head's value; None for `key_dim`.
+      value_dim: width of the value of a head; None for `key_dim`.
       output_last_dim: width of the output; None for that of the input.
-      diff_q_kv_att_layer_norm: with `norm_first`, a LayerNorm of its own for `key_value`.
-      return_attention_scores: return the probabilities of the attention, too.
-      position_embedding_type, max_length: of the self-attention; see `MultiHeadAttention`.
+      diff_q_kv_att_layer_norm: with `norm_first`, give `key_value` a LayerNorm of its own.
+      return_attention_scores: also return the probabilities of the attention.
+      position_embedding_type, max_length: positions of the self-attention; see
+        `MultiHeadAttention`.
       add_cross_attention: attend to the states of an encoder.
-      recompute: in training keep the inputs alone, and compute all else again in the backward
-        pass: less memory, about a third more time, the same numbers.
+      recompute: in training store only the inputs, and compute the rest again in the backward
+        pass: less memory, about a third more time, equal results.
 
     Raises:
-      InputError: the width is not a multiple of the heads, the arguments exclude each other, an
-        argument of tfnlp's is not supported, or states are given that nothing attends to.
+      InputError: the width is not a multiple of the number of heads, arguments exclude each other,
+        an argument of tfnlp is not supported, or encoder states are given to a block without
+        cross-attention.
 
     Example:
       >>> block = TransformerEncoderBlock(4, inner_dim=64, inner_activation="gelu")
@@ -88,43 +102,43 @@ class TransformerEncoderBlock(tf_keras.layers.Layer):
 
     def __init__(
         self,
-        num_attention_heads,
-        inner_dim,
-        inner_activation,
-        output_range=None,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        bias_constraint=None,
-        use_bias=True,
-        norm_first=False,
-        norm_epsilon=1e-12,
-        output_dropout=0.0,
-        attention_dropout=0.0,
-        inner_dropout=0.0,
-        attention_initializer=None,
-        attention_axes=None,
-        use_query_residual=True,
-        key_dim=None,
-        value_dim=None,
-        output_last_dim=None,
-        diff_q_kv_att_layer_norm=False,
-        return_attention_scores=False,
-        position_embedding_type="absolute",
-        max_length=None,
-        add_cross_attention=False,
-        recompute=False,
-        **kwargs,
+        num_attention_heads: int,
+        inner_dim: int,
+        inner_activation: Activation | None,
+        output_range: int | None = None,
+        kernel_initializer: Initializer = "glorot_uniform",
+        bias_initializer: Initializer = "zeros",
+        kernel_regularizer: Regularizer | None = None,
+        bias_regularizer: Regularizer | None = None,
+        activity_regularizer: Regularizer | None = None,
+        kernel_constraint: Constraint | None = None,
+        bias_constraint: Constraint | None = None,
+        use_bias: bool = True,
+        norm_first: bool = False,
+        norm_epsilon: float = 1e-12,
+        output_dropout: float = 0.0,
+        attention_dropout: float = 0.0,
+        inner_dropout: float = 0.0,
+        attention_initializer: Initializer | None = None,
+        attention_axes: int | tuple[int] | list[int] | None = None,
+        use_query_residual: bool = True,
+        key_dim: int | None = None,
+        value_dim: int | None = None,
+        output_last_dim: int | None = None,
+        diff_q_kv_att_layer_norm: bool = False,
+        return_attention_scores: bool = False,
+        position_embedding_type: str = "absolute",
+        max_length: int | None = None,
+        add_cross_attention: bool = False,
+        recompute: bool = False,
+        **kwargs: Any,
     ):
         drop_refused("TransformerEncoderBlock", kwargs, REFUSED)
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         if diff_q_kv_att_layer_norm and not norm_first:
             raise InputError(
-                "diff_q_kv_att_layer_norm=True needs norm_first=True: after the attention there "
-                "is nothing of key and value to normalize"
+                "diff_q_kv_att_layer_norm=True needs norm_first=True: without it, only the output "
+                "of the attention is normalized, not its key and value"
             )
         self.num_attention_heads = num_attention_heads
         self.inner_dim = inner_dim
@@ -157,14 +171,14 @@ class TransformerEncoderBlock(tf_keras.layers.Layer):
         self.add_cross_attention = add_cross_attention
         self.recompute = recompute
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape | list[Shape]) -> None:
         shapes = list(input_shape)
         is_list = isinstance(shapes[0], (list, tuple, tf.TensorShape))
         shape = shapes[0] if is_list else shapes
         if len(shape) != 3:
             raise InputError(
-                f"the input must be [batch, length, width], had {len(shape)} axes; put axes beside "
-                "that of the tokens into the batch"
+                f"the input must be [batch, length, width], had {len(shape)} axes; merge other "
+                "axes into the batch"
             )
         width = shape[-1]
         key_value_width = shapes[1][-1] if is_list and len(shapes) == 3 else width
@@ -189,7 +203,7 @@ class TransformerEncoderBlock(tf_keras.layers.Layer):
         if self.diff_q_kv_att_layer_norm:
             self.key_value_norm = self._norm("self_attention_layer_norm_kv")
             self.key_value_norm.build([None, None, key_value_width])
-        self.cross_attention = None
+        self.cross_attention: Any = None
         if self.add_cross_attention:
             self.cross_attention = self._attention(output_width, "cross_attention")
             self.cross_attention.build([None, None, output_width])
@@ -203,7 +217,7 @@ class TransformerEncoderBlock(tf_keras.layers.Layer):
         self.output_norm.build([None, None, output_width])
         super().build(input_shape)
 
-    def _attention(self, width, name, **options):
+    def _attention(self, width: int, name: str, **options: Any) -> MultiHeadAttention:
         return MultiHeadAttention(
             num_heads=self.num_attention_heads,
             key_dim=self.key_dim or width // self.num_attention_heads,
@@ -212,13 +226,13 @@ class TransformerEncoderBlock(tf_keras.layers.Layer):
             attention_axes=self.attention_axes,
             kernel_initializer=self.attention_initializer,
             bias_initializer=self.bias_initializer,
-            dtype=self._dtype_policy,
+            dtype=self.dtype_policy,
             name=name,
             **self._variable_options(),
             **options,
         )
 
-    def _variable_options(self):
+    def _variable_options(self) -> dict[str, Any]:
         return {
             "kernel_regularizer": self.kernel_regularizer,
             "bias_regularizer": self.bias_regularizer,
@@ -226,38 +240,40 @@ class TransformerEncoderBlock(tf_keras.layers.Layer):
             "bias_constraint": self.bias_constraint,
         }
 
-    def _dense(self, units, name):
+    def _dense(self, units: int, name: str) -> tf_keras.layers.Dense:
         return tf_keras.layers.Dense(
             units,
             kernel_initializer=ops.copy_initializer(self.kernel_initializer),
             bias_initializer=ops.copy_initializer(self.bias_initializer),
-            dtype=self._dtype_policy,
+            dtype=self.dtype_policy,
             name=name,
             **self._variable_options(),
         )
 
-    def _norm(self, name):
+    def _norm(self, name: str) -> tf_keras.layers.LayerNormalization:
         return tf_keras.layers.LayerNormalization(
             axis=-1, epsilon=self.norm_epsilon, dtype=tf.float32, name=name
         )
 
     def call(
         self,
-        inputs,
-        output_range=None,
-        training=None,
-        return_attention_scores=None,
-        head_mask=None,
-        encoder_hidden_states=None,
-        encoder_attention_mask=None,
-        use_causal_mask=False,
-        cache=None,
-        cache_index=None,
-    ):
+        inputs: tf.Tensor | list[tf.Tensor],
+        output_range: int | None = None,
+        training: bool | None = None,
+        return_attention_scores: bool | None = None,
+        head_mask: tf.Tensor | None = None,
+        encoder_hidden_states: tf.Tensor | None = None,
+        encoder_attention_mask: tf.Tensor | None = None,
+        use_causal_mask: bool = False,
+        cache: Cache | None = None,
+        cache_index: Size | None = None,
+    ) -> tf.Tensor | tuple:
         x, key_value, mask = self._unpack(inputs)
         self._check_states(encoder_hidden_states)
         if return_attention_scores is None:
             return_attention_scores = self.return_attention_scores
+        # Recomputation differentiates by its arguments, so every tensor that may need a gradient is
+        # passed in `tensors`; the others are bound to the function.
         tensors = {
             "x": x,
             "key_value": key_value,
@@ -284,16 +300,16 @@ class TransformerEncoderBlock(tf_keras.layers.Layer):
 
     def _compute(
         self,
-        tensors,
-        mask,
-        states_mask,
-        cache_index,
-        use_causal_mask,
-        output_range,
-        return_attention_scores,
-        training,
-    ):
-        """Returns the tuple of output and what else is asked for."""
+        tensors: dict[str, Any],
+        mask: tf.Tensor | None,
+        states_mask: tf.Tensor | None,
+        cache_index: Size | None,
+        use_causal_mask: bool,
+        output_range: int | None,
+        return_attention_scores: bool,
+        training: bool | None,
+    ) -> tuple:
+        """Return the output and, if requested, the scores and the cache."""
         cache = tensors["cache"]
         options = {"head_mask": tensors["head_mask"], "training": training}
         x, *scores_and_cache = self._attend(
@@ -306,17 +322,25 @@ class TransformerEncoderBlock(tf_keras.layers.Layer):
             cache_index=cache_index,
             **options,
         )
-        scores, kept = scores_and_cache[:1], scores_and_cache[1:]
+        scores, new_cache = scores_and_cache[:1], scores_and_cache[1:]
         states = self._projected_states(tensors["states"], cache)
         if states is not None:
             states_mask = _first_queries(states_mask, output_range)
             x, cross_scores = self._cross_attend(x, states, attention_mask=states_mask, **options)
             scores.append(cross_scores)
-            kept = [part | _cross(states) for part in kept]
+            new_cache = [part | _as_cross_cache(states) for part in new_cache]
         output = self._feed_forward(x, training)
-        return (output, *(scores if return_attention_scores else ()), *kept)
+        return (output, *(scores if return_attention_scores else ()), *new_cache)
 
-    def _attend(self, x, key_value, output_range, training, **options):
+    def _attend(
+        self,
+        x: tf.Tensor,
+        key_value: tf.Tensor | None,
+        output_range: int | None,
+        training: bool | None,
+        **options: Any,
+    ) -> tuple:
+        """Apply self-attention with its residual and norm; return output, scores and any cache."""
         residual = x
         if self.norm_first:
             key_norm = self.key_value_norm or self.attention_norm
@@ -333,13 +357,16 @@ class TransformerEncoderBlock(tf_keras.layers.Layer):
             attended = tf.cast(residual, attended.dtype) + attended
         return (attended if self.norm_first else self.attention_norm(attended), *rest)
 
-    def _projected_states(self, states, cache):
-        """Returns keys and values of the encoder's states, or None."""
+    def _projected_states(self, states: tf.Tensor | None, cache: Cache | None) -> Cache | None:
+        """Return the keys and values of the encoder states, from the cache if it holds them."""
         if cache is not None and "cross_key" in cache:
             return {"key": cache["cross_key"], "value": cache["cross_value"]}
         return None if states is None else self.cross_attention.project(states)
 
-    def _cross_attend(self, x, states, training, **options):
+    def _cross_attend(
+        self, x: tf.Tensor, states: Cache, training: bool | None, **options: Any
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Apply cross-attention with its residual and norm; return output and scores."""
         query = self.cross_norm(x) if self.norm_first else x
         attended, scores = self.cross_attention(
             query, states, return_attention_scores=True, training=training, **options
@@ -348,7 +375,8 @@ class TransformerEncoderBlock(tf_keras.layers.Layer):
         attended = tf.cast(x, attended.dtype) + attended
         return attended if self.norm_first else self.cross_norm(attended), scores
 
-    def _feed_forward(self, x, training):
+    def _feed_forward(self, x: tf.Tensor, training: bool | None) -> tf.Tensor:
+        """Apply the feed-forward network with its residual and norm."""
         inner = self.intermediate(self.output_norm(x) if self.norm_first else x)
         inner = self.inner_activation(inner)
         inner = ops.apply_dropout(inner, self.inner_dropout, training)
@@ -358,48 +386,64 @@ class TransformerEncoderBlock(tf_keras.layers.Layer):
             output = self.output_norm(output)
         return tf.cast(output, self.compute_dtype)
 
-    def _check_states(self, states):
+    def _check_states(self, states: tf.Tensor | None) -> None:
         if states is None:
             return
         if self.cross_attention is None:
             raise InputError(
-                "encoder_hidden_states must be left out where there is no cross-attention: build "
-                "with add_cross_attention=True"
+                "encoder_hidden_states must be None for a block without cross-attention; build the "
+                "block with add_cross_attention=True"
             )
         width = self.cross_attention.key_kernel.shape[0]
         if states.shape[-1] != width:
             raise InputError(
-                f"encoder_hidden_states must be {width} wide, as the block is, were "
+                f"encoder_hidden_states must have the width of the block, {width}, had "
                 f"{states.shape[-1]}; project them first"
             )
 
-    def init_cache(self, batch_size, length=0, encoder_hidden_states=None):
-        """Returns a cache for the call.
+    def init_cache(
+        self,
+        batch_size: Size,
+        length: int = 0,
+        encoder_hidden_states: tf.Tensor | None = None,
+    ) -> Cache:
+        """Return the cache for the first call.
 
         Args:
-          batch_size: number of rows.
-          length: number of places, to be written with `cache_index`; 0 for one that grows.
-          encoder_hidden_states: None; or what the cross-attention attends to, which the cache then
-            holds, projected.
+          batch_size: number of sequences.
+          length: number of slots, to be written with `cache_index`; 0 for a cache that grows.
+          encoder_hidden_states: states `[batch, from, width]` of an encoder, which the cache then
+            holds in projected form; None for none.
+
+        Returns:
+          Dict of `key` and `value`, as in `MultiHeadAttention.init_cache`; with encoder states also
+          of `cross_key` and `cross_value`.
+
+        Raises:
+          InputError: the block has no cross-attention, or the states have another width.
         """
         self._check_states(encoder_hidden_states)
         cache = self.attention.init_cache(batch_size, length)
         states = self._projected_states(encoder_hidden_states, cache)
-        return cache if states is None else cache | _cross(states)
+        return cache if states is None else cache | _as_cross_cache(states)
 
-    def _unpack(self, inputs):
+    def _unpack(
+        self, inputs: tf.Tensor | list[tf.Tensor]
+    ) -> tuple[tf.Tensor, tf.Tensor | None, tf.Tensor | None]:
+        """Return x, key_value and attention_mask; None for those not given."""
         if not isinstance(inputs, (list, tuple)):
             return inputs, None, None
         if len(inputs) == 2:
             return inputs[0], None, inputs[1]
         if len(inputs) == 3:
-            return tuple(inputs)
+            x, key_value, mask = inputs
+            return x, key_value, mask
         raise InputError(
             "inputs must be x, [x, attention_mask] or [x, key_value, attention_mask], was a list "
             f"of {len(inputs)}"
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "num_attention_heads": self.num_attention_heads,
@@ -434,13 +478,14 @@ class TransformerEncoderBlock(tf_keras.layers.Layer):
         }
 
 
-def _cross(states):
-    """Returns keys and values of an encoder's states under the names a cache has for them."""
+def _as_cross_cache(states: Cache) -> Cache:
+    """Return the projected encoder states under their names in a cache."""
     return {"cross_key": states["key"], "cross_value": states["value"]}
 
 
-def _first_queries(mask, count):
-    """Returns the rows of a mask that belong to the first `count` queries; None is all."""
+def _first_queries(mask: tf.Tensor | None, count: int | None) -> tf.Tensor | None:
+    """Restrict a mask to the first `count` queries; None for all of them."""
+    # A mask without an axis of queries, or with one of size 1, holds for each of them.
     if not count or mask is None or len(mask.shape) < 3 or mask.shape[-2] == 1:
         return mask
     return mask[..., :count, :]

@@ -1,4 +1,4 @@
-"""Encoders, heads as networks, and the configuration of an encoder."""
+"""Encoders, heads built as networks, and the configuration of an encoder."""
 
 from official_nlp.modeling.networks.classification import Classification
 from official_nlp.modeling.networks.electra_config import ElectraConfig

@@ -1,32 +1,35 @@
-"""A classifier of pooled rows."""
+"""Classifier of pooled sequences."""
+
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
 
 from official_nlp.modeling import ops
+from official_nlp.modeling.keras_types import Initializer
 
 
 @tf_keras.utils.register_keras_serializable(package="official_nlp")
 class Classification(tf_keras.Model):
-    """One dense layer on the vector of a row; with one class, a regression.
+    """Apply one dense layer to the vector of a sequence; with one class, a regression.
 
-    `ClassificationHead` is the layer that pools as well; this is tfnlp's network of the name.
+    This is tfnlp's network of this name. The layer `ClassificationHead` also pools.
 
-    Call: `[batch, input_width]`, alone or as `cls_output` of a dict, to float32
-    `[batch, num_classes]`.
+    Call: `[batch, input_width]`, as a tensor or as the only value of a dict (`cls_output`), to
+    float32 `[batch, num_classes]`.
 
     Args:
       input_width: width of the vector.
-      num_classes: number of outputs.
-      initializer: of the kernel.
+      num_classes: number of classes.
+      initializer: initializer of the kernel.
       output: `logits`, or `predictions` for log-probabilities.
 
     Attributes:
       inputs: list of the symbolic input.
-      logits: the symbolic logits of it, whatever `output` is.
+      logits: symbolic logits of this input, for either value of `output`.
 
     Raises:
-      InputError: `output` is something else.
+      InputError: `output` has another value.
 
     Example:
       >>> network = Classification(input_width=16, num_classes=3)
@@ -35,7 +38,12 @@ class Classification(tf_keras.Model):
     """
 
     def __init__(
-        self, input_width, num_classes, initializer="glorot_uniform", output="logits", **kwargs
+        self,
+        input_width: int,
+        num_classes: int,
+        initializer: Initializer = "glorot_uniform",
+        output: str = "logits",
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         ops.check_output(output)
@@ -52,18 +60,18 @@ class Classification(tf_keras.Model):
         self.built = True
 
     # === Wiring ===
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor | dict[str, tf.Tensor]) -> tf.Tensor:
         (vectors,) = tf.nest.flatten(inputs)  # [B, input_width]
         logits = self.dense(vectors)  # [B, num_classes]
         return logits if self.output_type == "logits" else tf.nn.log_softmax(logits)
 
     # === Config ===
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "input_width": self.input_width,
             "num_classes": self.num_classes,
             "initializer": tf_keras.initializers.serialize(self.initializer),
             "output": self.output_type,
             "name": self.name,
-            "dtype": self._dtype_policy.name,
+            "dtype": self.dtype_policy.name,
         }

@@ -1,16 +1,18 @@
-"""Values of a configuration that are no text: classes, functions, layers and networks.
+"""Serialization of configuration values that JSON cannot hold: classes, functions, layers.
 
-A network made of a user's parts is made again from their registered names. A name is all that a
-file holds: it cannot make its reader import anything.
+A network of the user's own parts is rebuilt from their registered names. A file holds only these
+names, so that reading it cannot import or run anything.
 """
 
 import inspect
+from typing import Any
 
 import tf_keras
 
 from official_nlp.errors import InputError
 
 _NAME = "registered"
+# The parts of Keras are not registered; their public names identify them.
 _KERAS = (
     tf_keras.layers,
     tf_keras.initializers,
@@ -20,17 +22,17 @@ _KERAS = (
 )
 
 
-def encode(value, argument: str):
-    """Returns the value as JSON has it; what is text already is returned itself.
+def encode(value: Any, argument: str) -> Any:
+    """Convert a value to what JSON can hold; a value that JSON can hold is returned itself.
 
     Args:
-      value: nested dicts and lists of text, numbers, classes, functions and Keras objects.
+      value: nested dicts and lists of strings, numbers, classes, functions and Keras objects.
       argument: name of the argument, for the message.
 
     Raises:
-      InputError: something is not registered, or cannot be made again; says what.
+      InputError: the value contains something that is not registered or cannot be serialized.
     """
-    if _is_text(value):
+    if _is_json(value):
         return value
     if isinstance(value, dict):
         return {key: encode(part, f"{argument}[{key!r}]") for key, part in value.items()}
@@ -38,18 +40,23 @@ def encode(value, argument: str):
         return [encode(part, argument) for part in value]
     if inspect.isclass(value) or inspect.isfunction(value):
         return {_NAME: _registered_name(value, argument)}
-    name, made_of = _registered_name(type(value), argument), _arguments(value, argument)
-    return {_NAME: name, "config": encode(made_of, f"{argument}: {type(value).__name__}")}
+    name, config = _registered_name(type(value), argument), _config(value, argument)
+    return {_NAME: name, "config": encode(config, f"{argument}: {type(value).__name__}")}
 
 
-def decode(value, custom_objects=None):
-    """Returns what `encode` was given: text itself, layers and networks anew.
+def decode(value: Any, custom_objects: dict[str, Any] | None = None) -> Any:
+    """Invert `encode`: find classes and functions by name, and build new layers and networks.
+
+    Args:
+      value: result of `encode`.
+      custom_objects: classes and functions by name, in addition to the registered ones.
 
     Raises:
       InputError: a name is not registered.
     """
     if isinstance(value, (list, tuple)):
         parts = [decode(part, custom_objects) for part in value]
+        # Unchanged values keep their type (a tuple) and identity.
         return value if all(a is b for a, b in zip(parts, value)) else parts
     if not isinstance(value, dict):
         return value
@@ -58,8 +65,8 @@ def decode(value, custom_objects=None):
     found = _find(value[_NAME], custom_objects)
     if found is None:
         raise InputError(
-            f"{value[_NAME]!r} is not registered: import the module that defines it before the "
-            "network is loaded"
+            f"{value[_NAME]!r} is not registered: import the module that defines it before you "
+            "load the network"
         )
     if "config" not in value:
         return found
@@ -67,43 +74,49 @@ def decode(value, custom_objects=None):
         return found.from_config(decode(value["config"], custom_objects))
 
 
-def _is_text(value):
+def _is_json(value: Any) -> bool:
     if isinstance(value, dict):
-        return all(isinstance(key, str) and _is_text(part) for key, part in value.items())
+        return all(isinstance(key, str) and _is_json(part) for key, part in value.items())
     if isinstance(value, (list, tuple)):
-        return all(_is_text(part) for part in value)
+        return all(_is_json(part) for part in value)
     return value is None or isinstance(value, (bool, int, float, str))
 
 
-def _registered_name(value, argument):
+def _registered_name(value: Any, argument: str) -> str:
+    """Return the name under which `decode` finds a class or function."""
     name = tf_keras.saving.get_registered_name(value)
-    # What tf_keras.Model makes of symbolic tensors is of a class that has no public name.
+    # `tf_keras.Model` of symbolic tensors creates an instance of a subclass without public name.
     found = _find(name)
     if found is not value and not (found is tf_keras.Model and issubclass(value, found)):
         raise InputError(
-            f"{argument} holds {value.__name__}, which is not registered: decorate it with "
-            "@tf_keras.utils.register_keras_serializable(package=...), that a saved network may "
-            "find it; or keep the weights alone, with tf.train.Checkpoint"
+            f"{argument} contains {value.__name__}, which is not registered: decorate it with "
+            "@tf_keras.utils.register_keras_serializable(package=...), so that a saved network "
+            "finds it, or save only the weights, with tf.train.Checkpoint"
         )
     return name
 
 
-def _arguments(value, argument):
-    """Returns the configuration of an object."""
+def _config(value: Any, argument: str) -> dict[str, Any]:
+    """Return the configuration of an object.
+
+    Raises:
+      InputError: `get_config` raised.
+    """
     get_config = value.get_config
     if type(value).get_config is tf_keras.Model.get_config:
-        # That of a model is empty where it should say that there is none.
+        # The default of models returns an empty dict instead of raising as layers do.
         get_config = super(tf_keras.Model, value).get_config
     try:
         return get_config()
     except Exception as error:
         raise InputError(
-            f"{argument} cannot be made again: {type(value).__name__}.get_config() raised "
-            f"{type(error).__name__}; write one that returns the arguments of the constructor"
+            f"{argument} cannot be serialized: {type(value).__name__}.get_config() raised "
+            f"{type(error).__name__}; define get_config() to return the constructor's arguments"
         ) from error
 
 
-def _find(name, custom_objects=None):
+def _find(name: str, custom_objects: dict[str, Any] | None = None) -> Any:
+    """Return the registered object or the Keras class of this name; None if there is none."""
     found = tf_keras.saving.get_registered_object(name, custom_objects=custom_objects)
     if found is None and name == "Functional":
         return tf_keras.Model

@@ -1,6 +1,7 @@
-"""The encoder of ELECTRA."""
+"""Encoder of ELECTRA."""
 
 import dataclasses
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
@@ -8,13 +9,17 @@ import tf_keras
 from official_nlp import randomness
 from official_nlp.errors import InputError
 from official_nlp.modeling import initializers, ops, tensor_names
+from official_nlp.modeling.keras_types import Size
 from official_nlp.modeling.layers.disentangled_embeddings import DisentangledEmbeddings
 from official_nlp.modeling.layers.electra_embeddings import ElectraEmbeddings
 from official_nlp.modeling.layers.embedding_projection import EmbeddingProjection
+from official_nlp.modeling.layers.multi_head_attention import Cache
+from official_nlp.modeling.layers.on_device_embedding import OnDeviceEmbedding
 from official_nlp.modeling.layers.transformer_encoder_block import TransformerEncoderBlock
 from official_nlp.modeling.networks.electra_config import ElectraConfig
 from official_nlp.modeling.pretrained import Pretrained
 
+# Hugging Face's names of the inputs, and tfnlp's.
 _ALIASES = {
     "input_ids": "input_word_ids",
     "attention_mask": "input_mask",
@@ -36,48 +41,53 @@ _INPUTS = (
 
 @tf_keras.utils.register_keras_serializable(package="official_nlp")
 class ElectraEncoder(Pretrained, tf_keras.Model):
-    """Embeddings, a projection where the widths differ, and Transformer layers. No pooler.
+    """Encode tokens with embeddings, a projection if widths differ, and Transformer layers.
 
-    Call: a dict with `input_word_ids`, `input_mask` (1 real, 0 padding), `input_type_ids`, all
+    There is no pooler.
+
+    Call: a dict of `input_word_ids`, `input_mask` (1 real, 0 padding) and `input_type_ids`, all
     integer `[batch, length]`, under these names or Hugging Face's (`input_ids`, `attention_mask`,
-    `token_type_ids`), or a list in that order. Mask and types may be missing: all real, all of
-    type 0. A mask may be `[batch, length, length]`, too. Optional:
+    `token_type_ids`); or a list in that order. Without mask and types all tokens are real and of
+    type 0. The mask may also be `[batch, length, length]`. Optional inputs:
       `position_ids`: integer `[batch, length]`.
       `inputs_embeds`: `[batch, length, embedding_size]`, in place of the ids.
       `head_mask`: `[heads]`, `[layers, heads]` or `[layers, batch, heads, 1 or length, 1 or
-        length]`, multiplied with the probabilities of the attentions.
-      `document_ids`: integer `[batch, length]`, for rows of several documents: a positive number
-        for each, 0 for padding. A document attends to itself alone, its positions begin at 0.
+        length]`, multiplied by the attention probabilities.
+      `document_ids`: integer `[batch, length]`, for sequences packed from several documents: a
+        positive number per document, 0 for padding. The tokens of a document attend only to each
+        other, and their positions start at 0.
       `encoder_hidden_states` `[batch, from, hidden_size]`, `encoder_attention_mask` `[batch,
-        from]`: what a decoder with `add_cross_attention` attends to.
-      `past_key_values`: what a decoder returned for the tokens before these, or `init_cache` made.
-        Positions continue, and a mask is for the tokens of both, `[batch, past + length]`.
-    By keyword: `output_hidden_states`, `output_attentions`, `use_cache` ask for outputs, by default
-    as the configuration does (for a cache: in a decoder, not in training). `cache_index`, an
-    integer or a scalar, is the number of tokens before these in `past_key_values` of fixed length.
+        from]`: states that a decoder with `add_cross_attention` attends to.
+      `past_key_values`: keys and values of the tokens before these, as returned by the previous
+        call of a decoder or by `init_cache`. Positions continue, and a mask covers the tokens of
+        both, `[batch, past + length]`.
+    Keyword arguments: `output_hidden_states`, `output_attentions` and `use_cache` request outputs;
+    None for the default of the configuration (a cache: in decoders, outside training).
+    `cache_index`, an integer or a scalar tensor, is the number of earlier tokens in
+    `past_key_values` of fixed length.
 
     Returns a dict:
       `sequence_output`: `[batch, length, hidden_size]`.
       `encoder_outputs`: list of the outputs of all layers.
-      `hidden_states`, when asked: `encoder_outputs` with the input of the first layer before them.
-      `attentions`, when asked: list of `[batch, heads, length, past + length]`.
+      `hidden_states`, on request: the input of the first layer, followed by `encoder_outputs`.
+      `attentions`, on request: list of `[batch, heads, length, past + length]`, one per layer.
       `cross_attentions`, with these, if there was an encoder: list of `[batch, heads, length,
         from]`.
-      `past_key_values`, when asked: list of dicts of `key`, `value` `[batch, past + length, heads,
-        width of a head]`, and of an encoder's `cross_key`, `cross_value`.
+      `past_key_values`, on request: list of dicts, one per layer, of `key` and `value` `[batch,
+        past + length, heads, head width]`; with an encoder also `cross_key` and `cross_value`.
 
     Args:
       config: an `ElectraConfig`.
-      embeddings: None; or the `embeddings` of another encoder, whose tables (word, position and
-        type) and LayerNorm are shared then; or its word table alone (`get_embedding_layer()`);
-        or `DisentangledEmbeddings` on those of another.
-      recompute: in training keep the inputs of the layers alone, and compute their insides again
-        in the backward pass: less memory, more time, the same numbers.
+      embeddings: embeddings to share: the `embeddings` of another encoder, with all three tables
+        and the LayerNorm; its word table alone (`get_embedding_layer()`); `DisentangledEmbeddings`
+        on the embeddings of another encoder; or None for new embeddings.
+      recompute: in training store only the inputs of the layers, and compute the rest again in the
+        backward pass: less memory, more time, equal results.
 
     Raises:
       InputError: shared embeddings have other sizes than the configuration; an input is unknown,
-        given under both names, or missing; or inputs exclude each other, or ask for something that
-        the configuration does not have.
+        missing or given under both names; inputs exclude each other, or need an option that the
+        configuration does not set.
 
     Example:
       >>> config = ElectraConfig(vocab_size=100, num_hidden_layers=2)
@@ -92,36 +102,45 @@ class ElectraEncoder(Pretrained, tf_keras.Model):
     hugging_face_class = "ElectraModel"
     config_class = ElectraConfig
 
-    def __init__(self, config: ElectraConfig, embeddings=None, recompute=False, **kwargs):
+    def __init__(
+        self,
+        config: ElectraConfig,
+        embeddings: ElectraEmbeddings | DisentangledEmbeddings | OnDeviceEmbedding | None = None,
+        recompute: bool = False,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         if not isinstance(config, ElectraConfig):
             raise InputError(
-                f"config must be an ElectraConfig, was {config!r}; ElectraConfig.from_dict makes "
-                "one of a dict, and from_pretrained takes a folder"
+                f"config must be an ElectraConfig, was {config!r}; use ElectraConfig.from_dict to "
+                "convert a dict, or from_pretrained to load a folder"
             )
         self.config = config
         self.recompute = recompute
         # === Layers ===
-        self.embeddings = self._embeddings(embeddings)
+        self.embeddings = self._embeddings_to_use(embeddings)
         self.embeddings_project = None
         if config.embedding_size != config.hidden_size:
             self.embeddings_project = EmbeddingProjection(
                 config.hidden_size,
                 kernel_initializer=initializers.kernel_initializer(config),
-                dtype=self._dtype_policy,
+                dtype=self.dtype_policy,
                 name="embeddings_project",
             )
             self.embeddings_project.build([None, None, config.embedding_size])
         self.transformer_layers = [self._block(i) for i in range(config.num_hidden_layers)]
         self.built = True
 
-    def _embeddings(self, given):
-        if isinstance(given, (ElectraEmbeddings, DisentangledEmbeddings)):
-            _check_shared(given, self.config)
-            return given
-        return _plain_embeddings(self.config, given, self._dtype_policy)
+    def _embeddings_to_use(
+        self, embeddings: ElectraEmbeddings | DisentangledEmbeddings | OnDeviceEmbedding | None
+    ) -> ElectraEmbeddings | DisentangledEmbeddings:
+        """Return shared embeddings as they are, or new ones, perhaps with a shared word table."""
+        if isinstance(embeddings, (ElectraEmbeddings, DisentangledEmbeddings)):
+            _check_shared(embeddings, self.config)
+            return embeddings
+        return _new_embeddings(self.config, embeddings, self.dtype_policy)
 
-    def _block(self, index):
+    def _block(self, index: int) -> TransformerEncoderBlock:
         config = self.config
         block = TransformerEncoderBlock(
             num_attention_heads=config.num_attention_heads,
@@ -135,7 +154,7 @@ class ElectraEncoder(Pretrained, tf_keras.Model):
             max_length=config.max_position_embeddings,
             add_cross_attention=config.add_cross_attention,
             recompute=self.recompute,
-            dtype=self._dtype_policy,
+            dtype=self.dtype_policy,
             name=f"layer_{index}",
         )
         block.build([None, None, config.hidden_size])
@@ -144,16 +163,18 @@ class ElectraEncoder(Pretrained, tf_keras.Model):
     # === Wiring ===
     def call(
         self,
-        inputs,
-        training=None,
-        output_hidden_states=None,
-        output_attentions=None,
-        use_cache=None,
-        cache_index=None,
-    ):
-        inputs = _named(inputs)
-        output_attentions = _asked(output_attentions, self.config.output_attentions)
+        inputs: dict[str, Any] | list[tf.Tensor] | tf.Tensor,
+        training: bool | None = None,
+        output_hidden_states: bool | None = None,
+        output_attentions: bool | None = None,
+        use_cache: bool | None = None,
+        cache_index: Size | None = None,
+    ) -> dict[str, Any]:
+        inputs = _named_inputs(inputs)
+        output_attentions = _or_default(output_attentions, self.config.output_attentions)
         use_cache = self._use_cache(use_cache, inputs, cache_index, training)
+        # Dropout draws in one scope per encoder, so that what a caller draws later does not depend
+        # on the number of layers.
         with randomness.scope(training=bool(training)):
             x = self._embed(inputs, cache_index, training)  # [B, L, H]
             options = {
@@ -166,25 +187,29 @@ class ElectraEncoder(Pretrained, tf_keras.Model):
             }
             mask, head_masks = _attention_mask(inputs), self._head_masks(inputs.get("head_mask"))
             caches = self._caches(inputs, x, use_cache)
-            hidden_states, others = [x], []
+            hidden_states: list[tf.Tensor] = [x]
+            extras: list[list] = []  # per layer: attentions, cross attentions and cache, if any
             for block, head_mask, cache in zip(self.transformer_layers, head_masks, caches):
                 x = block(
                     x if mask is None else [x, mask], head_mask=head_mask, cache=cache, **options
                 )
-                x, *other = x if isinstance(x, tuple) else (x,)
+                x, *extra = x if isinstance(x, tuple) else (x,)
                 hidden_states.append(x)
-                others.append(other)
+                extras.append(extra)
         outputs = {"sequence_output": x, "encoder_outputs": hidden_states[1:]}
-        if _asked(output_hidden_states, self.config.output_hidden_states):
+        if _or_default(output_hidden_states, self.config.output_hidden_states):
             outputs["hidden_states"] = hidden_states
-        of_all_layers = [list(parts) for parts in zip(*others)]
+        by_kind = [list(parts) for parts in zip(*extras)]
         if cache is not None:
-            kept = of_all_layers.pop()
+            new_caches = by_kind.pop()
         if use_cache:
-            outputs["past_key_values"] = kept
-        return {**outputs, **dict(zip(("attentions", "cross_attentions"), of_all_layers))}
+            outputs["past_key_values"] = new_caches
+        return {**outputs, **dict(zip(("attentions", "cross_attentions"), by_kind))}
 
-    def _embed(self, inputs, cache_index, training):
+    def _embed(
+        self, inputs: dict[str, Any], cache_index: Size | None, training: bool | None
+    ) -> tf.Tensor:
+        """Return the input of the first layer, `[B, L, H]`."""
         x = self.embeddings(
             word_ids=inputs.get("input_word_ids"),
             type_ids=inputs.get("input_type_ids"),
@@ -194,28 +219,31 @@ class ElectraEncoder(Pretrained, tf_keras.Model):
         x = ops.apply_dropout(x, self.config.hidden_dropout_prob, training)
         return x if self.embeddings_project is None else self.embeddings_project(x)
 
-    def _position_ids(self, inputs, cache_index):
-        """Returns integer `[B, L]` or `[1, L]`, or None where positions begin at 0 in each row."""
+    def _position_ids(self, inputs: dict[str, Any], cache_index: Size | None) -> tf.Tensor | None:
+        """Return integer `[B, L]` or `[1, L]`; None if positions start at 0 in each sequence."""
         if "document_ids" in inputs:
             return ops.packed_positions(inputs["document_ids"])
         if "position_ids" in inputs or "past_key_values" not in inputs:
             return inputs.get("position_ids")
-        tokens = inputs.get("input_word_ids", inputs.get("inputs_embeds"))
+        tokens = inputs["input_word_ids" if "input_word_ids" in inputs else "inputs_embeds"]
         past = inputs["past_key_values"][0]["key"]
         first = tf.shape(past)[1] if cache_index is None else cache_index
         known = past.shape[1] if cache_index is None else tf.get_static_value(cache_index)
+        # The number of earlier tokens can be checked only if it is known while tracing.
         length, longest = tokens.shape[1], self.config.max_position_embeddings
         if None not in (length, known) and known + length > longest:
             raise InputError(
-                f"past_key_values hold {known} tokens: with {length} more there are more than "
-                f"max_position_embeddings={longest}; begin anew with fewer"
+                f"past_key_values hold {known} tokens: {length} more would exceed "
+                f"max_position_embeddings={longest}; start again with fewer tokens"
             )
         return (tf.range(tf.shape(tokens)[1]) + tf.cast(first, tf.int32))[tf.newaxis]
 
-    def _head_masks(self, head_mask):
-        """Returns a list of what each layer's attention takes."""
+    def _head_masks(self, head_mask: tf.Tensor | None) -> list[tf.Tensor | None]:
+        """Return the head mask of each layer."""
         count = self.config.num_hidden_layers
-        rank = 1 if head_mask is None else len(head_mask.shape)
+        if head_mask is None:
+            return [None] * count
+        rank = len(head_mask.shape)
         if rank not in (1, 2, 5) or (rank > 1 and head_mask.shape[0] != count):
             raise InputError(
                 f"head_mask must be [heads], [{count} layers, heads] or [{count} layers, batch, "
@@ -223,101 +251,138 @@ class ElectraEncoder(Pretrained, tf_keras.Model):
             )
         return [head_mask] * count if rank == 1 else tf.unstack(head_mask)
 
-    def _use_cache(self, use_cache, inputs, cache_index, training) -> bool:
-        """Returns whether a cache is returned; refuses where there can be none."""
+    def _use_cache(
+        self,
+        use_cache: bool | None,
+        inputs: dict[str, Any],
+        cache_index: Size | None,
+        training: bool | None,
+    ) -> bool:
+        """Return whether to return a cache; raise if a cache is given or requested in vain."""
         config, past = self.config, inputs.get("past_key_values")
         if (use_cache or past is not None) and not config.is_decoder:
             raise InputError(
-                "use_cache and past_key_values must be left out where config.is_decoder is false: "
-                "earlier tokens attend to later ones, and change with them"
+                "use_cache and past_key_values must be left out if config.is_decoder is false: the "
+                "states of earlier tokens depend on later tokens and cannot be cached"
             )
         if past is not None and len(past) != config.num_hidden_layers:
             raise InputError(
                 f"past_key_values must have a dict for each of {config.num_hidden_layers} layers, "
-                f"had {len(past)}; give what the last call returned, or init_cache"
+                f"had {len(past)}; pass the result of the previous call or of init_cache"
             )
         if past is None and cache_index is not None:
             raise InputError(
-                "cache_index must be left out without past_key_values; make some with init_cache"
+                "cache_index needs past_key_values, which init_cache creates; was given without"
             )
-        return _asked(use_cache, config.use_cache and config.is_decoder and not training)
+        return _or_default(use_cache, config.use_cache and config.is_decoder and not training)
 
-    def _caches(self, inputs, x, use_cache):
+    def _caches(
+        self, inputs: dict[str, Any], x: tf.Tensor, use_cache: bool
+    ) -> list[Cache] | list[None]:
         if "past_key_values" in inputs:
             return inputs["past_key_values"]
         if use_cache:
             return self.init_cache(tf.shape(x)[0])
         return [None] * self.config.num_hidden_layers
 
-    def init_cache(self, batch_size, length=0, encoder_hidden_states=None) -> list:
-        """Returns `past_key_values` for the first call of a decoder.
+    def init_cache(
+        self,
+        batch_size: Size,
+        length: int = 0,
+        encoder_hidden_states: tf.Tensor | None = None,
+    ) -> list[Cache]:
+        """Return `past_key_values` for the first call of a decoder.
 
         Args:
-          batch_size: number of rows.
-          length: number of places, to be written with `cache_index`, so that shapes are static;
-            0 for a cache that grows.
-          encoder_hidden_states: None; or the states of an encoder, which are projected here once.
+          batch_size: number of sequences.
+          length: number of slots, to be written with `cache_index`, which keeps shapes static; 0
+            for a cache that grows.
+          encoder_hidden_states: states `[batch, from, hidden_size]` of an encoder, which are then
+            projected once, here; None for none.
+
+        Returns:
+          List of dicts, one per layer; see `TransformerEncoderBlock.init_cache`.
+
+        Raises:
+          InputError: the decoder has no cross-attention, or the states have another width.
         """
         return [
             block.init_cache(batch_size, length, encoder_hidden_states)
             for block in self.transformer_layers
         ]
 
-    def get_embedding_table(self):
-        """Returns the word table `[vocab_size, embedding_size]`: a variable.
+    def get_embedding_table(self) -> tf.Variable | tf.Tensor:
+        """Return the word table, a variable `[vocab_size, embedding_size]`.
 
-        Of an encoder with `DisentangledEmbeddings` it is a tensor, the sum of two tables.
+        With `DisentangledEmbeddings` the table is the sum of two variables, a tensor.
         """
         return self.embeddings.get_embedding_table()
 
-    def get_embedding_layer(self):
-        """Returns the word table's layer, an `OnDeviceEmbedding`.
+    def get_embedding_layer(self) -> OnDeviceEmbedding:
+        """Return the layer of the word table.
 
         Raises:
-          InputError: the encoder has `DisentangledEmbeddings`, and so no table of its own.
+          InputError: the encoder has `DisentangledEmbeddings`, whose table is a sum of two.
         """
         if isinstance(self.embeddings, DisentangledEmbeddings):
             raise InputError(
-                "get_embedding_layer() is for an encoder with a word table of its own, this one's "
-                "is a sum of two: take get_embedding_table(), or embeddings.merged()"
+                "get_embedding_layer() needs an encoder with one word table, and the table of this "
+                "encoder is a sum of two; use get_embedding_table() or embeddings.merged()"
             )
         return self.embeddings.word_embeddings
 
-    def named_tensors(self):
+    def named_tensors(self) -> list[tensor_names.NamedTensor]:
+        """Return the variables under their names in Hugging Face files."""
         return tensor_names.encoder(self)
 
     # === Config ===
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         fields = dataclasses.replace(self.config, extra={}).to_dict()
-        # Apart, for a file of Hugging Face's may have a `dtype` of its own.
+        # `extra` stays nested, because a Hugging Face file may have a key `dtype` of its own.
         config = {**fields, "extra": self.config.extra, "recompute": self.recompute}
         if isinstance(self.embeddings, DisentangledEmbeddings):
             config["disentangled"] = True
-        return {**config, "name": self.name, "dtype": self._dtype_policy.name}
+        return {**config, "name": self.name, "dtype": self.dtype_policy.name}
 
     @classmethod
-    def from_config(cls, config, embeddings=None):
-        """Builds the encoder of a configuration; sharing is said by whoever owns both."""
+    def from_config(
+        cls,
+        config: dict[str, Any],
+        embeddings: ElectraEmbeddings | DisentangledEmbeddings | OnDeviceEmbedding | None = None,
+    ) -> "ElectraEncoder":
+        """Build the encoder from its configuration.
+
+        Args:
+          config: result of `get_config`.
+          embeddings: embeddings to share, passed by the model that owns both encoders.
+        """
         sizes, options, disentangled = cls.read_config(config)
         if disentangled and embeddings is None:
             policy = options.get("dtype")
-            base = _plain_embeddings(sizes, None, policy)
+            base = _new_embeddings(sizes, None, policy)
             embeddings = DisentangledEmbeddings(base, dtype=policy, name="embeddings")
             embeddings.build(None)
         return cls(sizes, embeddings=embeddings, **options)
 
     @staticmethod
-    def read_config(config: dict) -> tuple[ElectraConfig, dict, bool]:
-        """Returns the sizes, the other options of the constructor, and whether the embeddings are
-        disentangled, of what `get_config` returned."""
+    def read_config(config: dict[str, Any]) -> tuple[ElectraConfig, dict[str, Any], bool]:
+        """Split the result of `get_config`.
+
+        Returns:
+          The sizes, the other arguments of the constructor, and whether the embeddings are
+          disentangled.
+        """
         config = dict(config)
-        options = {k: config.pop(k) for k in ("name", "dtype", "recompute") if k in config}
+        names = ("name", "dtype", "recompute")
+        options: dict[str, Any] = {name: config.pop(name) for name in names if name in config}
         disentangled, extra = config.pop("disentangled", False), config.pop("extra", {})
         sizes = ElectraConfig.from_dict(config)
         return dataclasses.replace(sizes, extra={**sizes.extra, **extra}), options, disentangled
 
 
-def _plain_embeddings(config, word_embeddings, policy) -> ElectraEmbeddings:
+def _new_embeddings(
+    config: ElectraConfig, word_embeddings: OnDeviceEmbedding | None, policy: Any
+) -> ElectraEmbeddings:
     embeddings = ElectraEmbeddings(
         config.vocab_size,
         config.embedding_size,
@@ -335,8 +400,11 @@ def _plain_embeddings(config, word_embeddings, policy) -> ElectraEmbeddings:
     return embeddings
 
 
-def _check_shared(embeddings, config):
-    wanted = {
+def _check_shared(
+    embeddings: ElectraEmbeddings | DisentangledEmbeddings, config: ElectraConfig
+) -> None:
+    """Raise InputError unless shared embeddings have the sizes of the configuration."""
+    expected = {
         "vocab_size": config.vocab_size,
         "embedding_width": config.embedding_size,
         "max_length": config.max_position_embeddings,
@@ -344,27 +412,31 @@ def _check_shared(embeddings, config):
         "norm_epsilon": config.layer_norm_eps,
         "position_embedding_type": config.position_embedding_type,
     }
-    for name, value in wanted.items():
-        have = getattr(embeddings, name)
-        if have != value:
+    for name, value in expected.items():
+        actual = getattr(embeddings, name)
+        if actual != value:
             raise InputError(
-                f"shared embeddings must have {name}={value} as the configuration says, had "
-                f"{have}; networks that share embeddings need equal sizes of their tables"
+                f"shared embeddings must have {name}={value}, as in the configuration, had "
+                f"{actual}; networks that share embeddings need tables of equal sizes"
             )
 
 
-def _named(inputs) -> dict:
-    """Returns the inputs under tfnlp's names."""
+def _named_inputs(inputs: dict[str, Any] | list[tf.Tensor] | tf.Tensor) -> dict[str, Any]:
+    """Return the inputs under tfnlp's names, without those that are None.
+
+    Raises:
+      InputError: an input is unknown or given twice, or the inputs do not fit together.
+    """
     if isinstance(inputs, (list, tuple)):
         if len(inputs) > 3:
             raise InputError(
-                f"a list of inputs must hold ids, mask and types, held {len(inputs)} tensors; give "
-                "others by name in a dict"
+                f"a list of inputs must hold ids, mask and types, held {len(inputs)} tensors; pass "
+                "other inputs by name in a dict"
             )
         inputs = dict(zip(_INPUTS, inputs, strict=False))
     elif not isinstance(inputs, dict):
         inputs = {"input_word_ids": inputs}
-    named = {}
+    named: dict[str, Any] = {}
     for name, value in inputs.items():
         target = _ALIASES.get(name, name)
         if target not in _INPUTS:
@@ -375,47 +447,49 @@ def _named(inputs) -> dict:
         if value is not None:
             nested = target == "past_key_values"
             named[target] = value if nested else tf.convert_to_tensor(value)
-    _check_together(named)
-    _check_rows(named)
+    _check_combination(named)
+    _check_lengths(named)
     return named
 
 
-def _check_rows(named):
-    """Raises InputError unless ids, mask and types are rows of equal length, as far as is known."""
+def _check_lengths(named: dict[str, Any]) -> None:
+    """Raise InputError unless ids, mask and types have equal lengths, as far as known."""
     ids = named.get("input_word_ids")
     if ids is not None and not (ids.dtype.is_integer and ids.shape.rank in (2, None)):
         raise InputError(
             f"input_word_ids must be integer [batch, length], was {ids.dtype.name} "
-            f"{ids.shape}: a tokenizer makes ids of text; a list is taken for ids, mask and types"
+            f"{ids.shape}; convert text with a tokenizer, and note that a list means ids, mask and "
+            "types"
         )
-    rows = named.get("inputs_embeds") if ids is None else ids
+    tokens = named["inputs_embeds"] if ids is None else ids
     for name in ("input_type_ids", "input_mask"):
         if name in named and "past_key_values" not in named:
-            given, length = named[name].shape, rows.shape[1:2]
-            if given.rank is not None and not given[-1:].is_compatible_with(length):
+            shape, length = named[name].shape, tokens.shape[1:2]
+            if shape.rank is not None and not shape[-1:].is_compatible_with(length):
                 raise InputError(
-                    f"{name} must have the length of the rows, {length[0]}, was {given}; give one "
-                    "number for each token"
+                    f"{name} must have the length of the sequences, {length[0]}, was {shape}; pass "
+                    "one number for each token"
                 )
 
 
-def _check_together(named):
+def _check_combination(named: dict[str, Any]) -> None:
+    """Raise InputError if inputs exclude each other or one needs another."""
     if ("input_word_ids" in named) == ("inputs_embeds" in named):
-        raise InputError("give either input_word_ids or inputs_embeds, not both and not none")
+        raise InputError("give exactly one of input_word_ids and inputs_embeds")
     if "document_ids" in named:
         for other in ("position_ids", "past_key_values"):
             if other in named:
                 raise InputError(
-                    f"{other} must be left out with document_ids, which say where positions begin"
+                    f"{other} must be left out with document_ids, which determine the positions"
                 )
     if "encoder_attention_mask" in named and not (
         {"encoder_hidden_states", "past_key_values"} & named.keys()
     ):
-        raise InputError("encoder_attention_mask needs encoder_hidden_states, and got none")
+        raise InputError("encoder_attention_mask needs encoder_hidden_states, was given without")
 
 
-def _attention_mask(inputs):
-    """Returns `[B, S]` or `[B, L, S]`, or None."""
+def _attention_mask(inputs: dict[str, Any]) -> tf.Tensor | None:
+    """Return the mask `[B, S]` or `[B, L, S]`; None if all tokens are real."""
     mask = inputs.get("input_mask")
     if "document_ids" not in inputs:
         return mask
@@ -426,5 +500,5 @@ def _attention_mask(inputs):
     return packed & (mask[:, tf.newaxis, :] if len(mask.shape) == 2 else mask)
 
 
-def _asked(argument, default) -> bool:
+def _or_default(argument: bool | None, default: bool) -> bool:
     return default if argument is None else argument

@@ -54,7 +54,7 @@ def test_the_token_itself_may_be_dropped_from():
 
 
 def test_without_an_inner_layer_there_is_nothing_to_drop_before():
-    with pytest.raises(InputError, match="first_dropout_rate must be 0 where inner_dim is 0"):
+    with pytest.raises(InputError, match="first_dropout_rate must be 0 if inner_dim is 0"):
         layers.ClassificationHead(0, 2, first_dropout_rate=0.5)
 
 

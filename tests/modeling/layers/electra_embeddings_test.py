@@ -62,7 +62,7 @@ def test_vectors_may_take_the_place_of_words(embeddings):
 
 @pytest.mark.parametrize("given", [[None], [IDS, None, None, np.zeros([2, 3, 4])]])
 def test_words_are_given_once(embeddings, given):
-    with pytest.raises(InputError, match="either word_ids or inputs_embeds, not both and not none"):
+    with pytest.raises(InputError, match="exactly one of word_ids and inputs_embeds"):
         embeddings(*given)
 
 

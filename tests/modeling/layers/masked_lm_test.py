@@ -131,7 +131,7 @@ def test_another_output_is_refused(table):
 
 
 def test_what_is_tied_to_a_variable_cannot_be_written_down(table):
-    with pytest.raises(NotImplementedError, match="belongs to another layer; give that layer"):
+    with pytest.raises(NotImplementedError, match="belongs to another layer; pass that layer"):
         layers.MaskedLM(table.embeddings).get_config()
 
 

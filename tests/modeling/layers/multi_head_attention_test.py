@@ -253,7 +253,9 @@ def test_a_cache_of_fixed_length_gives_the_same_with_static_shapes(
 def test_a_cache_that_is_full_is_refused(causal):
     cache = causal.init_cache(B, T + 1)
     causal(QUERY, cache=cache, cache_index=1)
-    with pytest.raises(InputError, match="room for 5 more in a cache of 6 places, was 2; make"):
+    with pytest.raises(
+        InputError, match="room for 5 more tokens in a cache of 6 slots, was 2; make"
+    ):
         causal(QUERY, cache=cache, cache_index=2)
 
 
@@ -307,8 +309,14 @@ def test_distances_have_vectors_only_where_positions_are_relative(attention):
         ),
         ({"position_embedding_type": "relative_key"}, "max_length must be .* was None"),
         ({"num_kv_heads": 1}, "num_kv_heads must be left out or None, was 1: every head"),
-        ({"src_block_size": 64}, "src_block_size must be left out or None, was 64: attention is"),
-        ({"tgt_block_size": 64}, "tgt_block_size must be left out or None, was 64: attention is"),
+        (
+            {"src_block_size": 64},
+            "src_block_size must be left out or None, was 64: attention covers",
+        ),
+        (
+            {"tgt_block_size": 64},
+            "tgt_block_size must be left out or None, was 64: attention covers",
+        ),
         ({"use_sigmoid_attn": True}, "use_sigmoid_attn must be left out or False, was True: the"),
         ({"sigmoid_attn_bias": -2.0}, "sigmoid_attn_bias must be left out or None, was -2.0: the"),
     ],

@@ -64,7 +64,9 @@ def test_there_is_a_vector_for_each_distance_both_ways(layer):
 
 
 def test_more_keys_than_positions_are_refused(layer):
-    with pytest.raises(InputError, match=r"7 keys, and distances up to max_length=6 .* shorten"):
+    with pytest.raises(
+        InputError, match=r"7 keys, but only distances below max_length=6 have vectors; shorten"
+    ):
         layer(QUERY, np.zeros([B, 7, N, D], np.float32))
 
 

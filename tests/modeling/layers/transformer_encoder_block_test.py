@@ -245,8 +245,12 @@ def test_leading_positions_of_a_decoder_equal_those_of_all():
 @pytest.mark.parametrize(
     ("options", "states", "message"),
     [
-        ({}, MEMORY, "encoder_hidden_states must be left out .* build with add_cross_attention=Tr"),
-        ({"add_cross_attention": True}, MEMORY[..., 1:], "must be 8 wide, as the block is, were 7"),
+        ({}, MEMORY, "states must be None .* build the block with add_cross_attention=True"),
+        (
+            {"add_cross_attention": True},
+            MEMORY[..., 1:],
+            "must have the width of the block, 8, had 7",
+        ),
     ],
 )
 def test_states_that_nothing_can_attend_to_are_refused(options, states, message):

@@ -101,7 +101,7 @@ def test_the_configuration_asks_for_outputs(batch):
         ({"input_ids": [[1]]}, {"input_ids": [[1]]}, "give input_ids once"),
         (None, {"no_such": 1}, "unknown input 'no_such'"),
         (None, {"input_ids": [[1]], "input_word_ids": [[1]]}, "not both"),
-        (None, {}, "either input_word_ids or inputs_embeds"),
+        (None, {}, "exactly one of input_word_ids and inputs_embeds"),
     ],
 )
 def test_inputs_that_do_not_fit_are_refused(model, given, keywords, message):

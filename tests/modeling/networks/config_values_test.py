@@ -52,9 +52,11 @@ def test_what_is_not_registered_raises():
         pass
 
     for value in (Homemade, Homemade(), [Homemade]):
-        with pytest.raises(InputError, match="hidden_cls holds Homemade, which is not registered"):
+        with pytest.raises(
+            InputError, match="hidden_cls contains Homemade, which is not registered"
+        ):
             encode(value, "hidden_cls")
-    with pytest.raises(InputError, match=r"hidden_cfg\['act'\] holds <lambda>, which is not"):
+    with pytest.raises(InputError, match=r"hidden_cfg\['act'\] contains <lambda>, which is not"):
         encode({"act": lambda x: x}, "hidden_cfg")
 
 
@@ -74,7 +76,7 @@ class _ShyModel(tf_keras.Model):
 
 @pytest.mark.parametrize("cls", [_Shy, _ShyModel])
 def test_a_layer_that_hides_its_arguments_raises(cls):
-    with pytest.raises(InputError, match=rf"hidden_cls cannot be made again: {cls.__name__}"):
+    with pytest.raises(InputError, match=rf"hidden_cls cannot be serialized: {cls.__name__}"):
         encode(cls(lambda x: x), "hidden_cls")
 
 

@@ -78,7 +78,9 @@ def test_a_generator_of_another_size_and_of_other_tables():
 
 @pytest.mark.parametrize("size", [None, 0, -0.5])
 def test_a_generator_needs_a_size(size):
-    with pytest.raises(InputError, match=f"positive share .* was {size}; a preset knows its own"):
+    with pytest.raises(
+        InputError, match=f"positive fraction .* was {size}; presets have a default"
+    ):
         ElectraConfig().generator(size)
 
 
@@ -99,12 +101,21 @@ def test_an_unknown_preset_is_refused():
         ({"max_position_embeddings": 0}, "max_position_embeddings must be"),
         ({"type_vocab_size": 0}, "type_vocab_size must be"),
         ({"hidden_size": 30}, "hidden_size must be a multiple of num_attention_heads=4, was 30"),
-        ({"hidden_dropout_prob": 1.0}, r"hidden_dropout_prob must be a share in \[0, 1\), was 1.0"),
-        ({"attention_probs_dropout_prob": -0.1}, "attention_probs_dropout_prob must be a share"),
+        (
+            {"hidden_dropout_prob": 1.0},
+            r"hidden_dropout_prob must be a dropout rate in \[0, 1\), was 1.0",
+        ),
+        (
+            {"attention_probs_dropout_prob": -0.1},
+            "attention_probs_dropout_prob must be a dropout rate",
+        ),
         ({"initializer": "zeros"}, "initializer must be one of .*fan_in.*, was 'zeros'"),
-        ({"classifier_dropout": 2}, r"classifier_dropout must be a share in \[0, 1\), was 2"),
-        ({"summary_last_dropout": "no"}, "summary_last_dropout must be a share .* was 'no'"),
-        ({"hidden_dropout_prob": None}, "hidden_dropout_prob must be a share .* was None"),
+        (
+            {"classifier_dropout": 2},
+            r"classifier_dropout must be a dropout rate in \[0, 1\), was 2",
+        ),
+        ({"summary_last_dropout": "no"}, "summary_last_dropout must be a dropout rate .* was 'no'"),
+        ({"hidden_dropout_prob": None}, "hidden_dropout_prob must be a dropout rate .* was None"),
         ({"num_hidden_layers": True}, "num_hidden_layers must be a positive integer, was True"),
         ({"layer_norm_eps": 0}, "layer_norm_eps must be a positive number, was 0"),
         ({"layer_norm_eps": float("nan")}, "layer_norm_eps must be a positive number, was nan"),
@@ -120,7 +131,7 @@ def test_an_unknown_preset_is_refused():
         ({"hidden_act": ["gelu"]}, r"hidden_act must be one of .* was \['gelu'\]"),
         ({"summary_activation": "relu2"}, "summary_activation must be one of .* was 'relu2'"),
         ({"summary_type": "attn"}, "summary_type must be one of first, .*cls_index, was 'attn'"),
-        ({"summary_first_dropout": 1}, "summary_first_dropout must be a share"),
+        ({"summary_first_dropout": 1}, "summary_first_dropout must be a dropout rate"),
         ({"summary_use_proj": "yes"}, "summary_use_proj must be true or false, was 'yes'"),
         ({"is_decoder": 1}, "is_decoder must be true or false, was 1"),
         ({"tie_word_embeddings": None}, "tie_word_embeddings must be true or false, was None"),
@@ -129,15 +140,15 @@ def test_an_unknown_preset_is_refused():
         ({"bos_token_id": -1}, "bos_token_id must be a number below"),
         ({"eos_token_id": [3, 99999]}, r"eos_token_id must be .*, was \[3, 99999\]"),
         ({"num_labels": 0}, "num_labels must be a positive integer, was 0"),
-        ({"id2label": {}}, "id2label must be a dict of one label or more, was {}"),
-        ({"label2id": ["a"]}, r"label2id must be a dict of one label or more, was \['a'\]"),
-        ({"id2label": {"a": 0}}, "labels must be numbered, was {'a': 0}"),
+        ({"id2label": {}}, "id2label must be a dict with at least one label, was {}"),
+        ({"label2id": ["a"]}, r"label2id must be a dict with at least one label, was \['a'\]"),
+        ({"id2label": {"a": 0}}, "labels of id2label must be numbered by integers, was {'a': 0}"),
         (
             {"id2label": {0: "a", 1: "b"}, "num_labels": 3},
-            r"num_labels must be 2 as id2label has names, was 3; replace\(num_labels=...\)",
+            r"num_labels must be 2, the number of names in id2label, was 3; use replace\(num_labels=...\)",
         ),
         ({"extra": {"pruned_heads": {"0": [1]}}}, "pruned_heads must be empty, was {'0'"),
-        ({"add_cross_attention": True}, "add_cross_attention must be false where is_decoder"),
+        ({"add_cross_attention": True}, "add_cross_attention must be false if is_decoder"),
     ],
 )
 def test_values_that_cannot_be_are_refused(changes, message):

@@ -78,10 +78,13 @@ def test_ids_may_have_either_integer_type(encoder, dtype):
             {"input_word_ids": [[1]], "mask": [[1]]},
             "unknown input 'mask'; the encoder takes input_",
         ),
-        ({"input_mask": [[1]]}, "either input_word_ids or inputs_embeds"),
-        ({}, "either input_word_ids or inputs_embeds"),
-        ({"input_ids": [[1]], "inputs_embeds": [[[0.0] * 8]]}, "input_word_ids or inputs_embeds"),
-        ([[[1]]] * 4, "held 4 tensors; give others by name"),
+        ({"input_mask": [[1]]}, "exactly one of input_word_ids and inputs_embeds"),
+        ({}, "exactly one of input_word_ids and inputs_embeds"),
+        (
+            {"input_ids": [[1]], "inputs_embeds": [[[0.0] * 8]]},
+            "exactly one of input_word_ids and inputs_embeds",
+        ),
+        ([[[1]]] * 4, "held 4 tensors; pass other inputs by name"),
         (
             {"input_ids": [[1]], "document_ids": [[1]], "position_ids": [[0]]},
             "position_ids must be left out with document_ids",
@@ -92,13 +95,16 @@ def test_ids_may_have_either_integer_type(encoder, dtype):
         ),
         (
             {"input_ids": [[1]], "encoder_hidden_states": [[[0.0] * 16]]},
-            "encoder_hidden_states must be left out where there is no cross-attention",
+            "encoder_hidden_states must be None for a block without cross-attention",
         ),
         ({"input_ids": [[1]], "head_mask": [[1.0, 1.0]] * 3}, r"\[2 layers, heads\] or .*\[3, 2\]"),
         ({"input_ids": [[1]], "head_mask": [[[1.0]]]}, r"head_mask must be .* was \[1, 1, 1\]"),
-        ({"input_ids": [[1]], "past_key_values": []}, "past_key_values must be left out where"),
-        ("some text", r"must be integer \[batch, length\], was string \(\): a tokenizer makes ids"),
-        ([[1, 2, 3]], r"must be integer \[batch, length\], was int32 \(3,\).* a list is taken for"),
+        ({"input_ids": [[1]], "past_key_values": []}, "past_key_values must be left out if"),
+        (
+            "some text",
+            r"must be integer \[batch, length\], was string \(\); convert text with a tokenizer",
+        ),
+        ([[1, 2, 3]], r"must be integer \[batch, length\], was int32 \(3,\).* a list means ids"),
         ({"input_ids": [[1.0, 2.0]]}, r"must be integer \[batch, length\], was float32 \(1, 2\)"),
         (
             {"input_ids": [[1, 2]], "input_mask": [[1]]},
@@ -106,7 +112,7 @@ def test_ids_may_have_either_integer_type(encoder, dtype):
         ),
         (
             {"inputs_embeds": [[[0.0] * 8]], "token_type_ids": [[0, 1]]},
-            r"input_type_ids must have the length of the rows, 1, was \(1, 2\)",
+            r"input_type_ids must have the length of the sequences, 1, was \(1, 2\)",
         ),
     ],
 )
@@ -193,7 +199,7 @@ def test_a_word_table_handed_over_is_all_that_is_shared(encoder):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"vocab_size": 40}, "must have vocab_size=40 as the configuration says, had 32; networks"),
+        ({"vocab_size": 40}, "must have vocab_size=40, as in the configuration, had 32; networks"),
         ({"embedding_size": 12}, "embedding_width=12"),
         ({"max_position_embeddings": 16}, "max_length=16"),
         ({"type_vocab_size": 3}, "type_vocab_size=3"),
@@ -334,10 +340,14 @@ def test_a_decoders_prompt_and_rest_give_what_the_whole_row_gives(causal):
 @pytest.mark.parametrize(
     ("inputs", "options", "message"),
     [
-        ({}, {"cache_index": 1}, "cache_index must be left out without past_key_values"),
-        ({"past_key_values": []}, {}, "a dict for each of 2 layers, had 0; give what the last"),
-        ({"past_key_values": "7"}, {}, "hold 7 tokens: with 2 more .*max_position_embeddings=8"),
-        ({"past_key_values": "9"}, {"cache_index": 7}, "hold 7 tokens: with 2 more there are"),
+        ({}, {"cache_index": 1}, "cache_index needs past_key_values, which init_cache creates"),
+        ({"past_key_values": []}, {}, "a dict for each of 2 layers, had 0; pass the result"),
+        (
+            {"past_key_values": "7"},
+            {},
+            "hold 7 tokens: 2 more would exceed max_position_embeddings=8",
+        ),
+        ({"past_key_values": "9"}, {"cache_index": 7}, "hold 7 tokens: 2 more would exceed"),
         (
             {"past_key_values": "1", "document_ids": [[1, 1]]},
             {},
@@ -354,7 +364,7 @@ def test_caches_that_do_not_fit_are_refused(causal, inputs, options, message):
 
 
 def test_an_encoder_that_looks_ahead_has_no_cache(encoder):
-    with pytest.raises(InputError, match="use_cache and past_key_values must be left out where"):
+    with pytest.raises(InputError, match="use_cache and past_key_values must be left out if"):
         encoder(text(), use_cache=True)
 
 

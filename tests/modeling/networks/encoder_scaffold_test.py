@@ -257,7 +257,7 @@ def test_without_a_word_table_there_is_an_error():
 
 
 def test_the_default_has_no_embedding_network():
-    with pytest.raises(RuntimeError, match="has no embedding network: embedding_cls was not"):
+    with pytest.raises(RuntimeError, match="has no embedding network: it was built without"):
         _ = _scaffold().embedding_network
 
 
@@ -286,7 +286,7 @@ def test_a_part_that_cannot_be_made_again_is_named():
     class Homemade(Mixer):
         pass
 
-    with pytest.raises(InputError, match="hidden_cls holds Homemade, which is not registered"):
+    with pytest.raises(InputError, match="hidden_cls contains Homemade, which is not registered"):
         _own(hidden_cls=Homemade).get_config()
 
 
