@@ -8,6 +8,7 @@ from official_nlp.errors import InputError
 from official_nlp.training import distribution
 from official_nlp.training.evaluator import Evaluator, SetEvaluator
 from official_nlp.training.task import VALID
+from official_nlp.training.tracing import plain_errors
 from tests.training.toy import ToyTask
 
 SETS = {"long": 20, "short": 8}
@@ -125,10 +126,10 @@ def test_a_task_without_sets_has_no_metrics():
     assert _evaluate(_evaluator(task=ToyTask(sets={}))) == {}
 
 
-def test_an_error_of_the_task_reaches_the_caller_unchanged():
+def test_an_error_of_the_task_is_reported_without_the_traced_code():
     class Wrong(ToyTask):
         def evaluate(self, model, batch):
             raise InputError("rows must be long")
 
-    with pytest.raises(InputError, match=r"^rows must be long$"):
+    with pytest.raises(InputError, match=r"^rows must be long$"), plain_errors():
         _evaluate(_evaluator(task=Wrong()))
