@@ -169,7 +169,7 @@ class PhaseTrainer(orbit.StandardTrainer):
         phase = self._stage.phase
         weights = self._task.weights(batch, phase)
         names = list(weights)
-        self._failure_names = [f"{name} loss" for name in names]
+        self._failure_names = ["loss" if name == "loss" else f"{name} loss" for name in names]
         self._failure_names += [
             "gradient norm",
             "gradient, scaled for float16, twenty times in a row,",

@@ -19,7 +19,7 @@ def _split(flat, shapes):
     return [part.reshape(shape) for part, shape in zip(parts, shapes)]
 
 
-def _original(kwargs):
+def _reference(kwargs):
     schedule = WarmupDecay(
         kwargs["learning_rate"],
         kwargs["num_train_steps"],
@@ -31,7 +31,7 @@ def _original(kwargs):
 
 
 @pytest.mark.parametrize("run", RUNS)
-def test_it_reproduces_the_original_optimizer_step_by_step(run):
+def test_updates_equal_those_of_the_reference_optimizer_step_by_step(run):
     expected = np.load(GOLDEN / "expected.npz")
     meta = json.loads((GOLDEN / "meta.json").read_text())[run]
     shapes = list(meta["variables"].values())
@@ -40,7 +40,7 @@ def test_it_reproduces_the_original_optimizer_step_by_step(run):
         tf.Variable(value, name=name)
         for name, value in zip(meta["variables"], _split(parameters[0], shapes))
     ]
-    optimizer = _original(meta["create_optimizer"])
+    optimizer = _reference(meta["create_optimizer"])
 
     for step, gradient in enumerate(gradients):
         rate = optimizer._learning_rate(step)
@@ -51,7 +51,7 @@ def test_it_reproduces_the_original_optimizer_step_by_step(run):
 
     for slots, name in ((optimizer._means, "m"), (optimizer._squares, "v")):
         flat = np.concatenate([slot.numpy().ravel() for slot in slots])
-        # The kernel's 1 - 0.999 in float32 is 1.3e-5 less than 0.001; the update makes up for it.
+        # In the kernel, 1 - 0.999 in float32 is 1.3e-5 less than 0.001; the update corrects it.
         np.testing.assert_allclose(flat, expected[f"{run}__{name}"], rtol=2e-5, atol=1e-8)
 
 
@@ -65,7 +65,7 @@ def _numpy_adamw(p, gradients, rate, decay, clip=1.0, b1=0.9, b2=0.999, eps=1e-6
     return p
 
 
-def test_it_corrects_both_moments_for_their_start_at_zero():
+def test_both_moments_are_corrected_for_their_initial_value_of_0():
     rng = np.random.default_rng(0)
     start = rng.normal(size=[5, 3]).astype(np.float32)
     gradients = rng.normal(size=[12, 5, 3]).astype(np.float32) * 10.0 ** rng.uniform(
@@ -80,7 +80,7 @@ def test_it_corrects_both_moments_for_their_start_at_zero():
     )
 
 
-def test_without_memory_an_update_is_the_sign_of_the_gradient():
+def test_with_betas_of_0_an_update_is_the_sign_of_the_gradient():
     variable = tf.Variable([1.0, 1.0])
     optimizer = AdamW(0.1, beta_1=0.0, beta_2=0.0, weight_decay=0.0)
     for _ in range(2):
@@ -119,7 +119,7 @@ def test_a_variable_that_joins_later_starts_with_its_own_first_update():
         ("gamma", False),
     ],
 )
-def test_layer_normalisation_and_biases_are_not_decayed(name, decays):
+def test_layer_normalization_and_biases_are_not_decayed(name, decays):
     variable = tf.Variable([2.0], name=name)
     optimizer = AdamW(0.1, weight_decay=0.5)
     assert optimizer.decays(variable) == decays
@@ -127,14 +127,14 @@ def test_layer_normalisation_and_biases_are_not_decayed(name, decays):
     np.testing.assert_allclose(variable.numpy(), [2.0 * (0.95 if decays else 1.0)])
 
 
-def test_gradients_are_clipped_together():
+def test_gradients_are_clipped_by_their_global_norm():
     one, other = tf.Variable([0.0]), tf.Variable([0.0])
     optimizer = AdamW(1.0, beta_1=0.0, weight_decay=0.0, bias_correction=False)
     optimizer.apply_gradients([(tf.constant([30.0]), one), (tf.constant([40.0]), other)])
     np.testing.assert_allclose([optimizer._means[0][0], optimizer._means[1][0]], [0.6, 0.8])
 
 
-def test_a_sparse_gradient_counts_as_the_dense_one():
+def test_a_sparse_gradient_has_the_effect_of_the_dense_one():
     indices, values = tf.constant([1, 3, 1]), tf.constant([[1.0], [2.0], [3.0]])
     results = []
     for sparse in (True, False):
@@ -154,8 +154,8 @@ def _bits(optimizer, *variables):
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), 1.0])
-def test_a_closed_gate_keeps_every_bit(bad):
-    # A negative zero is where an update by nothing would show.
+def test_a_closed_gate_changes_no_bit(bad):
+    # Adding 0 would turn the negative zero into a positive one.
     kernel, bias = tf.Variable([-0.0, 1.0], name="kernel"), tf.Variable([2.0], name="bias")
     optimizer = AdamW(WarmupDecay(0.1, 10, 2))
 
@@ -213,7 +213,7 @@ def test_the_configuration_survives_json():
     assert again._learning_rate.power == 2.0
 
 
-def test_it_trains_a_compiled_model():
+def test_fit_trains_with_it():
     rng = np.random.default_rng(0)
     rows = rng.normal(size=[64, 4]).astype(np.float32)
     model = tf_keras.Sequential([tf_keras.layers.Dense(1)])
@@ -230,6 +230,25 @@ def test_update_step_changes_one_variable():
     np.testing.assert_allclose(variable.numpy(), [0.99], atol=1e-5)
 
 
+@pytest.mark.parametrize("bias_correction", [True, False])
+def test_the_rate_of_a_variable_can_be_scaled(bias_correction):
+    names = {"embeddings": 0.0, "layer_0": 0.5, "layer_1": 1.0}
+    variables = [tf.Variable([1.0, -2.0], name=name) for name in names]
+    optimizer = AdamW(
+        0.1,
+        weight_decay=0.1,
+        bias_correction=bias_correction,
+        learning_rate_scale=lambda variable: names[variable.name.partition(":")[0]],
+    )
+    gradient = tf.constant([0.3, -0.2])
+    optimizer.apply_gradients([(gradient, variable) for variable in variables])
+    none, half, whole = (variable.numpy() - [1.0, -2.0] for variable in variables)
+    np.testing.assert_array_equal(none, [0.0, 0.0])
+    # Update and weight decay are scaled alike.
+    np.testing.assert_allclose(half, whole / 2, rtol=1e-5)
+    assert (np.abs(whole) > 0.01).all()
+
+
 def test_without_any_gradient_nothing_happens():
     optimizer = AdamW()
     assert int(optimizer.apply_gradients([(None, tf.Variable([1.0]))])) == 0
@@ -238,5 +257,5 @@ def test_without_any_gradient_nothing_happens():
 def test_an_unknown_variable_is_named():
     optimizer = AdamW()
     optimizer.build([tf.Variable([1.0], name="known")])
-    with pytest.raises(InputError, match="variable stranger:0 is new"):
+    with pytest.raises(InputError, match="variable stranger:0 is unknown"):
         optimizer.apply_gradients([(tf.constant([1.0]), tf.Variable([1.0], name="stranger"))])

@@ -1,9 +1,13 @@
+"""Settings of the loop: which are refused, and what a resumed run may change."""
+
 import dataclasses
+import json
 
 import pytest
 
 from official_nlp.errors import InputError
-from official_nlp.training import PhaseConfig, TrainingConfig, config
+from official_nlp.reference_quirks import ReferenceQuirks
+from official_nlp.training import PhaseConfig, TrainingConfig, best, config
 
 
 @pytest.mark.parametrize(
@@ -30,18 +34,18 @@ from official_nlp.training import PhaseConfig, TrainingConfig, config
         ),
         (
             {"keep_best": "held_out/rtd"},
-            "keep_best must be a held-out figure .* was 'held_out/rtd'",
+            "keep_best must be an evaluation metric .* was 'held_out/rtd'",
         ),
-        ({"keep_best": "least:rtd_loss"}, "keep_best must be a held-out figure"),
+        ({"keep_best": "least:rtd_loss"}, "keep_best must be an evaluation metric"),
         (
             {"keep_best": "rtd_auc", "evaluation_interval": 0},
-            "keep_best needs held-out metrics: evaluation_interval must not be 0",
+            "keep_best needs evaluation metrics: evaluation_interval must not be 0",
         ),
         ({"corrupt_records": "ignore"}, "corrupt_records must be one of stop, skip, was 'ignore'"),
         ({"strategy": "many"}, "strategy must be one of one_device, mirrored, .*, was 'many'"),
     ],
 )
-def test_what_does_not_fit_the_loop_is_refused(fields, message):
+def test_settings_that_do_not_fit_the_loop_are_refused(fields, message):
     defaults = {"steps_per_loop": 10, "checkpoint_interval": 100, "evaluation_interval": 100}
     with pytest.raises(InputError, match=message):
         TrainingConfig(**{**defaults, **fields})
@@ -52,7 +56,7 @@ def test_intervals_may_be_absent_and_evaluation_off():
     assert made.window == made.steps_per_loop
 
 
-def test_every_field_is_fixed_or_free_or_ignored():
+def test_every_field_has_a_kind():
     names = {field.name for field in dataclasses.fields(TrainingConfig)}
     assert set(config.TRAINING_FIELDS) == names
     assert set(config.PHASE_FIELDS) == {field.name for field in dataclasses.fields(PhaseConfig)}
@@ -67,6 +71,31 @@ def test_a_resumed_run_may_change_how_often_it_reports():
     assert one.of_kind(config.FIXED) != TrainingConfig(seed=1).of_kind(config.FIXED)
 
 
-def test_where_the_data_lie_is_not_what_they_are():
+def test_the_path_of_the_data_is_not_part_of_the_identity():
     one, other = (PhaseConfig(steps=5, batch_size=8, length=4, data=name) for name in "ab")
     assert config.fixed_of_phase(one) == config.fixed_of_phase(other)
+
+
+def test_settings_survive_run_json():
+    quirks = ReferenceQuirks(loss_per_replica=True)
+    made = TrainingConfig(seed=3, accumulation=2, keep=7, reference_quirks=quirks)
+    recorded = made.of_kind(config.FIXED, config.ROUNDING)
+    again = TrainingConfig.from_dict(json.loads(json.dumps(recorded)))
+    # Free fields are not recorded: they have their defaults.
+    assert again == dataclasses.replace(made, keep=TrainingConfig.keep)
+    assert TrainingConfig.from_dict({}) == TrainingConfig()
+
+
+@pytest.mark.parametrize(
+    ("name", "metric", "higher"),
+    [
+        ("rtd_auc", "rtd_auc", True),
+        ("held_out/accuracy", "held_out/accuracy", True),
+        ("mlm_loss", "mlm_loss", False),
+        ("dev/loss", "dev/loss", False),
+        ("higher:dev/loss", "dev/loss", True),
+        ("lower:spearman", "spearman", False),
+    ],
+)
+def test_the_direction_of_a_metric_follows_from_its_name_or_is_given(name, metric, higher):
+    assert best.parse(name) == (metric, higher)

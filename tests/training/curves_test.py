@@ -1,3 +1,5 @@
+"""The curves of a run: panels by names of metrics, and baselines."""
+
 import json
 
 import pytest
@@ -17,12 +19,22 @@ LINES = [
 ]
 
 
-def test_an_image_is_drawn_with_baselines(tmp_path):
+def test_an_image_is_drawn_with_each_baseline_in_its_panel(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        curves, "_draw_baseline", lambda axes, name, value: drawn.append((axes.get_title(), name))
+    )
     _write(tmp_path / "metrics.jsonl", LINES)
-    references = {"unigram": 6.86, "accuracy of the most frequent word": 0.07, "auc of chance": 0.5}
-    curves.draw(tmp_path / "metrics.jsonl", tmp_path / "curves.png", references)
+    baselines = {"unigram": 6.86, "accuracy of the most frequent word": 0.07, "auc of chance": 0.5}
+    curves.draw(tmp_path / "metrics.jsonl", tmp_path / "curves.png", baselines)
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert {path.name for path in tmp_path.iterdir()} == {"metrics.jsonl", "curves.png"}
+    # A baseline of no metric's kind goes to the first panel.
+    assert drawn == [
+        ("mlm loss", "unigram"),
+        ("accuracy", "accuracy of the most frequent word"),
+        ("area under the ROC curve", "auc of chance"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -35,16 +47,19 @@ def test_an_image_is_drawn_with_baselines(tmp_path):
         ("held_out/rtd_auc", "area under the ROC curve"),
         ("held_out/mlm_accuracy", "accuracy"),
         ("learning_rate", "learning rate"),
+        ("dev/spearman", "other metrics"),
+        ("train/spearman", None),
+        ("train/loss_scale", None),
         ("unigram", None),
         ("step", None),
     ],
 )
-def test_a_figure_has_its_panel_by_its_name(name, title):
+def test_the_panel_of_a_metric_follows_from_its_name(name, title):
     assert curves.panel(name) == title
 
 
 @pytest.mark.parametrize("lines", [None, [], LINES[:1]])
-def test_a_run_that_measured_little_is_no_error(tmp_path, lines):
+def test_a_log_without_or_with_one_line_is_no_error(tmp_path, lines):
     if lines is not None:
         _write(tmp_path / "metrics.jsonl", lines)
     curves.draw(tmp_path / "metrics.jsonl", tmp_path / "curves.png")

@@ -1,3 +1,5 @@
+"""Strategies by name, and the division of batches among replicas and hosts."""
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,7 +15,7 @@ def _batches(host, hosts):
 
 
 @pytest.mark.parametrize("name", ["one_device", "mirrored"])
-def test_replicas_see_consecutive_rows_of_each_batch(name, two_devices):
+def test_replicas_get_consecutive_examples_of_each_batch(name, two_devices):
     strategy = distribution.create_strategy(name)
     seen, batches = [], iter(distribution.distribute(strategy, _batches))
     for _ in range(3):
@@ -31,11 +33,15 @@ def test_a_batch_that_cannot_be_divided_is_refused(two_devices):
         distribution.distribute(strategy, lambda host, hosts: odd)
 
 
-def test_hosts_share_the_rows_of_an_evaluation_in_their_order():
+def test_hosts_get_consecutive_examples_of_each_batch():
     rows = tf.data.Dataset.from_tensors({"rows": tf.range(8)})
-    parts = [next(iter(distribution.share(rows, host, 2)))["rows"].numpy() for host in (0, 1)]
+    parts = [
+        next(iter(distribution.share_of_host(rows, host, 2)))["rows"].numpy() for host in (0, 1)
+    ]
     np.testing.assert_array_equal(np.concatenate(parts), np.arange(8))
-    assert distribution.share(rows, 0, 1) is rows
+    assert distribution.share_of_host(rows, 0, 1) is rows
+    with pytest.raises(InputError, match=r"multiple of the number of hosts \(3\), rows has shape"):
+        distribution.share_of_host(rows, 0, 3)
 
 
 def test_an_unknown_strategy_is_refused():
@@ -44,7 +50,7 @@ def test_an_unknown_strategy_is_refused():
 
 
 @pytest.mark.parametrize("value", [None, "{}", "not json"])
-def test_several_workers_need_to_know_one_another(value, monkeypatch):
+def test_several_processes_need_tf_config(value, monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     if value is not None:
         monkeypatch.setenv("TF_CONFIG", value)
@@ -52,13 +58,13 @@ def test_several_workers_need_to_know_one_another(value, monkeypatch):
         distribution.create_strategy("multi_worker")
 
 
-def test_a_worker_beyond_the_list_is_refused(monkeypatch):
+def test_an_index_beyond_the_list_of_workers_is_refused(monkeypatch):
     config = '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 2}}'
     monkeypatch.setenv("TF_CONFIG", config)
     with pytest.raises(InputError, match="one of its 2 workers, was 2"):
         distribution.create_strategy("multi_worker")
 
 
-def test_without_a_tpu_its_strategy_says_where_to_find_one():
+def test_without_a_tpu_the_error_names_two_ways_to_one():
     with pytest.raises(InputError, match=r"finds no TPU named 'local'.*run it on a TPU VM"):
         distribution.create_strategy("tpu")

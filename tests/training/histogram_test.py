@@ -1,3 +1,5 @@
+"""Areas under the ROC curve from histograms."""
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -36,7 +38,7 @@ def test_histograms_of_batches_add_up():
     np.testing.assert_array_equal(whole, halves[0] + halves[1])
 
 
-def test_logits_beyond_the_bins_are_kept_in_order():
+def test_logits_beyond_the_bins_count_in_the_outermost():
     histogram = logit_histogram([-1e9, 1e9], [0, 1], [1.0, 1.0]).numpy()
     assert auc(histogram) == 1.0
 

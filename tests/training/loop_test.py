@@ -1,3 +1,6 @@
+"""Whole runs of the toy task: what they write, how they stop, and in which state they end."""
+
+import collections
 import dataclasses
 import io
 import json
@@ -13,8 +16,8 @@ import tensorflow as tf
 from tensorflow.core.util import event_pb2
 
 from official_nlp.errors import InputError, NotFiniteError, Preempted
-from official_nlp.training import PhaseConfig, TrainingConfig, evaluate, train
-from tests.training.toy import ToyTask, assert_same_state, state
+from official_nlp.training import PhaseConfig, TrainingConfig, evaluate, predict, train
+from tests.training.toy import ToyData, ToyTask, assert_same_state, state
 
 PHASES = (
     PhaseConfig(steps=13, batch_size=8, length=4),
@@ -24,15 +27,59 @@ CONFIG = TrainingConfig(
     learning_rate=1e-2,
     warmup_steps=5,
     steps_per_loop=5,
+    log_interval=10,
     checkpoint_interval=10,
-    evaluation_interval=20,
+    evaluation_interval=10,
+    keep=1,
+    keep_every=20,
+    # The loss falls, so its highest value is at the first checkpoint, which would else be deleted.
+    keep_best="higher:held_out/loss_error",
 )
+DATA = {None: ToyData("data")}
 
 
-def _train(folder, task=None, phases=PHASES, config=CONFIG, **keywords):
-    text = io.StringIO()
-    keywords.setdefault("console", rich.console.Console(file=text, width=200))
-    metrics = train(task or ToyTask(), phases, config, folder, **keywords)
+class TwoSets(ToyTask):
+    """A task with two evaluation sets, baselines, and a warning where the error is above 0.5."""
+
+    def __init__(self):
+        super().__init__(sets={"held_out": 20, "other": 12})
+
+    def baselines(self):
+        return {"loss_error": 0.09, "variance of the targets": 0.1}
+
+    def monitor(self):
+        return lambda metrics: "the error is high" if metrics["loss_error"] > 0.5 else None
+
+
+class Stopped(TwoSets):
+    """Receives a signal, either when the data is opened or in an evaluation.
+
+    Args:
+      number: the signal.
+      evaluation: number of the evaluation, counted over sets, from 1; None for the data.
+    """
+
+    def __init__(self, number, evaluation=None):
+        super().__init__()
+        self.number, self.evaluation, self.evaluations = number, evaluation, 0
+
+    def train_dataset(self, *arguments):
+        if self.evaluation is None:
+            os.kill(os.getpid(), self.number)
+        return super().train_dataset(*arguments)
+
+    def report(self, sums, rows):
+        self.evaluations += bool(rows)
+        if rows and self.evaluations == self.evaluation:
+            os.kill(os.getpid(), self.number)
+        return super().report(sums, rows)
+
+
+def _train(folder, task=None, phases=PHASES, config=CONFIG, data=DATA, text=None, **keywords):
+    text = text or io.StringIO()
+    console = rich.console.Console(file=text, width=200)
+    task = task or TwoSets()
+    metrics = train(task, phases, config, folder, data=data, console=console, **keywords)
     return metrics, text.getvalue()
 
 
@@ -40,32 +87,72 @@ def _lines(folder, name="metrics.jsonl"):
     return [json.loads(line) for line in (folder / name).read_text().splitlines()]
 
 
+def _training(folder):
+    return {line["step"]: line for line in _lines(folder) if "train/loss" in line}
+
+
+def _checkpoint_files(folder):
+    return {path.name for path in (folder / "checkpoints").iterdir()}
+
+
+@pytest.fixture(autouse=True)
+def undrawn(monkeypatch):
+    """Leave out the curves, which take as long as the training; module fixtures draw them."""
+    monkeypatch.setattr("official_nlp.training.curves.draw", lambda *arguments: None)
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
+    """The folder of a run without interruption, its last metrics and its output."""
     folder = tmp_path_factory.mktemp("finished") / "run"
-    return folder, *_train(folder, references={"word frequencies": 0.7})
+    return folder, *_train(folder)
 
 
-def test_windows_end_with_the_loop_and_with_a_phase(finished):
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory):
+    """The folder of a run that was stopped after step 5, within the first metric window."""
+    folder = tmp_path_factory.mktemp("stopped") / "run"
+    with pytest.raises(Preempted, match="saved at step 5 of 33"):
+        _train(folder, Stopped(signal.SIGTERM))
+    return folder
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    """A copy of the finished run."""
+    return shutil.copytree(finished[0], tmp_path / "copy")
+
+
+# === What a run writes ===
+
+
+def test_windows_end_at_their_length_and_with_a_phase(finished):
     folder, _, _ = finished
-    lines = _lines(folder)
-    train_lines = [(x["step"], x["phase"]) for x in lines if "train/loss" in x]
-    steps = [(5, 0), (10, 0), (13, 0), (15, 1), (20, 1), (25, 1), (30, 1), (33, 1)]
-    assert train_lines == steps
-    held_out = [(x["step"], x["phase"]) for x in lines if "held_out/loss_error" in x]
-    assert held_out == [(20, 1), (33, 1)]
-    assert [line["step"] for line in _lines(folder, "timing.jsonl")] == [x for x, _ in steps]
+    training = [(line["step"], line["phase"]) for line in _training(folder).values()]
+    assert training == [(10, 0), (13, 0), (20, 1), (30, 1), (33, 1)]
+    assert [line["step"] for line in _lines(folder, "timing.jsonl")] == [10, 13, 20, 30, 33]
 
 
-def test_a_line_holds_rate_norm_and_metrics(finished):
+def test_every_set_is_evaluated_at_the_interval_and_at_the_end(finished):
+    folder, _, _ = finished
+    lines = [line for line in _lines(folder) if "train/loss" not in line]
+    assert [(line["step"], line["phase"]) for line in lines] == [(10, 0), (20, 1), (30, 1), (33, 1)]
+    for line in lines:
+        assert list(line)[2:] == [
+            "held_out/loss_error", "held_out/noise", "held_out/examples",
+            "other/loss_error", "other/noise", "other/examples",
+        ]  # fmt: skip
+        assert (line["held_out/examples"], line["other/examples"]) == (20, 12)
+
+
+def test_a_training_line_holds_rate_norm_and_metrics(finished):
     line = _lines(finished[0])[0]
-    assert list(line) == [
-        "step", "phase", "learning_rate", "grad_norm", "train/loss", "train/loss_error",
-    ]  # fmt: skip
-    assert line["learning_rate"] == pytest.approx(1e-2 * (1 - 4 / 33))
+    names = ["step", "phase", "learning_rate", "grad_norm", "train/loss", "train/loss_error"]
+    assert list(line) == names
+    assert line["learning_rate"] == pytest.approx(1e-2 * (1 - 9 / 33))
 
 
-def test_the_folder_holds_what_it_should(finished):
+def test_the_folder_holds_the_documented_files(finished):
     folder, _, _ = finished
     names = {path.name for path in folder.iterdir()}
     assert names == {
@@ -73,21 +160,99 @@ def test_the_folder_holds_what_it_should(finished):
         ".lock",
     }  # fmt: skip
     assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
-    assert {path.name for path in (folder / "summaries").iterdir()} >= {"train", "held_out"}
+    assert {path.name for path in (folder / "summaries").iterdir()} == {
+        "train",
+        "held_out",
+        "other",
+    }
     roots = {name.split("/")[0] for name in state(folder / "checkpoints")}
-    assert roots == {"generator", "discriminator", "optimizer", "step", "save_counter"}
+    assert roots == {"model", "optimizer", "step", "save_counter"}
 
 
-def test_progress_is_a_line_a_window_where_no_terminal_is(finished):
+def test_run_json_holds_task_phases_settings_and_data(finished):
+    described = json.loads((finished[0] / "run.json").read_text())
+    assert described["task"] == {
+        "class": "tests.training.toy.ToyConfig", "config": {"width": 8},
+    }  # fmt: skip
+    assert [phase["steps"] for phase in described["phases"]] == [13, 20]
+    assert described["training"]["seed"] == 0
+    assert described["data"] == "hash of data"
+    assert described["origin"] == {"data": {"examples": 1000}, "warm_start": {}}
+
+
+def test_without_a_terminal_progress_is_one_line_per_window(finished):
     _, _, text = finished
     assert re.search(
         r"step 33/33  phase 2/2  0:00:00 left  [\d,]+ tokens/s  input \d+%  loss ", text
     )
     assert "step 20 held_out  loss_error " in text
+    assert "step 20 other  loss_error " in text
     assert "train | step" not in text
 
 
-def test_a_finished_run_is_left_as_it_is(finished, capfd):
+def test_warnings_of_the_monitor_are_printed(finished):
+    folder, _, text = finished
+    high = [line for line in _training(folder).values() if line["train/loss_error"] > 0.5]
+    assert text.count("warning: the error is high\n") == len(high) >= 1
+
+
+def test_the_best_the_last_and_every_20th_checkpoint_are_retained(finished):
+    steps = {name for name in _checkpoint_files(finished[0]) if name.endswith(".index")}
+    assert steps == {"ckpt-10.index", "ckpt-20.index", "ckpt-33.index"}
+    best = json.loads((finished[0] / "checkpoints/best.json").read_text())
+    assert (best["step"], best["metric"]) == (10, "held_out/loss_error")
+
+
+def test_baselines_of_the_task_reach_the_curves(finished, copy, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        "official_nlp.training.curves.draw", lambda *arguments: drawn.append(arguments)
+    )
+    _train(copy)
+    expected = {"loss_error": 0.09, "variance of the targets": 0.1}
+    assert drawn == [(copy / "metrics.jsonl", copy / "curves.png", expected)]
+
+
+def test_a_full_disk_while_drawing_does_not_hide_the_result(copy, monkeypatch):
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("official_nlp.training.curves.draw", full)
+    metrics, text = _train(copy)
+    assert metrics["step"] == 33
+    assert "curves.png could not be drawn: No space left on device" in text
+
+
+# === Evaluating and predicting with a run ===
+
+
+def test_evaluating_afterwards_returns_the_metrics_of_the_run(finished):
+    folder, metrics, _ = finished
+    by_set = evaluate(TwoSets(), CONFIG, folder)
+    again = {f"{name}/{metric}": x for name, found in by_set.items() for metric, x in found.items()}
+    assert again == {name: x for name, x in metrics.items() if name not in ("step", "phase")}
+
+
+def test_the_best_checkpoint_can_be_evaluated(finished):
+    line = next(x for x in _lines(finished[0]) if x["step"] == 10 and "held_out/noise" in x)
+    found = evaluate(TwoSets(), CONFIG, finished[0], "best")
+    assert found["held_out"]["loss_error"] == line["held_out/loss_error"]
+
+
+def test_predicting_returns_the_rows_of_every_example_in_order(finished):
+    rows = predict(TwoSets(), CONFIG, finished[0])
+    assert list(rows) == ["held_out", "other"]
+    for name, examples in (("held_out", 20), ("other", 12)):
+        np.testing.assert_array_equal(rows[name]["position"], np.arange(examples))
+        assert rows[name]["output"].shape == (examples,)
+        assert rows[name]["output"].dtype == np.float32
+    assert set(rows["held_out"]) == {"position", "output"}
+
+
+# === Stopping and resuming ===
+
+
+def test_a_finished_run_is_left_unchanged(finished, capfd):
     folder, metrics, _ = finished
     before = state(folder / "checkpoints"), (folder / "metrics.jsonl").read_bytes()
     again, text = _train(folder)
@@ -99,209 +264,157 @@ def test_a_finished_run_is_left_as_it_is(finished, capfd):
     assert capfd.readouterr().out == ""
 
 
-def test_evaluating_afterwards_gives_the_metrics_of_the_run(finished):
-    folder, metrics, _ = finished
-    tf.constant(0)
-    again = evaluate(ToyTask(), CONFIG, folder)
-    assert {f"held_out/{name}": value for name, value in again.items()} == {
-        name: value for name, value in metrics.items() if name not in ("step", "phase")
-    }
+def _weight(first, last):
+    """Return the weight of the examples of the steps after `first` up to `last`, from 0."""
+    return sum(1 + position % 3 for position in range(8 * first, 8 * last))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_asked_to_stop_it_saves_and_later_ends_in_the_same_bits(tmp_path, finished, number):
-    class Stopped(ToyTask):
-        def report(self, sums, rows):
-            os.kill(os.getpid(), number)
-            return super().report(sums, rows)
-
-    with pytest.raises(Preempted, match="saved at step 5 of 33"):
-        _train(tmp_path, Stopped())
-    assert (tmp_path / "curves.png").exists()
-    _, text = _train(tmp_path)
-    assert "continuing after step 5 of 33" in text
-    assert (tmp_path / "metrics.jsonl").read_bytes() == (finished[0] / "metrics.jsonl").read_bytes()
-    assert_same_state(state(tmp_path / "checkpoints"), state(finished[0] / "checkpoints"))
-
-
-HALF = dataclasses.replace(CONFIG, log_interval=15, checkpoint_interval=15, evaluation_interval=5)
-
-
-@pytest.fixture(scope="module")
-def long_windows(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("long windows") / "run"
-    _train(folder, config=HALF)
-    return folder
-
-
-@pytest.mark.parametrize(("report", "step"), [(1, 10), (5, 20)])
-def test_asked_to_stop_within_a_window_it_stops_after_the_loop(
-    tmp_path, long_windows, report, step
+def test_a_run_that_was_stopped_twice_ends_the_same_but_for_split_lines(
+    finished, stopped, tmp_path
 ):
-    class Stopped(ToyTask):
-        reports = 0
+    folder = shutil.copytree(stopped, tmp_path / "run")
+    assert (folder / "curves.png").exists()
+    # Each evaluation is of two sets, so the 3rd is at step 20; the loop to step 25 follows it.
+    text = io.StringIO()
+    with pytest.raises(Preempted, match="saved at step 25 of 33"):
+        _train(folder, Stopped(signal.SIGINT, evaluation=3), text=text)
+    # The answer came at once, with an estimate from the loop before.
+    assert re.search(r"stopping after this loop, about \d+ s \+ \d+ s of saving\n", text.getvalue())
+    assert "ckpt-25.index" in _checkpoint_files(folder)
+    _, text = _train(folder)
+    assert "continuing after step 25 of 33" in text
 
-        def report(self, sums, rows):
-            # The 1st is of the evaluation at step 5, the 5th of that at 15; a loop follows each.
-            self.reports += 1
-            if self.reports == report:
-                os.kill(os.getpid(), signal.SIGTERM)
-            return super().report(sums, rows)
+    assert_same_state(state(folder / "checkpoints"), state(finished[0] / "checkpoints"))
+    assert _checkpoint_files(folder) == _checkpoint_files(finished[0])
+    for name in ("run.json", "checkpoints/best.json", "checkpoints/checkpoint"):
+        assert (folder / name).read_bytes() == (finished[0] / name).read_bytes(), name
 
-    with pytest.raises(Preempted, match=f"saved at step {step} of 33"):
-        _train(tmp_path, Stopped(), config=HALF)
-    assert (tmp_path / f"checkpoints/ckpt-{step}.window").exists()
-    _train(tmp_path, config=HALF)
-    files = [{p.name for p in (f / "checkpoints").iterdir()} for f in (tmp_path, long_windows)]
-    assert (
-        files[0] - {f"ckpt-{step}.{x}" for x in ("index", "data-00000-of-00001", "window")}
-        == (files[1])
+    # Two windows are split: 1 to 10 after 5, and 21 to 30 after 25.
+    lines, expected = (
+        (each / "metrics.jsonl").read_text().splitlines() for each in (folder, finished[0])
     )
-    assert (tmp_path / "metrics.jsonl").read_bytes() == (
-        long_windows / "metrics.jsonl"
-    ).read_bytes()
-    assert_same_state(state(tmp_path / "checkpoints"), state(long_windows / "checkpoints"))
+    split = [line for line in lines if line not in expected]
+    assert [json.loads(line)["step"] for line in split] == [5, 10, 25, 30]
+    rest = [line for line in expected if line in lines]
+    assert [line for line in lines if line in expected] == rest
+    assert len(expected) == len(rest) + 2
+    parts, whole = _training(folder), _training(finished[0])
+    # The second phase starts after 13 steps, and the stream of its examples at 0.
+    for start, middle, end, phase_start in ((0, 5, 10, 0), (20, 25, 30, 13)):
+        first, second = parts[middle], parts[end]
+        assert second["learning_rate"] == whole[end]["learning_rate"]
+        for name in ("train/loss", "grad_norm"):
+            mean = (first[name] + second[name]) / 2
+            assert mean == pytest.approx(whole[end][name], rel=1e-12), name
+        weights = [
+            _weight(one - phase_start, other - phase_start)
+            for one, other in ((start, middle), (middle, end))
+        ]
+        errors = [line["train/loss_error"] for line in (first, second)]
+        mean = np.average(errors, weights=weights)
+        assert mean == pytest.approx(whole[end]["train/loss_error"], rel=1e-12)
 
 
 def _scalars(folder):
-    """Returns the steps of all events with metrics."""
-    steps = []
+    """Return the values of all events by tag and step."""
+    values = collections.defaultdict(list)
     for file in folder.glob("events*"):
         for record in tf.data.TFRecordDataset(str(file)).as_numpy_iterator():
             event = event_pb2.Event.FromString(record)
-            steps += [event.step] if event.summary.value else []
-    return sorted(steps)
+            for value in event.summary.value:
+                values[value.tag, event.step].append(float(tf.make_ndarray(value.tensor)))
+    return values
 
 
-@pytest.mark.parametrize("newest", [1, 2])
-def test_a_damaged_checkpoint_costs_steps_and_no_bits(tmp_path, finished, newest):
-    folder = shutil.copytree(finished[0], tmp_path / "run")
-    for path in sorted((folder / "checkpoints").glob("*.data*"))[-newest:]:
-        path.write_bytes(path.read_bytes()[:-9])
-    _, text = _train(folder)
-    step = {1: 30, 2: 20}[newest]
-    assert re.search(
-        rf"ckpt-33 is damaged \(.*\): continuing from ckpt-{step}; its files are", text
-    )
-    assert f"continuing after step {step} of 33" in text
-    assert_same_state(state(folder / "checkpoints"), state(finished[0] / "checkpoints"))
-    assert (folder / "metrics.jsonl").read_bytes() == (finished[0] / "metrics.jsonl").read_bytes()
-    assert len(list((folder / "checkpoints").glob("damaged-*"))) == 2 * newest
-    for name in ("train", "held_out"):
-        found, expected = (_scalars(f / "summaries" / name) for f in (folder, finished[0]))
-        assert found == expected
+def test_a_damaged_checkpoint_costs_steps_and_changes_no_bit(finished, copy):
+    data = copy / "checkpoints/ckpt-33.data-00000-of-00001"
+    data.write_bytes(data.read_bytes()[:-9])
+    _, text = _train(copy)
+    assert re.search(r"ckpt-33 is damaged \(.*\): continuing from ckpt-20; its files are", text)
+    assert "continuing after step 20 of 33" in text
+    assert_same_state(state(copy / "checkpoints"), state(finished[0] / "checkpoints"))
+    assert (copy / "metrics.jsonl").read_bytes() == (finished[0] / "metrics.jsonl").read_bytes()
+    assert len(list((copy / "checkpoints").glob("damaged-*"))) == 2
+    # Events are not removed: the repeated steps have the same values a second time.
+    for name, repeated in (("train", [30, 33]), ("held_out", [30, 33]), ("other", [30, 33])):
+        scalars = _scalars(copy / "summaries" / name)
+        assert scalars.keys() == _scalars(finished[0] / "summaries" / name).keys()
+        for (_, step), values in scalars.items():
+            assert len(values) == (2 if step in repeated else 1)
+            assert len(set(values)) == 1
 
 
-def test_the_best_survives_a_stop(tmp_path):
+def test_a_loss_that_is_not_finite_stops_the_run_without_a_checkpoint(tmp_path):
+    class Poisoned(TwoSets):
+        nan_at = property(lambda self: 8 * 15 + 3, lambda self, value: None)
+
+    # The 16th step of the second phase, in the middle of a loop; the first has only 13.
+    with pytest.raises(NotFiniteError, match=r"^loss is not finite at step 29"):
+        _train(tmp_path, Poisoned())
+    assert _lines(tmp_path)[-1]["step"] == 20
+    assert tf.train.latest_checkpoint(str(tmp_path / "checkpoints")).endswith("ckpt-20")
+
+
+# === What may change ===
+
+
+def test_free_settings_may_change_and_no_variable_does(finished, stopped, tmp_path):
+    folder = shutil.copytree(stopped, tmp_path / "run")
     config = dataclasses.replace(
-        CONFIG, keep=1, keep_every=20, keep_best="higher:loss_error", evaluation_interval=10
+        CONFIG,
+        steps_per_loop=4,
+        log_interval=None,
+        checkpoint_interval=4,
+        evaluation_interval=0,
+        keep=2,
+        keep_every=None,
+        keep_best=None,
+        corrupt_records="skip",
     )
-    _train(tmp_path / "whole", config=config)
-
-    class Stopped(ToyTask):
-        def report(self, sums, rows):
-            if "noise" in sums:
-                os.kill(os.getpid(), signal.SIGTERM)
-            return super().report(sums, rows)
-
-    for step in (13, 25):
-        with pytest.raises(Preempted, match=f"saved at step {step} of 33"):
-            _train(tmp_path / "stopped", Stopped(), config=config)
-    _train(tmp_path / "stopped", config=config)
-    whole, stopped = (
-        {file.name: file.read_bytes() for file in (tmp_path / name / "checkpoints").iterdir()}
-        for name in ("whole", "stopped")
-    )
-    assert whole["best.json"] == stopped["best.json"]
-    assert json.loads(whole["best.json"])["step"] == 10
-    assert whole.keys() == stopped.keys()
-    steps = {name for name in whole if name.endswith(".index")}
-    assert steps == {"ckpt-10.index", "ckpt-20.index", "ckpt-33.index"}
+    metrics, text = _train(folder, config=config, data={None: ToyData("data", corrupt_rows=7)})
+    assert metrics == {}
+    assert "not bit-identical" not in text
+    assert_same_state(state(folder / "checkpoints"), state(finished[0] / "checkpoints"))
+    assert list(_training(folder)) == [5, 8, 12, 13, 16, 20, 24, 28, 32, 33]
+    steps = {name for name in _checkpoint_files(folder) if name.endswith(".index")}
+    assert steps == {"ckpt-32.index", "ckpt-33.index"}
+    # Examples that corrupt records left empty are counted where they are skipped.
+    timing = _lines(folder, "timing.jsonl")
+    assert [line.get("corrupt_rows") for line in timing] == [7] * 9
 
 
-LONGER = (PHASES[0], dataclasses.replace(PHASES[1], steps=40))
-
-
-def test_a_run_is_extended_when_asked_for(tmp_path, finished):
-    folder = shutil.copytree(finished[0], tmp_path / "run")
-    before = (folder / "metrics.jsonl").read_bytes()
-    with pytest.raises(InputError, match=r"steps was 20, is now 40; .* EXTEND=true"):
-        _train(folder, phases=LONGER)
-    metrics, text = _train(folder, phases=LONGER, extend=True)
-    assert "extended from 33 to 53 steps: from step 33 on the learning rate" in text
-    assert "of a run of 53 steps, 0.00377 in place of 0, and ends at 53" in text
-    assert metrics["step"] == 53
-    assert (folder / "metrics.jsonl").read_bytes().startswith(before)
-    rates = {x["step"]: x["learning_rate"] for x in _lines(folder) if "learning_rate" in x}
-    assert rates[33] == pytest.approx(1e-2 * (1 - 32 / 33))
-    assert rates[35] == pytest.approx(1e-2 * (1 - 34 / 53))
-    # Continued, it need not be asked for again.
-    _, text = _train(folder, phases=LONGER)
-    assert "extended" not in text
-
-
-def test_devices_may_change_and_that_is_told(tmp_path, two_devices):
-    # The first phase alone, then the rest with two replicas.
-    class Stopped(ToyTask):
-        def report(self, sums, rows):
-            os.kill(os.getpid(), signal.SIGTERM)
-            return super().report(sums, rows)
-
-    with pytest.raises(Preempted):
-        _train(tmp_path, Stopped())
-    _, text = _train(tmp_path, config=dataclasses.replace(CONFIG, strategy="mirrored"))
-    message = (
+def test_devices_may_change_which_is_reported(finished, stopped, tmp_path, two_devices):
+    folder = shutil.copytree(stopped, tmp_path / "run")
+    _, text = _train(folder, config=dataclasses.replace(CONFIG, strategy="mirrored"))
+    assert (
         'not bit-identical to an uninterrupted run: rounding.strategy was "one_device", is now'
-    )
-    assert message in text
+    ) in text
     assert "continuing after step 5 of 33" in text
-    assert _lines(tmp_path)[-1]["step"] == 33
+    parts, whole = _training(folder), _training(finished[0])
+    for step in (13, 20, 30, 33):
+        assert parts[step] == pytest.approx(whole[step], rel=1e-3)
+    for mine, expected in zip(_lines(folder)[-1:], _lines(finished[0])[-1:]):
+        assert mine == pytest.approx(expected, rel=1e-3)
 
 
-def test_rows_left_empty_are_counted_in_the_timing(tmp_path):
-    _train(tmp_path, corrupt_rows=lambda: 7)
-    assert {line["corrupt_rows"] for line in _lines(tmp_path, "timing.jsonl")} == {7}
+LONGER = (PHASES[0], dataclasses.replace(PHASES[1], steps=30))
 
 
-def test_a_full_disk_while_drawing_hides_nothing(tmp_path, finished, monkeypatch):
-    def full(*arguments):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("official_nlp.training.curves.draw", full)
-    folder = shutil.copytree(finished[0], tmp_path / "run")
-    metrics, text = _train(folder)
-    assert metrics["step"] == 33
-    assert "curves.png could not be drawn: No space left on device" in text
-
-
-def test_first_values_are_given_to_a_run_that_has_no_checkpoint_alone(tmp_path):
-    calls = []
-
-    def initialize(model):
-        calls.append(model)
-        model.trunk.kernel.assign(model.trunk.kernel + 1.0)
-        return {"tensors": 1}
-
-    run, phases = tmp_path / "run", (dataclasses.replace(PHASES[0], steps=5),)
-    _train(run, phases=phases, initialize=initialize, beginning={"weights": "one more"})
-    told = {"weights": "one more", "tensors": 1}
-    assert json.loads((run / "run.json").read_text())["beginning"] == told
-    _train(tmp_path / "other", phases=phases)
-    shifted, plain = (state(f / "checkpoints") for f in (run, tmp_path / "other"))
-    assert shifted.keys() == plain.keys()
-    kernel = next(name for name in shifted if "trunk/kernel/.ATTR" in name)
-    np.testing.assert_allclose(shifted[kernel], plain[kernel] + 1.0, atol=0.1)
-    _train(run, phases=phases, initialize=initialize)
-    assert len(calls) == 1
-
-
-def test_what_is_not_finite_stops_the_run_without_a_checkpoint(tmp_path):
-    # The 19th step of all is the 6th of the second phase, in the middle of a loop.
-    with pytest.raises(NotFiniteError, match="rtd loss is not finite at step 19"):
-        _train(tmp_path, ToyTask(nan_at=8 * 5 + 3))
-    assert _lines(tmp_path)[-1]["step"] == 15
-    assert tf.train.latest_checkpoint(str(tmp_path / "checkpoints")).endswith("ckpt-10")
-    assert (tmp_path / "curves.png").exists()
+def test_a_run_is_extended_only_on_request(finished, copy):
+    before = (copy / "metrics.jsonl").read_bytes()
+    with pytest.raises(InputError, match=r"steps was 20, is now 30; .* EXTEND=true"):
+        _train(copy, phases=LONGER)
+    metrics, text = _train(copy, phases=LONGER, extend=True)
+    assert "extended from 33 to 43 steps: from step 33 on, the learning rate is that" in text
+    assert "of a run of 43 steps, 0.00233 instead of 0, and reaches 0 at step 43" in text
+    assert metrics["step"] == 43
+    assert (copy / "metrics.jsonl").read_bytes().startswith(before)
+    rates = {step: line["learning_rate"] for step, line in _training(copy).items()}
+    assert rates[33] == pytest.approx(1e-2 * (1 - 32 / 33))
+    assert rates[40] == pytest.approx(1e-2 * (1 - 39 / 43))
+    # From then on it is a run of 43 steps, which continues without the request.
+    _, text = _train(copy, phases=LONGER)
+    assert "extended" not in text
 
 
 @pytest.mark.parametrize(
@@ -312,43 +425,92 @@ def test_what_is_not_finite_stops_the_run_without_a_checkpoint(tmp_path):
             {"phases": (PHASES[0], dataclasses.replace(PHASES[1], batch_size=16))},
             r"phases\[1\].batch_size was 8, is now 16",
         ),
-        ({"fixed": {"data": "abc"}}, 'data was null, is now "abc"'),
+        (
+            {"phases": (PHASES[0], dataclasses.replace(PHASES[1], loss_weights={"loss": 2.0}))},
+            r"phases\[1\].loss_weights.loss was null, is now 2.0",
+        ),
+        ({"data": {None: ToyData("b")}}, 'data was "hash of data", is now "hash of b"'),
     ],
 )
-def test_another_configuration_is_not_trained_in_the_same_folder(finished, change, difference):
+def test_another_configuration_is_refused_in_the_same_folder(finished, change, difference):
     with pytest.raises(InputError, match=f"another configuration: {difference}"):
         _train(finished[0], **change)
 
 
-def test_how_often_it_reports_may_change(finished, tmp_path):
-    config = dataclasses.replace(CONFIG, checkpoint_interval=5, evaluation_interval=0)
-    _train(tmp_path, config=config)
-    assert all("train/loss" in line for line in _lines(tmp_path))
-    _train(tmp_path, config=dataclasses.replace(CONFIG, steps_per_loop=3, checkpoint_interval=3,
-                                                evaluation_interval=3))  # fmt: skip
+# === Warm start ===
 
 
-def test_without_held_out_data_nothing_is_evaluated(tmp_path):
-    metrics, _ = _train(tmp_path, ToyTask(evaluation_batches=0))
-    assert metrics == {}
+class WarmStart:
+    """Assigns 7 to the kernel of the trunk, and counts how often."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def describe(self):
+        return {"source": "seven"}
+
+    def assign(self, model, report):
+        self.calls += 1
+        model.trunk.kernel.assign(tf.fill(model.trunk.kernel.shape, 7.0))
+        report("1 tensor was assigned")
+        return {"source": "seven", "tensors": 1}
 
 
-def test_without_an_interval_only_the_end_is_saved(tmp_path):
-    config = dataclasses.replace(CONFIG, checkpoint_interval=None)
-    _train(tmp_path, config=config)
-    assert [p.name for p in (tmp_path / "checkpoints").glob("*.index")] == ["ckpt-33.index"]
+def test_a_warm_start_initializes_a_run_without_checkpoint_and_is_recorded(tmp_path):
+    start, phases = WarmStart(), (PhaseConfig(steps=5, batch_size=8),)
+    _, text = _train(tmp_path, phases=phases, warm_start=start)
+    assert "1 tensor was assigned" in text
+    described = json.loads((tmp_path / "run.json").read_text())
+    assert described["origin"]["warm_start"] == {"source": "seven", "tensors": 1}
+    kernel = state(tmp_path / "checkpoints")["model/trunk/kernel/.ATTRIBUTES/VARIABLE_VALUE"]
+    np.testing.assert_allclose(kernel, 7.0, atol=0.1)
+    # A run with a checkpoint continues from it, and its record remains.
+    _train(tmp_path, phases=phases, warm_start=start)
+    assert start.calls == 1
+    assert json.loads((tmp_path / "run.json").read_text()) == described
 
 
-def test_a_run_is_a_function_of_its_seed(finished, tmp_path):
-    _train(tmp_path / "same")
-    assert_same_state(state(tmp_path / "same/checkpoints"), state(finished[0] / "checkpoints"))
-    _train(tmp_path / "other", config=dataclasses.replace(CONFIG, seed=5))
-    one, other = state(tmp_path / "other/checkpoints"), state(finished[0] / "checkpoints")
-    kernel = "discriminator/trunk/kernel/.ATTRIBUTES/VARIABLE_VALUE"
+# === A run without evaluation sets ===
+
+
+class Unscaled(ToyTask):
+    """A task without evaluation sets that does not train its normalization."""
+
+    def __init__(self):
+        super().__init__(sets={})
+
+    def learning_rate_scale(self, variable):
+        return 0.0 if variable.name in ("gamma:0", "beta:0") else 1.0
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """The folder and metrics of a run of one phase with another seed and no intervals."""
+    folder = tmp_path_factory.mktemp("plain")
+    config = dataclasses.replace(
+        CONFIG, seed=5, checkpoint_interval=None, keep_every=None, keep_best=None
+    )
+    metrics, _ = _train(folder, Unscaled(), (PhaseConfig(33, 8),), config)
+    return folder, metrics
+
+
+def test_without_evaluation_sets_nothing_is_evaluated(plain):
+    assert plain[1] == {}
+    assert all("train/loss" in line for line in _lines(plain[0]))
+
+
+def test_without_an_interval_only_the_end_is_saved(plain):
+    assert [p.name for p in (plain[0] / "checkpoints").glob("*.index")] == ["ckpt-33.index"]
+
+
+def test_another_seed_is_another_run(plain, finished):
+    one, other = (state(folder / "checkpoints") for folder in (plain[0], finished[0]))
+    kernel = "model/trunk/kernel/.ATTRIBUTES/VARIABLE_VALUE"
     assert (one[kernel] != other[kernel]).all()
 
 
-def test_two_replicas_train_a_whole_run(finished, tmp_path, two_devices):
-    _train(tmp_path, config=dataclasses.replace(CONFIG, strategy="mirrored"))
-    for mine, theirs in zip(_lines(tmp_path), _lines(finished[0])):
-        assert mine == pytest.approx(theirs, rel=1e-4)
+def test_variables_of_rate_scale_0_are_not_trained(plain):
+    values = state(plain[0] / "checkpoints")
+    normalization = "model/normalization/{}/.ATTRIBUTES/VARIABLE_VALUE"
+    np.testing.assert_array_equal(values[normalization.format("gamma")], np.ones(16))
+    np.testing.assert_array_equal(values[normalization.format("beta")], np.zeros(16))

@@ -1,4 +1,4 @@
-"""Policies, and the loss scale of float16."""
+"""Number formats, and the loss scale of float16."""
 
 import dataclasses
 
@@ -13,9 +13,10 @@ from tests.training import trainer_test
 from tests.training.toy import ToyTask
 
 HALF = dataclasses.replace(trainer_test.CONFIG, policy="mixed_float16")
+PHASE = dataclasses.replace(trainer_test.PHASE, loss_weights={})
 
 
-def test_layers_made_inside_have_the_policy_and_those_after_do_not():
+def test_layers_created_in_the_block_have_the_policy_and_those_after_it_do_not():
     with precision.policy("mixed_bfloat16"):
         inside = tf_keras.layers.Dense(2)
     assert inside.compute_dtype == "bfloat16"
@@ -42,27 +43,26 @@ def test_the_scale_is_halved_at_an_overflow_and_doubled_after_two_thousand_steps
 
 
 class Steep(ToyTask):
-    """In rows `first` to `last` a slope of `steepness` is taken in float16, which ends at 65504."""
+    """At the stream positions `first` to `last` the gradient overflows in float16 (65504)."""
 
     first, last = 24, 32
     steepness = 60.0
 
     def losses(self, model, batch, phase):
         terms, sums = super().losses(model, batch, phase)
-        total, weight = terms["mlm"]
-        place = batch["stream_position"][0]
-        here = (place >= self.first) & (place < self.last)
-        slope = tf.cast(tf.where(here, self.steepness, 0.0), tf.float16)
-        kernel = tf.cast(model.heads["mlm"].kernel[0, 0], tf.float16)
-        nothing = slope * (slope * (kernel - tf.stop_gradient(kernel)))
-        return {**terms, "mlm": (total + tf.cast(nothing, tf.float32), weight)}, sums
+        position = batch["stream_position"][0]
+        is_steep = (position >= self.first) & (position < self.last)
+        slope = tf.cast(tf.where(is_steep, self.steepness, 0.0), tf.float16)
+        kernel = tf.cast(model.heads["loss"].kernel[0, 0], tf.float16)
+        zero = slope * (slope * (kernel - tf.stop_gradient(kernel)))
+        return {"loss": terms["loss"] + tf.cast(zero, tf.float32)}, sums
 
 
 @pytest.fixture(scope="module")
 def overflowed():
-    """A run of ten steps of which the fourth overflows, and its metrics."""
-    trainer = trainer_test._trainer(Steep(), config=HALF)
-    metrics = trainer_test._train(trainer, 3)
+    """A trainer after ten steps, the fourth of which overflows: values around it, and metrics."""
+    trainer = trainer_test._trainer(Steep(), PHASE, HALF)
+    trainer_test._train(trainer, 3)
     before = trainer_test._values(trainer)
     trainer_test._train(trainer, 1)
     after = trainer_test._values(trainer)
@@ -75,7 +75,7 @@ def test_a_step_whose_gradient_overflows_is_skipped_and_counted(overflowed):
     model = len(trainer._model.variables)
     for one, other in zip(before[:model], after[:model]):
         np.testing.assert_array_equal(one, other)
-    # The data and the learning rate go on: the rate is a function of the step.
+    # Data and learning rate advance: the rate is a function of the step.
     assert int(after[-1]) == 4
     assert int(trainer._optimizer.iterations) == 10
     assert metrics["skipped_steps"] == 1
@@ -93,14 +93,7 @@ def test_twenty_overflows_in_a_row_stop_the_run():
         first, last = 8, 10**9
         steepness = 60000.0
 
-    phase = dataclasses.replace(trainer_test.PHASE, steps=40)
-    trainer = trainer_test._trainer(Cliff(), phase=phase, config=HALF)
+    trainer = trainer_test._trainer(Cliff(), dataclasses.replace(PHASE, steps=40), HALF)
     message = "scaled for float16, twenty times in a row, is not finite at step 21"
     with pytest.raises(NotFiniteError, match=message):
         trainer_test._train(trainer, 40)
-
-
-def test_without_a_scale_nothing_is_skipped():
-    trainer = trainer_test._trainer()
-    metrics = trainer_test._train(trainer, 10)["train"]
-    assert "skipped_steps" not in metrics

@@ -1,36 +1,38 @@
+"""What a run prints, with a terminal and without one."""
+
 import io
 
 import rich.console
 
-from official_nlp.training.progress import Progress
+from official_nlp.training.progress import TrainingProgress
 
 
 def _console(terminal):
     return rich.console.Console(file=io.StringIO(), width=120, force_terminal=terminal)
 
 
-def test_where_no_terminal_is_each_window_is_a_line():
+def test_without_a_terminal_each_window_is_a_line():
     console = _console(False)
-    with Progress(40, 2, console) as progress:
+    with TrainingProgress(40, 2, console) as progress:
         progress.update(5, 0, None, None, None)
         progress.update(10, 0, {"loss": 2.5, "auc": 0.61234}, None, None)
         progress.update(20, 1, {"loss": 1.5}, 12345.6, 61.4, 0.034)
-        progress.evaluated(20, {"loss": 2.0})
+        progress.evaluated(20, "held_out", {"loss": 2.0})
     assert console.file.getvalue().splitlines() == [
         "step 10/40  phase 1/2  loss 2.5  auc 0.6123",
         "step 20/40  phase 2/2  0:01:01 left  12,346 tokens/s  input 3%  loss 1.5",
-        "step 20 held out  loss 2",
+        "step 20 held_out  loss 2",
     ]
 
 
-def test_in_a_terminal_one_line_is_kept_up_to_date():
+def test_in_a_terminal_one_line_is_updated():
     console = _console(True)
-    with Progress(40, 1, console) as progress:
+    with TrainingProgress(40, 1, console) as progress:
         progress.update(10, 0, {"loss": 2.5}, 100.0, 9.0)
         progress.update(15, 0, None, 100.0, 8.0)
-        progress.evaluated(15, {"loss": 2.0})
+        progress.evaluated(15, "held_out", {"loss": 2.0})
     text = console.file.getvalue()
     assert "step 15/40  0:00:08 left  100 tokens/s  loss 2.5" in text
-    assert "step 15 held out  loss 2\n" in text
+    assert "step 15 held_out  loss 2\n" in text
     # The live line is erased before it is drawn again.
     assert "\x1b[2K" in text

@@ -1,3 +1,5 @@
+"""The learning rate as a function of the step."""
+
 import numpy as np
 import pytest
 import tf_keras
@@ -20,7 +22,7 @@ def test_decay_and_warm_up_multiply(arguments, expected):
     np.testing.assert_allclose([schedule(step) for step in range(6)], expected)
 
 
-def test_it_survives_serialization():
+def test_a_schedule_survives_serialization():
     schedule = WarmupDecay(1e-3, 100, 10, power=0.5, from_zero=True)
     schedules = tf_keras.optimizers.schedules
     again = schedules.deserialize(schedules.serialize(schedule))

@@ -1,3 +1,5 @@
+"""Where the time of a run goes, by a clock that the test sets."""
+
 import pytest
 
 from official_nlp.training import stopwatch
@@ -12,10 +14,10 @@ def clock(monkeypatch):
     return Clock
 
 
-def test_a_window_says_where_its_time_went(clock):
+def test_a_window_reports_where_its_time_went(clock):
     watch = stopwatch.Stopwatch(100)
-    with watch.part("training"):
-        clock.now += 6
+    watch.loop()
+    clock.now += 6
     watch.waited(1)
     watch.trained(120, tokens=4000, checkpoint_seconds=2)
     with watch.part("evaluation"):
@@ -34,7 +36,7 @@ def test_a_window_says_where_its_time_went(clock):
     assert (next_window["tokens_per_second"], next_window["input_share"]) == (0, 0)
 
 
-def test_the_first_loop_does_not_count_for_what_is_left(clock):
+def test_the_first_loop_is_left_out_of_the_estimate(clock):
     watch = stopwatch.Stopwatch(0)
     clock.now += 50
     watch.trained(10, 1, 0)
@@ -44,7 +46,7 @@ def test_the_first_loop_does_not_count_for_what_is_left(clock):
     assert watch.seconds_left(20, 40) == 8
 
 
-def test_what_is_left_of_a_loop_goes_by_the_one_before(clock):
+def test_the_rest_of_a_loop_is_estimated_from_the_one_before(clock):
     watch = stopwatch.Stopwatch(0)
     assert watch.seconds_of_loop_left() is None
     watch.loop()

@@ -1,3 +1,5 @@
+"""Sums that are accumulated over steps on the device."""
+
 import numpy as np
 import tensorflow as tf
 
@@ -31,15 +33,3 @@ def test_without_a_step_there_are_no_sums():
     sums = Sums()
     sums.reset()
     assert sums.take() == {}
-
-
-def test_another_goes_on_from_the_same_values():
-    one, other = Sums(), Sums()
-    assert one.values() == []
-    one.add(one.pack({"a": tf.constant([0.1, 0.2]), "b": tf.constant(3.0)}))
-    other.start_from(one.values())
-    for sums in (one, other):
-        sums.add(sums.pack({"a": tf.constant([1.0, 2.0]), "b": tf.constant(4.0)}))
-    assert one.values() == other.values()
-    assert other.take()["b"] == 7.0
-    assert other.take()["b"] == 0.0

@@ -1,4 +1,4 @@
-"""Tasks that train in seconds: a regression with one loss, and a pair of heads with two."""
+"""Tasks that train in a second: a regression with one loss term, and a pair of heads with two."""
 
 import dataclasses
 
@@ -7,14 +7,16 @@ import tensorflow as tf
 import tf_keras
 
 from official_nlp import randomness
-from official_nlp.training import Task, TaskConfig, auc, logit_histogram
-from official_nlp.training.task import Data
+from official_nlp.training import Task, TaskConfig, auc, distribution, logit_histogram
+from official_nlp.training.task import VALID, Data
 
 WIDTH = 8
+# Number of examples of each evaluation set; 20 is no multiple of the batch size, 8.
+SETS = {"held_out": 20}
 
 
 class ToyModel(tf_keras.Model):
-    """A trunk with dropout and one linear head a name, for rows `[batch, WIDTH]`."""
+    """A trunk with dropout and one linear head per name, for inputs `[batch, WIDTH]`."""
 
     def __init__(self, heads=("loss",)):
         super().__init__()
@@ -36,20 +38,20 @@ class ToyModel(tf_keras.Model):
 
 @dataclasses.dataclass(frozen=True)
 class ToyConfig(TaskConfig):
-    """Configuration of the toy task; its data is drawn, not read."""
+    """Configuration of the toy task, whose data is computed, not read."""
 
-    scale: float = 1.0
+    width: int = WIDTH
 
     def open_data(self, path, corrupt_records="stop"):
         return ToyData(str(path))
 
     def make(self, data, training):
-        return ToyTask(self)
+        return ToyTask()
 
 
 @dataclasses.dataclass
 class ToyData(Data):
-    """Stands for a data folder whose content is its name."""
+    """Data whose content is its name."""
 
     name: str
     examples: int = 1000
@@ -62,23 +64,23 @@ class ToyData(Data):
 class ToyTask(Task):
     """Learns a square.
 
+    Args:
+      nan_at: stream position of an example whose loss is not a number, or None.
+      nan_in: name of the loss term to which this applies.
+      sets: number of examples of each evaluation set.
+      unreached: list trainable variables that no loss reaches.
+
     Attributes:
       terms: names of the loss terms.
-      nan_at: stream position whose row makes a term not a number, or None.
-      nan_in: which term.
-      evaluation_batches: 0 for a task without evaluation data.
-      unreached: list trainable variables that no loss reaches.
     """
 
     terms = ("loss",)
 
-    def __init__(
-        self, config=None, nan_at=None, nan_in=None, evaluation_batches=3, unreached=False
-    ):
-        self.config = config or ToyConfig()
+    def __init__(self, nan_at=None, nan_in=None, sets=SETS, unreached=False):
+        self.config = ToyConfig()
         self.nan_at = nan_at
         self.nan_in = nan_in or self.terms[-1]
-        self.evaluation_batches = evaluation_batches
+        self.sets = sets
         self.unreached = unreached
 
     def build(self):
@@ -87,14 +89,13 @@ class ToyTask(Task):
     def train_dataset(self, stage, phase, first_step, host, hosts):
         key = randomness.Key(7).fold(stage)
         steps = tf.data.Dataset.range(first_step, 1 << 60)
-        return steps.map(lambda step: _batch(key, step, phase.batch_size))
+        batches = steps.map(lambda step: _batch(key, step, phase.batch_size))
+        return distribution.share_of_host(batches, host, hosts)
 
     def evaluation_sets(self):
-        if not self.evaluation_batches:
-            return {}
-        key = randomness.Key(7).fold(1000)
-        steps = tf.data.Dataset.range(self.evaluation_batches)
-        return {"held_out": steps.map(lambda step: _batch(key, step, 8))}
+        return {
+            name: _examples(number, count) for number, (name, count) in enumerate(self.sets.items())
+        }
 
     def weights(self, batch, phase):
         weight = tf.reduce_sum(batch["weights"])
@@ -117,7 +118,11 @@ class ToyTask(Task):
         outputs = model(batch["rows"], heads=self.terms)
         terms = {name: self._term(name, outputs[name], batch) for name in outputs}
         noise = tf.reduce_sum(randomness.to_uniform(randomness.draw([1], batch["rows"].shape[0])))
-        rows = {"position": batch["stream_position"], "output": outputs[self.terms[0]]}
+        rows = {
+            "position": batch["stream_position"],
+            "output": outputs[self.terms[0]],
+            VALID: batch["valid"],
+        }
         return {**self._sums(terms, outputs, batch), "noise": noise}, rows
 
     def report(self, sums, rows):
@@ -126,7 +131,7 @@ class ToyTask(Task):
             metrics["second_auc"] = auc(sums["histogram"])
         if "noise" in sums:
             metrics["noise"] = float(sums["noise"])
-            metrics["rows"] = float(len(rows["position"]))
+            metrics["examples"] = float(len(rows["position"]))
         return metrics
 
     def _term(self, name, output, batch):
@@ -165,6 +170,19 @@ def _batch(key, step, size):
         "weights": tf.cast(1 + (first + tf.range(size, dtype=tf.int64)) % 3, tf.float32),
         "stream_position": first + tf.range(size, dtype=tf.int64),
     }
+
+
+def _examples(number, count):
+    """Return an evaluation set in batches of 8, the last of which is padded without weight."""
+    key = randomness.Key(7).fold(1000 + number)
+
+    def batch(step):
+        made = _batch(key, step, 8)
+        valid = made["stream_position"] < count
+        weights = made["weights"] * tf.cast(valid, tf.float32)
+        return {**made, "weights": weights, "valid": valid}
+
+    return tf.data.Dataset.range(-(-count // 8)).map(batch)
 
 
 def state(checkpoint_folder) -> dict[str, np.ndarray]:

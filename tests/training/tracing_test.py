@@ -1,3 +1,5 @@
+"""Input errors from inside traced functions and datasets."""
+
 import pytest
 import tensorflow as tf
 
@@ -15,19 +17,19 @@ def _traced(error):
         function(tf.constant(1))
 
 
-def test_an_error_of_the_user_comes_out_as_it_was_raised():
+def test_an_input_error_is_raised_as_it_was():
     error = InputError("size must be 1, was 2")
     with pytest.raises(InputError) as caught:
         _traced(error)
     assert caught.value is error
 
 
-def test_other_errors_keep_what_autograph_says_about_them():
+def test_other_errors_retain_the_message_of_autograph():
     with pytest.raises(KeyError, match="in user code"):
         _traced(KeyError("name"))
 
 
-def test_an_error_in_the_generator_behind_a_dataset_keeps_its_kind_and_line():
+def test_an_input_error_in_the_generator_of_a_dataset_is_an_input_error():
     def generator():
         yield 1
         raise InputError("shard.tfrecord ends at byte 7, expected 9")
@@ -45,6 +47,6 @@ def test_an_error_in_the_generator_behind_a_dataset_keeps_its_kind_and_line():
         function(iter(dataset.prefetch(1)))
 
 
-def test_other_errors_of_tensorflow_stay():
+def test_other_errors_of_tensorflow_are_unchanged():
     with pytest.raises(tf.errors.InvalidArgumentError), plain_errors():
         tf.debugging.assert_equal(1, 2)

@@ -1,0 +1,125 @@
+"""Checks before the first step that hold for every objective."""
+
+import dataclasses
+import re
+
+import pytest
+
+from official_nlp.errors import InputError
+from official_nlp.training import Devices, Findings, PhaseConfig, TrainingConfig, preflight
+from tests.training.toy import ToyData
+
+PHASES = (
+    PhaseConfig(steps=50, batch_size=8),
+    PhaseConfig(steps=50, batch_size=16, length=128, loss_weights={"mlm": 1.0, "rtd": 50.0}),
+)
+TRAINING = TrainingConfig(warmup_steps=10)
+
+
+def _check(phases=PHASES, examples=1000, devices=None, **changes):
+    training = dataclasses.replace(TRAINING, **changes)
+    data = {None: ToyData("data", examples=examples)}
+    return preflight.check(phases, training, data, devices or Devices())
+
+
+def test_a_sound_run_has_no_errors_and_no_warnings():
+    findings = _check()
+    assert (findings.errors, findings.warnings) == ((), ())
+    assert findings.lines == (
+        "devices: one_device, replicas 1, hosts 1",
+        "phase 1: 50 steps of 8 examples, 0.4 passes over 1,000 examples",
+        "  global batch 8: 8 examples per replica",
+        "phase 2: 50 steps of 16 x 128 tokens, 0.8 passes over 1,000 examples; "
+        "loss weights: mlm 1, rtd 50",
+        "  global batch 16: 16 examples per replica",
+    )
+
+
+def test_replicas_and_micro_batches_are_reported():
+    findings = _check(devices=Devices("mirrored", replicas=2), accumulation=4)
+    assert findings.errors == ()
+    assert findings.lines[0] == "devices: mirrored, replicas 2, hosts 1"
+    assert findings.lines[2] == "  global batch 8: 4 examples per replica in 4 micro-batches"
+
+
+@pytest.mark.parametrize(
+    ("devices", "changes", "error"),
+    [
+        (Devices("mirrored", 3, 1), {}, r"a multiple of 3 \(3 replicas\), was 8"),
+        (
+            Devices("mirrored", 2, 1),
+            {"accumulation": 8},
+            r"a multiple of 16 \(2 replicas x 8 micro-batches\), was 8",
+        ),
+    ],
+)
+def test_a_batch_that_cannot_be_divided_is_an_error(devices, changes, error):
+    (found,) = _check(PHASES[:1], devices=devices, **changes).errors
+    assert re.fullmatch(f"batch_size of phase 1 must be {error}", found)
+
+
+def test_data_without_training_examples_is_an_error():
+    errors = _check(PHASES[:1], examples=0).errors
+    assert errors == ("the data of phase 1 has no training examples",)
+
+
+def test_a_batch_larger_than_the_data_is_a_warning():
+    findings = _check(examples=10)
+    assert findings.errors == ()
+    assert findings.warnings == (
+        "a batch of phase 2 has 16 examples, but the data has only 10: each batch repeats some",
+    )
+
+
+@pytest.mark.parametrize(("steps", "warns"), [(99, False), (100, True)])
+def test_a_warm_up_of_the_whole_run_is_a_warning(steps, warns):
+    warnings = _check(warmup_steps=steps).warnings
+    assert len(warnings) == warns
+    assert all("does not end before the last of 100 steps" in warning for warning in warnings)
+
+
+def test_phases_have_their_own_data():
+    phases = (PHASES[0], dataclasses.replace(PHASES[0], data="more"))
+    data = {None: ToyData("data", examples=1000), "more": ToyData("more", examples=100)}
+    lines = preflight.check(phases, TRAINING, data, Devices()).lines
+    assert "0.4 passes over 1,000 examples" in lines[1]
+    assert "4 passes over 100 examples" in lines[3]
+
+
+# === Devices ===
+
+
+def test_the_devices_of_a_strategy_are_found(two_devices):
+    one, two = (preflight.find_devices(name) for name in ("one_device", "mirrored"))
+    assert (one.replicas, two.replicas, one.hosts) == (1, 2, 1)
+    assert one.memory is None or one.memory > 1e9
+
+
+def test_absent_devices_are_an_error_but_a_warning_in_a_dry_run(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    with pytest.raises(InputError, match="needs TF_CONFIG"):
+        preflight.find_devices("multi_worker")
+    devices = preflight.find_devices("multi_worker", dry_run=True)
+    assert "needs TF_CONFIG" in devices.absent
+    (warning,) = _check(devices=devices).warnings
+    assert warning == f"{devices.absent}; estimates are for one replica"
+
+
+def test_an_unknown_strategy_is_an_error_even_in_a_dry_run():
+    with pytest.raises(InputError, match="strategy must be one of"):
+        preflight.find_devices("many", dry_run=True)
+
+
+# === Findings ===
+
+
+def test_findings_add_up_in_their_order():
+    one = Findings(errors=("a",), lines=("b",))
+    other = Findings(errors=("c",), warnings=("d",))
+    assert one + other == Findings(("a", "c"), ("d",), ("b",))
+    assert one + Findings() == one
+
+
+def test_numbers_are_readable():
+    values = [preflight.readable(value) for value in (0.01234, 3.456, 99.94, 1234567.8)]
+    assert values == ["0.0123", "3.46", "99.9", "1,234,568"]
