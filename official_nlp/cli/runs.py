@@ -123,9 +123,11 @@ def train(
     if original:
         training = dataclasses.replace(training, reference_quirks=ReferenceQuirks.original())
     torn = text_data.CorruptRecords(training.corrupt_records)
-    folder = text_data.open_folder(data, vocabulary, torn=torn)
+    folder = text_data.open_folder(data, vocabulary, corrupt_records=torn)
     others = {
-        p.data: text_data.open_folder(p.data, vocabulary, torn=torn) for p in phases if p.data
+        p.data: text_data.open_folder(p.data, vocabulary, corrupt_records=torn)
+        for p in phases
+        if p.data
     }
     objective = ElectraPretraining(
         task,

@@ -277,7 +277,7 @@ def test_damage_met_while_training_is_named_in_what_is_raised(built, tmp_path):
     data = data_folder.open_folder(tmp_path / "copy")
     for file in (tmp_path / "copy").glob("train-*.tfrecord"):
         file.write_bytes(b"?" * file.stat().st_size)
-    with pytest.raises(tf.errors.OpError, match=r"is damaged") as caught:
+    with pytest.raises(tf.errors.OpError, match=r"is corrupt") as caught:
         training(data, 1)
     assert re.search(r"\bInputError: .*tfrecord: the record at byte", caught.value.message)
 
