@@ -1,4 +1,4 @@
-"""Runs of the command that meet a fault: signals, full disks, torn records, changed settings."""
+"""Runs of the command that meet a fault: signals, full disks, corrupt records, changed settings."""
 
 import contextlib
 import json
@@ -138,7 +138,7 @@ SHORT = ["MLM_STEPS=10", "ELECTRA_STEPS=10", "INTERVAL=10"]
 
 @pytest.fixture
 def spoiled(place, tmp_path):
-    """A copy of the data folder with a torn record in the middle of a shard."""
+    """A copy of the data folder with a corrupt record in the middle of a shard."""
     folder = shutil.copytree(place.folder / "data", tmp_path / "spoiled")
     shard = end_to_end_test.shard_of(folder)
     content = bytearray(shard.read_bytes())
@@ -154,7 +154,9 @@ def test_corrupt_records_can_be_skipped_and_are_counted(electra, place, spoiled,
     code, out, err = electra(*words, *settings, "CORRUPT_RECORDS=skip")
     assert (code, err) == (0, "")
     shard = end_to_end_test.shard_of(spoiled)
-    found = re.search(r"torn records: 1 were met, (\d+) rows left empty: (\S+) at byte \d+: ", out)
+    found = re.search(
+        r"corrupt records: 1 found, (\d+) examples left empty: (\S+) at byte \d+: ", out
+    )
     assert found[2] == str(shard)
     timing = metrics_log.read(tmp_path / "run/timing.jsonl")
     assert timing[0]["corrupt_rows"] <= timing[-1]["corrupt_rows"] <= int(found[1])
@@ -172,7 +174,7 @@ def test_a_shard_without_its_end_can_be_trained_on(electra, place, tmp_path):
     assert_refused(electra(*words), str(shard), "ends at byte", "CORRUPT_RECORDS=skip")
     code, out, err = electra(*words, "CORRUPT_RECORDS=skip")
     assert (code, err) == (0, "")
-    assert "index.json knows" in out
+    assert "index.json lists" in out
     lines = metrics_log.read(tmp_path / "run/metrics.jsonl")
     assert all(np.isfinite(line["train/loss"]) for line in lines if "train/loss" in line)
 

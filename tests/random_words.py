@@ -1,4 +1,4 @@
-"""Data of words drawn at random, where sizes matter and content does not."""
+"""Data folders of random words, for tests in which sizes matter and content does not."""
 
 import itertools
 import pathlib
@@ -11,21 +11,33 @@ from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
-def data_folder(place: pathlib.Path, vocabulary: int, length: int, rows: int = 1000):
-    """Returns a data folder under `place` of about so many rows, a tenth of them held out."""
+def data_folder(
+    parent: pathlib.Path, vocabulary: int, length: int, rows: int = 1000
+) -> pathlib.Path:
+    """Build a data folder `data` with a `tokenizer` and `text.txt` beside it.
+
+    Args:
+      parent: the folder to make them in.
+      vocabulary: number of tokens of the vocabulary.
+      length: length of the examples in tokens.
+      rows: approximate number of examples; a tenth is held out.
+
+    Returns:
+      The data folder.
+    """
     letters = itertools.product(string.ascii_lowercase, repeat=4)
     words = ["".join(word) for word in itertools.islice(letters, vocabulary - len(SPECIAL))]
-    ElectraTokenizer([*SPECIAL, *words]).save_pretrained(place / "tokenizer")
+    ElectraTokenizer([*SPECIAL, *words]).save_pretrained(parent / "tokenizer")
     draw = random.Random(0)
     documents = (" ".join(draw.choices(words, k=length)) for _ in range(rows))
-    (place / "text.txt").write_text("\n\n".join(documents))
+    (parent / "text.txt").write_text("\n\n".join(documents))
     data.build_examples(
-        place / "text.txt",
-        place / "tokenizer",
-        place / "data",
+        parent / "text.txt",
+        parent / "tokenizer",
+        parent / "data",
         length=length,
         held_out=0.1,
         processes=1,
         progress=False,
     )
-    return place / "data"
+    return parent / "data"

@@ -1,4 +1,4 @@
-"""Files of text as a stream of documents."""
+"""Read text files as a stream of documents."""
 
 import codecs
 import glob
@@ -13,25 +13,25 @@ from official_nlp.errors import InputError
 
 SUFFIXES = (".txt", ".txt.gz", ".jsonl", ".jsonl.gz")
 
-# Longer documents are split, longer lines cut, so that memory is bounded whatever the files hold.
+# Longer documents and lines are split, so that memory is bounded for any input.
 _DOCUMENT_CHARACTERS = 1_000_000
 _LINE_BYTES = 1 << 20
 _BUFFER_BYTES = 1 << 18
 
 
 def find_files(patterns: str | os.PathLike | Iterable[str | os.PathLike]) -> list[pathlib.Path]:
-    """Lists the files that are meant, each once, in order of the patterns and then of the names.
+    """Return the files that patterns match, each once, in order of the patterns, then of the names.
 
     Args:
-      patterns: one or several: a file, a glob pattern, or a folder, of which all `.txt`, `.txt.gz`,
-        `.jsonl` and `.jsonl.gz` files are meant, subfolders' too.
+      patterns: one or several of these: a file, a glob pattern, or a folder, which stands for all
+        `.txt`, `.txt.gz`, `.jsonl` and `.jsonl.gz` files in it and its subfolders.
 
     Raises:
-      InputError: a pattern matches nothing.
+      InputError: a pattern matches no file, or there is no pattern.
     """
     if isinstance(patterns, str | os.PathLike):
         patterns = [patterns]
-    found = {}
+    found: dict[pathlib.Path, pathlib.Path] = {}
     for pattern in patterns:
         path = pathlib.Path(pattern)
         if path.is_dir():
@@ -46,6 +46,7 @@ def find_files(patterns: str | os.PathLike | Iterable[str | os.PathLike]) -> lis
         if not matches:
             kind = f"folder with {', '.join(SUFFIXES)} files" if path.is_dir() else "such file"
             raise InputError(f"no {kind}: {pattern}; give files, globs or folders of text")
+        # By resolved path, so that a file and a link to it count once.
         found |= {match.resolve(): match for match in matches if match.resolve() not in found}
     if not found:
         raise InputError("no files were given: give files, globs or folders of text")
@@ -55,24 +56,25 @@ def find_files(patterns: str | os.PathLike | Iterable[str | os.PathLike]) -> lis
 def documents(
     files: Iterable[pathlib.Path], advance: Callable[[int], None] = lambda size: None
 ) -> Iterator[list[str]]:
-    """Yields documents: lists of lines, without white space around them, none empty.
+    """Yield documents as lists of lines, which are stripped and not empty.
 
-    In `.jsonl` each row's "text" is a document; in any other file, blank lines and the file's end
-    separate documents. `.gz` is unpacked. A document of more than a million characters is split.
+    In `.jsonl` files each line is a JSON object whose "text" is a document. In all other files a
+    blank line or the end of the file ends a document. `.gz` files are decompressed. A document of
+    more than a million characters is split.
 
     Args:
       files: the files.
-      advance: called with the number of bytes that were read from disk since its last call.
+      advance: called with the number of bytes read from disk since its last call.
 
     Raises:
-      InputError: a file cannot be read, or is not UTF-8, or is not JSON: names file and line.
+      InputError: a file cannot be read, is not UTF-8 or not JSON; names file and line.
     """
     for file in files:
         rows = _json_texts if file.name.endswith((".jsonl", ".jsonl.gz")) else _paragraphs
         yield from rows(file, advance)
 
 
-def _paragraphs(file: pathlib.Path, advance) -> Iterator[list[str]]:
+def _paragraphs(file: pathlib.Path, advance: Callable[[int], None]) -> Iterator[list[str]]:
     document: list[str] = []
     size = 0
     for _, line in _lines(file, advance):
@@ -87,12 +89,12 @@ def _paragraphs(file: pathlib.Path, advance) -> Iterator[list[str]]:
         yield document
 
 
-def _json_texts(file: pathlib.Path, advance) -> Iterator[list[str]]:
+def _json_texts(file: pathlib.Path, advance: Callable[[int], None]) -> Iterator[list[str]]:
     row = ""
     for number, line in _lines(file, advance):
         row += line
         if not line.endswith("\n"):
-            continue  # a piece of a long row, or the last, which the line below adds a newline to
+            continue  # a piece of a long line; `_lines` ends every line with a newline
         if row.strip():
             yield from _split(_text(file, number, row))
         row = ""
@@ -108,11 +110,12 @@ def _text(file: pathlib.Path, number: int, row: str) -> str:
             f'{file}, line {number}: each row must be a JSON object with a string "text", was '
             f"{row.strip()[:60]!r}"
         ) from None
-    # JSON can spell halves of characters, which no text holds.
+    # JSON escapes can spell lone surrogates, which are not characters and cannot be encoded.
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _split(text: str) -> Iterator[list[str]]:
+    """Yield the documents of one text: one, or several if it is too long."""
     lines = [line.strip() for line in text.split("\n")]
     document: list[str] = []
     size = 0
@@ -128,9 +131,10 @@ def _split(text: str) -> Iterator[list[str]]:
         yield document
 
 
-def _lines(file: pathlib.Path, advance) -> Iterator[tuple[int, str]]:
-    """Yields (number of the line, text), long lines in pieces, a newline at each line's end."""
+def _lines(file: pathlib.Path, advance: Callable[[int], None]) -> Iterator[tuple[int, str]]:
+    """Yield (line number, text); long lines come in pieces, and every line ends with a newline."""
     number, done, offset = 1, 0, 0
+    # A piece may end in the middle of a character, of which the decoder retains the first bytes.
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         with open(file, "rb", buffering=_BUFFER_BYTES) as raw:
@@ -148,12 +152,14 @@ def _lines(file: pathlib.Path, advance) -> Iterator[tuple[int, str]]:
                 yield number, "\n"
             advance(raw.tell() - done)
     except UnicodeDecodeError as error:
-        place = offset - len(decoder.getstate()[0]) + error.start
+        position = offset - len(decoder.getstate()[0]) + error.start
         raise InputError(
-            f"{file}, line {number}: text must be UTF-8, but byte {place} of the text, "
+            f"{file}, line {number}: text must be UTF-8, but byte {position} of the text, "
             f"0x{error.object[error.start]:02x}, is not; convert it with iconv"
         ) from error
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(f"{file} is no whole gzip file: {error}; copy it again") from error
+        raise InputError(f"{file} is not a complete gzip file: {error}; copy it again") from error
     except OSError as error:
-        raise InputError(f"cannot read {file}: {error.strerror}") from error
+        raise InputError(
+            f"cannot read {file}: {error.strerror}; check its path and permissions"
+        ) from error

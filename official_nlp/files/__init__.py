@@ -1,1 +1,1 @@
-"""Safe file operations: atomic writes, staged folders, paths that stay inside a folder."""
+"""File operations that are safe: atomic writes, staged folders, paths inside a folder, errors."""

@@ -1,4 +1,4 @@
-"""Folders that somebody else made: what is read in them lies in them."""
+"""Resolve file names inside folders of unknown origin without reading anything outside them."""
 
 import os
 import pathlib
@@ -7,18 +7,19 @@ from official_nlp.errors import InputError
 
 
 def inside(folder: str | os.PathLike, name: str, index: str | None = None) -> pathlib.Path:
-    """Returns the path of a file, which must lie in its folder, links resolved.
+    """Return the path of a file, after checking that it lies in the folder with links resolved.
 
-    The cache of Hugging Face's hub is the exception: there every file of a snapshot is a link to
-    one of the blobs beside the snapshots.
+    The cache of the Hugging Face hub is an exception: every file of a snapshot there is a link to
+    one of the blobs beside the snapshots, which is accepted.
 
     Args:
       folder: the folder.
-      name: of the file.
-      index: None; or the file of the folder that names this one.
+      name: name of the file in the folder.
+      index: name of the file that lists `name`, or None if the program chose `name` itself. A
+        listed name must be a plain file name.
 
     Raises:
-      InputError: the file is not there, or not in the folder.
+      InputError: the file is missing, lies outside the folder, or `name` is not a file name.
     """
     folder = pathlib.Path(folder)
     if index and not _is_plain(name):
@@ -27,22 +28,24 @@ def inside(folder: str | os.PathLike, name: str, index: str | None = None) -> pa
             "nothing outside is read"
         )
     file = folder / name
-    real, home = file.resolve(), folder.resolve()
-    homes = [home]
-    if home.parent.name == "snapshots":
-        homes.append(home.parents[1] / "blobs")
-    if not any(real.is_relative_to(place) for place in homes):
+    real, root = file.resolve(), folder.resolve()
+    roots = [root]
+    if root.parent.name == "snapshots":
+        roots.append(root.parents[1] / "blobs")
+    if not any(real.is_relative_to(allowed) for allowed in roots):
         raise InputError(
             f"{file} must lie in its folder, but is a link to {real}; nothing outside is read: put "
             "a copy there"
         )
     if not real.is_file():
-        named = f", which {index} names," if index else ""
-        raise InputError(f"{file}{named} must be a file, but is not there; copy it, too")
+        source = f", which {index} names," if index else ""
+        raise InputError(
+            f"{file}{source} must be a file, but is not there: copy it into the folder, too"
+        )
     return file
 
 
 def _is_plain(name: str) -> bool:
-    """Whether this is the name of a file, on any system."""
+    """Return whether `name` is a file name, without folders, on any operating system."""
     is_one = pathlib.PurePath(name).name == name and name not in ("", "..") and "\\" not in name
     return is_one and name.isprintable() and len(name.encode()) < 256

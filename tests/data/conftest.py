@@ -1,8 +1,9 @@
-"""A small text of our own, a vocabulary for it, and examples made of both."""
+"""A small generated text, a vocabulary for it, and examples built from both."""
 
 import pathlib
 import random
 
+import hypothesis
 import pytest
 
 from official_nlp.data.pretraining import examples
@@ -51,7 +52,7 @@ def tokenizer_folder(tmp_path_factory, tokenizer) -> pathlib.Path:
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory, text_file, tokenizer_folder) -> pathlib.Path:
-    """A data folder with several shards; not to be changed."""
+    """A data folder with several shards, which tests must not change."""
     folder = tmp_path_factory.mktemp("data") / "examples"
     examples.build_examples(
         text_file,
@@ -69,3 +70,9 @@ def built(tmp_path_factory, text_file, tokenizer_folder) -> pathlib.Path:
 @pytest.fixture
 def folder(built) -> data_folder.DataFolder:
     return data_folder.open_folder(built)
+
+
+@pytest.fixture(params=[15, pytest.param(300, marks=pytest.mark.slow)], ids=["few", "many"])
+def property_settings(request) -> hypothesis.settings:
+    """Settings of a property test: few examples by default, and many among the slow tests."""
+    return hypothesis.settings(max_examples=request.param)

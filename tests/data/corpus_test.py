@@ -1,3 +1,5 @@
+"""Tests of reading text files as documents."""
+
 import gzip
 import json
 import os
@@ -29,28 +31,28 @@ def test_blank_lines_separate_documents(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz"])
-def test_rows_are_documents(tmp_path, name):
+def test_json_lines_are_documents(tmp_path, name):
     rows = [{"text": "one\n\ntwo"}, {"text": "dr\u00fcei", "title": "what"}, {"text": " "}]
     content = "\n".join(json.dumps(row) for row in rows) + "\n\n"
     assert read(write(tmp_path / name, content.encode())) == [["one", "two"], ["drüei"]]
     assert read(write(tmp_path / name, content.strip().encode())) == [["one", "two"], ["drüei"]]
 
 
-def test_files_end_documents(tmp_path):
+def test_the_end_of_a_file_ends_a_document(tmp_path):
     files = [write(tmp_path / name, b"a\nb") for name in ("1.txt", "2.txt")]
     assert list(corpus.documents(files)) == [["a", "b"]] * 2
 
 
-def test_a_mark_of_byte_order_is_no_text(tmp_path):
+def test_a_byte_order_mark_is_not_text(tmp_path):
     assert read(write(tmp_path / "a.txt", "\ufeffone".encode())) == [["one"]]
 
 
-def test_halves_of_characters_become_the_replacement_character(tmp_path):
+def test_lone_surrogates_become_the_replacement_character(tmp_path):
     assert read(write(tmp_path / "a.jsonl", rb'{"text": "a\ud800b \ud83d\ude00"}')) == [["a�b 😀"]]
 
 
 @pytest.mark.parametrize("content", [b"", b"\n \n", b"\xef\xbb\xbf"])
-def test_an_empty_file_holds_no_document(tmp_path, content):
+def test_an_empty_file_has_no_documents(tmp_path, content):
     assert read(write(tmp_path / "a.txt", content)) == []
 
 
@@ -64,14 +66,14 @@ def test_long_documents_are_split(tmp_path, monkeypatch, name):
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.txt.gz"])
-def test_long_lines_are_cut_and_lose_nothing(tmp_path, monkeypatch, name):
+def test_long_lines_are_split_without_loss(tmp_path, monkeypatch, name):
     monkeypatch.setattr(corpus, "_LINE_BYTES", 7)
     (document,) = read(write(tmp_path / name, "äöüß日本語テキスト\nkurz".encode()))
     assert "".join(document) == "äöüß日本語テキストkurz"
     assert document[-1] == "kurz"
 
 
-def test_long_rows_are_read_whole(tmp_path, monkeypatch):
+def test_long_json_lines_are_read_whole(tmp_path, monkeypatch):
     monkeypatch.setattr(corpus, "_LINE_BYTES", 7)
     content = json.dumps({"text": "日本語テキスト and more"}, ensure_ascii=False) + "\n"
     assert (
@@ -80,12 +82,12 @@ def test_long_rows_are_read_whole(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.txt.gz"])
-def test_the_bytes_read_are_told(tmp_path, name):
+def test_the_bytes_read_are_reported(tmp_path, name):
     file = write(tmp_path / name, os.urandom(600_000).hex().encode() + b"\nend")
-    told = []
-    list(corpus.documents([file], told.append))
-    assert sum(told) == file.stat().st_size
-    assert len(told) > 1
+    sizes = []
+    list(corpus.documents([file], sizes.append))
+    assert sum(sizes) == file.stat().st_size
+    assert len(sizes) > 1
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.txt.gz"])
@@ -103,7 +105,7 @@ def test_other_encodings_are_named_with_line_and_byte(tmp_path, name, content, w
         read(write(tmp_path / name, content))
 
 
-def test_other_encodings_of_rows_are_named(tmp_path):
+def test_other_encodings_of_json_lines_are_named(tmp_path):
     with pytest.raises(InputError, match=r"a.jsonl, line 1: .* byte 13 of the text, 0xe9, is not"):
         read(write(tmp_path / "a.jsonl", b'{"text": "caf\xe9"}'))
 
@@ -111,7 +113,7 @@ def test_other_encodings_of_rows_are_named(tmp_path):
 @pytest.mark.parametrize(
     "row", ["text", "{", "[]", "7", "null", '{"title": "a"}', '{"text": 7}', '{"text": null}']
 )
-def test_rows_without_text_are_named_with_their_line(tmp_path, row):
+def test_json_lines_without_text_are_named_with_their_line(tmp_path, row):
     content = f'{{"text": "fine"}}\n{row}\n'
     with pytest.raises(
         InputError, match=r'a.jsonl, line 2: each row must be .* string "text", was'
@@ -119,15 +121,15 @@ def test_rows_without_text_are_named_with_their_line(tmp_path, row):
         read(write(tmp_path / "a.jsonl", content.encode()))
 
 
-def test_a_damaged_gzip_file_is_named(tmp_path):
+def test_a_corrupt_gzip_file_is_named(tmp_path):
     whole = gzip.compress(os.urandom(10_000).hex().encode())
     for damaged in (whole[:-100], b"not gzip at all", whole[:5000] + b"????" + whole[5004:]):
         (tmp_path / "a.txt.gz").write_bytes(damaged)
-        with pytest.raises(InputError, match=r"a.txt.gz is no whole gzip file"):
+        with pytest.raises(InputError, match=r"a.txt.gz is not a complete gzip file"):
             read(tmp_path / "a.txt.gz")
 
 
-def test_a_file_that_vanished_is_named(tmp_path):
+def test_a_file_that_was_removed_is_named(tmp_path):
     with pytest.raises(InputError, match=r"cannot read .*a.txt: No such file"):
         read(tmp_path / "a.txt")
 

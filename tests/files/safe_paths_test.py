@@ -1,4 +1,4 @@
-"""What is read in a folder lies in it."""
+"""Tests of the check that files of a folder lie inside it."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from official_nlp.files import safe_paths
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder with a file, and a file beside it."""
+    """A folder with a file in it and a file beside it."""
     folder = tmp_path / "folder"
     (folder / "below").mkdir(parents=True)
     (folder / "file").write_text("here")
@@ -38,7 +38,7 @@ def test_the_folder_itself_may_be_a_link(folder, tmp_path):
     assert safe_paths.inside(tmp_path / "other", "file").read_text() == "here"
 
 
-def test_a_snapshot_of_the_hubs_cache_has_its_files_beside_it(tmp_path):
+def test_the_links_of_a_hub_snapshot_to_its_blobs_are_followed(tmp_path):
     snapshot, blob = tmp_path / "models--x/snapshots/12", tmp_path / "models--x/blobs/34"
     snapshot.mkdir(parents=True)
     blob.parent.mkdir()
@@ -51,7 +51,7 @@ def test_a_snapshot_of_the_hubs_cache_has_its_files_beside_it(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["missing", "below"])
-def test_what_is_no_file_is_refused(folder, name):
+def test_a_missing_file_and_a_folder_are_refused(folder, name):
     with pytest.raises(InputError, match=f"{name} must be a file, but is not there"):
         safe_paths.inside(folder, name)
     with pytest.raises(InputError, match=f"{name}, which list.json names, must be a file"):
@@ -61,6 +61,6 @@ def test_what_is_no_file_is_refused(folder, name):
 @pytest.mark.parametrize(
     "name", ["../outside", "/etc/passwd", "below/x", "..", "", "a\\b", "a\0", "\n", "x" * 300]
 )
-def test_a_list_names_files_of_its_own_folder_alone(folder, name):
+def test_an_index_may_name_only_files_of_its_own_folder(folder, name):
     with pytest.raises(InputError, match=r"list.json must name files in its own folder, but"):
         safe_paths.inside(folder, name, index="list.json")

@@ -1,3 +1,5 @@
+"""Tests of folders that appear complete or not at all."""
+
 import contextlib
 import os
 import signal
@@ -11,7 +13,7 @@ from official_nlp.files.staged_folders import staged
 
 _KILLED = """
 import os, signal, sys
-from official_nlp.data.staging import staged
+from official_nlp.files.staged_folders import staged
 with staged(sys.argv[1]) as folder:
     (folder / "half").write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
@@ -22,7 +24,7 @@ def names(folder) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_the_folder_appears_at_the_end(tmp_path):
+def test_the_folder_appears_when_the_block_ends(tmp_path):
     to = tmp_path / "new" / "folder"
     with staged(to) as folder:
         (folder / "sub").mkdir()
@@ -34,14 +36,14 @@ def test_the_folder_appears_at_the_end(tmp_path):
     assert names(to) == ["sub"]
 
 
-def test_an_empty_folder_may_be_there(tmp_path):
+def test_an_empty_folder_is_replaced(tmp_path):
     (tmp_path / "to").mkdir()
     with staged(tmp_path / "to") as folder:
         (folder / "file").touch()
     assert names(tmp_path / "to") == ["file"]
 
 
-def test_others_may_read_what_the_umask_allows(tmp_path):
+def test_the_permissions_are_those_of_the_umask(tmp_path):
     with staged(tmp_path / "to"):
         pass
     mask = os.umask(0)
@@ -49,14 +51,14 @@ def test_others_may_read_what_the_umask_allows(tmp_path):
     assert (tmp_path / "to").stat().st_mode & 0o777 == 0o777 & ~mask
 
 
-def test_an_error_leaves_nothing(tmp_path):
+def test_an_error_leaves_no_folder(tmp_path):
     with contextlib.suppress(RuntimeError), staged(tmp_path / "to") as folder:
         (folder / "file").touch()
         raise RuntimeError
     assert names(tmp_path) == []
 
 
-def test_what_a_kill_leaves_goes_at_the_next_call(tmp_path, repository):
+def test_the_leftover_of_a_killed_process_is_removed_by_the_next_call(tmp_path, repository):
     command = [sys.executable, "-c", _KILLED, str(tmp_path / "to")]
     assert subprocess.run(command, cwd=repository).returncode == -signal.SIGKILL
     assert len(names(tmp_path)) == 1
@@ -66,7 +68,7 @@ def test_what_a_kill_leaves_goes_at_the_next_call(tmp_path, repository):
     assert names(tmp_path) == ["to"]
 
 
-def test_a_writer_at_work_is_left_alone(tmp_path):
+def test_the_folder_of_a_running_writer_is_not_removed(tmp_path):
     with staged(tmp_path / "to") as first:
         (first / "file").touch()
         with staged(tmp_path / "to") as second:
@@ -76,7 +78,7 @@ def test_a_writer_at_work_is_left_alone(tmp_path):
     assert names(tmp_path / "to") == ["file"]
 
 
-def test_nothing_is_overwritten(tmp_path):
+def test_a_folder_with_content_is_not_overwritten(tmp_path):
     (tmp_path / "to").mkdir()
     (tmp_path / "to" / "mine").touch()
     with pytest.raises(InputError, match=r"to is not empty, and is not overwritten"):
@@ -86,16 +88,17 @@ def test_nothing_is_overwritten(tmp_path):
         staged(tmp_path / "file").__enter__()
 
 
-@pytest.mark.parametrize("place", ["file/folder/to", "/proc/nowhere/to", "x" * 300])
-def test_a_place_that_cannot_be_written_is_named(tmp_path, place):
+@pytest.mark.parametrize("path", ["file/folder/to", "/proc/nowhere/to", "x" * 300])
+def test_a_path_that_cannot_be_written_is_named(tmp_path, path):
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match=r"cannot write .*(file|nowhere|xxx).*; name a folder"):
-        staged(tmp_path / place).__enter__()
+    message = r"the folder could not be written to .*(file|nowhere|xxx).* free there. Name a folder"
+    with pytest.raises(InputError, match=message):
+        staged(tmp_path / path).__enter__()
 
 
-def test_a_fault_of_the_disk_is_named_and_leaves_nothing(tmp_path):
+def test_a_full_disk_is_named_and_leaves_nothing(tmp_path):
     with (
-        pytest.raises(InputError, match=r"cannot write .*: No space left"),
+        pytest.raises(InputError, match=r"could not be written to .*to: No space left"),
         staged(tmp_path / "to"),
         open("/dev/full", "wb", buffering=0) as full,
     ):

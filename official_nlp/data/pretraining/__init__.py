@@ -1,1 +1,1 @@
-"""From text to pre-training examples, and from examples to masked batches."""
+"""Turn text into pre-training examples, and examples into masked batches."""

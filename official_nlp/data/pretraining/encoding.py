@@ -1,4 +1,4 @@
-"""Lines of text to ids, fast: a word that was met before is looked up."""
+"""Encode lines of text as token ids, with a cache of words."""
 
 import itertools
 from collections.abc import Sequence
@@ -7,43 +7,54 @@ import numpy as np
 
 from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 
-# About 50 MB.
-_KEPT_WORDS = 200_000
-_LONGEST_KEPT = 24
+# At most about 50 MB.
+_CACHED_WORDS = 200_000
+_LONGEST_CACHED = 24
 
 
 class LineEncoder:
-    """Encodes as `ElectraTokenizer.encode_ids` does, remembering words.
+    """Encodes lines as `ElectraTokenizer.encode_ids` does, with a cache of words.
 
-    Where no rule of the tokenizer reaches over a space, the ids of a line are those of its words.
+    Most words of a text are frequent ones, so looking them up is several times as fast as encoding
+    them. The ids of a line are those of its words unless the tokenizer has rules that apply across
+    a space; lines of such a tokenizer are encoded whole.
     """
 
-    def __init__(self, tokenizer: ElectraTokenizer):
+    def __init__(self, tokenizer: ElectraTokenizer) -> None:
         self._tokenizer = tokenizer
-        self._ids: dict[str, tuple[int, ...]] = {}
+        self._cache: dict[str, tuple[int, ...]] = {}
 
     def encode(self, lines: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the ids of all lines one after another, int32, and how many each has, int64."""
-        apart = self._tokenizer.words_are_apart
-        words = [line.split(" ") if apart else [line] for line in lines]
+        """Encode lines.
+
+        Args:
+          lines: N lines of text.
+
+        Returns:
+          The ids of all lines, one after another, int32 `[tokens]`; the number of tokens of each
+          line, int64 `[N]`.
+        """
+        by_words = self._tokenizer.words_are_apart
+        words = [line.split(" ") if by_words else [line] for line in lines]
         every = list(itertools.chain.from_iterable(words))
-        known = self._ids
-        new = list(set(every).difference(known))
+        cache = self._cache
+        new = list(set(every).difference(cache))
         for word, ids in zip(new, self._tokenizer.encode_ids(new), strict=True):
-            known[word] = tuple(ids.tolist())
-        pieces = list(map(known.__getitem__, every))
+            cache[word] = tuple(ids.tolist())
+        pieces = list(map(cache.__getitem__, every))
         flat = np.fromiter(itertools.chain.from_iterable(pieces), np.int32)
         sizes = np.fromiter(map(len, pieces), np.int64, len(pieces))
         ends = np.concatenate([[0], np.cumsum(sizes)])
         bounds = ends[np.concatenate([[0], np.cumsum([len(line) for line in words])]).astype(int)]
-        self._forget(new)
+        self._evict(new)
         return flat, np.diff(bounds)
 
-    def _forget(self, new: list[str]):
-        if len(self._ids) > _KEPT_WORDS:
-            self._ids.clear()
+    def _evict(self, new: list[str]) -> None:
+        if len(self._cache) > _CACHED_WORDS:
+            # Starting again is simpler than finding rare words, and frequent ones soon return.
+            self._cache.clear()
             return
-        # Of text without spaces, whole lines would be kept, and hardly ever met again.
+        # In text without spaces a word is a whole line, which hardly ever occurs again.
         for word in new:
-            if len(word) > _LONGEST_KEPT:
-                del self._ids[word]
+            if len(word) > _LONGEST_CACHED:
+                del self._cache[word]

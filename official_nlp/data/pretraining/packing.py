@@ -1,16 +1,17 @@
-"""Lines of a document to examples of one or two segments of consecutive text."""
+"""Pack the lines of a document into examples of one or two segments of consecutive text."""
 
 import random
 from collections.abc import Iterator, Sequence
 
-# A run of tokens of a document: from, to (exclusive).
+# A run of tokens of a document: first position, and the position after the last.
 Run = tuple[int, int]
 
+# The probabilities and the shortest target are those of google-research/electra.
 _SINGLE_SEGMENT = 0.1
 _SHORT_EXAMPLE = 0.05
 _SHORTEST_TARGET = 5
 _CROSSES_MIDDLE = 0.5
-# A remainder of less than this part of a row is not worth a row of its own.
+# A remainder shorter than this fraction of an example is dropped: it would be mostly padding.
 _SMALLEST_REMAINDER = 1 / 8
 
 
@@ -22,26 +23,29 @@ def pack(
     segments: int = 2,
     original: bool = False,
 ) -> Iterator[tuple[list[Run], list[Run]]]:
-    """Deals the lines of a document out to examples.
+    """Pack the lines of a document into examples.
 
-    Lines are gathered until they fill an example: `length` tokens, or in one of twenty a random
-    number from 5. In one of ten the example is a single segment; else lines go to the first
-    segment up to the middle, the one across the middle by the toss of a coin, the others to the
-    second. So far this is the original's way. It throws away what then stands over `length`, and
-    may put a short line back into the first segment after the second has begun. Here what stands
-    over begins the next example, lines longer than a segment are cut, between words, and segments
-    are consecutive; only a last remainder of less than an eighth of `length` is dropped.
+    Lines are collected until they fill an example: `length` tokens, or with probability 0.05 a
+    random smaller number. With probability 0.1 the example is a single segment. Otherwise lines go
+    to the first segment up to its middle, the line across the middle to either with equal
+    probability, and the remaining lines to the second. So far this is google-research/electra,
+    which drops all tokens beyond `length`, and may put a short line back into the first segment
+    after the second has begun.
+
+    Here tokens beyond `length` begin the next example, lines longer than a segment are split
+    between words, and segments are consecutive. Only a last remainder of less than an eighth of
+    `length` is dropped.
 
     Args:
       line_lengths: number of tokens of each line.
-      continues: for each token of the document, whether it goes on with a word.
-      length: the most tokens of an example, three special ones counted.
-      draw: the source of the random draws.
-      segments: 2, or 1: every example is a single segment.
-      original: exactly as google-research/electra, build_pretraining_dataset.py.
+      continues: for each token of the document, whether it continues a word.
+      length: maximum number of tokens of an example, with [CLS] and two [SEP].
+      draw: source of the random draws.
+      segments: 2, or 1 for examples of a single segment.
+      original: whether to pack exactly as google-research/electra, build_pretraining_dataset.py.
 
     Yields:
-      The runs of tokens of the first and of the second segment, which may be empty.
+      The runs of tokens of the first and of the second segment; the second may be empty.
     """
     if original:
         lines = _runs(line_lengths, continues, None)
@@ -49,6 +53,7 @@ def pack(
     else:
         lines = _runs(line_lengths, continues, (length - 3) // 2)
     waiting: list[Run] = []
+    # `carried`: all waiting tokens remain from the example before.
     size, carried = 0, False
     target = _draw_target(length, draw)
     for line in lines:
@@ -73,12 +78,13 @@ def pack(
 def _runs(
     line_lengths: Sequence[int], continues: Sequence[bool], longest: int | None
 ) -> Iterator[Run]:
+    """Yield the run of each line that is not empty; lines above `longest` tokens are split."""
     start = end = 0
     for size in line_lengths:
         end += size
         while longest and end - start > longest:
             middle = _between_words(start, start + longest, continues)
-            # A word that fills a segment is cut all the same.
+            # A word longer than a segment has to be split.
             middle = middle if middle > start else start + longest
             yield start, middle
             start = middle
@@ -88,6 +94,7 @@ def _runs(
 
 
 def _draw_target(length: int, draw: random.Random) -> int:
+    """Return the number of tokens at which the next example is full."""
     if draw.random() < _SHORT_EXAMPLE:
         return _SHORTEST_TARGET + int(draw.random() * (length - _SHORTEST_TARGET + 1))
     return length
@@ -96,6 +103,8 @@ def _draw_target(length: int, draw: random.Random) -> int:
 def _divide(
     lines: list[Run], target: int, draw: random.Random, segments: int, original: bool
 ) -> tuple[list[Run], list[Run]]:
+    """Divide lines between the first and the second segment."""
+    # Drawn even if there is only one segment, so that `segments` does not change later draws.
     single = draw.random() < _SINGLE_SEGMENT
     if single or segments == 1:
         return lines, []
@@ -118,10 +127,10 @@ def _divide(
 def _cut(
     first: list[Run], second: list[Run], continues: Sequence[bool], length: int
 ) -> tuple[list[Run], list[Run], list[Run]]:
-    """Cuts the segments to what a row has room for, and returns what is over as well."""
+    """Truncate the segments to `length`; return them and the runs that do not fit."""
     room = length - 2
     taken, first_rest = _take(first, room, continues)
-    if not taken:  # one word, longer than the row
+    if not taken:  # a single word that is longer than an example
         start, end = first[0]
         taken, first_rest = [(start, start + room)], [(start + room, end), *first[1:]]
     second, second_rest = _take(second, max(0, room - 1 - _size(taken)), continues)
@@ -129,7 +138,7 @@ def _cut(
 
 
 def _take(runs: list[Run], size: int, continues: Sequence[bool]) -> tuple[list[Run], list[Run]]:
-    """Splits runs into the first `size` tokens, or less to end between words, and the rest."""
+    """Split runs into the first `size` tokens, or fewer to end between words, and the rest."""
     taken, rest = [], []
     for start, end in runs:
         middle = end
@@ -144,7 +153,7 @@ def _take(runs: list[Run], size: int, continues: Sequence[bool]) -> tuple[list[R
 
 
 def _between_words(start: int, end: int, continues: Sequence[bool]) -> int:
-    """The last place from `start` to `end` where a word begins; `start` where none does."""
+    """Return the last position from `start` to `end` where a word begins, else `start`."""
     while end > start and end < len(continues) and continues[end]:
         end -= 1
     return end

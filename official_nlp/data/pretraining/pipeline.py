@@ -1,6 +1,6 @@
-"""Batches for training and evaluation, each row a function of its place in the stream.
+"""Make batches for training and evaluation: each example is a function of its stream position.
 
-B batch, L length, P predictions.
+Shapes: B batch size, L length, P predictions.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,7 +15,8 @@ from official_nlp.data.storage.data_folder import DataFolder, Split
 from official_nlp.errors import InputError
 from official_nlp.randomness import Key
 
-# What a seed is folded with. Large, so as to be no phase and no layer's place.
+# Folded into the seed. Large, so that they differ from the numbers of phases and layers, which are
+# folded into it elsewhere.
 TRAINING_MASKS = 0x7472_6169
 EVALUATION_MASKS = 0x6576_616C
 
@@ -35,21 +36,23 @@ def pretraining_dataset(
     host: int = 0,
     hosts: int = 1,
 ) -> tf.data.Dataset:
-    """Makes the endless stream of training batches.
+    """Make the endless stream of training batches.
 
-    Row n of a phase is the example at place `n % N` of the order of epoch `n // N`, N examples an
-    epoch, and is masked by a key of (seed, phase, n): neither depends on batch, host or step.
+    With N examples in an epoch, position n of the stream holds the example at position `n % N` of
+    epoch `n // N`, masked with a key of (seed, phase, n). Neither depends on batch size, host or
+    step, so batches, hosts and a resumed run are views of one stream.
 
     Args:
-      folder: a `DataFolder`; its train split is read.
-      batch_size: rows of a step, over all hosts.
-      length: L; shorter rows are padded.
-      masking: a `MaskingConfig`.
-      seed: integer.
-      phase: number of the training phase; each has orders and masks of its own.
-      first_step: step of the phase to start at, at once.
-      with_replacement: positions are drawn as the original does, some twice.
-      host: number of this host; it gets its `batch_size / hosts` rows of each step.
+      folder: the data folder, whose train split is read.
+      batch_size: examples per step, over all hosts.
+      length: L; shorter examples are padded.
+      masking: masking settings, None for the defaults.
+      seed: seed of order and masks.
+      phase: number of the training phase; each has its own order and masks.
+      first_step: step of the phase to start at; no earlier step is read.
+      with_replacement: whether masked positions are drawn with replacement, as in
+        google-research/electra.
+      host: number of this host, which gets its `batch_size / hosts` examples of each step.
       hosts: number of hosts.
 
     Returns:
@@ -58,7 +61,8 @@ def pretraining_dataset(
       `stream_position` `[B]`, with B = `batch_size / hosts`.
 
     Raises:
-      InputError: the examples do not fit length or vocabulary, or batch_size the hosts.
+      InputError: the examples are longer than `length`, or `batch_size` is not a multiple of
+        `hosts`.
     """
     if batch_size < 1 or batch_size % hosts:
         raise InputError(
@@ -67,7 +71,7 @@ def pretraining_dataset(
         )
     split = folder.split(features.TRAIN)
     rows = batch_size // hosts
-    # Another phase on the same data shall not begin with the same examples.
+    # Every phase has an order of its own: phases on the same data must not begin alike.
     order_seed = (seed << 16) + phase
 
     def positions() -> Iterator[np.ndarray]:
@@ -77,8 +81,8 @@ def pretraining_dataset(
             first += batch_size
 
     def examples(position: np.ndarray) -> np.ndarray:
-        epoch, place = np.divmod(position, split.count)
-        return example_order.position_to_example(order_seed, epoch, place, split.count)
+        epoch, within = np.divmod(position, split.count)
+        return example_order.position_to_example(order_seed, epoch, within, split.count)
 
     key = Key(seed).fold(TRAINING_MASKS, phase)
     masks = masking or MaskingConfig(), key, with_replacement
@@ -96,22 +100,24 @@ def evaluation_dataset(
     limit: int | None = None,
     split: str = features.HELD_OUT,
 ) -> tf.data.Dataset:
-    """Makes one pass over a split in the order of its files, the same at every call.
+    """Make one pass over a split in the order of its files, the same at every call.
 
     Args:
-      folder: a `DataFolder`.
-      batch_size: B; what the last batch lacks is empty rows, of input_mask 0 and weight 0.
-      length: L; shorter rows are padded.
-      masking: a `MaskingConfig`.
-      seed: integer; masks are a function of it and of the example's number.
-      limit: the most examples, None: all.
+      folder: the data folder.
+      batch_size: B; the last batch is filled up with empty examples of `input_mask` and weight 0.
+      length: L; shorter examples are padded.
+      masking: masking settings, None for the defaults.
+      seed: seed of the masks, which are a function of it and of the number of the example.
+      limit: maximum number of examples, None for all.
       split: "held_out" or "train".
 
     Returns:
-      Dataset of dicts as of `pretraining_dataset`; `stream_position` is the example's number.
+      Dataset of dicts as from `pretraining_dataset`; `stream_position` is the number of the
+      example.
 
     Raises:
-      InputError: there are no examples, or they do not fit length or vocabulary.
+      InputError: there are no examples, they are longer than `length`, or `batch_size` or `limit`
+        is below 1.
     """
     if batch_size < 1 or (limit is not None and limit < 1):
         raise InputError(
@@ -139,9 +145,9 @@ def _read(
     examples: Callable[[np.ndarray], np.ndarray],
     rows: int,
 ) -> tf.data.Dataset:
-    """Dataset of (position int64 `[rows]`, serialized example string `[rows]`)."""
+    """Return a dataset of (position int64 `[rows]`, serialized example string `[rows]`)."""
 
-    def read():
+    def read() -> Iterator[tuple[np.ndarray, list[bytes]]]:
         for position in positions():
             serialized = split.read(examples(position))
             yield position, serialized + [b""] * (rows - len(serialized))
@@ -166,7 +172,7 @@ def _batches(
     if with_replacement:
         masking.require_no_replacement()
 
-    def to_batch(position, examples):
+    def to_batch(position: tf.Tensor, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         ids, mask, types = parse(examples, rows, length)
         masked = mask_tokens(
             ids,
@@ -192,22 +198,31 @@ def _batches(
 
     options = tf.data.Options()
     options.deterministic = True
-    # Who reads which rows is said by host and hosts, and a generator cannot be sharded.
+    # `host` and `hosts` select the examples, and a generator cannot be sharded.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     batches = serialized.map(to_batch, num_parallel_calls=2, deterministic=True)
     return batches.prefetch(_BATCHES_AHEAD).with_options(options)
 
 
 def parse(serialized: tf.Tensor, rows: int, length: int) -> list[tf.Tensor]:
-    """int32 `[rows, length]` each: ids, mask, segments, padded with zeros."""
+    """Parse serialized examples.
+
+    Args:
+      serialized: string `[rows]`; an empty string gives an empty example.
+      rows: number of examples.
+      length: length to pad to with zeros.
+
+    Returns:
+      Ids, mask and segments, int32 `[rows, length]` each.
+    """
     names = features.RECORD_FEATURES
     parsed = tf.io.parse_example(serialized, {n: tf.io.RaggedFeature(tf.int64) for n in names})
     return [tf.cast(parsed[name].to_tensor(shape=[rows, length]), tf.int32) for name in names]
 
 
-def _check(folder: DataFolder, length: int):
+def _check(folder: DataFolder, length: int) -> None:
     if folder.index.longest_row > length:
         raise InputError(
-            f"length must be at least {folder.index.longest_row}, the longest row of "
-            f"{folder.path}, was {length}: build examples of that length, or train with the longer"
+            f"length must be at least {folder.index.longest_row}, the longest example of "
+            f"{folder.path}, was {length}: build shorter examples, or train with a greater length"
         )

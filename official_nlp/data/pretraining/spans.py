@@ -1,9 +1,9 @@
-"""Whole words and n-grams of them to predict together, chosen in the graph.
+"""Select whole words and n-grams of words to predict together, inside the graph.
 
-Everything is elementwise, a prefix sum, a sort or a gather over static shapes, so that it compiles
-and gives the same under every executor.
+The operations are elementwise or a prefix sum, a sort or a gather over static shapes, so that they
+compile under XLA and give the same result under every executor.
 
-B batch, L length, V vocabulary, N the most words of an n-gram.
+Shapes: B batch size, L length, N largest number of words in an n-gram.
 """
 
 import numpy as np
@@ -12,14 +12,14 @@ import tensorflow as tf
 from official_nlp import randomness
 from official_nlp.data.tokenization.words import WordJoins
 
-# What the bits of a masking key are for; 1 and 2 are those of single tokens.
+# Folded into the key, as in masking.py, which has 1 and 2.
 LENGTH_BITS = 3
 ORDER_BITS = 4
 REPLACEMENT_BITS = 5
 
 
 def continues(ids: tf.Tensor, joins: WordJoins) -> tf.Tensor:
-    """Returns bool `[B, L]`: which tokens go on with the word of the token before."""
+    """Return bool `[B, L]`, whether each token continues the word of the token before it."""
     left, right = tf.gather(joins.left, ids), tf.gather(joins.right, ids)
     return left & tf.pad(right[:, :-1], [[0, 0], [1, 0]])
 
@@ -31,26 +31,26 @@ def choose(
     max_ngram: int,
     replaced: float,
     key: randomness.Key,
-    first_row,
+    first_row: int | tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Chooses words, or n-grams of words, in random order until the budget is met.
+    """Select words, or n-grams of words, in random order until a budget of tokens is spent.
 
-    Each row is cut into consecutive n-grams of random lengths, which are taken in random order;
-    those that do not fit into what is left of the budget are passed over. What then is missing is
-    filled up with single words in the same way.
+    Each example is divided into consecutive n-grams of random lengths, which are visited in random
+    order; an n-gram that exceeds the remaining budget is skipped. A second pass spends what remains
+    on single words in the same way.
 
     Args:
-      candidates: bool `[B, L]`, tokens that may be chosen. A word is a run of them, as is an
-        n-gram.
-      continues: bool `[B, L]`, which tokens go on with a word; None: every token is a word.
-      budget: int32 `[B]`, how many tokens to choose.
+      candidates: bool `[B, L]`, tokens that may be selected. Words and n-grams lie within a run of
+        candidates.
+      continues: bool `[B, L]`, whether each token continues a word; None if every token is a word.
+      budget: int32 `[B]`, number of tokens to select.
       max_ngram: N.
-      replaced: with this probability what is chosen is hidden, a whole n-gram alike.
-      key: a `randomness.Key`.
-      first_row: number of the first row.
+      replaced: probability that a selected word or n-gram is hidden, as a whole.
+      key: key of the random draws.
+      first_row: position of the first example in the stream.
 
     Returns:
-      bool `[B, L]`: what is chosen; what of this is hidden.
+      Bool `[B, L]` masks of the selected and of the hidden tokens.
     """
     before = tf.pad(candidates[:, :-1], [[0, 0], [1, 0]])
     begins = candidates
@@ -62,7 +62,7 @@ def choose(
         passes.insert(0, _begin_ngrams(candidates, begins, _lengths(bits, max_ngram), max_ngram))
     chosen = hidden = tf.zeros_like(candidates)
     for number, begins_span in enumerate(passes):
-        # Of an n-gram that was chosen nothing is chosen again.
+        # The second pass leaves out the tokens of selected n-grams.
         free = candidates & ~chosen
         order = _bits(key.fold(ORDER_BITS, number), candidates, first_row)
         taken, span = _take(free, free & begins_span, budget, order)
@@ -76,68 +76,80 @@ def choose(
     return chosen, hidden
 
 
-def ngram_shares(max_ngram: int) -> np.ndarray:
-    """float64 `[N]`: shares of n-grams of 1 to N words, proportional to 1/n."""
+def ngram_probabilities(max_ngram: int) -> np.ndarray:
+    """Return float64 `[N]`, probabilities of n-grams of 1 to N words, proportional to 1/n."""
     weights = 1 / np.arange(1, max_ngram + 1)
     return weights / weights.sum()
 
 
 def _lengths(bits: tf.Tensor, max_ngram: int) -> tf.Tensor:
-    # Compared as integers, for floats are rounded differently by different executors.
-    borders = np.floor(np.cumsum(ngram_shares(max_ngram))[:-1] * 2**31).astype(np.int32)
+    """Return int32 `[B, L]` lengths of n-grams, from 1 to N, drawn with uint32 random bits."""
+    # Compared as integers, because executors round floats differently.
+    borders = np.floor(np.cumsum(ngram_probabilities(max_ngram))[:-1] * 2**31).astype(np.int32)
     return 1 + tf.reduce_sum(tf.cast(to_int31(bits)[..., None] >= borders, tf.int32), -1)
 
 
-def _begin_ngrams(candidates, begins, lengths, max_ngram: int) -> tf.Tensor:
-    """bool `[B, L]`: where the row, cut into n-grams from its start, has an n-gram begin.
+def _begin_ngrams(
+    candidates: tf.Tensor, begins: tf.Tensor, lengths: tf.Tensor, max_ngram: int
+) -> tf.Tensor:
+    """Divide examples into consecutive n-grams and return where they begin, bool `[B, L]`.
 
-    Read from left to right, what is left of the current n-gram is a number below N, and each token
-    maps it to the next. Maps are joined two by two, so that the whole row takes log L turns.
+    Read from left to right, the state is the number of words that the current n-gram still needs,
+    a number below N; each token maps the state before it to the state after it. Composing all of
+    these maps one by one would take L steps. Composition is associative, so pairs of neighbours are
+    composed, then pairs of pairs, and all prefixes are known after log2 L steps.
     """
-    left = tf.range(max_ngram)
-    # At a word's beginning an n-gram goes on with one word less, or another begins.
-    at_word = tf.where(left == 0, lengths[..., None] - 1, left - 1)
-    maps = tf.where(begins[..., None], at_word, left)  # [B, L, N]
-    # Special tokens end it.
-    maps = tf.where(candidates[..., None], maps, 0)
+    states = tf.range(max_ngram)
+    # The first token of a word counts it, or begins an n-gram of `lengths` words if none is open.
+    at_word = tf.where(states == 0, lengths[..., None] - 1, states - 1)
+    transitions = tf.where(begins[..., None], at_word, states)  # [B, L, N]
+    # Special tokens end an n-gram.
+    transitions = tf.where(candidates[..., None], transitions, 0)
     length, reach = candidates.shape[1], 1
-    identity = tf.broadcast_to(left, tf.shape(maps))
+    identity = tf.broadcast_to(states, tf.shape(transitions))
     while reach < length:
-        earlier = tf.concat([identity[:, :reach], maps[:, :-reach]], 1)
-        maps = tf.gather(maps, earlier, batch_dims=2)
+        # Each entry covers `reach` tokens up to its own; compose it with the `reach` before them.
+        earlier = tf.concat([identity[:, :reach], transitions[:, :-reach]], 1)
+        transitions = tf.gather(transitions, earlier, batch_dims=2)
         reach *= 2
-    before = tf.pad(maps[:, :-1, 0], [[0, 0], [1, 0]])
-    return begins & (before == 0)
+    state_before = tf.pad(transitions[:, :-1, 0], [[0, 0], [1, 0]])
+    return begins & (state_before == 0)
 
 
-def _take(free, begins, budget, order) -> tuple[tf.Tensor, tf.Tensor]:
-    """Takes spans in random order, each that fits into what is left of the budget.
+def _take(
+    free: tf.Tensor, begins: tf.Tensor, budget: tf.Tensor, order: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Take spans in random order, each if it fits the remaining budget.
+
+    The rule is sequential, but the loop runs far fewer times than there are spans: it takes all
+    spans up to the first that does not fit, then drops every span larger than the remaining budget,
+    which can never fit later.
 
     Args:
-      free: bool `[B, L]`, the tokens of all spans.
-      begins: bool `[B, L]`, the first token of each.
-      budget: int32 `[B]`.
-      order: uint32 `[B, L]`, random bits for each number of a span.
+      free: bool `[B, L]`, tokens of all spans.
+      begins: bool `[B, L]`, first tokens of the spans.
+      budget: int32 `[B]`, number of tokens.
+      order: uint32 `[B, L]`, random bits; those at position n order the span of number n.
 
     Returns:
-      bool `[B, L]`: the tokens taken; int32 `[B, L]`: the number of each token's span.
+      Bool `[B, L]`, the tokens taken; int32 `[B, L]`, number of the span of each token.
     """
     rows, length = rows_of(free), free.shape[1]
-    # Unchosen words in front of the first beginning are none; those tokens are not free.
+    # Tokens before the first span get number 0, too, but are not free.
     span = tf.maximum(tf.cumsum(tf.cast(begins, tf.int32), 1) - 1, 0)  # [B, L]
     flat = span + length * tf.range(rows)[:, None]
     sizes = tf.math.unsorted_segment_sum(tf.cast(free, tf.int32), flat, rows * length)
     sizes = tf.reshape(sizes, [rows, length])
-    # No span has a size of 0, so numbers above the last are told from it.
+    # Numbers above that of the last span have size 0, and sort behind all spans.
     shuffled = tf.math.top_k(tf.where(sizes > 0, to_int31(order), -1), length).indices
     sizes = tf.gather(sizes, shuffled, batch_dims=1)
 
-    def more(waiting, taken, left):
+    def more(waiting: tf.Tensor, taken: tf.Tensor, left: tf.Tensor) -> tf.Tensor:
         del taken, left
         return tf.reduce_any(waiting)
 
-    def turn(waiting, taken, left):
-        """Takes those up to the first that does not fit, and drops all that never will."""
+    def turn(waiting: tf.Tensor, taken: tf.Tensor, left: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """Take the spans up to the first that does not fit; drop those that never will."""
         used = tf.cumsum(tf.where(waiting, sizes, 0), 1)
         now = waiting & (used <= left[:, None])
         left -= tf.reduce_sum(tf.where(now, sizes, 0), 1)
@@ -150,15 +162,16 @@ def _take(free, begins, budget, order) -> tuple[tf.Tensor, tf.Tensor]:
     return free & tf.gather(taken, span, batch_dims=1), span
 
 
-def _bits(key, like, first_row) -> tf.Tensor:
+def _bits(key: randomness.Key, like: tf.Tensor, first_row: int | tf.Tensor) -> tf.Tensor:
+    """Return uint32 random bits of the shape of `like`."""
     return randomness.random_bits(key, [rows_of(like), like.shape[1]], first_row)
 
 
 def to_int31(bits: tf.Tensor) -> tf.Tensor:
-    """The upper 31 bits, which int32 has room for, in their order."""
+    """Return the upper 31 bits as int32, which keeps their order and which top_k accepts."""
     return tf.cast(tf.bitwise.right_shift(bits, tf.constant(1, tf.uint32)), tf.int32)
 
 
-def rows_of(tensor) -> int | tf.Tensor:
-    """The number of rows, static where it is known."""
+def rows_of(tensor: tf.Tensor) -> int | tf.Tensor:
+    """Return the batch size, an integer if it is static and otherwise a tensor."""
     return tensor.shape[0] if tensor.shape[0] is not None else tf.shape(tensor)[0]

@@ -1,1 +1,1 @@
-"""Data folders on disk: shards of TFRecords, their index, and corrupt records."""
+"""Store examples in data folders: TFRecord shards, their index, and the policy for corrupt ones."""

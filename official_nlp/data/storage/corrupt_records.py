@@ -1,4 +1,4 @@
-"""What becomes of records that are damaged."""
+"""The policy for corrupt records: stop at the first, or skip and count them."""
 
 import os
 import threading
@@ -7,21 +7,26 @@ from official_nlp.data.storage.framing import CorruptRecord
 from official_nlp.errors import InputError
 
 POLICIES = ("stop", "skip")
-_NAMED = 5
+_LISTED = 5
 
 
 class CorruptRecords:
-    """A policy for damaged records, and what was met under it. May be used from several threads.
+    """Policy for corrupt records, with counts of those found; safe for use by several threads.
 
     Args:
-      policy: `stop`: the first is an error. `skip`: it is counted, and an empty row of a batch,
-        without weight, takes its place; so all other rows stay where they are.
+      policy: "stop" raises an error at the first corrupt record. "skip" counts it and puts an empty
+        example without weight in its place, so that every other example keeps its position in the
+        stream.
 
     Attributes:
-      rows: number of rows left empty so far; a record can be met in every epoch.
+      policy: the policy.
+      rows: number of examples left empty so far. A record is counted again in every epoch.
+
+    Raises:
+      InputError: `policy` is neither "stop" nor "skip".
     """
 
-    def __init__(self, policy: str = "stop"):
+    def __init__(self, policy: str = "stop") -> None:
         if policy not in POLICIES:
             raise InputError(
                 f"corrupt_records must be one of {', '.join(POLICIES)}, was {policy!r}"
@@ -29,65 +34,67 @@ class CorruptRecords:
         self.policy = policy
         self.rows = 0
         self._found: dict[tuple[str, int], str] = {}
-        self._short: dict[str, str] = {}
+        self._truncated: dict[str, str] = {}
         self._lock = threading.Lock()
 
     @property
     def skip(self) -> bool:
-        """Whether a damaged record is passed over."""
+        """Whether corrupt records are skipped."""
         return self.policy == "skip"
 
-    def met(self, torn: CorruptRecord) -> bytes:
-        """Takes note of a damaged record of a batch; returns an empty example in its place.
+    def substitute(self, record: CorruptRecord) -> bytes:
+        """Note a corrupt record of a batch and return an empty serialized example for it.
 
         Raises:
-          InputError: it is not to be passed over.
+          InputError: the policy is "stop".
         """
-        self.note(torn)
+        self.add(record)
         with self._lock:
             self.rows += 1
         return b""
 
-    def note(self, torn: CorruptRecord) -> None:
-        """Takes note of a damaged record.
+    def add(self, record: CorruptRecord) -> None:
+        """Note a corrupt record.
 
         Raises:
-          InputError: it is not to be passed over.
+          InputError: the policy is "stop".
         """
         if not self.skip:
-            # Of this very class: its name is what tells it from faults of the program in a dataset.
-            raise InputError(str(torn)) from torn
+            # Exactly this class: TensorFlow passes an error of a dataset on as text, and the name
+            # of the class in it distinguishes bad input from a bug.
+            raise InputError(str(record)) from record
         with self._lock:
-            self._found[str(torn.file), torn.offset] = torn.what
+            self._found[str(record.file), record.offset] = record.what
 
-    def short(self, file: str | os.PathLike, what: str) -> None:
-        """Takes note of a file that lacks its end.
+    def add_truncated(self, file: str | os.PathLike, what: str) -> None:
+        """Note a truncated shard.
 
         Args:
-          file: the file.
-          what: where it ends, and where it should.
+          file: the shard.
+          what: its actual and its expected size, for the message.
 
         Raises:
-          InputError: that is not to be passed over.
+          InputError: the policy is "stop".
         """
         if not self.skip:
             raise InputError(
                 f"{file} {what}: copy or build it again, or give CORRUPT_RECORDS=skip to train "
-                "without the records that are missing"
+                "without the missing records"
             )
-        self._short[str(file)] = what
+        with self._lock:
+            self._truncated[str(file)] = what
 
     def describe(self) -> str:
-        """Returns a line on all that was met, empty if nothing was."""
-        parts = [f"{file} {what}" for file, what in sorted(self._short.items())]
+        """Return one line about everything found so far, empty if nothing was found."""
         with self._lock:
-            found = sorted(self._found.items())
-        parts += [f"{file} at byte {offset}: {what}" for (file, offset), what in found[:_NAMED]]
-        if len(found) > _NAMED:
-            parts.append(f"and {len(found) - _NAMED:,} more")
+            truncated, found = sorted(self._truncated.items()), sorted(self._found.items())
+        parts = [f"{file} {what}" for file, what in truncated]
+        parts += [f"{file} at byte {offset}: {what}" for (file, offset), what in found[:_LISTED]]
+        if len(found) > _LISTED:
+            parts.append(f"and {len(found) - _LISTED:,} more")
         if not parts:
             return ""
         return (
-            f"torn records: {len(found):,} were met, {self.rows:,} rows left empty: "
+            f"corrupt records: {len(found):,} found, {self.rows:,} examples left empty: "
             f"{'; '.join(parts)}"
         )

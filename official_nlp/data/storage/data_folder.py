@@ -1,10 +1,12 @@
-"""A data folder: shards of examples, any of which can be read at once."""
+"""Data folders: shards of examples with random access by number."""
 
 import collections
 import os
 import pathlib
 import threading
 import weakref
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +16,7 @@ from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 from official_nlp.errors import InputError
 
 TOKENIZER_FOLDER = "tokenizer"
+# Many systems allow a process 1024 open files, and a large corpus has thousands of shards.
 _OPEN_FILES = 128
 
 
@@ -22,41 +25,42 @@ def open_folder(
     vocab_file: str | os.PathLike | None = None,
     held_out: float = 0.01,
     progress: bool = True,
-    torn: CorruptRecords | None = None,
+    corrupt_records: CorruptRecords | None = None,
 ) -> "DataFolder":
-    """Opens a data folder, ours or one of google-research's shards.
+    """Open a data folder, or a folder of shards written by google-research/electra.
 
-    A folder without an index gets one, once: every record is read and checked.
+    A folder without an index gets one, which takes one pass over all records.
 
     Args:
       folder: the folder.
-      vocab_file: vocabulary file or tokenizer folder, needed where `folder` has no `tokenizer/`.
-      held_out: of shards that are not split, this share of the records, the last, is held out.
-      progress: show the making of an index.
-      torn: what becomes of damaged records; by default the first that is met is an error.
+      vocab_file: vocabulary file or tokenizer folder; required if `folder` has no `tokenizer/`.
+      held_out: for shards without an index and without a held-out file, the fraction of the
+        records, counted from the end, that becomes the held-out split.
+      progress: whether to show progress while the index is made.
+      corrupt_records: policy for corrupt records; by default the first one is an error.
 
     Raises:
-      InputError: no such folder, no shards, shards of another kind, damaged or changed, or a
-        vocabulary that does not fit.
+      InputError: the folder is missing, has no shards or shards of another format, a shard is
+        corrupt or has changed, or the vocabulary does not match.
     """
     path = pathlib.Path(folder)
     if not path.is_dir():
-        raise InputError(f"no data folder {path}: `electra examples` makes one from text")
+        raise InputError(f"no data folder {path}: make one from text with `electra examples`")
     tokenizer = _tokenizer(path, vocab_file)
     if not (path / index.INDEX_FILE).is_file():
-        foreign_shards.build_index(path, held_out, progress, torn)
+        foreign_shards.build_index(path, held_out, progress, corrupt_records)
     content = index.read(path)
     _check_vocabulary(path, content, tokenizer)
-    return DataFolder(path, content, tokenizer, torn)
+    return DataFolder(path, content, tokenizer, corrupt_records)
 
 
 class DataFolder:
-    """Shards of examples, with the tokenizer they were made with.
+    """Shards of examples with their index and the tokenizer that made them.
 
     Attributes:
       path: the folder.
-      index: an `Index`.
-      tokenizer: an `ElectraTokenizer`.
+      index: the index of the shards.
+      tokenizer: the tokenizer.
     """
 
     def __init__(
@@ -64,40 +68,41 @@ class DataFolder:
         path: pathlib.Path,
         content: index.Index,
         tokenizer: ElectraTokenizer,
-        torn: CorruptRecords | None = None,
-    ):
+        corrupt_records: CorruptRecords | None = None,
+    ) -> None:
         self.path = path
         self.index = content
         self.tokenizer = tokenizer
-        torn = torn or CorruptRecords()
+        policy = corrupt_records or CorruptRecords()
         self._splits = {
-            name: Split(path, name, shards, torn) for name, shards in content.splits.items()
+            name: Split(path, name, shards, policy) for name, shards in content.splits.items()
         }
 
     def split(self, name: str) -> "Split":
-        """The examples of "train" or "held_out".
+        """Return the examples of "train" or "held_out".
 
         Raises:
           InputError: there are none.
         """
         if not self.count(name):
             raise InputError(
-                f"{self.path} holds no {name!r} examples: build it again, held_out between 0 and 1"
+                f"{self.path} holds no {name!r} examples: build it again with held_out above 0 "
+                "and below 1"
             )
         return self._splits[name]
 
     def count(self, name: str) -> int:
-        """Number of examples of a split, 0 where there is no such split."""
+        """Return the number of examples of a split, 0 for a split that does not exist."""
         return self.index.records(name)
 
     def unigram_counts(self) -> np.ndarray:
-        """int64 `[vocabulary]`: how often each id is a real token of the train split."""
+        """Return int64 `[vocabulary]`, how often each id is a real token of the train split."""
         counts = _load(self.path / index.UNIGRAM_FILE)
         return np.pad(counts, (0, max(0, self.tokenizer.vocab_size - len(counts))))
 
 
 class Split:
-    """The examples of one split, by number. May be read from several threads.
+    """The examples of one split, accessed by number; safe for use by several threads.
 
     Attributes:
       name: "train" or "held_out".
@@ -105,39 +110,45 @@ class Split:
     """
 
     def __init__(
-        self, path: pathlib.Path, name: str, shards: list[index.Shard], torn: CorruptRecords
-    ):
+        self, path: pathlib.Path, name: str, shards: list[index.Shard], policy: CorruptRecords
+    ) -> None:
         self.name = name
-        self._corrupt = torn
+        self._policy = policy
         self._shards = shards
         self._files = [path / shard.file for shard in shards]
         for file, shard in zip(self._files, shards, strict=True):
-            _check_size(file, shard, torn)
+            _check_size(file, shard, policy)
         self._ends = np.cumsum([shard.records for shard in shards])
         self.count = int(self._ends[-1]) if shards else 0
-        # Mapped, for at a hundred million examples this is most of a gigabyte.
+        # Memory-mapped, because the offsets of a hundred million examples take 800 MB.
         self._offsets = _load(path / index.offsets_file(name), mmap_mode="r")
         if len(self._offsets) != self.count:
             raise InputError(
-                f"{path / index.offsets_file(name)} knows {len(self._offsets)} records, "
-                f"{index.INDEX_FILE} {self.count}: build the data again"
+                f"{path / index.offsets_file(name)} has the offsets of {len(self._offsets)} "
+                f"records, but {index.INDEX_FILE} lists {self.count}: build the data again"
             )
-        self._open = _OpenFiles()
+        self._open_files = _OpenFiles()
 
-    def read(self, examples) -> list[bytes]:
-        """The serialized `tf.train.Example`s of these numbers, in their order.
+    def read(self, examples: Sequence[int] | np.ndarray) -> list[bytes]:
+        """Return serialized `tf.train.Example`s by number.
 
-        One that is damaged is empty, where the folder was opened to skip such.
+        Args:
+          examples: integers from 0 to `count - 1`, in any order.
+
+        Returns:
+          One string per number, in the same order; empty for a corrupt record that is skipped.
 
         Raises:
-          InputError: a record is damaged; names file and byte.
+          IndexError: a number is out of range.
+          InputError: a record is corrupt and the policy is to stop; names file and byte.
         """
         examples = np.asarray(examples, np.int64)
         if examples.size and not (examples.min() >= 0 and examples.max() < self.count):
             raise IndexError(f"examples must be in [0, {self.count}), were {examples}")
         shards = np.searchsorted(self._ends, examples, side="right")
         return [
-            self._read(*place) for place in zip(shards.tolist(), examples.tolist(), strict=True)
+            self._read(shard, example)
+            for shard, example in zip(shards.tolist(), examples.tolist(), strict=True)
         ]
 
     def _read(self, shard: int, example: int) -> bytes:
@@ -146,20 +157,21 @@ class Split:
         end = self._shards[shard].end if last else int(self._offsets[example + 1])
         file = self._files[shard]
         try:
-            return framing.unframe(self._open.read(file, start, end - start), file, start)
-        except framing.CorruptRecord as torn:
-            return self._corrupt.met(torn)
+            return framing.unframe(self._open_files.read(file, start, end - start), file, start)
+        except framing.CorruptRecord as record:
+            return self._policy.substitute(record)
 
 
 class _OpenFiles:
-    """Reads pieces of many files, of which it keeps the last used open."""
+    """Reads pieces of many files and leaves the most recently used ones open."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._descriptors: collections.OrderedDict[pathlib.Path, int] = collections.OrderedDict()
         self._lock = threading.Lock()
         weakref.finalize(self, _close_all, self._descriptors)
 
     def read(self, file: pathlib.Path, start: int, size: int) -> bytes:
+        # One lock for finding and reading: another thread could close the descriptor in between.
         with self._lock:
             try:
                 return os.pread(self._descriptor(file), size, start)
@@ -176,53 +188,57 @@ class _OpenFiles:
         return descriptor
 
 
-def _close_all(descriptors):
+def _close_all(descriptors: collections.OrderedDict[pathlib.Path, int]) -> None:
     for descriptor in descriptors.values():
         os.close(descriptor)
     descriptors.clear()
 
 
-def _check_size(file: pathlib.Path, shard: index.Shard, torn: CorruptRecords):
+def _check_size(file: pathlib.Path, shard: index.Shard, policy: CorruptRecords) -> None:
     size = file.stat().st_size if file.is_file() else None
     if size is None:
-        raise InputError(f"{file} is missing, {index.INDEX_FILE} names it: copy the whole folder")
-    known = f"{index.INDEX_FILE} knows {shard.bytes}"
+        raise InputError(
+            f"{file} is missing, but listed in {index.INDEX_FILE}: copy the whole folder"
+        )
+    expected = f"but {index.INDEX_FILE} lists {shard.bytes}"
     if size < shard.bytes:
-        torn.short(file, f"ends at byte {size}, {known}")
+        policy.add_truncated(file, f"ends at byte {size}, {expected}")
     if size > shard.bytes:
         raise InputError(
-            f"{file} has {size} bytes, {known}: copy or build it again; if another program has "
-            f"written it anew, delete {index.INDEX_FILE}"
+            f"{file} has {size} bytes, {expected}: copy or build it again; if another program "
+            f"has replaced it, delete {index.INDEX_FILE}"
         )
 
 
-def _load(file: pathlib.Path, **options) -> np.ndarray:
+def _load(file: pathlib.Path, **options: Any) -> np.ndarray:
     try:
         return np.load(file, **options)
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read {file}: {error}; build the data again") from error
 
 
-def _tokenizer(path: pathlib.Path, vocab_file) -> ElectraTokenizer:
+def _tokenizer(path: pathlib.Path, vocab_file: str | os.PathLike | None) -> ElectraTokenizer:
     own = path / TOKENIZER_FOLDER
     if vocab_file is not None:
         return ElectraTokenizer.from_pretrained(vocab_file)
     if not own.is_dir():
         raise InputError(
-            f"{path} has no {TOKENIZER_FOLDER}/: give the vocabulary its examples were made with "
-            "(VOCABULARY=vocab.txt; vocab_file= in Python)"
+            f"{path} has no {TOKENIZER_FOLDER}/: give the vocabulary that its examples were made "
+            "with (VOCABULARY=vocab.txt; vocab_file= in Python)"
         )
     return ElectraTokenizer.from_pretrained(own)
 
 
-def _check_vocabulary(path: pathlib.Path, content: index.Index, tokenizer: ElectraTokenizer):
+def _check_vocabulary(
+    path: pathlib.Path, content: index.Index, tokenizer: ElectraTokenizer
+) -> None:
     if content.vocab_hash not in (None, tokenizer.vocab_hash):
         raise InputError(
-            f"{path} was made with another vocabulary (of {content.vocab_size} tokens) than the "
-            f"one given ({tokenizer.vocab_size}): use its own, or build the examples again"
+            f"{path} was made with another vocabulary, of {content.vocab_size} tokens, than the "
+            f"one given, of {tokenizer.vocab_size}: use its own, or build the examples again"
         )
     if content.largest_id >= tokenizer.vocab_size:
         raise InputError(
             f"{path} holds the id {content.largest_id}, but the vocabulary has only "
-            f"{tokenizer.vocab_size} tokens: give the vocabulary the examples were made with"
+            f"{tokenizer.vocab_size} tokens: give the vocabulary that the examples were made with"
         )

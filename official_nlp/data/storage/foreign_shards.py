@@ -1,24 +1,32 @@
-"""The index of shards that another program has written: google-research's, for one."""
+"""Index shards written by google-research/electra or another program."""
 
 import dataclasses
 import itertools
 import pathlib
 import re
 from collections.abc import Callable, Iterable
+from typing import NoReturn
 
 import numpy as np
 
-from official_nlp.data.progress import Progress
 from official_nlp.data.storage import features, framing, index
 from official_nlp.data.storage.corrupt_records import CorruptRecords
 from official_nlp.errors import InputError
+from official_nlp.progress import ByteProgress
 
 _PARSED_AT_ONCE = 1024
 
 
 @dataclasses.dataclass(frozen=True)
 class _Part:
-    """Records `first` to `last` (exclusive) of a file; their offsets are `offsets[first:last]`."""
+    """Records `first` to `last` (exclusive) of a file.
+
+    Attributes:
+      file: the file.
+      offsets: int64, offsets of all records of the file.
+      first: number of the first record of the part.
+      last: number of the record after the last.
+    """
 
     file: pathlib.Path
     offsets: np.ndarray
@@ -26,6 +34,7 @@ class _Part:
     last: int
 
     def shard(self) -> index.Shard:
+        """Return the entry of the index for this part."""
         size = self.file.stat().st_size
         end = int(self.offsets[self.last]) if self.last < len(self.offsets) else size
         return index.Shard(self.file.name, size, self.last - self.first, end)
@@ -35,32 +44,34 @@ def build_index(
     folder: pathlib.Path,
     held_out: float,
     progress: bool = True,
-    torn: CorruptRecords | None = None,
-):
-    """Reads every record of a folder's shards once, and writes the index beside them.
+    corrupt_records: CorruptRecords | None = None,
+) -> None:
+    """Read every record of a folder's shards once and write an index beside them.
 
-    Files named `held_out*` are the held-out split; where there are none, the last records are.
+    Files named `held_out*` become the held-out split. If there are none, the last records do.
 
     Args:
       folder: the data folder.
-      held_out: share of the records that is held out, where no file is.
-      progress: show a bar, and say what was found.
-      torn: what becomes of damaged records. One that is skipped stays an example, though empty, so
-        that the index does not depend on the policy under which it is read.
+      held_out: fraction of the records that is held out if no file is named `held_out*`.
+      progress: whether to show progress and print the number of examples found.
+      corrupt_records: policy for corrupt records; by default the first one is an error. A skipped
+        record remains an example without content, so the index is the same under both policies.
 
     Raises:
-      InputError: no shards, none of them holds a record, or one is damaged or of another kind.
+      InputError: there are no shards or no records, a record is corrupt or of another format, or
+        the index cannot be written.
     """
     files = find_shards(folder)
-    torn = torn or CorruptRecords()
-    skipped = torn.note if torn.skip else None
+    policy = corrupt_records or CorruptRecords()
+    on_corrupt = policy.add if policy.skip else None
     tally = _Tally()
     parts = []
-    with Progress(f"Indexing {folder}", sum(f.stat().st_size for f in files), progress) as bar:
+    total = sum(file.stat().st_size for file in files)
+    with ByteProgress(f"Indexing {folder}", total, progress) as bar:
         for file in files:
-            offsets = tally.add(file, framing.records(file, skipped), bar.advance)
+            offsets = tally.add(file, framing.records(file, on_corrupt), bar.advance)
             parts.append(_Part(file, offsets, 0, len(offsets)))
-    if not tally.rows:
+    if not tally.records:
         raise InputError(f"the shards of {folder} hold no record: build the data again")
     splits = _divide(parts, held_out)
     content = index.Index(
@@ -70,10 +81,10 @@ def build_index(
         length=tally.length,
         settings={"made_by": "another program"},
     )
-    unigram = tally.counts - _counts(splits[features.HELD_OUT], len(tally.counts), skipped)
+    unigram = tally.counts - _counts(splits[features.HELD_OUT], len(tally.counts), on_corrupt)
     for name, split in splits.items():
-        offsets = [part.offsets[part.first : part.last] for part in split]
-        index.write_offsets(folder, name, np.concatenate([np.empty(0, np.int64), *offsets]))
+        of_parts = [part.offsets[part.first : part.last] for part in split]
+        index.write_offsets(folder, name, np.concatenate([np.empty(0, np.int64), *of_parts]))
     index.write(folder, content, unigram)
     if progress:
         found = ", ".join(f"{content.records(name):,} {name}" for name in splits)
@@ -81,7 +92,7 @@ def build_index(
 
 
 def find_shards(folder: pathlib.Path) -> list[pathlib.Path]:
-    """The folder's TFRecord files, numbers in their names in numeric order.
+    """Return the TFRecord files of a folder, with numbers in their names in numeric order.
 
     Raises:
       InputError: there are none.
@@ -89,24 +100,24 @@ def find_shards(folder: pathlib.Path) -> list[pathlib.Path]:
     files = [file for file in folder.iterdir() if ".tfrecord" in file.name and file.is_file()]
     if not files:
         raise InputError(
-            f"{folder} holds neither {index.INDEX_FILE} nor a file named *.tfrecord*: "
-            "`electra examples` makes a data folder from text"
+            f"{folder} holds neither {index.INDEX_FILE} nor a file named *.tfrecord*: make a data "
+            "folder from text with `electra examples`"
         )
     return sorted(files, key=lambda file: [_number(part) for part in re.split(r"(\d+)", file.name)])
 
 
 class _Tally:
-    """What the index says of all records together.
+    """Statistics of all records together.
 
     Attributes:
-      rows: number of records.
-      longest_row: largest number of real tokens, up to the last.
-      length: largest number of numbers.
+      records: number of records.
+      longest_row: largest number of tokens in a record, up to its last real token.
+      length: largest length of a record, padding included.
       counts: int64 `[largest id + 1]`, how often each id is a real token.
     """
 
-    def __init__(self):
-        self.rows = self.longest_row = self.length = 0
+    def __init__(self) -> None:
+        self.records = self.longest_row = self.length = 0
         self.counts = np.zeros(1, np.int64)
 
     def add(
@@ -115,46 +126,50 @@ class _Tally:
         records: Iterable[tuple[int, bytes | None]],
         advance: Callable[[int], None] = lambda size: None,
     ) -> np.ndarray:
-        """Counts records, and returns their offsets, int64."""
-        offsets = []
+        """Count the records of a file and return their offsets, int64 `[records]`."""
+        offsets: list[int] = []
         records = iter(records)
         while block := list(itertools.islice(records, _PARSED_AT_ONCE)):
             offsets += [offset for offset, _ in block]
-            self._count(file, block)
+            self._count(file, [(offset, data) for offset, data in block if data is not None])
             advance(sum(len(data or b"") for _, data in block))
         return np.array(offsets, np.int64)
 
-    def _count(self, file: pathlib.Path, block: list[tuple[int, bytes]]):
-        block = [(offset, data) for offset, data in block if data is not None]
+    def _count(self, file: pathlib.Path, block: list[tuple[int, bytes]]) -> None:
         if not block:
             return
         ids, mask, lengths = _parse(file, block)
-        self.rows += len(block)
+        self.records += len(block)
         self.length = max(self.length, int(lengths.max()))
-        place = np.arange(len(ids)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        self.longest_row = max(self.longest_row, int((place[mask] + 1).max(initial=0)))
+        # Position of every token in its record: the records lie one after another in `ids`.
+        position = np.arange(len(ids)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        self.longest_row = max(self.longest_row, int((position[mask] + 1).max(initial=0)))
         size = max(len(self.counts), int(ids.max()) + 1)
         self.counts = np.pad(self.counts, (0, size - len(self.counts)))
         self.counts += np.bincount(ids[mask], minlength=size)
 
 
-def _parse(file: pathlib.Path, block) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Token ids and whether they are real, of all rows one after another, and the rows' lengths."""
-    import tensorflow as tf  # seconds, and needed for the shards of others alone
+def _parse(
+    file: pathlib.Path, block: list[tuple[int, bytes]]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return ids and masks of all records, one after another, and the lengths of the records."""
+    # Only shards of other programs need TensorFlow, which takes seconds to import.
+    import tensorflow as tf
 
     names = (*features.RECORD_FEATURES, features.STATIC_MASKS)
     try:
         parsed = tf.io.parse_example(
             [data for _, data in block], {name: tf.io.RaggedFeature(tf.int64) for name in names}
         )
-    except (tf.errors.InvalidArgumentError, UnicodeDecodeError) as error:  # of the message, too
+    # TensorFlow quotes the record in its message, which then may not be UTF-8.
+    except (tf.errors.InvalidArgumentError, UnicodeDecodeError) as error:
         _refuse(file, block, error)
-    rows = {name: parsed[name].row_lengths().numpy() for name in names}
-    lengths = rows[features.INPUT_IDS]
+    sizes = {name: parsed[name].row_lengths().numpy() for name in names}
+    lengths = sizes[features.INPUT_IDS]
     if (
-        rows[features.STATIC_MASKS].any()
+        sizes[features.STATIC_MASKS].any()
         or not lengths.all()
-        or any((rows[name] != lengths).any() for name in features.RECORD_FEATURES)
+        or any((sizes[name] != lengths).any() for name in features.RECORD_FEATURES)
         or parsed[features.INPUT_IDS].values.numpy().min() < 0
     ):
         _refuse(file, block)
@@ -162,8 +177,10 @@ def _parse(file: pathlib.Path, block) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return parsed[features.INPUT_IDS].values.numpy(), mask, lengths
 
 
-def _refuse(file: pathlib.Path, block, cause: Exception | None = None):
-    """Raises the error for the first record of a block that is not one of ours."""
+def _refuse(
+    file: pathlib.Path, block: list[tuple[int, bytes]], cause: Exception | None = None
+) -> NoReturn:
+    """Raise the error for the first record of a block that has another format."""
     for offset, data in block:
         fault = _fault(data)
         if fault:
@@ -172,6 +189,7 @@ def _refuse(file: pathlib.Path, block, cause: Exception | None = None):
 
 
 def _fault(data: bytes) -> str | None:
+    """Return what is wrong with a record, None if nothing is."""
     import tensorflow as tf
     from google.protobuf.message import DecodeError
 
@@ -183,7 +201,7 @@ def _fault(data: bytes) -> str | None:
     if features.STATIC_MASKS in stored:
         return (
             f"holds {features.STATIC_MASKS}, masks chosen when it was written, which would repeat "
-            "in every epoch; masks are drawn while training here: build the examples from the text"
+            "in every epoch; this program draws masks during training: build the examples from text"
         )
     rows = [
         list(stored[name].int64_list.value) for name in features.RECORD_FEATURES if name in stored
@@ -199,7 +217,7 @@ def _fault(data: bytes) -> str | None:
 
 
 def _divide(parts: list[_Part], held_out: float) -> dict[str, list[_Part]]:
-    """Deals the records out: by the names of the files, else the last `held_out` of all."""
+    """Divide the records into splits: by file name, or else the last ones are held out."""
     parts = [part for part in parts if part.last]
     named = [part for part in parts if part.file.name.startswith(features.HELD_OUT)]
     if named:
@@ -209,7 +227,7 @@ def _divide(parts: list[_Part], held_out: float) -> dict[str, list[_Part]]:
         return {features.TRAIN: train, features.HELD_OUT: named}
     records = sum(part.last for part in parts)
     left = records - min(records - 1, int(np.ceil(held_out * records)))
-    splits = {features.TRAIN: [], features.HELD_OUT: []}
+    splits: dict[str, list[_Part]] = {features.TRAIN: [], features.HELD_OUT: []}
     for part in parts:
         here = min(left, part.last)
         left -= here
@@ -220,13 +238,17 @@ def _divide(parts: list[_Part], held_out: float) -> dict[str, list[_Part]]:
     return splits
 
 
-def _counts(parts: list[_Part], size: int, torn=None) -> np.ndarray:
+def _counts(
+    parts: list[_Part], size: int, on_corrupt: Callable[[framing.CorruptRecord], None] | None
+) -> np.ndarray:
+    """Return int64 `[size]`, how often each id is a real token of some parts."""
     tally = _Tally()
     for part in parts:
-        records = framing.records(part.file, torn)
+        records = framing.records(part.file, on_corrupt)
         tally.add(part.file, itertools.islice(records, part.first, part.last))
     return np.pad(tally.counts, (0, size - len(tally.counts)))
 
 
 def _number(part: str) -> tuple[int, str]:
+    # Pairs, because numbers and strings cannot be compared with each other.
     return (int(part), "") if part.isdecimal() else (-1, part)

@@ -1,6 +1,9 @@
-"""TFRecord framing: length, data, and a checksum of each.
+"""The TFRecord format: the length of a record, its data, and a checksum of each.
 
-uint64 length, uint32 masked crc32c of the length, data, uint32 masked crc32c of the data
+    uint64 length, uint32 masked CRC-32C of the length, data, uint32 masked CRC-32C of the data
+
+Integers are little-endian. Reading it here instead of in TensorFlow gives the offset of every
+record, names corrupt ones, and saves the seconds that importing TensorFlow takes.
 """
 
 import os
@@ -14,19 +17,23 @@ from official_nlp.errors import InputError
 HEADER_BYTES = 12
 FOOTER_BYTES = 4
 
+_LENGTH = struct.Struct("<Q")
+_CHECKSUM = struct.Struct("<I")
+_BUFFER_BYTES = 1 << 22
+
 
 class CorruptRecord(InputError):
-    """A record that is damaged or cut off.
+    """A record is corrupt or truncated.
 
     Attributes:
-      file: where it is.
-      offset: byte at which it starts.
-      what: what is wrong with it.
+      file: the file that holds the record.
+      offset: offset of the record's first byte in the file.
+      what: what is wrong with the record.
     """
 
-    def __init__(self, file, offset: int, what: str):
+    def __init__(self, file: str | os.PathLike, offset: int, what: str) -> None:
         super().__init__(
-            f"{file}: the record at byte {offset} is damaged: {what}; copy or build the file "
+            f"{file}: the record at byte {offset} is corrupt: {what}; copy or build the file "
             "again, or give CORRUPT_RECORDS=skip to train without it"
         )
         self.file = file
@@ -34,24 +41,19 @@ class CorruptRecord(InputError):
         self.what = what
 
 
-_LENGTH = struct.Struct("<Q")
-_CHECKSUM = struct.Struct("<I")
-_BUFFER_BYTES = 1 << 22
-
-
 def frame(data: bytes) -> bytes:
-    """Returns the bytes of a TFRecord file that stand for one record."""
+    """Return the bytes of one record of a TFRecord file, with length and checksums."""
     length = _LENGTH.pack(len(data))
     return b"".join((length, _checksum(length), data, _checksum(data)))
 
 
-def unframe(framed: bytes, file, offset: int) -> bytes:
-    """Returns the data of one record.
+def unframe(framed: bytes, file: str | os.PathLike, offset: int) -> bytes:
+    """Return the data of one record.
 
     Args:
-      framed: all bytes of the record, checksums included.
-      file: where they are from, for the error.
-      offset: likewise, bytes from the start of the file.
+      framed: all bytes of the record, length and checksums included.
+      file: the file that they were read from, for the error message.
+      offset: offset of the record in the file, for the error message.
 
     Raises:
       CorruptRecord: the bytes are not one whole record.
@@ -61,59 +63,62 @@ def unframe(framed: bytes, file, offset: int) -> bytes:
         framed[HEADER_BYTES:-FOOTER_BYTES],
         framed[-FOOTER_BYTES:],
     )
-    if len(framed) < HEADER_BYTES + FOOTER_BYTES or _stated_length(header) != len(data):
-        raise CorruptRecord(file, offset, "its length is not the one written before it")
+    if len(framed) < HEADER_BYTES + FOOTER_BYTES or _parse_length(header) != len(data):
+        raise CorruptRecord(file, offset, "its length differs from the length in its header")
     if _checksum(data) != footer:
-        raise CorruptRecord(file, offset, "its checksum does not fit its bytes")
+        raise CorruptRecord(file, offset, "its checksum does not match its data")
     return data
 
 
 def records(
-    file: str | os.PathLike, torn: "Callable[[CorruptRecord], None] | None" = None
+    file: str | os.PathLike, on_corrupt: Callable[[CorruptRecord], None] | None = None
 ) -> Iterator[tuple[int, bytes | None]]:
-    """Yields `(offset, data)` for every record of a TFRecord file, in order.
+    """Yield `(offset, data)` of every record of a TFRecord file, in order.
 
     Args:
       file: the file.
-      torn: called with a record that is damaged, whose data is None. Where the length is damaged,
-        or the file ends, nothing is known of what follows: all of it is one record.
+      on_corrupt: called with each corrupt record, whose data is then None. Where a length is
+        corrupt or the file is truncated, the position of the next record is unknown, and the rest
+        of the file counts as one record. None raises instead.
 
     Raises:
-      CorruptRecord: a record is damaged or cut off, and there is no `torn`.
+      CorruptRecord: a record is corrupt and `on_corrupt` is None.
     """
     offset = 0
     with open(file, "rb", buffering=_BUFFER_BYTES) as stream:
         while header := stream.read(HEADER_BYTES):
+            data: bytes | None
             try:
-                length = _whole_length(header, file, offset)
+                length = _length(header, file, offset)
                 rest = stream.read(length + FOOTER_BYTES)
                 if len(rest) < length + FOOTER_BYTES:
-                    raise _CutOff(file, offset, "the file ends in the middle of it")
+                    raise _UnknownEnd(file, offset, "the file ends in the middle of it")
                 data = unframe(header + rest, file, offset)
-            except CorruptRecord as found:
-                if torn is None:
+            except CorruptRecord as error:
+                if on_corrupt is None:
                     raise
-                torn(found)
+                on_corrupt(error)
                 data = None
-                if isinstance(found, _CutOff):
+                if isinstance(error, _UnknownEnd):
                     yield offset, data
                     return
             yield offset, data
             offset += HEADER_BYTES + length + FOOTER_BYTES
 
 
-class _CutOff(CorruptRecord):
-    """A record of which it is not known where it ends."""
+class _UnknownEnd(CorruptRecord):
+    """A corrupt record whose end is unknown, so that no record after it can be found."""
 
 
-def _whole_length(header: bytes, file, offset: int) -> int:
-    length = _stated_length(header)
+def _length(header: bytes, file: str | os.PathLike, offset: int) -> int:
+    length = _parse_length(header)
     if length is None:
-        raise _CutOff(file, offset, "its length and checksum do not agree")
+        raise _UnknownEnd(file, offset, "its length does not match the checksum of the length")
     return length
 
 
-def _stated_length(header: bytes) -> int | None:
+def _parse_length(header: bytes) -> int | None:
+    """Return the length in a header, or None if the header is truncated or corrupt."""
     if len(header) < HEADER_BYTES or _checksum(header[:8]) != header[8:]:
         return None
     return _LENGTH.unpack(header[:8])[0]
@@ -121,6 +126,6 @@ def _stated_length(header: bytes) -> int | None:
 
 def _checksum(data: bytes) -> bytes:
     crc = google_crc32c.value(data)
-    # Masked as the format asks, for a file may hold other files' checksums as data.
+    # The format masks the CRC: the CRC of data that contains CRCs is otherwise weak.
     rotated = (crc >> 15) | (crc << 17)
     return _CHECKSUM.pack((rotated + 0xA282EAD8) & 0xFFFFFFFF)

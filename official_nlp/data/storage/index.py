@@ -1,13 +1,19 @@
-"""What a data folder says of its shards, so that any record is found without reading the others."""
+"""The index of a data folder: `index.json` and the offset of every record.
 
+With it any record is found without reading the others.
+"""
+
+import contextlib
 import dataclasses
 import json
-import os
 import pathlib
+from collections.abc import Iterator
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from official_nlp.errors import InputError
+from official_nlp.files import atomic, disk_errors
 
 INDEX_FILE = "index.json"
 UNIGRAM_FILE = "unigram.npy"
@@ -19,10 +25,10 @@ class Shard:
     """The part of a TFRecord file that belongs to a split.
 
     Attributes:
-      file: name in the data folder.
-      bytes: size of the whole file.
-      records: number of records of the split in it.
-      end: byte after the last of these.
+      file: name of the file in the data folder.
+      bytes: size of the whole file in bytes.
+      records: number of records of the split in the file.
+      end: offset of the byte after the last of these records.
     """
 
     file: str
@@ -33,16 +39,16 @@ class Shard:
 
 @dataclasses.dataclass(frozen=True)
 class Index:
-    """The content of `index.json`; where each record starts is in `offsets-SPLIT.npy` beside it.
+    """The content of `index.json`; the offsets of the records are in `offsets-SPLIT.npy`.
 
     Attributes:
       splits: the shards of "train" and "held_out", in order.
-      longest_row: largest number of real tokens of a record.
-      largest_id: largest token id of any record.
-      length: numbers in a row, padding counted.
-      vocab_size: size of the vocabulary the records were made with, None where unknown.
-      vocab_hash: its sha256, likewise.
-      settings: how the records were made: seed, builder's arguments, counts.
+      longest_row: largest number of real tokens in a record.
+      largest_id: largest token id in any record.
+      length: length of a record in tokens, padding included.
+      vocab_size: size of the vocabulary that the records were made with, None if unknown.
+      vocab_hash: SHA-256 of that vocabulary, None if unknown.
+      settings: how the records were made: seed, arguments of the builder, counts.
     """
 
     splits: dict[str, list[Shard]]
@@ -51,72 +57,93 @@ class Index:
     length: int
     vocab_size: int | None = None
     vocab_hash: str | None = None
-    settings: dict = dataclasses.field(default_factory=dict)
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def records(self, split: str) -> int:
-        """Number of records of a split."""
+        """Return the number of records of a split, 0 for a split that does not exist."""
         return sum(shard.records for shard in self.splits.get(split, []))
 
 
-def write(folder: pathlib.Path, index: Index, unigram: np.ndarray):
-    """Writes unigram counts and `index.json`, which goes last: where it is, all is.
+def write(folder: pathlib.Path, index: Index, unigram: np.ndarray) -> None:
+    """Write the unigram counts and `index.json`.
+
+    `index.json` is written last, so a folder that has it is complete.
 
     Args:
       folder: the data folder.
-      index: what goes into `index.json`.
-      unigram: int64 `[vocabulary]`: how often each id is a real token of the train split.
+      index: the content of `index.json`.
+      unigram: int64 `[vocabulary]`, how often each id is a real token of the train split.
+
+    Raises:
+      InputError: a file cannot be written.
     """
-    _replace(folder / UNIGRAM_FILE, lambda stream: np.save(stream, unigram))
+    with _replacing(folder / UNIGRAM_FILE) as stream:
+        np.save(stream, unigram)
     content = {"version": VERSION, **dataclasses.asdict(index), "unigram": UNIGRAM_FILE}
-    text = json.dumps(content, indent=1) + "\n"
-    _replace(folder / INDEX_FILE, lambda stream: stream.write(text.encode()))
+    with _replacing(folder / INDEX_FILE) as stream:
+        stream.write((json.dumps(content, indent=1) + "\n").encode())
 
 
-def write_offsets(folder: pathlib.Path, split: str, offsets: np.ndarray):
-    """Writes int64 `[records]`: the byte at which each record of a split starts in its file."""
-    _replace(folder / offsets_file(split), lambda stream: np.save(stream, offsets))
+def write_offsets(folder: pathlib.Path, split: str, offsets: np.ndarray) -> None:
+    """Write the offsets file of a split.
+
+    Args:
+      folder: the data folder.
+      split: "train" or "held_out".
+      offsets: int64 `[records]`, the byte at which each record starts in its shard.
+
+    Raises:
+      InputError: the file cannot be written.
+    """
+    with _replacing(folder / offsets_file(split)) as stream:
+        np.save(stream, offsets)
 
 
 class OffsetsWriter:
-    """Writes the same piece by piece, so that they need not all be in memory."""
+    """Writes the offsets file of a split piece by piece, so that memory stays bounded.
 
-    def __init__(self, folder: pathlib.Path, split: str):
+    The file is valid only after `finish`.
+    """
+
+    def __init__(self, folder: pathlib.Path, split: str) -> None:
         self._file = open(folder / offsets_file(split), "wb")  # noqa: SIM115 - closed by close
         self._count = 0
         self._write_header()
 
-    def append(self, offsets: np.ndarray):
-        """Adds int64 `[records]`."""
+    def append(self, offsets: np.ndarray) -> None:
+        """Append the offsets of more records, int64 `[records]`."""
         self._file.write(np.ascontiguousarray(offsets, "<i8").tobytes())
         self._count += len(offsets)
 
-    def finish(self):
-        """Makes the file valid."""
-        # numpy leaves room in the header for the first axis to grow.
+    def finish(self) -> None:
+        """Write the number of records into the header and close the file."""
+        # numpy pads the header, so that a longer first dimension needs no more bytes.
         self._file.seek(0)
         self._write_header()
         self.close()
 
-    def close(self):
-        """Closes the file as it is."""
+    def close(self) -> None:
+        """Close the file without completing it."""
         self._file.close()
 
-    def _write_header(self):
+    def _write_header(self) -> None:
         header = {"descr": "<i8", "fortran_order": False, "shape": (self._count,)}
         np.lib.format.write_array_header_1_0(self._file, header)
 
 
 def read(folder: pathlib.Path) -> Index:
-    """Reads `index.json`.
+    """Read `index.json` of a data folder.
 
     Raises:
-      InputError: it is not one, or of another version.
+      InputError: the file is missing, is not an index, or has another version.
     """
     file = folder / INDEX_FILE
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         if content.pop("version") != VERSION:
-            raise InputError(f"{file} is of another version of this program: build the data again")
+            raise InputError(
+                f"{file} was written by another version of this program: build the data again"
+            )
         del content["unigram"]
         content["splits"] = {
             split: [Shard(**shard) for shard in shards]
@@ -125,29 +152,26 @@ def read(folder: pathlib.Path) -> Index:
         return Index(**content)
     except InputError:
         raise
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise InputError(
-            f"{file} is not an index of training data: build the data again, or for shards of "
-            "another program delete it, and it is made anew"
+            f"{file} is not an index of training data: build the data again; if another program "
+            "wrote the shards, delete the index, and it is made again"
         ) from error
 
 
 def offsets_file(split: str) -> str:
+    """Return the name of the offsets file of a split."""
     return f"offsets-{split}.npy"
 
 
-def _replace(file: pathlib.Path, write_to):
-    """Puts a file in place whole: who reads sees the old one, or none, or all of the new."""
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        with open(temporary, "wb") as stream:
-            write_to(stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, file)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise InputError(
-            f"cannot write {file}: {error.strerror}; the data's index is kept beside the data: "
-            "make the folder writable, or copy it"
-        ) from error
+@contextlib.contextmanager
+def _replacing(file: pathlib.Path) -> Iterator[BinaryIO]:
+    """Yield a stream whose content replaces a file atomically."""
+    advice = "The index belongs beside the shards: make the folder writable, or copy it"
+    # Workers that open the same folder at the same time write equal files.
+    with (
+        disk_errors.writing("the index", file, advice, InputError),
+        atomic.replacing(file, concurrent=True) as temporary,
+        open(temporary, "wb") as stream,
+    ):
+        yield stream

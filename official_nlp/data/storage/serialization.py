@@ -1,7 +1,7 @@
-"""Writes `tf.train.Example` messages without TensorFlow, many rows at once.
+"""Serialize `tf.train.Example` messages without TensorFlow, many examples at once.
 
-The bytes are those of `Example.SerializeToString(deterministic=True)`. In the notation of protocol
-buffers, each line the content of the line above it, with a tag and a length before every one:
+The bytes equal those of `Example.SerializeToString(deterministic=True)`. In the notation of
+protocol buffers, where each line is the content of the line above it, after a tag and a length:
 
     Example.features -> Features.feature (one for each name, in order of names)
         -> map entry: key, value -> Feature.int64_list -> Int64List.value -> varints
@@ -19,17 +19,21 @@ _FIRST_FIELD, _INT64_LIST = b"\x0a", b"\x1a"
 
 
 def serialize(input_ids: np.ndarray, lengths: np.ndarray, first_lengths: np.ndarray) -> list[bytes]:
-    """Returns one serialized `tf.train.Example` for each row.
+    """Return one serialized `tf.train.Example` per example.
 
     Args:
-      input_ids: integers `[rows, length]` from 0 to 2^28 - 1, padded with zeros.
-      lengths: integers `[rows]`, number of real tokens.
-      first_lengths: integers `[rows]`, number of tokens of the first segment.
+      input_ids: integers `[N, L]` from 0 to 2^28 - 1, padded with zeros.
+      lengths: integers `[N]`, number of real tokens of each example.
+      first_lengths: integers `[N]`, number of tokens of each first segment.
+
+    Returns:
+      N strings.
     """
     length = input_ids.shape[1]
-    places = np.arange(length)
-    real = (places < lengths[:, None]).astype(np.uint8)
-    second = real * (places >= first_lengths[:, None]).astype(np.uint8)
+    positions = np.arange(length)
+    # Masks and segments hold only 0 and 1, whose varints are single bytes of the same value.
+    real = (positions < lengths[:, None]).astype(np.uint8)
+    second = real * (positions >= first_lengths[:, None]).astype(np.uint8)
     mask_start = _prefix(features.RECORD_MASK, length)
     segment_start = _prefix(features.SEGMENT_IDS, length)
     return [
@@ -44,24 +48,37 @@ def serialize(input_ids: np.ndarray, lengths: np.ndarray, first_lengths: np.ndar
 
 
 def varint_rows(values: np.ndarray) -> list[bytes]:
-    """Returns each row's integers, from 0 to 2^28 - 1, in the code of 7 bits a byte."""
+    """Encode integers as varints, seven bits a byte, the lowest first.
+
+    All integers are encoded at once: byte k of every integer that has one is written to the
+    position that the sizes of the integers before it determine.
+
+    Args:
+      values: integers `[N, L]` from 0 to 2^28 - 1, which take one to four bytes.
+
+    Returns:
+      N strings, each the varints of one row.
+    """
     values = np.ascontiguousarray(values, np.uint32)
-    sizes = 1 + sum((values >= 1 << bits).astype(np.int64) for bits in (7, 14, 21))  # [N, L]
+    sizes = np.ones(values.shape, np.int64)
+    for bits in (7, 14, 21):
+        sizes += values >= 1 << bits
     ends = np.cumsum(sizes.ravel())
     starts = (ends - sizes.ravel()).reshape(values.shape)
     code = np.empty(int(ends[-1]) if len(ends) else 0, np.uint8)
     for byte in range(4):
         here = sizes > byte
+        # The high bit of a byte says that more bytes follow.
         more = (sizes > byte + 1)[here].astype(np.uint32) << 7
         code[starts[here] + byte] = ((values[here] >> (7 * byte)) & 0x7F) | more
     bounds = np.concatenate([[0], np.cumsum(sizes.sum(1))])
-    code = code.tobytes()
-    return [code[start:end] for start, end in itertools.pairwise(bounds)]
+    data = code.tobytes()
+    return [data[start:end] for start, end in itertools.pairwise(bounds)]
 
 
 @functools.lru_cache(maxsize=65536)
 def _prefix(name: str, value_bytes: int) -> bytes:
-    """What comes before the varints of one feature."""
+    """Return the bytes in front of the varints of one feature."""
     key = _field(_KEY, name.encode())
     integers = _FIRST_FIELD + _varint(value_bytes)
     int64_list = _INT64_LIST + _varint(len(integers) + value_bytes) + integers

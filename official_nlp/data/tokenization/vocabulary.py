@@ -10,11 +10,11 @@ import tokenizers
 from tokenizers import models, pre_tokenizers, trainers
 
 from official_nlp.data import corpus
-from official_nlp.data.progress import Progress
 from official_nlp.data.tokenization import wordpiece, words
 from official_nlp.data.tokenization.tokenizer import MODEL_FILE, ElectraTokenizer
 from official_nlp.errors import InputError
 from official_nlp.files.staged_folders import staged
+from official_nlp.progress import ByteProgress
 
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 KINDS = ("wordpiece", "sentencepiece", "sentencepiece-bpe")
@@ -106,7 +106,7 @@ class _Text:
         self.stride = max(1, -(-self._total // learn_bytes))
 
     def documents(self, what: str) -> Iterator[list[str]]:
-        with Progress(what, self._total, self._progress) as bar:
+        with ByteProgress(what, self._total, self._progress) as bar:
             yield from itertools.islice(
                 corpus.documents(self._files, bar.advance), 0, None, self.stride
             )

@@ -1,3 +1,5 @@
+"""Tests of building examples from text, including faults, kills and interrupts."""
+
 import contextlib
 import gzip
 import hashlib
@@ -36,7 +38,7 @@ def content(folder: pathlib.Path) -> dict[str, bytes]:
 
 
 def texts(folder, split: str) -> list[str]:
-    """Decoded text of all examples of a split, special tokens left out."""
+    """Return the decoded text of all examples of a split, without special tokens."""
     data = data_folder.open_folder(folder)
     decoded = []
     for serialized in data.split(split).read(np.arange(data.count(split))):
@@ -60,15 +62,15 @@ def test_all_text_is_in_the_examples(text_file, tokenizer_folder, tmp_path):
     train = [document for document in documents_of(text_file) if document not in held_out]
     for split, documents in (("train", train), ("held_out", held_out)):
         found = squeezed("".join(texts(tmp_path / "to", split)))
-        # But for remainders of less than 4 tokens at the ends of documents.
+        # Except for remainders of less than 4 tokens at the ends of documents.
         for document in documents:
             assert squeezed(document)[:-30] in found
     assert summary.documents == 60
     assert summary.held_out_documents == len(held_out) > 5
     assert summary.text_bytes == sum(len(d) + 1 for d in documents_of(text_file))
-    assert summary.unknown_share == 0
+    assert summary.unknown_fraction == 0
     assert 0 < summary.dropped_tokens < 0.02 * summary.tokens
-    assert 0 < summary.padding_share < 0.3
+    assert 0 < summary.padding_fraction < 0.3
 
 
 def test_rows_are_as_google_research_writes_them(folder):
@@ -90,24 +92,16 @@ def test_rows_are_as_google_research_writes_them(folder):
         assert (np.diff(segments[:real]) >= 0).all()
 
 
-@pytest.mark.parametrize("processes", [2, 3])
 def test_the_number_of_processes_changes_no_byte(
-    text_file, tokenizer_folder, tmp_path, processes, monkeypatch
+    text_file, tokenizer_folder, tmp_path, built, monkeypatch
 ):
     monkeypatch.setattr("official_nlp.data.pretraining.examples._BLOCK_CHARACTERS", 1000)
-    build(text_file, tokenizer_folder, tmp_path / "one", held_out=0.2, shard_examples=30)
-    build(
-        text_file,
-        tokenizer_folder,
-        tmp_path / "more",
-        held_out=0.2,
-        shard_examples=30,
-        processes=processes,
-    )
-    assert content(tmp_path / "one") == content(tmp_path / "more")
+    options = {"held_out": 0.2, "shard_examples": 40, "processes": 2}
+    build(text_file, tokenizer_folder, tmp_path / "two", **options)
+    assert content(tmp_path / "two") == content(built)
 
 
-def test_where_a_file_ends_and_how_blocks_are_cut_changes_nothing(
+def test_the_borders_of_files_and_blocks_change_nothing(
     text_file, tokenizer_folder, tmp_path, monkeypatch
 ):
     build(text_file, tokenizer_folder, tmp_path / "one")
@@ -133,16 +127,23 @@ def test_each_argument_changes_the_examples(text_file, tokenizer_folder, tmp_pat
             assert not any(stored["segment_ids"].int64_list.value)
 
 
-def test_the_original_way_drops_text_and_says_so(text_file, tokenizer_folder, tmp_path, capsys):
+def test_packing_as_the_original_drops_text_and_reports_it(
+    text_file, tokenizer_folder, tmp_path, capsys
+):
     summary = build(text_file, tokenizer_folder, tmp_path / "to", original=True, progress=True)
     assert summary.dropped_tokens > 0.2 * summary.tokens
     shown = capsys.readouterr().out
     assert f"in no example {summary.dropped_tokens:,} (" in shown
-    for word in ("documents  60", "MB/s", "unknown 0.000%", f"{summary.examples['train']:,} train"):
+    for word in (
+        "documents  60, held out",
+        "MB/s",
+        "unknown 0.000%",
+        f"{summary.examples['train']:,} train",
+    ):
         assert word in shown
 
 
-def test_documents_are_held_out_by_their_text_alone(text_file, tokenizer_folder, tmp_path):
+def test_documents_are_held_out_by_a_hash_of_their_text(text_file, tokenizer_folder, tmp_path):
     documents = documents_of(text_file)
     (tmp_path / "b.txt").write_text("\n\n".join(reversed(documents[10:])))
     build(text_file, tokenizer_folder, tmp_path / "one", held_out=0.3)
@@ -155,7 +156,7 @@ def test_documents_are_held_out_by_their_text_alone(text_file, tokenizer_folder,
     assert len(two) > 5
 
 
-def test_of_few_documents_one_is_held_out(tokenizer_folder, tmp_path):
+def test_one_of_few_documents_is_held_out(tokenizer_folder, tmp_path):
     (tmp_path / "a.txt").write_text("the red boat.\n\na green bird.\n\nthe old stone.")
     summary = build(tmp_path / "a.txt", tokenizer_folder, tmp_path / "to")
     assert summary.held_out_documents == 1
@@ -166,19 +167,19 @@ def test_of_few_documents_one_is_held_out(tokenizer_folder, tmp_path):
     assert len(list((tmp_path / "to").glob("*.tfrecord"))) == 2
 
 
-def test_a_single_document_is_trained_on(tokenizer_folder, tmp_path):
+def test_a_single_document_belongs_to_the_train_split(tokenizer_folder, tmp_path):
     (tmp_path / "a.txt").write_text("the red boat.")
     summary = build(tmp_path / "a.txt", tokenizer_folder, tmp_path / "to")
     assert summary.examples == {"train": 1, "held_out": 0}
     assert data_folder.open_folder(tmp_path / "to").count("held_out") == 0
 
 
-def test_nothing_is_held_out_when_asked_for_nothing(text_file, tokenizer_folder, tmp_path):
+def test_held_out_0_holds_out_nothing(text_file, tokenizer_folder, tmp_path):
     summary = build(text_file, tokenizer_folder, tmp_path / "to", held_out=0)
     assert summary.held_out_documents == 0
 
 
-def test_the_index_says_how_it_was_made(folder):
+def test_the_index_records_how_the_examples_were_made(folder):
     assert folder.index.length == folder.index.longest_row == 32
     assert folder.index.vocab_hash == folder.tokenizer.vocab_hash
     assert folder.index.settings["seed"] == 0
@@ -187,7 +188,7 @@ def test_the_index_says_how_it_was_made(folder):
     assert folder.index.largest_id >= ids.max()
 
 
-def test_text_cannot_smuggle_special_tokens_in(tokenizer_folder, tmp_path):
+def test_special_tokens_in_the_text_are_encoded_as_text(tokenizer_folder, tmp_path):
     (tmp_path / "a.txt").write_text("the [MASK] boat [SEP] red [CLS] [PAD].")
     build(tmp_path / "a.txt", tokenizer_folder, tmp_path / "to")
     data = data_folder.open_folder(tmp_path / "to")
@@ -215,7 +216,7 @@ def test_text_that_is_not_utf8_is_named(text_file, tokenizer_folder, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.txt"]
 
 
-def test_files_and_tokenizers_that_are_not_there_are_named(text_file, tokenizer_folder, tmp_path):
+def test_missing_files_and_tokenizers_are_named(text_file, tokenizer_folder, tmp_path):
     with pytest.raises(InputError, match=r"no such file: .*nothing.txt"):
         build(tmp_path / "nothing.txt", tokenizer_folder, tmp_path / "to")
     with pytest.raises(InputError, match=r"no tokenizer at .*nothing"):
@@ -225,25 +226,25 @@ def test_files_and_tokenizers_that_are_not_there_are_named(text_file, tokenizer_
         build(text_file, tmp_path / "vocab.txt", tmp_path / "to")
 
 
-def test_nothing_is_overwritten(text_file, tokenizer_folder, built):
+def test_a_folder_with_content_is_not_overwritten(text_file, tokenizer_folder, built):
     before = content(built)
     with pytest.raises(InputError, match=r"examples is not empty, and is not overwritten"):
         build(text_file, tokenizer_folder, built)
     assert content(built) == before
 
 
-@pytest.mark.parametrize("place", ["file/to", "/proc/nowhere/to"])
-def test_a_folder_that_cannot_be_written_is_named(text_file, tokenizer_folder, tmp_path, place):
+@pytest.mark.parametrize("path", ["file/to", "/proc/nowhere/to"])
+def test_a_folder_that_cannot_be_written_is_named(text_file, tokenizer_folder, tmp_path, path):
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match=r"cannot write .*(file|nowhere)"):
-        build(text_file, tokenizer_folder, tmp_path / place)
+    with pytest.raises(InputError, match=r"could not be written to .*(file|nowhere)"):
+        build(text_file, tokenizer_folder, tmp_path / path)
 
 
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
         ({"length": 7}, "length must be at least 8 tokens, was 7"),
-        ({"held_out": 1}, "held_out must be a share from 0 to below 1, was 1"),
+        ({"held_out": 1}, "held_out must be a fraction from 0 to below 1, was 1"),
         ({"held_out": -0.1}, "held_out must be .* was -0.1"),
         ({"held_out": 0.999999}, "held_out=0.999999 leaves none of the 60 documents"),
         ({"segments": 3}, "segments must be 1 or 2, was 3"),
@@ -261,37 +262,38 @@ def test_arguments_out_of_range_are_refused(
 
 @pytest.fixture
 def large_file(text_file, tmp_path) -> pathlib.Path:
-    """About 4 MB: a second of work at least."""
+    """About 4 MB of text, which takes at least a second."""
     text = text_file.read_text()
     (tmp_path / "large.txt").write_text("\n\n".join([text] * (4_000_000 // len(text))))
     return tmp_path / "large.txt"
 
 
 @pytest.mark.timeout(120)
-def test_a_kill_leaves_nothing_half_written(large_file, tokenizer_folder, tmp_path, repository):
+def test_a_kill_leaves_no_incomplete_folder(
+    large_file, text_file, tokenizer_folder, tmp_path, repository, built
+):
     to = tmp_path / "out" / "examples"
     arguments = [sys.executable, "-c", _BUILD, large_file, tokenizer_folder, to]
-    for _ in range(2):
-        process = subprocess.Popen(arguments, cwd=repository)
-        while not any(file.stat().st_size > 1e5 for file in _unfinished(to)):
-            assert process.poll() is None, "it ended before it could be killed"
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
-        assert not to.exists()
-        (left,) = to.parent.iterdir()
-        assert left.name.startswith(".examples.partial-")
-        left.rename(left.with_name(".examples.partial-killed"))
-    subprocess.run(arguments, check=True, cwd=repository)
+    process = subprocess.Popen(arguments, cwd=repository, stderr=subprocess.DEVNULL)
+    while not any(file.stat().st_size > 1e5 for file in _unfinished(to)):
+        assert process.poll() is None, "it ended before it could be killed"
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not to.exists()
+    (left,) = to.parent.iterdir()
+    assert left.name.startswith(".examples.partial-")
+    # The next call removes what the killed one has left.
+    build(text_file, tokenizer_folder, to, held_out=0.2, shard_examples=40)
     assert [path.name for path in to.parent.iterdir()] == ["examples"]
-    build(large_file, tokenizer_folder, tmp_path / "undisturbed")
-    assert content(to) == content(tmp_path / "undisturbed")
+    assert content(to) == content(built)
 
 
 @pytest.mark.timeout(120)
 def test_an_interrupt_leaves_nothing(large_file, tokenizer_folder, tmp_path, repository):
     to = tmp_path / "out" / "examples"
     arguments = [sys.executable, "-c", _BUILD, large_file, tokenizer_folder, to]
+    # As from the keyboard: the signal goes to the caller and to its processes.
     process = subprocess.Popen(
         arguments, cwd=repository, stderr=subprocess.PIPE, text=True, start_new_session=True
     )

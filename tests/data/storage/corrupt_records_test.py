@@ -1,3 +1,5 @@
+"""Tests of the policy for corrupt records, from the shard to the batch."""
+
 import os
 import shutil
 
@@ -16,12 +18,12 @@ ROWS, LENGTH = 4, 32
 
 @pytest.fixture
 def copy(built, tmp_path):
-    """A data folder that a test may spoil."""
+    """A data folder that a test may corrupt."""
     return shutil.copytree(built, tmp_path / "copy")
 
 
-def spoil(folder, number):
-    """Flips a bit in a train example; returns file and offset."""
+def corrupt(folder, number):
+    """Flip a bit in a train example; return its file and offset."""
     data = data_folder.open_folder(folder)
     shard, before = 0, 0
     shards = data.index.splits["train"]
@@ -36,7 +38,7 @@ def spoil(folder, number):
 
 
 def epoch(folder, **options):
-    """One epoch's batches, joined, rows in the order of the stream."""
+    """Return the batches of one epoch, joined, in the order of the stream."""
     dataset = pipeline.pretraining_dataset(
         folder, **{"batch_size": ROWS, "length": LENGTH, "seed": 1, **options}
     )
@@ -45,7 +47,7 @@ def epoch(folder, **options):
 
 
 def assert_empty_instead(whole, found, empty):
-    """Asserts that some rows are empty, and all others what they were."""
+    """Assert that some examples are empty and all others unchanged."""
     for name in whole:
         np.testing.assert_array_equal(found[name][~empty], whole[name][~empty], err_msg=name)
         if name != "stream_position":
@@ -53,123 +55,130 @@ def assert_empty_instead(whole, found, empty):
     np.testing.assert_array_equal(found["stream_position"], whole["stream_position"])
 
 
-def test_a_corrupt_record_stops_and_is_named(copy):
-    file, offset = spoil(copy, 41)
+def test_a_corrupt_record_is_an_error_that_names_file_and_byte(copy):
+    file, offset = corrupt(copy, 41)
     message = (
-        rf"{file}: the record at byte {offset} is damaged: its checksum .*CORRUPT_RECORDS=skip"
+        rf"{file}: the record at byte {offset} is corrupt: its checksum .*CORRUPT_RECORDS=skip"
     )
     with pytest.raises(InputError, match=message):
         data_folder.open_folder(copy).split("train").read([41])
-    # From inside a dataset, too, where it passes through TensorFlow as text.
+    # Also from a dataset, where TensorFlow passes the error on as text.
     with pytest.raises(InputError, match=message), plain_errors():
         epoch(data_folder.open_folder(copy))
 
 
-def test_a_corrupt_record_that_is_skipped_leaves_its_row_empty(built, copy):
+def test_a_skipped_record_leaves_its_example_empty_and_the_others_in_place(built, copy):
     whole = epoch(data_folder.open_folder(built))
-    places = [spoil(copy, number) for number in (3, 41)]
-    torn = CorruptRecords("skip")
-    folder = data_folder.open_folder(copy, torn=torn)
+    records = [corrupt(copy, number) for number in (3, 41)]
+    policy = CorruptRecords("skip")
+    folder = data_folder.open_folder(copy, corrupt_records=policy)
     found = epoch(folder)
     empty = ~found["input_mask"].any(axis=1)
     assert empty.sum() == 2
     assert_empty_instead(whole, found, empty)
-    assert torn.rows >= 2
-    for file, offset in places:
-        assert f"{file} at byte {offset}: its checksum does not fit its bytes" in torn.describe()
-    # A row is a function of its place still, whoever reads it and how often.
-    again = epoch(data_folder.open_folder(copy, torn=CorruptRecords("skip")), batch_size=2 * ROWS)
+    assert policy.rows >= 2
+    for file, offset in records:
+        assert f"{file} at byte {offset}: its checksum does not match its data" in policy.describe()
+    # An example is a function of its position, however it is read.
+    again = epoch(
+        data_folder.open_folder(copy, corrupt_records=CorruptRecords("skip")), batch_size=2 * ROWS
+    )
     for name in found:
         np.testing.assert_array_equal(again[name][: len(found[name])], found[name])
 
 
-def test_baselines_are_measured_without_what_is_corrupt(copy):
-    spoil(copy, 3)
-    with pytest.raises(InputError, match="is damaged"):
+def test_baselines_leave_out_corrupt_records(copy):
+    corrupt(copy, 3)
+    with pytest.raises(InputError, match="is corrupt"):
         ngram_baselines.measure_ngram_baselines(data_folder.open_folder(copy))
     found = ngram_baselines.measure_ngram_baselines(
-        data_folder.open_folder(copy, torn=CorruptRecords("skip"))
+        data_folder.open_folder(copy, corrupt_records=CorruptRecords("skip"))
     )
     assert found.tokens > 0
 
 
-def test_a_shard_that_lacks_its_end(built, copy):
+def test_the_missing_records_of_a_truncated_shard_are_skipped(built, copy):
     whole = epoch(data_folder.open_folder(built))
     shard = data_folder.open_folder(copy).index.splits["train"][1]
     offsets = np.load(copy / "offsets-train.npy")
-    # In the middle of the 41st record: it and those after it in this shard are gone.
+    # In the middle of a record: it and those after it in this shard are missing.
     os.truncate(copy / shard.file, int(offsets[41]) + 5)
     with pytest.raises(InputError, match=rf"{shard.file} ends at byte .*CORRUPT_RECORDS=skip"):
         data_folder.open_folder(copy)
-    torn = CorruptRecords("skip")
-    folder = data_folder.open_folder(copy, torn=torn)
-    assert f"{shard.file} ends at byte {int(offsets[41]) + 5}, index.json knows" in torn.describe()
+    policy = CorruptRecords("skip")
+    folder = data_folder.open_folder(copy, corrupt_records=policy)
+    assert (
+        f"{shard.file} ends at byte {int(offsets[41]) + 5}, but index.json lists"
+        in policy.describe()
+    )
     found = epoch(folder)
     empty = ~found["input_mask"].any(axis=1)
     assert empty.sum() >= shard.records - 1
     assert_empty_instead(whole, found, empty)
-    assert "and " in torn.describe()
+    assert "and " in policy.describe()
 
 
-def test_a_held_out_record_that_is_corrupt_has_no_weight(copy):
+def test_a_corrupt_held_out_record_has_no_weight(copy):
     data = data_folder.open_folder(copy)
     shard = data.index.splits["held_out"][0]
     os.truncate(copy / shard.file, (copy / shard.file).stat().st_size - 5)
-    folder = data_folder.open_folder(copy, torn=CorruptRecords("skip"))
+    folder = data_folder.open_folder(copy, corrupt_records=CorruptRecords("skip"))
     dataset = pipeline.evaluation_dataset(folder, batch_size=ROWS, length=LENGTH, seed=1)
     weights = np.concatenate([b["masked_lm_weights"] for b in dataset.as_numpy_iterator()])
     empty = np.flatnonzero(~weights[: folder.count("held_out")].any(axis=1))
     assert empty.tolist() == [shard.records - 1]
 
 
-def test_what_is_no_policy_is_refused():
+def test_an_unknown_policy_is_refused():
     with pytest.raises(InputError, match="corrupt_records must be one of stop, skip, was 'hope'"):
         CorruptRecords("hope")
     assert CorruptRecords().describe() == ""
 
 
-# === Shards of others ===
+# === Shards of other programs ===
 
 
 def without_index(folder):
-    """Makes it a folder that another program wrote: shards and a vocabulary."""
+    """Turn a data folder into one as of another program: shards and a vocabulary."""
     for file in [*folder.glob("*.npy"), folder / "index.json"]:
         file.unlink()
     return folder
 
 
 @pytest.mark.parametrize("damage", ["bytes", "end"])
-def test_shards_of_others_with_corrupt_records(built, copy, damage):
+def test_an_index_is_made_of_shards_with_corrupt_records(built, copy, damage):
     whole = data_folder.open_folder(built)
-    file, offset = spoil(copy, 41)
+    file, offset = corrupt(copy, 41)
     if damage == "end":
         os.truncate(file, offset + 20)
     without_index(copy)
-    with pytest.raises(InputError, match=rf"{file}: the record at byte {offset} is damaged"):
+    with pytest.raises(InputError, match=rf"{file}: the record at byte {offset} is corrupt"):
         data_folder.open_folder(copy, progress=False)
     assert not (copy / "index.json").exists()
-    torn = CorruptRecords("skip")
-    data = data_folder.open_folder(copy, progress=False, torn=torn)
+    policy = CorruptRecords("skip")
+    data = data_folder.open_folder(copy, progress=False, corrupt_records=policy)
     missing = whole.index.splits["train"][1].records - 2 if damage == "end" else 0
     assert data.count("train") == whole.count("train") - missing
-    assert f"{file} at byte {offset}" in torn.describe()
-    assert torn.rows == 0
+    assert f"{file} at byte {offset}" in policy.describe()
+    assert policy.rows == 0
     expected = whole.split("train").read(np.arange(whole.count("train")))
     found = data.split("train").read(np.arange(data.count("train")))
     assert found[41] == b""
-    assert torn.rows == 1
+    assert policy.rows == 1
     assert found[:41] == expected[:41]
     assert found[42:] == expected[42 + missing :]
-    # The index holds for both policies.
+    # The index is the same under both policies.
     strict = data_folder.open_folder(copy, progress=False)
     assert strict.split("train").read([40]) == [expected[40]]
-    with pytest.raises(InputError, match=rf"{file}: the record at byte {offset} is damaged"):
+    with pytest.raises(InputError, match=rf"{file}: the record at byte {offset} is corrupt"):
         strict.split("train").read([41])
 
 
-def test_only_corrupt_shards_are_no_data(tmp_path, tokenizer_folder):
+def test_shards_of_nothing_but_corrupt_records_are_refused(tmp_path, tokenizer_folder):
     with tf.io.TFRecordWriter(str(tmp_path / "a.tfrecord")) as writer:
         writer.write(b"whatever")
     os.truncate(tmp_path / "a.tfrecord", 14)
     with pytest.raises(InputError, match="hold no record"):
-        foreign_shards.build_index(tmp_path, 0.1, progress=False, torn=CorruptRecords("skip"))
+        foreign_shards.build_index(
+            tmp_path, 0.1, progress=False, corrupt_records=CorruptRecords("skip")
+        )

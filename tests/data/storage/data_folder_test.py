@@ -1,3 +1,5 @@
+"""Tests of random access to the records of a data folder."""
+
 import concurrent.futures
 import json
 import os
@@ -14,7 +16,7 @@ from official_nlp.errors import InputError
 
 @pytest.fixture
 def copy(built, tmp_path):
-    """A data folder that a test may spoil."""
+    """A data folder that a test may change."""
     shutil.copytree(built, tmp_path / "copy")
     return tmp_path / "copy"
 
@@ -24,7 +26,7 @@ def change_index(folder, **changes):
     file.write_text(json.dumps(json.loads(file.read_text()) | changes))
 
 
-def test_records_are_those_of_the_files_in_order(folder):
+def test_records_are_in_the_order_of_the_files(folder):
     for name in ("train", "held_out"):
         files = sorted(folder.path.glob(f"{name}-*.tfrecord"))
         expected = [record.numpy() for record in tf.data.TFRecordDataset(list(map(str, files)))]
@@ -33,7 +35,7 @@ def test_records_are_those_of_the_files_in_order(folder):
         assert split.read(np.arange(split.count)) == expected
 
 
-def test_any_record_is_read_in_any_order(folder):
+def test_records_can_be_read_in_any_order(folder):
     split = folder.split("train")
     every = split.read(np.arange(split.count))
     chosen = [split.count - 1, 0, 39, 40, 41, 0]
@@ -41,7 +43,7 @@ def test_any_record_is_read_in_any_order(folder):
     assert split.read([]) == []
 
 
-def test_threads_may_read_at_once(folder, monkeypatch):
+def test_several_threads_can_read_at_once(folder, monkeypatch):
     monkeypatch.setattr(data_folder, "_OPEN_FILES", 1)
     split = folder.split("train")
     every = split.read(np.arange(split.count))
@@ -53,7 +55,7 @@ def test_threads_may_read_at_once(folder, monkeypatch):
 
 
 @pytest.mark.parametrize("number", [-1, 10**6])
-def test_a_number_that_is_no_example_is_a_fault(folder, number):
+def test_a_number_out_of_range_is_an_error(folder, number):
     with pytest.raises(IndexError, match=r"examples must be in"):
         folder.split("train").read([0, number])
 
@@ -77,13 +79,13 @@ def test_files_are_closed_with_the_folder(built):
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_a_split_that_is_not_there_is_named(folder):
+def test_a_missing_split_is_named(folder):
     assert folder.count("test") == 0
     with pytest.raises(InputError, match=r"holds no 'test' examples"):
         folder.split("test")
 
 
-def test_no_folder_is_named(tmp_path):
+def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(InputError, match=r"no data folder .*nothing"):
         data_folder.open_folder(tmp_path / "nothing")
 
@@ -93,7 +95,7 @@ def test_a_shard_of_another_size_is_named(copy, size):
     file = copy / "train-00000-of-00006.tfrecord"
     os.truncate(file, size if size > 0 else file.stat().st_size + 10)
     with pytest.raises(
-        InputError, match=r"train-00000-of-00006.tfrecord (ends at|has) .*knows \d+"
+        InputError, match=r"train-00000-of-00006.tfrecord (ends at|has) .* but index.json lists \d+"
     ):
         data_folder.open_folder(copy)
 
@@ -111,7 +113,7 @@ def test_a_shard_that_vanishes_while_reading_is_named(copy):
         data.split("train").read([0])
 
 
-def test_a_damaged_record_is_named_with_file_and_byte(copy):
+def test_a_corrupt_record_is_named_with_file_and_byte(copy):
     data = data_folder.open_folder(copy)
     split = data.split("train")
     start = int(np.load(copy / "offsets-train.npy")[41])
@@ -119,12 +121,12 @@ def test_a_damaged_record_is_named_with_file_and_byte(copy):
         file.seek(start + 30)
         file.write(b"??")
     split.read([40, 42])
-    with pytest.raises(InputError, match=f"train-00001.*the record at byte {start} is damaged"):
+    with pytest.raises(InputError, match=f"train-00001.*the record at byte {start} is corrupt"):
         split.read([41])
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"version": 1}', '{"version": 1, "what": 2}'])
-def test_an_index_that_is_none_is_refused(copy, content):
+def test_a_file_that_is_not_an_index_is_refused(copy, content):
     (copy / index.INDEX_FILE).write_text(content)
     with pytest.raises(InputError, match=r"index.json is not an index of training data"):
         data_folder.open_folder(copy)
@@ -132,20 +134,22 @@ def test_an_index_that_is_none_is_refused(copy, content):
 
 def test_an_index_of_another_version_is_refused(copy):
     change_index(copy, version=99)
-    with pytest.raises(InputError, match=r"index.json is of another version"):
+    with pytest.raises(InputError, match=r"index.json was written by another version"):
         data_folder.open_folder(copy)
 
 
-def test_offsets_that_do_not_fit_are_refused(copy):
+def test_offsets_that_do_not_match_the_index_are_refused(copy):
     np.save(copy / "offsets-train.npy", np.arange(3))
-    with pytest.raises(InputError, match=r"offsets-train.npy knows 3 data_folder, index.json \d+"):
+    with pytest.raises(
+        InputError, match=r"offsets-train.npy has the offsets of 3 records, but index.json lists"
+    ):
         data_folder.open_folder(copy)
     (copy / "offsets-train.npy").write_bytes(b"what")
     with pytest.raises(InputError, match=r"cannot read .*offsets-train.npy"):
         data_folder.open_folder(copy)
 
 
-def test_another_vocabulary_than_the_datas_is_refused(built, tokenizer, tmp_path):
+def test_a_vocabulary_other_than_that_of_the_data_is_refused(built, tokenizer, tmp_path):
     ElectraTokenizer([*tokenizer.vocab, "more"]).save_pretrained(tmp_path)
     with pytest.raises(InputError, match=r"made with another vocabulary"):
         data_folder.open_folder(built, tmp_path)

@@ -1,3 +1,5 @@
+"""Tests of the index of shards written by google-research/electra or another program."""
+
 import json
 
 import numpy as np
@@ -37,7 +39,7 @@ def first_words(split) -> list[int]:
 
 @pytest.fixture
 def shards(tmp_path):
-    """Twelve shards as google-research names them, of two records each but for an empty one."""
+    """Twelve shards of two records, one of them empty, with names as in google-research/electra."""
     for number in range(12):
         messages = [row(2, 5 + number, 3), row(2, 5 + number, 6, 7, 3)]
         name = f"pretrain_data.tfrecord-{number}-of-12"
@@ -49,18 +51,18 @@ def open_shards(folder, tokenizer_folder, **options):
     return data_folder.open_folder(folder, tokenizer_folder, progress=False, **options)
 
 
-def test_google_researchs_shards_open(shards, tokenizer_folder):
+def test_shards_of_google_research_can_be_opened(shards, tokenizer_folder):
     data = open_shards(shards, tokenizer_folder, held_out=0.2)
     assert (data.count("train"), data.count("held_out")) == (17, 5)
     assert data.index.longest_row == 5
     assert data.index.length == 8
     assert data.index.largest_id == 16
-    # In order of numbers, not of letters, and held out from the end.
+    # In numeric, not alphabetic, order; the last ones are held out.
     everything = [5 + number for number in range(12) if number != 4 for _ in range(2)]
     assert first_words(data.split("train")) + first_words(data.split("held_out")) == everything
 
 
-def test_unigram_counts_leave_out_what_is_held_out(shards, tokenizer_folder):
+def test_unigram_counts_leave_out_the_held_out_split(shards, tokenizer_folder):
     data = open_shards(shards, tokenizer_folder, held_out=0.2)
     counts = data.unigram_counts()
     assert len(counts) == data.tokenizer.vocab_size
@@ -70,7 +72,7 @@ def test_unigram_counts_leave_out_what_is_held_out(shards, tokenizer_folder):
     np.testing.assert_array_equal(counts, words)
 
 
-def test_shards_named_held_out_are(shards, tokenizer_folder):
+def test_shards_named_held_out_become_the_held_out_split(shards, tokenizer_folder):
     (shards / "pretrain_data.tfrecord-3-of-12").rename(shards / "held_out.tfrecord")
     data = open_shards(shards, tokenizer_folder)
     assert first_words(data.split("held_out")) == [8, 8]
@@ -94,13 +96,13 @@ def test_held_out_shards_alone_are_refused(tmp_path, tokenizer_folder):
         open_shards(tmp_path, tokenizer_folder)
 
 
-def test_a_single_record_is_trained_on(tmp_path, tokenizer_folder):
+def test_a_single_record_belongs_to_the_train_split(tmp_path, tokenizer_folder):
     write(tmp_path / "a.tfrecord", row(2, 5, 3))
     data = open_shards(tmp_path, tokenizer_folder)
     assert (data.count("train"), data.count("held_out")) == (1, 0)
 
 
-def test_no_shards_are_named(tmp_path, tokenizer_folder):
+def test_a_folder_without_records_is_refused(tmp_path, tokenizer_folder):
     with pytest.raises(InputError, match=r"holds neither index.json nor a file named"):
         open_shards(tmp_path, tokenizer_folder)
     write(tmp_path / "a.tfrecord")
@@ -144,7 +146,7 @@ BAD_RECORDS = {
 
 
 @pytest.mark.parametrize("kind", BAD_RECORDS)
-def test_records_of_another_kind_are_named_with_file_and_byte(tmp_path, tokenizer_folder, kind):
+def test_records_of_another_format_are_named_with_file_and_byte(tmp_path, tokenizer_folder, kind):
     message, what = BAD_RECORDS[kind]
     good = row(2, 5, 3)
     write(tmp_path / "a.tfrecord", good, message)
@@ -167,14 +169,16 @@ def test_an_id_beyond_the_vocabulary_is_refused(tmp_path, tokenizer_folder):
 
 
 def test_an_index_that_cannot_be_written_is_named(shards, tokenizer_folder):
-    # A folder in the file's place: the tests may run as root, whom no permission stops.
+    # A folder of the same name: the tests may run as root, whom no permission stops.
     (shards / "unigram.npy").mkdir()
-    with pytest.raises(InputError, match=r"cannot write .*unigram.npy: Is a directory"):
+    with pytest.raises(
+        InputError, match=r"index could not be written to .*unigram.npy: Is a directory"
+    ):
         open_shards(shards, tokenizer_folder)
     assert not (shards / "index.json").exists()
 
 
-def test_the_index_is_what_ours_is(built, tmp_path, tokenizer_folder):
+def test_the_index_equals_that_of_build_examples(built, tmp_path, tokenizer_folder):
     for file in built.glob("*.tfrecord"):
         (tmp_path / file.name).symlink_to(file)
     open_shards(tmp_path, tokenizer_folder)

@@ -1,3 +1,5 @@
+"""Tests of the index of a data folder."""
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ SHARD = index.Shard("train-00000-of-00001.tfrecord", 100, 7, 100)
 INDEX = index.Index({"train": [SHARD], "held_out": []}, 12, 99, 16, 100, "abc", {"seed": 1})
 
 
-def test_an_index_comes_back(tmp_path):
+def test_an_index_is_read_as_it_was_written(tmp_path):
     index.write(tmp_path, INDEX, np.arange(3))
     assert index.read(tmp_path) == INDEX
     assert np.load(tmp_path / index.UNIGRAM_FILE).tolist() == [0, 1, 2]
@@ -20,7 +22,7 @@ def test_records_are_counted(split, records):
 
 
 @pytest.mark.parametrize("parts", [[], [0], [3, 0, 1000]])
-def test_offsets_written_in_parts_are_those_written_at_once(tmp_path, parts):
+def test_offsets_written_in_parts_equal_those_written_at_once(tmp_path, parts):
     offsets = [np.arange(size) * 7 for size in parts]
     writer = index.OffsetsWriter(tmp_path, "train")
     for part in offsets:

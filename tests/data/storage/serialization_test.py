@@ -1,3 +1,5 @@
+"""Tests of the serialization of examples."""
+
 import hypothesis
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ def example(ids, mask, segments) -> tf.train.Example:
     return message
 
 
-def test_a_row_is_google_researchs_message():
+def test_an_example_equals_the_message_of_google_research():
     (data,) = serialize(np.array([[101, 7, 300, 102, 9, 102, 0, 0]]), np.array([6]), np.array([4]))
     assert tf.train.Example.FromString(data) == example(
         [101, 7, 300, 102, 9, 102, 0, 0], [1, 1, 1, 1, 1, 1, 0, 0], [0, 0, 0, 0, 1, 1, 0, 0]
@@ -24,7 +26,7 @@ def test_a_row_is_google_researchs_message():
 @hypothesis.given(
     rows=strategies.integers(0, 4), length=strategies.integers(1, 300), data=strategies.data()
 )
-def test_bytes_are_those_of_tensorflow(rows, length, data):
+def test_bytes_equal_those_of_tensorflow(rows, length, data):
     seed = data.draw(strategies.integers(0, 2**32 - 1))
     draw = np.random.default_rng(seed)
     ids = draw.integers(0, 1 << draw.integers(1, 29), (rows, length))
@@ -39,7 +41,7 @@ def test_bytes_are_those_of_tensorflow(rows, length, data):
         assert message == expected.SerializeToString(deterministic=True)
 
 
-def test_the_parser_of_training_reads_them():
+def test_the_parser_of_the_pipeline_reads_them():
     data = serialize(np.array([[5, 6, 0]]), np.array([2]), np.array([2]))
     parsed = tf.io.parse_single_example(
         data[0], {"input_ids": tf.io.FixedLenFeature([3], tf.int64)}

@@ -1,3 +1,5 @@
+"""Tests of writing shards."""
+
 import numpy as np
 import pytest
 
@@ -6,7 +8,7 @@ from official_nlp.data.storage.shards import ShardWriter
 
 
 @pytest.mark.parametrize("blocks", [[0], [5], [3, 4, 0, 2], [1] * 9, [20]])
-def test_records_are_dealt_out_to_shards_in_order(tmp_path, blocks):
+def test_records_are_distributed_to_shards_in_order(tmp_path, blocks):
     data = [bytes([number]) * number for number in range(sum(blocks))]
     with ShardWriter(tmp_path, "train", 4) as writer:
         done = 0

@@ -282,7 +282,7 @@ def test_long_lines_are_learnt_from(tmp_path, kind):
 def test_examples_are_made_and_masked_by_words(folder, text_file, tmp_path):
     options = {"length": 32, "held_out": 0.2, "processes": 1, "progress": False}
     summary = examples.build_examples(text_file, folder, tmp_path / "data", **options)
-    assert summary.unknown_share == 0
+    assert summary.unknown_fraction == 0
     data = data_folder.open_folder(tmp_path / "data")
     assert data.index.vocab_hash == data.tokenizer.vocab_hash
     assert (tmp_path / "data" / "tokenizer" / "spm.model").is_file()
