@@ -4,6 +4,7 @@ import itertools
 import pathlib
 from collections.abc import Iterable, Mapping
 
+from official_nlp.files import atomic
 from official_nlp.training import metrics_log
 
 # Words in the names of metrics that are differences from a baseline, and may be negative.
@@ -45,10 +46,9 @@ def draw(
     for each in axes:
         each.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     axes[-1].set_xlabel("step")
-    temporary = to.with_name(f".{to.name}.new")
     image.set_dpi(110)
-    canvas.print_png(str(temporary))
-    temporary.replace(to)
+    with atomic.replacing(to) as temporary:
+        canvas.print_png(str(temporary))
 
 
 def panel(name: str) -> str | None:

@@ -412,7 +412,7 @@ class _Run:
                 line["corrupt_rows"] = sum(data.corrupt_rows for data in self._data)
             self._log.write_timing(line)
             self._window = _Window(line["tokens_per_second"], line["input_share"])
-        self._progress.update(
+        self._progress.show(
             step,
             stage.index,
             self._metrics,

@@ -4,14 +4,14 @@ import datetime
 from collections.abc import Mapping
 
 import rich.console
-import rich.live
-import rich.text
+
+from official_nlp.progress import Progress
 
 # Number of metrics that fit into a line; `Task.report` returns the main ones first.
 _SHOWN = 4
 
 
-class TrainingProgress:
+class TrainingProgress(Progress):
     """Shows how far a run is; a context manager.
 
     In a terminal one line is updated, and evaluation metrics remain above it. Elsewhere a line is
@@ -24,28 +24,12 @@ class TrainingProgress:
     """
 
     def __init__(self, total: int, phases: int, console: rich.console.Console | None = None):
-        self._total = total
+        super().__init__(total, console=console)
+        self._steps = total
         self._phases = phases
-        self._console = console or rich.console.Console()
-        self._live: rich.live.Live | None = None
         self._metrics: Mapping[str, float] = {}
-        if self._console.is_terminal:
-            self._live = rich.live.Live(console=self._console, auto_refresh=False)
 
-    def __enter__(self) -> "TrainingProgress":
-        if self._live:
-            self._live.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._live:
-            self._live.stop()
-
-    def message(self, text: str) -> None:
-        """Print a line that remains."""
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-    def update(
+    def show(
         self,
         step: int,
         phase: int,
@@ -67,18 +51,14 @@ class TrainingProgress:
         if metrics is not None:
             self._metrics = metrics
         line = self._line(step, phase, tokens_per_second, seconds_left, input_share)
-        if self._live:
-            text = rich.text.Text(line, no_wrap=True, overflow="ellipsis")
-            self._live.update(text, refresh=True)
-        elif metrics is not None:
-            self.message(line)
+        self.update(step, line, milestone=metrics is not None)
 
     def evaluated(self, step: int, name: str, metrics: Mapping[str, float]) -> None:
         """Print the metrics of an evaluation set."""
         self.message(f"step {step} {name}  {_shown(metrics, 2 * _SHOWN)}")
 
     def _line(self, step, phase, tokens_per_second, seconds_left, input_share) -> str:
-        parts = [f"step {step}/{self._total}"]
+        parts = [f"step {step}/{self._steps}"]
         if self._phases > 1:
             parts.append(f"phase {phase + 1}/{self._phases}")
         if seconds_left is not None:

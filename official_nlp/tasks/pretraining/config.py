@@ -156,7 +156,7 @@ class PretrainingConfig(TaskConfig):
     def open_data(self, path: str | os.PathLike, corrupt_records: str = "stop") -> PretrainingData:
         policy = CorruptRecords(corrupt_records)
         own = pathlib.Path(path, "tokenizer").is_dir()
-        folder = open_folder(path, None if own else self.vocabulary, torn=policy)
+        folder = open_folder(path, None if own else self.vocabulary, corrupt_records=policy)
         if own and self.vocabulary is not None:
             _check_vocabulary(folder, self.vocabulary)
         return PretrainingData(folder, policy)
