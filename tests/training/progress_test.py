@@ -14,9 +14,9 @@ def _console(terminal):
 def test_without_a_terminal_each_window_is_a_line():
     console = _console(False)
     with TrainingProgress(40, 2, console) as progress:
-        progress.update(5, 0, None, None, None)
-        progress.update(10, 0, {"loss": 2.5, "auc": 0.61234}, None, None)
-        progress.update(20, 1, {"loss": 1.5}, 12345.6, 61.4, 0.034)
+        progress.show(5, 0, None, None, None)
+        progress.show(10, 0, {"loss": 2.5, "auc": 0.61234}, None, None)
+        progress.show(20, 1, {"loss": 1.5}, 12345.6, 61.4, 0.034)
         progress.evaluated(20, "held_out", {"loss": 2.0})
     assert console.file.getvalue().splitlines() == [
         "step 10/40  phase 1/2  loss 2.5  auc 0.6123",
@@ -28,8 +28,8 @@ def test_without_a_terminal_each_window_is_a_line():
 def test_in_a_terminal_one_line_is_updated():
     console = _console(True)
     with TrainingProgress(40, 1, console) as progress:
-        progress.update(10, 0, {"loss": 2.5}, 100.0, 9.0)
-        progress.update(15, 0, None, 100.0, 8.0)
+        progress.show(10, 0, {"loss": 2.5}, 100.0, 9.0)
+        progress.show(15, 0, None, 100.0, 8.0)
         progress.evaluated(15, "held_out", {"loss": 2.0})
     text = console.file.getvalue()
     assert "step 15/40  0:00:08 left  100 tokens/s  loss 2.5" in text
