@@ -19,7 +19,10 @@ TOP_LEVEL = {
     "LICENSE", "README.md", "configs", "official_nlp", "setup.py", "tests", "tools",
 }  # fmt: skip
 # Prints where the recipes were found, then runs the command's help, which reads each of them.
-PROBE = "from official_nlp import cli, recipes; print(recipes.find('demo')); cli.main(['--help'])"
+PROBE = (
+    "from official_nlp.cli import main; from official_nlp.configuration import recipes; "
+    "print(recipes.find('demo')); main.main(['--help'])"
+)
 
 
 def run(*command, cwd=None, **environment):
@@ -98,7 +101,7 @@ def test_a_wheel_has_every_module(wheel, clone):
 def test_a_wheel_names_the_command(wheel):
     with zipfile.ZipFile(wheel) as archive:
         (name,) = [n for n in archive.namelist() if n.endswith("entry_points.txt")]
-        assert "electra = official_nlp.cli:main" in archive.read(name).decode()
+        assert "electra = official_nlp.cli.main:main" in archive.read(name).decode()
 
 
 def test_an_editable_install_finds_the_recipes_of_the_checkout(clone, tmp_path):

@@ -39,6 +39,15 @@ CONVERT = {
     "config": None,
     "checkpoint": None,
 }
+PREDICT = {
+    "model": "runs/a",
+    "texts": [],
+    "pair": None,
+    "file": None,
+    "to": None,
+    "word_swaps": None,
+    "html": None,
+}
 TRAIN = {"recipe": "small", "settings": [], "dry_run": False}
 
 
@@ -99,6 +108,17 @@ def assert_refused(capsys, code, *parts):
         (
             "evaluate runs/a data --checkpoint 300",
             {"model": "runs/a", "data": "data", "checkpoint": 300},
+        ),
+        ("predict runs/a", PREDICT),
+        (
+            "predict runs/a one two --file f.txt --word-swaps 5 --html page.html",
+            {
+                **PREDICT,
+                "texts": ["one", "two"],
+                "file": "f.txt",
+                "word_swaps": 5,
+                "html": "page.html",
+            },
         ),
         ("info runs/a", {"path": "runs/a"}),
         ("convert old --to new", CONVERT),
