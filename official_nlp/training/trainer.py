@@ -84,6 +84,8 @@ class PhaseTrainer(orbit.StandardTrainer):
             self._micro_batch = tf.function(
                 self._micro_batch_gradients, jit_compile=config.jit_compile or None
             )
+        accumulates = config.accumulation > 1
+        self._gradients = self._accumulated_gradients if accumulates else self._micro_batch
         with strategy.scope():
             self._failure = tf.Variable(
                 _NO_FAILURE,
@@ -179,11 +181,13 @@ class PhaseTrainer(orbit.StandardTrainer):
         # In bug-compatible mode each replica divides by its own weight, and the mean is taken.
         per_replica = self._config.reference_quirks.loss_per_replica
         divisors = own * self._strategy.num_replicas_in_sync if per_replica else totals
-        scale = None if self._loss_scale is None else tf.convert_to_tensor(self._loss_scale.value)
+        scale = tf.ones([])
+        if self._loss_scale is not None:
+            scale = tf.convert_to_tensor(self._loss_scale.value)
 
         gradients, term_sums, sums = self._gradients(batch, divisors, scale)
         (term_sums, *gradients) = sum_over_replicas([term_sums, *gradients])
-        if scale is not None:
+        if self._loss_scale is not None:
             gradients = [gradient / scale for gradient in gradients]
         norm = tf.linalg.global_norm(gradients)
         failure, overflow = self._check(term_sums, norm)
@@ -221,8 +225,8 @@ class PhaseTrainer(orbit.StandardTrainer):
 
     # === Gradients of one replica ===
 
-    def _gradients(self, batch, divisors, scale):
-        """Return gradients, term sums `[terms]` and reported sums of one replica's batch.
+    def _accumulated_gradients(self, batch, divisors, scale):
+        """Return gradients, term sums `[terms]` and reported sums of the batch of one replica.
 
         Only the activations of one micro-batch are in memory at a time. The weights of the whole
         batch are known before its first micro-batch runs, so each is divided by the same numbers
@@ -232,12 +236,9 @@ class PhaseTrainer(orbit.StandardTrainer):
         Args:
           batch: batch of the replica.
           divisors: float32 `[terms]`, by which the sums of the terms are divided.
-          scale: loss scale, a scalar; None for 1. The gradients are those of the scaled loss.
+          scale: loss scale, a scalar. The gradients are those of the scaled loss.
         """
-        scale = tf.ones([]) if scale is None else scale
         parts = self._config.accumulation
-        if parts == 1:
-            return self._micro_batch(batch, divisors, scale)
         divided = {name: self._divide(name, examples) for name, examples in batch.items()}
 
         def result_of(i):

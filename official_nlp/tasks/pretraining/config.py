@@ -1,64 +1,25 @@
-"""Configuration and data of ELECTRA pre-training."""
+"""Configuration of ELECTRA pre-training.
+
+The modules of the task, its costs and its checks use this class in annotations only, so that this
+module can import them.
+"""
 
 import dataclasses
-import hashlib
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from official_nlp.data import MaskingConfig, open_folder
-from official_nlp.data.storage.corrupt_records import CorruptRecords
-from official_nlp.data.storage.data_folder import DataFolder
-from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
+from official_nlp.data import MaskingConfig
 from official_nlp.errors import InputError
 from official_nlp.modeling.models.electra_pretrainer import ElectraPretrainer
 from official_nlp.modeling.networks.electra_config import ElectraConfig
 from official_nlp.reference_quirks import ReferenceQuirks
-from official_nlp.training import Data, Devices, Findings, PhaseConfig, TaskConfig, TrainingConfig
+from official_nlp.tasks.pretraining import preflight
+from official_nlp.tasks.pretraining.data import PretrainingData, open_data
+from official_nlp.tasks.pretraining.task import ElectraPretraining
+from official_nlp.training import Devices, Findings, PhaseConfig, TaskConfig, TrainingConfig
 from official_nlp.training.task import DataByPath
-
-
-class PretrainingData(Data):
-    """A data folder of pre-training examples.
-
-    Args:
-      folder: the opened folder.
-      corrupt_records: policy for corrupt records, with which it was opened.
-    """
-
-    def __init__(self, folder: DataFolder, corrupt_records: CorruptRecords):
-        self.folder = folder
-        self.examples = folder.count("train")
-        self._corrupt_records = corrupt_records
-        # Records that were met while an index was made do not belong to a run.
-        self._earlier_rows = corrupt_records.rows
-
-    @property
-    def corrupt_rows(self) -> int:  # type: ignore[override]
-        return self._corrupt_records.rows - self._earlier_rows
-
-    def corruption(self) -> str:
-        return self._corrupt_records.describe()
-
-    def fingerprint(self) -> str:
-        # Index and counts differ where the examples do; reading all examples would take long.
-        digest = hashlib.sha256(self.folder.tokenizer.vocab_hash.encode())
-        digest.update(repr(dataclasses.asdict(self.folder.index)).encode())
-        digest.update(self.folder.unigram_counts().tobytes())
-        return digest.hexdigest()
-
-    def describe(self) -> dict[str, Any]:
-        settings = self.folder.index.settings
-        path = pathlib.Path(self.folder.path).resolve()
-        return {
-            "name": path.name,
-            "path": str(path),
-            "train": self.examples,
-            "held_out": self.folder.count("held_out"),
-            "length": self.folder.index.longest_row,
-            **{name: settings[name] for name in ("documents", "words") if name in settings},
-        }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,12 +115,7 @@ class PretrainingConfig(TaskConfig):
     # === Task config ===
 
     def open_data(self, path: str | os.PathLike, corrupt_records: str = "stop") -> PretrainingData:
-        policy = CorruptRecords(corrupt_records)
-        own = pathlib.Path(path, "tokenizer").is_dir()
-        folder = open_folder(path, None if own else self.vocabulary, corrupt_records=policy)
-        if own and self.vocabulary is not None:
-            _check_vocabulary(folder, self.vocabulary)
-        return PretrainingData(folder, policy)
+        return open_data(path, self.vocabulary, corrupt_records)
 
     def preflight(
         self,
@@ -168,15 +124,9 @@ class PretrainingConfig(TaskConfig):
         training: TrainingConfig,
         devices: Devices,
     ) -> Findings:
-        # Costs are computed with this class, so the module imports this one.
-        from official_nlp.tasks.pretraining import preflight
-
         return preflight.check(self, data, phases, training, devices)
 
-    def make(self, data: DataByPath | None, training: TrainingConfig):
-        """Return the task, an `ElectraPretraining`; see `TaskConfig.make`."""
-        from official_nlp.tasks.pretraining.task import ElectraPretraining
-
+    def make(self, data: DataByPath | None, training: TrainingConfig) -> ElectraPretraining:
         return ElectraPretraining(
             self,
             data,
@@ -209,13 +159,3 @@ class PretrainingConfig(TaskConfig):
         # Shards of other programs have no tokenizer beside them, but the run has it.
         config = cls.from_dict(values)
         return dataclasses.replace(config, vocabulary=str(pathlib.Path(folder, "tokenizer")))
-
-
-def _check_vocabulary(folder: DataFolder, vocabulary: str) -> None:
-    tokenizer = ElectraTokenizer.from_pretrained(vocabulary)
-    if tokenizer.vocab_hash != folder.tokenizer.vocab_hash:
-        raise InputError(
-            f"the data folder {folder.path} has another vocabulary than {vocabulary}: "
-            "give the data on which the model was trained, or examples built with the same "
-            "tokenizer folder"
-        )

@@ -6,12 +6,15 @@ H hidden width, I intermediate width, N heads.
 
 import dataclasses
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from official_nlp.data.pretraining.masking import max_predictions
 from official_nlp.modeling.networks.electra_config import ElectraConfig
-from official_nlp.tasks.pretraining.config import PretrainingConfig
 from official_nlp.training import PhaseConfig, TrainingConfig
 from official_nlp.training.phase import Stage, stages
+
+if TYPE_CHECKING:  # It imports this module.
+    from official_nlp.tasks.pretraining.config import PretrainingConfig
 
 _FLOAT = 4
 
@@ -31,7 +34,7 @@ class Parameters:
     joint: int
 
 
-def parameters(config: PretrainingConfig) -> Parameters:
+def parameters(config: "PretrainingConfig") -> Parameters:
     """Return the numbers of trainable parameters without building the model."""
     first, second = config.generator, config.discriminator
     generator = _tables(first) + _trunk(first) + _generator_head(first)
@@ -71,13 +74,13 @@ def _discriminator_head(sizes: ElectraConfig) -> int:
     return (sizes.hidden_size + 1) * sizes.hidden_size + sizes.hidden_size + 1
 
 
-def predictions(config: PretrainingConfig, stage: Stage) -> int:
+def predictions(config: "PretrainingConfig", stage: Stage) -> int:
     """Return P, the predictions per example of a phase."""
     probability = config.masking_of(stage.index).probability
     return max_predictions(probability, stage.phase.length)
 
 
-def step_flops(config: PretrainingConfig, stage: Stage) -> int:
+def step_flops(config: "PretrainingConfig", stage: Stage) -> int:
     """Return the floating-point operations of one step of a phase, over all replicas.
 
     Only matrix products are counted, as one multiplication and one addition per term. For each
@@ -146,7 +149,7 @@ _COPIES_OF_LOGITS, _COPIES_IN_EVALUATION = 5, 4
 
 
 def memory(
-    config: PretrainingConfig,
+    config: "PretrainingConfig",
     phases: Sequence[PhaseConfig],
     training: TrainingConfig,
     replicas: int = 1,

@@ -5,13 +5,17 @@ Pure functions: sizes and counts in, text out. Checks that hold for every object
 """
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from official_nlp.tasks.pretraining import cost
-from official_nlp.tasks.pretraining.config import PretrainingConfig, PretrainingData
+from official_nlp.tasks.pretraining.data import PretrainingData
 from official_nlp.training import Devices, Findings, PhaseConfig, TrainingConfig
 from official_nlp.training.phase import Stage, stages
 from official_nlp.training.preflight import passes, readable
 from official_nlp.training.task import DataByPath
+
+if TYPE_CHECKING:  # It imports this module.
+    from official_nlp.tasks.pretraining.config import PretrainingConfig
 
 # Paper, section 3.2: generators of a quarter to half of the discriminator's width work best.
 WIDEST_GENERATOR = 0.5
@@ -27,7 +31,7 @@ UNUSED_ROWS, SMALLEST_LARGEST_ID = 0.05, 0.5
 
 
 def check(
-    config: PretrainingConfig,
+    config: "PretrainingConfig",
     data: DataByPath,
     phases: Sequence[PhaseConfig],
     training: TrainingConfig,

@@ -4,6 +4,7 @@ import functools
 import os
 import pathlib
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
@@ -22,10 +23,13 @@ from official_nlp.modeling.networks.electra_config import ElectraConfig
 from official_nlp.modeling.tensor_names import NamedTensor
 from official_nlp.reference_quirks import ReferenceQuirks
 from official_nlp.tasks.pretraining import metrics
-from official_nlp.tasks.pretraining.config import PretrainingConfig, PretrainingData
+from official_nlp.tasks.pretraining.data import PretrainingData
 from official_nlp.tasks.pretraining.generator_monitor import GeneratorMonitor
 from official_nlp.training import Task
 from official_nlp.training.task import DataByPath
+
+if TYPE_CHECKING:  # It imports this module.
+    from official_nlp.tasks.pretraining.config import PretrainingConfig
 
 # Loss terms: masked-language modeling of the generator, replaced-token detection of the
 # discriminator (paper, section 2).
@@ -56,7 +60,7 @@ class ElectraPretraining(Task):
 
     def __init__(
         self,
-        config: PretrainingConfig,
+        config: "PretrainingConfig",
         data: DataByPath | None = None,
         seed: int = 0,
         reference_quirks: ReferenceQuirks | None = None,

@@ -1,0 +1,88 @@
+"""Data folders of pre-training examples, as the loop needs them."""
+
+import dataclasses
+import hashlib
+import os
+import pathlib
+from typing import Any
+
+from official_nlp.data import open_folder
+from official_nlp.data.storage.corrupt_records import CorruptRecords
+from official_nlp.data.storage.data_folder import DataFolder
+from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
+from official_nlp.errors import InputError
+from official_nlp.training import Data
+
+
+class PretrainingData(Data):
+    """A data folder of pre-training examples.
+
+    Args:
+      folder: the opened folder.
+      corrupt_records: policy for corrupt records, with which it was opened.
+    """
+
+    def __init__(self, folder: DataFolder, corrupt_records: CorruptRecords):
+        self.folder = folder
+        self.examples = folder.count("train")
+        self._corrupt_records = corrupt_records
+        # Records that were met while an index was made do not belong to a run.
+        self._earlier_rows = corrupt_records.rows
+
+    @property
+    def corrupt_rows(self) -> int:  # type: ignore[override]
+        return self._corrupt_records.rows - self._earlier_rows
+
+    def corruption(self) -> str:
+        return self._corrupt_records.describe()
+
+    def fingerprint(self) -> str:
+        # Index and counts differ where the examples do; reading all examples would take long.
+        digest = hashlib.sha256(self.folder.tokenizer.vocab_hash.encode())
+        digest.update(repr(dataclasses.asdict(self.folder.index)).encode())
+        digest.update(self.folder.unigram_counts().tobytes())
+        return digest.hexdigest()
+
+    def describe(self) -> dict[str, Any]:
+        settings = self.folder.index.settings
+        path = pathlib.Path(self.folder.path).resolve()
+        return {
+            "name": path.name,
+            "path": str(path),
+            "train": self.examples,
+            "held_out": self.folder.count("held_out"),
+            "length": self.folder.index.longest_row,
+            **{name: settings[name] for name in ("documents", "words") if name in settings},
+        }
+
+
+def open_data(
+    path: str | os.PathLike, vocabulary: str | None = None, corrupt_records: str = "stop"
+) -> PretrainingData:
+    """Open a data folder.
+
+    Args:
+      path: the folder, with or without a tokenizer.
+      vocabulary: vocabulary file or tokenizer folder of the model. A tokenizer beside the data must
+        be the same; without one, this is used.
+      corrupt_records: policy for corrupt records, "stop" or "skip".
+
+    Raises:
+      InputError: the folder cannot be read, or has another vocabulary.
+    """
+    policy = CorruptRecords(corrupt_records)
+    own = pathlib.Path(path, "tokenizer").is_dir()
+    folder = open_folder(path, None if own else vocabulary, corrupt_records=policy)
+    if own and vocabulary is not None:
+        _check_vocabulary(folder, vocabulary)
+    return PretrainingData(folder, policy)
+
+
+def _check_vocabulary(folder: DataFolder, vocabulary: str) -> None:
+    tokenizer = ElectraTokenizer.from_pretrained(vocabulary)
+    if tokenizer.vocab_hash != folder.tokenizer.vocab_hash:
+        raise InputError(
+            f"the data folder {folder.path} has another vocabulary than {vocabulary}: "
+            "give the data on which the model was trained, or examples built with the same "
+            "tokenizer folder"
+        )
