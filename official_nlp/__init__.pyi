@@ -4,6 +4,7 @@ from official_nlp import inference as inference
 from official_nlp import tasks as tasks
 from official_nlp import training as training
 from official_nlp.errors import InputError as InputError
+from official_nlp.inference.predictor import Predictor as Predictor
 from official_nlp.modeling import layers as layers
 from official_nlp.modeling import losses as losses
 from official_nlp.modeling import models as models

@@ -127,7 +127,7 @@ def _isolated_start() -> Iterator[None]:
 
     `multiprocessing` imports the script of the caller in every new process, for functions defined
     there. The functions here never are, and without `if __name__ == "__main__":` the script would
-    run again from its first line. A module without a file, as in an interactive session, has
+    run again from its first line. A module without a file, as in an interactive interpreter, has
     nothing to import; so one stands in for the script while processes may start.
 
     A blocked signal stays blocked in a new process, but here only until the block ends.
