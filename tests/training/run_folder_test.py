@@ -9,89 +9,128 @@ import tensorflow as tf
 from official_nlp.errors import InputError
 from official_nlp.training.run_folder import RunFolder
 
-FIXED = {"seed": 1, "model": {"layers": 2, "width": 64}, "phases": [{"steps": 5}], "rate": 1e-3}
+IDENTITY = {
+    "task": {"class": "a.Config", "config": {"layers": 2, "width": 64}},
+    "training": {"seed": 1},
+    "phases": [{"steps": 5}],
+    "data": "abc",
+    "phase_data": [None],
+}
 
 
-def test_it_writes_what_the_run_is_and_runs_on(tmp_path):
+def _changed(**parts):
+    return {**IDENTITY, **parts}
+
+
+def test_a_new_run_is_described_with_its_surroundings(tmp_path):
     folder = RunFolder(tmp_path / "new" / "run")
-    assert folder.claim(FIXED) == []
+    assert folder.claim(IDENTITY) == []
     description = folder.describe()
-    assert description["fixed"] == FIXED
+    assert {name: description[name] for name in IDENTITY} == IDENTITY
     assert description["versions"]["tensorflow"].startswith("2.")
-    parts = {"fixed", "rounding", "beginning", "versions", "flags", "devices"}
-    assert set(description) == parts
+    others = {"rounding", "origin", "versions", "flags", "devices"}
+    assert set(description) == {*IDENTITY, *others}
 
 
-def test_what_it_began_with_is_kept_once_there_is_a_checkpoint(tmp_path):
+def test_the_origin_may_change_until_there_is_a_checkpoint(tmp_path):
     folder = RunFolder(tmp_path)
-    folder.claim(FIXED, beginning={"data": "a"})
+    folder.claim(IDENTITY, origin={"data": "a"})
     assert not folder.has_checkpoint
-    folder.claim(FIXED, beginning={"data": "b"})
-    assert folder.describe()["beginning"] == {"data": "b"}
+    folder.claim(IDENTITY, origin={"data": "b"})
+    assert folder.describe()["origin"] == {"data": "b"}
+    folder.add_to_origin({"warm_start": {"loaded": 3}})
     tf.train.Checkpoint(x=tf.Variable(1.0)).write(str(folder.checkpoints / "ckpt-3"))
     assert folder.has_checkpoint
-    assert folder.claim(FIXED, beginning={"data": "c"}) == []
-    assert folder.describe()["beginning"] == {"data": "b"}
+    assert folder.claim(IDENTITY, origin={"data": "c"}) == []
+    assert folder.describe()["origin"] == {"data": "b", "warm_start": {"loaded": 3}}
+
+
+def test_files_of_the_task_are_written_until_there_is_a_checkpoint(tmp_path):
+    folder, calls = RunFolder(tmp_path), []
+    folder.claim(IDENTITY)
+    folder.prepare(calls.append, "SEED = 1\n")
+    folder.prepare(calls.append)
+    assert calls == [tmp_path, tmp_path]
+    assert (tmp_path / "config.gin").read_text() == "SEED = 1\n"
+    tf.train.Checkpoint(x=tf.Variable(1.0)).write(str(folder.checkpoints / "ckpt-3"))
+    folder.prepare(calls.append, "SEED = 2\n")
+    assert len(calls) == 2
+    assert (tmp_path / "config.gin").read_text() == "SEED = 1\n"
+
+
+def test_a_file_of_the_task_that_cannot_be_written_is_an_input_error(tmp_path):
+    def write(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with pytest.raises(InputError, match=r"cannot write the run folder .*: Permission denied"):
+        RunFolder(tmp_path).prepare(write)
 
 
 def test_the_same_configuration_may_continue(tmp_path):
-    RunFolder(tmp_path).claim(FIXED)
+    RunFolder(tmp_path).claim(IDENTITY)
     before = (tmp_path / "run.json").read_bytes()
-    assert RunFolder(tmp_path).claim(json.loads(json.dumps(FIXED))) == []
+    assert RunFolder(tmp_path).claim(json.loads(json.dumps(IDENTITY))) == []
     assert (tmp_path / "run.json").read_bytes() == before
 
 
 @pytest.mark.parametrize(
     ("change", "difference"),
     [
-        ({"seed": 2}, "seed was 1, is now 2"),
-        ({"model": {"layers": 2, "width": 32}}, "model.width was 64, is now 32"),
+        ({"training": {"seed": 2}}, "training.seed was 1, is now 2"),
+        (
+            {"task": {"class": "a.Config", "config": {"layers": 2, "width": 32}}},
+            "task.config.width was 64, is now 32",
+        ),
+        ({"task": {**IDENTITY["task"], "class": "b"}}, 'task.class was "a.Config", is now "b"'),
         ({"phases": [{"steps": 6}]}, r"phases\[0\].steps was 5, is now 6"),
         ({"phases": []}, r"phases was .*, is now \[\]"),
-        ({"more": "x"}, 'more was null, is now "x"'),
+        ({"data": "xyz"}, 'data was "abc", is now "xyz"'),
     ],
 )
-def test_another_configuration_is_refused_with_what_differs(tmp_path, change, difference):
-    RunFolder(tmp_path).claim(FIXED)
+def test_another_configuration_is_refused_with_the_differences(tmp_path, change, difference):
+    RunFolder(tmp_path).claim(IDENTITY)
     with pytest.raises(InputError, match=f"holds a run of another configuration: {difference};"):
-        RunFolder(tmp_path).claim({**FIXED, **change})
+        RunFolder(tmp_path).claim(_changed(**change))
 
 
-def test_another_version_or_flag_is_told(tmp_path, monkeypatch):
-    RunFolder(tmp_path).claim(FIXED)
+def test_another_version_or_flag_is_reported(tmp_path, monkeypatch):
+    RunFolder(tmp_path).claim(IDENTITY)
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "7")
-    (line,) = RunFolder(tmp_path).claim(FIXED)
+    (line,) = RunFolder(tmp_path).claim(IDENTITY)
     assert line == 'flags.TF_ENABLE_ONEDNN_OPTS was null, is now "7"'
 
 
-def test_a_setting_that_changes_the_last_bits_is_told(tmp_path):
-    RunFolder(tmp_path).claim(FIXED, {"strategy": "one_device", "accumulation": 1})
-    (line,) = RunFolder(tmp_path).claim(FIXED, {"strategy": "mirrored", "accumulation": 1})
+def test_a_setting_that_changes_the_last_bits_is_reported(tmp_path):
+    RunFolder(tmp_path).claim(IDENTITY, {"strategy": "one_device", "accumulation": 1})
+    (line,) = RunFolder(tmp_path).claim(IDENTITY, {"strategy": "mirrored", "accumulation": 1})
     assert line == 'rounding.strategy was "one_device", is now "mirrored"'
 
 
-LONGER = {**FIXED, "phases": [{"steps": 9}]}
+LONGER = _changed(phases=[{"steps": 9}])
 
 
-def test_more_steps_need_to_be_asked_for(tmp_path):
+def test_more_steps_must_be_requested(tmp_path):
     folder = RunFolder(tmp_path)
     assert folder.extended_from(LONGER) is None
-    folder.claim(FIXED)
+    folder.claim(IDENTITY)
     assert folder.extended_from(LONGER) == 5
     with pytest.raises(InputError, match=r"steps was 5, is now 9; give .*, or EXTEND=true"):
         folder.claim(LONGER)
     assert folder.claim(LONGER, extend=True) == []
-    assert (folder.describe()["fixed"], folder.describe()["extended_from"]) == (LONGER, [5])
+    described = folder.describe()
+    assert (described["phases"], described["extended_from"]) == (LONGER["phases"], [5])
     # From then on it is a run of so many steps.
     assert folder.extended_from(LONGER) is None
     folder.claim(LONGER)
     with pytest.raises(InputError, match=r"steps was 9, is now 5; give another folder, or these"):
-        folder.claim(FIXED, extend=True)
+        folder.claim(IDENTITY, extend=True)
 
 
-@pytest.mark.parametrize("change", [{"seed": 2}, {"phases": [{"steps": 9, "batch": 3}]}])
+@pytest.mark.parametrize(
+    "change", [{"training": {"seed": 2}}, {"phases": [{"steps": 9, "batch": 3}]}]
+)
 def test_an_extension_changes_nothing_else(tmp_path, change):
-    RunFolder(tmp_path).claim(FIXED)
+    RunFolder(tmp_path).claim(IDENTITY)
     with pytest.raises(InputError, match="of another configuration"):
         RunFolder(tmp_path).claim({**LONGER, **change}, extend=True)
 
@@ -100,26 +139,24 @@ def test_checkpoints_of_unknown_origin_are_not_overwritten(tmp_path):
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "checkpoint").write_text("")
     with pytest.raises(InputError, match=r"has checkpoints but no run\.json"):
-        RunFolder(tmp_path).claim(FIXED)
+        RunFolder(tmp_path).claim(IDENTITY)
 
 
-def test_a_file_in_the_way_is_an_error_of_the_user(tmp_path):
+def test_a_folder_that_cannot_be_created_is_an_input_error(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="the run's folder must be writable"):
-        RunFolder(tmp_path / "file" / "run").claim(FIXED)
+    with pytest.raises(InputError, match="the run folder must be writable"):
+        RunFolder(tmp_path / "file" / "run").claim(IDENTITY)
 
 
-def test_what_is_no_run_is_said_so(tmp_path):
-    with pytest.raises(InputError, match=r"is not the folder of a run: it has no run\.json"):
+def test_a_folder_without_a_run_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"is not a run folder: it has no run\.json"):
         RunFolder(tmp_path).describe()
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(InputError, match=r"run\.json cannot be read"):
         RunFolder(tmp_path).describe()
-    for content in ("{}", "[]", '{"fixed": 3}'):
+    for content in ("{}", "[]", '{"fixed": 3}', '{"phases": []}'):
         (tmp_path / "run.json").write_text(content)
-        with pytest.raises(
-            InputError, match=r"run\.json must say what the run is made of, but has"
-        ):
+        with pytest.raises(InputError, match=r"run\.json must describe a run \(phases, training\)"):
             RunFolder(tmp_path).describe()
 
 

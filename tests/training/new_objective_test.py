@@ -1,0 +1,156 @@
+"""An objective that the package does not know is used through the command, by a recipe."""
+
+import json
+import pathlib
+import random
+
+import pytest
+
+from official_nlp.cli import main
+from tests.training.toy import assert_same_state, state
+
+MODULE = pathlib.Path(__file__).with_name("linear_task.py")
+RECIPE = """
+from __gin__ import dynamic_registration
+
+import linear_task
+from official_nlp import training
+
+include "runs/common.gin"
+
+STEPS = 60
+
+training.RunConfig.task = @linear_task.LinearConfig()
+training.RunConfig.phases = (@training.PhaseConfig(),)
+training.PhaseConfig.steps = %STEPS
+training.PhaseConfig.batch_size = 8
+training.TrainingConfig.learning_rate = 0.1
+training.TrainingConfig.warmup_steps = 0
+training.TrainingConfig.steps_per_loop = 10
+training.TrainingConfig.checkpoint_interval = 20
+training.TrainingConfig.evaluation_interval = 20
+"""
+ENTRY_POINTS = "[official_nlp.tasks]\nlinear = linear_task:LinearConfig\n"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with the module as an installed package, a recipe, and tables."""
+    folder = tmp_path_factory.mktemp("linear")
+    (folder / "installed").mkdir()
+    (folder / "installed/linear_task.py").write_text(MODULE.read_text())
+    described = folder / "installed/linear_task-1.0.dist-info"
+    described.mkdir()
+    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: linear-task\nVersion: 1.0\n")
+    (described / "entry_points.txt").write_text(ENTRY_POINTS)
+    (folder / "linear.gin").write_text(RECIPE)
+    draw = random.Random(0)
+    for name, count in (("train.csv", 50), ("other.csv", 7)):
+        points = [(draw.uniform(-1, 1), draw.uniform(-1, 1)) for _ in range(count)]
+        rows = [f"{a},{b},{int(a + b > 0)}" for a, b in points]
+        (folder / name).write_text("\n".join(["x1,x2,label", *rows]) + "\n")
+    return folder
+
+
+@pytest.fixture
+def electra(folder, monkeypatch, capsys):
+    """Run the command in the folder; return its exit code, standard output and error."""
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(str(folder / "installed"))
+
+    def call(*words):
+        code = main.main([str(word) for word in words])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return call
+
+
+@pytest.fixture
+def run(electra, folder):
+    """A finished run."""
+    if not (folder / "run").exists():
+        code, out, err = electra("train", "linear.gin", "DATA=train.csv", "MODEL_DIR=run")
+        assert (code, err) == (0, "")
+        assert "step 60/60" in out
+    return folder / "run"
+
+
+def test_the_objective_is_short():
+    lines = [line for line in MODULE.read_text().splitlines() if line.strip()]
+    assert len(lines) <= 60
+
+
+def test_it_trains_and_is_evaluated(run):
+    last = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
+    assert last["step"] == 60
+    assert last["table/accuracy"] > 0.8
+    described = json.loads((run / "run.json").read_text())["task"]
+    assert described == {"class": "linear_task.LinearConfig", "config": {"bias": True}}
+
+
+def test_it_resumes_with_the_same_bits(electra, run, folder):
+    code, _, _ = electra("train", "linear.gin", "DATA=train.csv", "MODEL_DIR=half", "STEPS=60")
+    assert code == 0
+    # As a process that was killed after the second checkpoint would have left it.
+    checkpoints = folder / "half/checkpoints"
+    for file in checkpoints.glob("ckpt-60.*"):
+        file.unlink()
+    (checkpoints / "checkpoint").unlink()
+    code, out, _ = electra("train", "linear.gin", "DATA=train.csv", "MODEL_DIR=half")
+    assert code == 0
+    assert "continuing after step 40 of 60" in out
+    assert_same_state(state(checkpoints), state(run / "checkpoints"))
+    for name in ("metrics.jsonl", "run.json"):
+        assert (folder / "half" / name).read_bytes() == (run / name).read_bytes()
+
+
+def test_evaluate_takes_the_run_alone_or_other_data(electra, run):
+    last = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
+    code, out, _ = electra("evaluate", "run")
+    assert code == 0
+    assert out.split() == ["table", "accuracy", f"{last['table/accuracy']:.4f}"]
+    code, out, _ = electra("evaluate", "run", "other.csv")
+    assert (code, out.split()[:2]) == (0, ["table", "accuracy"])
+
+
+def test_predict_writes_the_rows_of_the_task(electra, run, folder):
+    code, out, _ = electra("predict", "run", "--file", "other.csv", "--to", "out.jsonl")
+    assert code == 0
+    assert "wrote out.jsonl: 7 rows" in out
+    rows = [json.loads(line) for line in (folder / "out.jsonl").read_text().splitlines()]
+    table = [line.split(",") for line in (folder / "other.csv").read_text().splitlines()[1:]]
+    assert [row["label"] for row in rows] == [float(line[2]) for line in table]
+    assert all(set(row) == {"label", "predicted"} for row in rows)
+
+
+def test_predict_explains_what_it_needs(electra, run):
+    code, _, err = electra("predict", "run", "a text")
+    assert code == 2
+    assert "linear_task.LinearConfig, has no text predictor; give --file DATA and --to FILE" in err
+
+
+def test_info_describes_the_run(electra, run):
+    code, out, _ = electra("info", "run")
+    assert code == 0
+    assert "run of LinearConfig: saved at step 60 of 60, seed 0" in out
+    assert "bias: True" in out
+    assert "accuracy" in out
+
+
+def test_convert_says_that_there_is_no_network(electra, run):
+    code, _, err = electra("convert", "run", "--to", "converted")
+    assert code == 2
+    assert "whose model has no ELECTRA networks" in err
+
+
+def test_a_class_that_no_package_declares_is_not_imported(electra, run, folder):
+    path = folder / "unknown"
+    path.mkdir(exist_ok=True)
+    described = json.loads((run / "run.json").read_text())
+    described["task"]["class"] = "os.system"
+    (path / "run.json").write_text(json.dumps(described))
+    for words in (["info", path], ["evaluate", path], ["convert", path, "--to", "new"]):
+        code, _, err = electra(*words)
+        assert code == 2
+        assert "the task 'os.system', which is not installed here; known tasks: " in err
