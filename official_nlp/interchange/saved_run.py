@@ -65,7 +65,7 @@ class SavedRun:
     def state(self, network: str) -> dict[str, np.ndarray]:
         """Returns the tensors of `generator` or `discriminator`, by Hugging Face's names."""
         tensors = pretrainer_tensors.of(self.model, network)
-        return {tensor.name: tensor.to_array() for tensor in tensors}
+        return {tensor.name: tensor.to_hugging_face() for tensor in tensors}
 
     def hugging_face_config(self, network: str) -> dict:
         """Returns the content of a config.json for `generator` or `discriminator`."""

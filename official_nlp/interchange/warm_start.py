@@ -288,7 +288,7 @@ class WarmStart:
                 say(_fresh(name, len(self._values[name])))
             for key, value in self._values[name].items():
                 if key in tensors:
-                    tensors[key].assign(value)
+                    tensors[key].assign_hugging_face(value)
         self._given, self._values = {}, {}
         return told
 

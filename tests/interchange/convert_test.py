@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_nlp import data, models, networks
+from official_nlp import data, loss_terms, models, networks
 from official_nlp.cli import arguments, main, runs
 from official_nlp.errors import InputError
 from official_nlp.interchange import convert as convert_module
@@ -89,7 +89,7 @@ def pretrainer(converted):
     )
     for name, folder in found.items():
         for tensor in pretrainer_tensors.of(model, name):
-            tensor.from_file(folder.state[tensor.name])
+            tensor.assign_hugging_face(folder.state[tensor.name])
     return model
 
 
@@ -170,7 +170,7 @@ def test_both_in_one_model_have_googles_losses(pretrainer, case):
     for term, name in (("mlm", "mlm_loss"), ("rtd", "disc_loss")):
         loss_sum, weight = terms[term]
         assert_near(loss_sum / weight, expected[name], 2e-5)
-    total = losses.weighted_total(terms, {"mlm": 1.0, "rtd": 50.0})
+    total = loss_terms.weighted_total(terms, {"mlm": 1.0, "rtd": 50.0})
     np.testing.assert_allclose(total, expected["total_loss"], rtol=1e-6)
 
 

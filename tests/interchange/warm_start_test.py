@@ -105,7 +105,7 @@ def reconfigure(folder, **changes):
 
 
 def tensors(model, name) -> dict:
-    return {t.name: t.to_array() for t in pretrainer_tensors.of(model, name)}
+    return {t.name: t.to_hugging_face() for t in pretrainer_tensors.of(model, name)}
 
 
 # === What others trained ===

@@ -63,7 +63,7 @@ def filled(found, sharing):
         tensors = {tensor.name: tensor for tensor in pretrainer_tensors.of(ours, name)}
         assert tensors.keys() == network.state.keys()
         for key, tensor in tensors.items():
-            tensor.from_file(network.state[key])
+            tensor.assign_hugging_face(network.state[key])
     return ours
 
 

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from official_nlp import randomness
+from official_nlp import loss_terms, randomness
 from official_nlp.data.storage import data_folder
 from official_nlp.modeling import losses
 from official_nlp.tasks import ElectraPretraining
@@ -61,7 +61,7 @@ def step(model, batch) -> Result:
         with stream(batch):
             outputs = model({name: batch[name] for name in INPUTS}, training=True)
         terms = losses.electra_loss(batch, outputs)
-        total = losses.weighted_total(terms, {"rtd": 50.0})
+        total = loss_terms.weighted_total(terms, {"rtd": 50.0})
     gradients = tape.gradient(total, model.trainable_variables)
     return Result(outputs, terms, [tf.convert_to_tensor(gradient) for gradient in gradients])
 
@@ -166,7 +166,7 @@ def test_orbits_loop_takes_the_eager_step(case, options):
         distribution.create_strategy(settings.strategy),
     )
     metrics = trainer.train(tf.constant(1))["train"]
-    total = losses.weighted_total(case.expected.terms, {"rtd": 50.0})
+    total = loss_terms.weighted_total(case.expected.terms, {"rtd": 50.0})
     assert metrics["loss"] == pytest.approx(float(total), rel=1e-5)
     AdamW(schedule).apply_gradients(zip(case.expected.gradients, expected.trainable_variables))
     # Adam divides by the gradient's size: where that is rounding alone, so is the update.
