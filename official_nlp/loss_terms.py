@@ -6,7 +6,8 @@ other. A mean of means would depend on how a batch happens to be divided; a rati
 The training loop and the `fit` of the Keras models share these functions.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import tensorflow as tf
 
@@ -18,7 +19,7 @@ def replica_count() -> int:
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
-def sum_over_replicas(tensors):
+def sum_over_replicas(tensors: Any) -> Any:
     """Add tensors over all replicas; call it in replica context.
 
     Args:
@@ -52,3 +53,24 @@ def weighted_total(terms: Mapping[str, Term], loss_weights: Mapping[str, float])
     for name, (loss_sum, weight) in terms.items():
         total += loss_weights.get(name, 1.0) * tf.math.divide_no_nan(loss_sum, weight)
     return total
+
+
+def replica_loss(
+    terms: Mapping[str, Term],
+    loss_weights: Mapping[str, float],
+    added_losses: Iterable[tf.Tensor] = (),
+) -> tf.Tensor:
+    """Return the scalar whose gradient one replica computes; call it in replica context.
+
+    Keras adds gradients over replicas. So each replica divides its sums by the weights of all
+    replicas, and a loss that is the same in every replica by their number: the added gradients are
+    then those of one device with the whole batch.
+
+    Args:
+      terms: (sum, weight) by name, of this replica's examples.
+      loss_weights: factors by name; a term without one has the factor 1.
+      added_losses: scalars without a weight, such as the `losses` of a Keras model
+        (regularizers).
+    """
+    total = weighted_total(with_global_weights(terms), loss_weights)
+    return tf.add_n([total, *(loss / replica_count() for loss in added_losses)])

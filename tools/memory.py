@@ -126,6 +126,7 @@ def _measure(options) -> dict:
     import tensorflow as tf
     import tf_keras
 
+    from official_nlp import loss_terms
     from official_nlp.modeling import losses
 
     tf_keras.mixed_precision.set_global_policy(options.policy)
@@ -136,7 +137,7 @@ def _measure(options) -> dict:
     def step(batch):
         with tf.GradientTape() as tape:
             terms = losses.electra_loss(batch, model(batch, training=True))
-            total = losses.weighted_total(terms, {"rtd": 50.0})
+            total = loss_terms.weighted_total(terms, {"rtd": 50.0})
         gradients = tape.gradient(total, model.trainable_variables)
         return total, [tf.convert_to_tensor(g) for g in gradients if g is not None]
 

@@ -328,7 +328,7 @@ def _networks_of(run: "SavedRun", task: HasNetworks) -> dict[str, Weights]:
                 "architectures": [task.architectures[name]],
                 "pad_token_id": run.tokenizer.pad_token_id,
             },
-            {tensor.name: tensor.to_array() for tensor in tensors[name]},
+            {tensor.name: tensor.to_hugging_face() for tensor in tensors[name]},
         )
         for name, config in task.networks().items()
     }

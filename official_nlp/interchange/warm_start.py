@@ -290,7 +290,7 @@ class WarmStart:
             assignments += [(tensors[key], x) for key, x in values.items() if key in tensors]
         # A difference is computed from the value of its base, which therefore comes first.
         for tensor, value in sorted(assignments, key=lambda pair: pair[0].base is not None):
-            tensor.assign(value)
+            tensor.assign_hugging_face(value)
         self._pretrained, self._values = {}, {}
         return described
 

@@ -1,10 +1,12 @@
-"""Models that are read from folders of Hugging Face's layout, and written to them."""
+"""Load models from Hugging Face folders, and save them as such folders."""
 
 import dataclasses
 import difflib
 import json
 import os
 import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -14,50 +16,67 @@ from official_nlp.interchange.load_report import LoadReport, listed
 from official_nlp.interchange.weights import OUTPUT_TABLE, WORD_TABLE, most_rows, repeats_word_table
 from official_nlp.modeling.tensor_names import NamedTensor
 
-# Arguments of the constructor that no config.json has.
+# Arguments of the constructor that are not fields of a configuration.
 _OPTIONS = ("name", "dtype", "recompute")
 _LABELS = ("num_labels", "id2label", "label2id")
 _NO_FIELD = (
-    "ElectraConfig says which there are, and official_nlp/interchange/README.md what stands here "
-    "for the arguments of transformers"
+    "ElectraConfig lists the fields, and official_nlp/interchange/README.md the counterparts of "
+    "transformers' arguments"
 )
+
+Model = TypeVar("Model", bound="Pretrained")
 
 
 class Pretrained:
-    """What a Keras model inherits in order to be loaded and saved; the model comes after it.
+    """Mixin of a Keras model that loads and saves Hugging Face folders.
 
-    A class says `hugging_face_class`, the name of its counterpart; `config_class`; and
-    `named_tensors()`. Its constructor takes the configuration first and makes all variables; the
-    attribute `config` is what it was given.
+    List it before the model among the base classes. A subclass defines `hugging_face_class`,
+    `config_class` and `named_tensors()`. Its constructor takes the configuration as first argument,
+    stores it in the attribute `config` and creates all variables.
 
     Attributes:
-      load_report: a `LoadReport` of what was loaded last, or None.
+      hugging_face_class: name of the counterpart in Hugging Face's library.
+      config_class: class of the configuration.
+      config: the configuration of this model.
+      load_report: report on the tensors that were loaded last; None before.
     """
 
     hugging_face_class: str
     config_class: type
+    config: Any
     load_report: LoadReport | None = None
+
+    if TYPE_CHECKING:  # At run time the constructor is that of the model behind this mixin.
+
+        def __init__(self, config: Any, **options: Any) -> None: ...
 
     @classmethod
     def from_pretrained(
-        cls, folder, *, strict=False, ignore_mismatched_sizes=False, **config_overrides
-    ):
-        """Returns the model of a folder: config.json and weights.
+        cls: type[Model],
+        folder: str | os.PathLike,
+        *,
+        strict: bool = False,
+        ignore_mismatched_sizes: bool = False,
+        **config_overrides: Any,
+    ) -> Model:
+        """Return the model of a folder with config.json and weights.
 
-        The weights are in model.safetensors, in parts of it, in tf_model.h5 or, where torch is
-        installed, in pytorch_model.bin. Those of another kind of ELECTRA model are welcome: the
-        encoder is loaded, the head stays fresh, which a warning says. Nothing is downloaded.
+        The weights are read from model.safetensors, its shards, tf_model.h5 or, where torch is
+        installed, pytorch_model.bin. A folder of another kind of ELECTRA model is accepted: its
+        encoder is loaded, the head is newly initialized, and a warning names the tensors. Nothing
+        is downloaded.
 
         Args:
-          folder: a path.
+          folder: path of the folder.
           strict: raise unless the model and the file have the same tensors.
-          ignore_mismatched_sizes: leave tensors fresh that have another shape in the file.
-          **config_overrides: fields of the configuration, in place of the file's; and `name`,
-            `dtype` (a policy of Keras, such as mixed_bfloat16) and `recompute` of the model.
+          ignore_mismatched_sizes: newly initialize tensors whose shape differs from the file's,
+            instead of raising.
+          **config_overrides: fields of the configuration that replace those of the file; and
+            `name`, `dtype` (a Keras policy, such as mixed_bfloat16) and `recompute` of the model.
 
         Raises:
-          InputError: the folder cannot be read, does not fit, or the vocabulary in it does not
-            fit the model; an override is no field.
+          InputError: the folder cannot be read, or does not fit the model; the vocabulary in it
+            does not fit the model; or an override is no field.
         """
         options = {k: config_overrides.pop(k) for k in _OPTIONS if k in config_overrides}
         config = _overridden(cls.config_class, huggingface.read_config(folder), config_overrides)
@@ -71,42 +90,53 @@ class Pretrained:
         model.load_report = dataclasses.replace(report, notes=notes)
         if report.newly_initialized:
             notes += (
-                f"{cls.__name__}: not in {source}, and so freshly initialized: "
+                f"{cls.__name__}: newly initialized, because {source} lacks them: "
                 f"{listed(report.newly_initialized)}; train the model before you use it",
             )
         for note in notes:
             warnings.warn(note, stacklevel=2)
         return model
 
-    def save_pretrained(self, folder, dtype="float32", max_shard_size="5GB"):
-        """Writes config.json and model.safetensors, which transformers loads, too.
+    def save_pretrained(
+        self,
+        folder: str | os.PathLike,
+        dtype: str = "float32",
+        max_shard_size: int | str = "5GB",
+    ) -> None:
+        """Write config.json and model.safetensors, which Hugging Face's library loads as well.
 
-        Files of a tokenizer come from its own `save_pretrained`, before or after.
+        The tokenizer's files are written by its own `save_pretrained`, before or after.
 
         Args:
-          folder: made if need be; other files in it stay.
-          dtype: what to store: float32, float16 or bfloat16.
-          max_shard_size: bytes, or a string such as 500MB; what is larger becomes several files.
+          folder: path of the folder, which is created if necessary; other files in it remain.
+          dtype: dtype of the stored weights: float32, float16 or bfloat16.
+          max_shard_size: bytes, or a string such as 500MB; a larger model is divided into shards.
 
         Raises:
-          InputError: the folder is a file, or the other arguments are of no use.
-          StorageError: the disk is full, or refuses; a model that was there before is whole.
+          InputError: the folder is a file, or another argument is invalid.
+          StorageError: the disk is full or refuses to write; a model that was in the folder before
+            remains complete.
         """
         config = {**json.loads(self.config.to_json()), "architectures": [self.hugging_face_class]}
         huggingface.write_folder(folder, json.dumps(config), self.state(), dtype, max_shard_size)
 
     def load_state(
-        self, state: dict[str, np.ndarray], source, strict=False, ignore_mismatched_sizes=False
+        self,
+        state: Mapping[str, np.ndarray],
+        source: str | os.PathLike,
+        strict: bool = False,
+        ignore_mismatched_sizes: bool = False,
     ) -> LoadReport:
-        """Assigns arrays by Hugging Face's names; where it raises, nothing was assigned.
+        """Assign arrays to the variables with the same names. If it raises, none was assigned.
 
         Args:
-          state: what `HuggingFaceFolder` has, or `state()` of another model.
-          source: what the report calls it.
-          strict, ignore_mismatched_sizes: as in `from_pretrained`.
+          state: arrays by Hugging Face's names, in its layout; for example `state()` of a model.
+          source: name of their source, for the report.
+          strict: as in `from_pretrained`.
+          ignore_mismatched_sizes: as in `from_pretrained`.
 
         Raises:
-          InputError: nothing matched; a tensor has another shape; or, if strict, is not there.
+          InputError: no name matches; a shape differs; or, if strict, the names differ.
         """
         tensors = {tensor.name: tensor for tensor in self.named_tensors()}
         report = LoadReport.compare(
@@ -121,33 +151,35 @@ class Pretrained:
             report.require_shapes()
         report.require_some()
         for name in report.loaded:
-            tensors[name].assign(state[name])
+            tensors[name].assign_hugging_face(state[name])
         self.load_report = report
         return report
 
     def state(self) -> dict[str, np.ndarray]:
-        """Returns all variables as float32 arrays, by Hugging Face's names."""
-        return {tensor.name: tensor.to_array() for tensor in self.named_tensors()}
+        """Return all variables as float32 arrays by Hugging Face's names, in its layout."""
+        return {tensor.name: tensor.to_hugging_face() for tensor in self.named_tensors()}
 
     def named_tensors(self) -> list[NamedTensor]:
-        """Returns what the model has, tied tensors once."""
-        raise NotImplementedError(f"{type(self).__name__} must say which tensors it has")
+        """Return the variables of the model with their names, tied ones once."""
+        raise NotImplementedError(f"{type(self).__name__} must define named_tensors()")
 
 
-def _overridden(config_class, values, overrides):
+def _overridden(config_class: Any, values: Mapping[str, Any], overrides: Mapping[str, Any]) -> Any:
+    """Return the configuration of a file's values with overrides."""
     known = {field.name for field in dataclasses.fields(config_class)} - {"extra"}
     for name in overrides:
         if name not in known and name not in values:
             near = difflib.get_close_matches(name, known, 1)
             hint = f"did you mean {near[0]}?" if near else _NO_FIELD
             raise InputError(f"{name} must be a field of the configuration, but is none; {hint}")
+    # `replace` adapts the labels that are not overridden to those that are.
     labels = {name: value for name, value in overrides.items() if name in _LABELS}
     others = {name: value for name, value in overrides.items() if name not in _LABELS}
     return config_class.from_dict({**values, **others}).replace(**labels)
 
 
-def _check_sizes(config, state, source):
-    """A configuration that lies is told before a model of its size is made."""
+def _check_sizes(config: Any, state: Mapping[str, np.ndarray], source: str) -> None:
+    """Check declared sizes against tensor shapes before allocating the model."""
     width, embeddings, layer = config.hidden_size, "electra.embeddings", "electra.encoder.layer.0"
     expected = {
         WORD_TABLE: (config.vocab_size, config.embedding_size),
@@ -166,27 +198,37 @@ def _check_sizes(config, state, source):
     LoadReport.compare(source, expected, shapes).require_shapes()
 
 
-def _tied(tensors, state) -> list[str]:
-    """An output that is tied in the model may be stored in a file, once more."""
-    wanted = "generator_lm_head.bias" in tensors and OUTPUT_TABLE not in tensors
-    return [OUTPUT_TABLE] if wanted and repeats_word_table(state) else []
+def _tied(tensors: Mapping[str, NamedTensor], state: Mapping[str, np.ndarray]) -> list[str]:
+    """Return the output table's name if the model ties it and the file repeats the word table."""
+    ties = "generator_lm_head.bias" in tensors and OUTPUT_TABLE not in tensors
+    return [OUTPUT_TABLE] if ties and repeats_word_table(state) else []
 
 
-def _check_vocabulary(folder, rows, tolerant) -> tuple[str, ...]:
-    """Returns what is to be said of the vocabulary beside the weights, if it is there."""
+def _check_vocabulary(folder: str | os.PathLike, rows: int, tolerant: bool) -> tuple[str, ...]:
+    """Compare the vocabulary beside the weights, if there is one, with the word table.
+
+    Args:
+      folder: path of the folder.
+      rows: number of vectors in the word table.
+      tolerant: accept a vocabulary that is much shorter.
+
+    Returns:
+      Notes for the report.
+    """
     count = huggingface.vocabulary_size(folder)
     if count is None or count == rows:
         return ()
     file = os.path.join(folder, "vocab.txt")
     if count > rows:
         raise InputError(
-            f"{file} must not have more tokens than vocab_size={rows} says, but gives ids up to "
+            f"{file} must not have more tokens than vocab_size={rows}, but has ids up to "
             f"{count - 1}, which have no vector; put the vocabulary of this model there"
         )
+    # Tables are often padded to a multiple of a power of two, which leaves a few vectors unused.
     if not tolerant and rows > most_rows(count):
         raise InputError(
-            f"{file} must have a token for each of vocab_size={rows} vectors, but has {count}, and "
-            "padding does not explain that: it seems cut off, or another model's; put the whole "
-            "file there, or pass ignore_mismatched_sizes=True"
+            f"{file} must have a token for each of vocab_size={rows} vectors, but has {count}, "
+            "fewer than padding explains: it seems truncated, or belongs to another model; put "
+            "the complete file there, or pass ignore_mismatched_sizes=True"
         )
     return (f"{file} has {count} tokens for {rows} vectors: the last {rows - count} are unused",)

@@ -1,21 +1,26 @@
-"""Arguments of tfnlp's classes that ELECTRA has no use for."""
+"""Arguments of tfnlp's classes that ELECTRA does not support."""
+
+from collections.abc import Mapping
+from typing import Any
 
 from official_nlp.errors import InputError
 
 
-def drop_refused(owner: str, kwargs: dict, refused: dict) -> None:
-    """Takes out of `kwargs` the arguments that a class does not support.
+def drop_refused(
+    owner: str, kwargs: dict[str, Any], refused: Mapping[str, tuple[Any, str]]
+) -> None:
+    """Remove unsupported arguments from `kwargs` if they have tfnlp's default value.
 
-    At the value that tfnlp has by default such an argument asks for nothing, and is dropped: code
-    and configurations that spell defaults out can be ported as they are.
+    The default requests nothing. Code and configurations that spell it out can therefore be ported
+    unchanged.
 
     Args:
       owner: name of the class, for the message.
-      kwargs: keyword arguments of its constructor; changed.
-      refused: dict of name to (tfnlp's default, why it is not supported).
+      kwargs: keyword arguments of its constructor; changed in place.
+      refused: (tfnlp's default, reason why it is not supported) by name of the argument.
 
     Raises:
-      InputError: one of them has another value.
+      InputError: an unsupported argument has another value.
     """
     for name, (default, reason) in refused.items():
         value = kwargs.pop(name, default)

@@ -87,7 +87,7 @@ def pretrainer(converted):
     )
     for name, folder in found.items():
         for tensor in pretrainer_tensors.of(model, name):
-            tensor.assign(folder.arrays[tensor.name])
+            tensor.assign_hugging_face(folder.arrays[tensor.name])
     return model
 
 

@@ -79,7 +79,7 @@ def reconfigure(folder, **changes):
 
 
 def tensors_of(model, name) -> dict[str, np.ndarray]:
-    return {t.name: t.to_array() for t in pretrainer_tensors.of(model, name)}
+    return {t.name: t.to_hugging_face() for t in pretrainer_tensors.of(model, name)}
 
 
 def assert_equal(actual, expected):
@@ -292,7 +292,7 @@ def test_a_single_network_starts_from_the_matching_one_of_a_pair(
         {"": str(path)}, Single(architecture, sizes), ElectraTokenizer(VOCABULARY)
     )
     assert list(warm_start.assign(model, lines.append)) == [""]
-    after = {tensor.name: tensor.to_array() for tensor in model.named_tensors()}
+    after = {tensor.name: tensor.to_hugging_face() for tensor in model.named_tensors()}
     for name, value in source.arrays.items():
         if name in after:
             np.testing.assert_array_equal(after[name], value)

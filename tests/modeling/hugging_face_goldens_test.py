@@ -1,4 +1,12 @@
-"""Folders that Hugging Face's library wrote give its own numbers, in every format and class."""
+"""Models loaded from Hugging Face folders compute its numbers, in every format and class.
+
+Scores over the vocabulary are compared in two stages. The head's LayerNorm divides by a standard
+deviation of as little as 0.3, which amplifies the rounding of the encoder about tenfold. That
+rounding depends on the instruction set for which oneDNN has kernels: from end to end the same
+logits differ from the golden by 1.2e-5 on one machine and by 2.3e-5 on another, and the golden
+itself from exact arithmetic by 1.3e-5. So the head is compared on the golden's hidden states, which
+are its inputs; and the model must pass its own hidden states through that head.
+"""
 
 import sys
 
@@ -13,7 +21,7 @@ CLASSES = {
     "ElectraModel": networks.ElectraEncoder,
     **{name: getattr(models, name) for name in models.__all__ if name.startswith("ElectraFor")},
 }
-# Every folder, and the class that wrote it.
+# Class of the model in every folder.
 FOLDERS = {
     "hf_tf_h5_masked_lm": "ElectraForMaskedLM",
     "hf_tf_h5_model_base": "ElectraModel",
@@ -53,13 +61,13 @@ FOLDERS = {
 }
 PICKLES = [name for name in FOLDERS if "_pytorch_bin_" in name]
 WITHOUT_PICKLES = [name for name in FOLDERS if name not in PICKLES]
-# Absolute; sums over the vocabulary's vectors round more than others.
-TOLERANCE, TOLERANCE_OF_LOGITS = 1e-5, 2e-5
-STEPS = 3  # that a decoder was made to take one by one
+# Absolute; sums over the vectors of a vocabulary round more than others.
+TOLERANCE, LOGITS_TOLERANCE = 1e-5, 2e-5
+STEPS = 3  # number of tokens that a decoder golden computes one by one
 
 
 def read_cases(folder) -> dict[str, dict[str, dict]]:
-    """Arrays by case, part (in, out, ...) and name."""
+    """Return arrays by case, part (in, out, ...) and name."""
     cases = {}
     with np.load(folder / "expected.npz") as arrays:
         for key, value in arrays.items():
@@ -69,7 +77,7 @@ def read_cases(folder) -> dict[str, dict[str, dict]]:
 
 
 def outputs_of(model, inputs: dict) -> dict[str, np.ndarray]:
-    """All that the model returns, as Hugging Face's arrays have it."""
+    """Return all outputs of a model in the layout of the golden."""
     inputs = {name: tf.constant(value) for name, value in inputs.items()}
     options = {"output_hidden_states": True, "output_attentions": True}
     if "use_cache" in inputs:
@@ -77,22 +85,26 @@ def outputs_of(model, inputs: dict) -> dict[str, np.ndarray]:
     outputs = model(inputs, **options)
     past = outputs.pop("past_key_values", [])
     found = {name: np.array(value) for name, value in outputs.items()}
-    for kept in ("key", "value") if past else ():
-        of_layers = np.array([layer[kept] for layer in past])  # [layers, B, L, N, D]
-        found[f"past_{kept}"] = of_layers.transpose(0, 1, 3, 2, 4)
+    for part in ("key", "value") if past else ():
+        layers = np.array([layer[part] for layer in past])  # [layers, B, L, N, D]
+        found[f"past_{part}"] = layers.transpose(0, 1, 3, 2, 4)
     if "sequence_output" in found:
         found["last_hidden_state"] = found.pop("sequence_output")
     return found
 
 
-def assert_hugging_faces(model, folder):
+def assert_outputs(model, folder):
     compared = 0
     for case, parts in read_cases(folder).items():
-        # What a float64 of theirs gave is no number of ours.
+        # out64 is Hugging Face's loss in float64, which no float32 model computes.
         assert parts.keys() <= {"in", "out", "out64", "step"}
         found = outputs_of(model, parts["in"])
+        if hasattr(model, "masked_lm") and "hidden_states" in parts["out"]:
+            head = model.masked_lm
+            np.testing.assert_array_equal(found["logits"], head(found["hidden_states"][-1]))
+            found["logits"] = head(parts["out"]["hidden_states"][-1]).numpy()
         for name, expected in parts["out"].items():
-            tolerance = TOLERANCE_OF_LOGITS if name == "logits" else TOLERANCE
+            tolerance = LOGITS_TOLERANCE if name == "logits" else TOLERANCE
             np.testing.assert_allclose(
                 found[name], expected, rtol=0, atol=tolerance, err_msg=f"{case}: {name}"
             )
@@ -104,53 +116,53 @@ def assert_hugging_faces(model, folder):
 
 
 def assert_steps(model, ids, expected):
-    """The last tokens one by one, with the keys and values of those before them."""
+    """Compare the last tokens one by one, with the cache of the tokens before them."""
     past = model({"input_ids": ids[:, :-STEPS]}, use_cache=True)["past_key_values"]
     for step in range(STEPS):
-        place = ids.shape[1] - STEPS + step
-        inputs = {"input_ids": ids[:, place : place + 1], "past_key_values": past}
+        position = ids.shape[1] - STEPS + step
+        inputs = {"input_ids": ids[:, position : position + 1], "past_key_values": past}
         outputs = model(inputs, use_cache=True)
         past = outputs["past_key_values"]
         np.testing.assert_allclose(
-            outputs["logits"][:, 0], expected[:, step], rtol=0, atol=TOLERANCE_OF_LOGITS
+            outputs["logits"][:, 0], expected[:, step], rtol=0, atol=LOGITS_TOLERANCE
         )
+
+
+def assert_saved_and_loaded(model, folder):
+    model.save_pretrained(folder)
+    again = type(model).from_pretrained(folder, strict=True)
+    assert again.config.to_dict() | {"dtype": 0} == model.config.to_dict() | {"dtype": 0}
+    expected, found = model.state(), again.state()
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
 
 
 def load(folder):
     return CLASSES[FOLDERS[folder.name]].from_pretrained(folder, strict=True)
 
 
-def test_every_folder_has_a_row(outside_data):
+def test_every_golden_folder_is_in_the_table(outside_data):
     folders = (outside_data / "golden").glob("hf_*")
     assert sorted(FOLDERS) == sorted(folder.name for folder in folders)
 
 
 @pytest.mark.parametrize("name", WITHOUT_PICKLES)
-def test_outputs_are_hugging_faces(golden, name):
-    assert_hugging_faces(load(golden(name)), golden(name))
+def test_outputs_are_those_of_hugging_face_and_saving_changes_no_bit(golden, name, tmp_path):
+    model = load(golden(name))
+    assert_outputs(model, golden(name))
+    assert_saved_and_loaded(model, tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PICKLES)
-def test_outputs_of_a_pickle_are_hugging_faces(golden, name):
+def test_outputs_of_a_pickle_are_those_of_hugging_face(golden, name):
     pytest.importorskip("torch", reason="pickles are read by torch, an extra")
-    assert_hugging_faces(load(golden(name)), golden(name))
+    assert_outputs(load(golden(name)), golden(name))
 
 
 @pytest.mark.parametrize("name", PICKLES)
-def test_a_pickle_without_torch_is_refused_and_the_way_out_named(golden, name, monkeypatch):
+def test_a_pickle_without_torch_is_refused_with_a_way_out(golden, name, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(InputError, match=r"official_nlp\[torch\].* safe_serialization=True"):
         load(golden(name))
-
-
-@pytest.mark.parametrize("name", WITHOUT_PICKLES)
-def test_what_is_saved_again_is_the_same_to_the_bit(golden, name, tmp_path):
-    before = load(golden(name))
-    before.save_pretrained(tmp_path)
-    after = type(before).from_pretrained(tmp_path, strict=True)
-    assert after.config.to_dict() | {"dtype": 0} == before.config.to_dict() | {"dtype": 0}
-    states = before.state(), after.state()
-    assert states[0].keys() == states[1].keys()
-    for tensor, value in states[0].items():
-        np.testing.assert_array_equal(states[1][tensor], value)

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from official_nlp import randomness
+from official_nlp import loss_terms, randomness
 from official_nlp.errors import InputError
 from official_nlp.modeling import layers, losses, models, networks, ops
 from official_nlp.modeling.models.sharing import MODES
@@ -24,7 +24,7 @@ def step(model, batch):
     """Returns the total loss and its gradients."""
     with tf.GradientTape() as tape:
         terms = losses.electra_loss(batch, called(model, batch, training=True))
-        total = losses.weighted_total(terms, WEIGHTS)
+        total = loss_terms.weighted_total(terms, WEIGHTS)
     return total, tape.gradient(total, model.trainable_variables)
 
 
@@ -223,7 +223,7 @@ def test_sharing_temperature_and_both_weights_can_be_chosen(sharing):
         "mlm": (tf.constant(6.0), tf.constant(2.0)),
         "rtd": (tf.constant(8.0), tf.constant(4.0)),
     }
-    assert float(losses.weighted_total(terms, model.coefficients)) == 2 * 3 + 0.5 * 2
+    assert float(loss_terms.weighted_total(terms, model.loss_weights)) == 2 * 3 + 0.5 * 2
 
 
 # === Replacing makes no third token ===
@@ -342,7 +342,7 @@ def test_no_gradient_of_the_discriminator_goes_through_the_samples(batch):
     model = tiny.pretrainer("untied")
     with tf.GradientTape() as tape:
         terms = losses.electra_loss(batch, called(model, batch))
-        rtd = losses.weighted_total({"rtd": terms["rtd"]}, {})
+        rtd = loss_terms.weighted_total({"rtd": terms["rtd"]}, {})
     own = [*model.generator_network.trainable_variables, model.masked_lm.bias]
     assert tape.gradient(rtd, own) == [None] * len(own)
 

@@ -1,4 +1,4 @@
-"""Models are read from folders and written to them, and say what became of every tensor."""
+"""Models are loaded from folders and saved to them, and report on every tensor."""
 
 import json
 import warnings
@@ -33,7 +33,7 @@ def discriminator():
 
 @pytest.fixture(scope="module")
 def folder(discriminator, tmp_path_factory):
-    """A discriminator's folder; no test writes to it."""
+    """A folder with a discriminator; no test writes to it."""
     folder = tmp_path_factory.mktemp("discriminator")
     discriminator.save_pretrained(folder)
     return folder
@@ -41,13 +41,13 @@ def folder(discriminator, tmp_path_factory):
 
 @pytest.fixture
 def own_folder(discriminator, tmp_path):
-    """The same, to be spoilt."""
+    """A folder with the same discriminator, which a test may change."""
     discriminator.save_pretrained(tmp_path)
     return tmp_path
 
 
 def filled(model):
-    """Gives all variables other numbers, as no initializer does."""
+    """Assign values to all variables that no initializer results in."""
     random = np.random.default_rng(7)
     for variable in model.variables:
         variable.assign(random.normal(size=variable.shape))
@@ -55,12 +55,13 @@ def filled(model):
 
 
 def edit(folder, **changes):
+    """Change fields of a folder's config.json."""
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, **changes}))
 
 
 def edit_state(folder, change):
-    """Writes the weights again, as `change` makes them."""
+    """Apply a function to the weights of a folder."""
     found = huggingface.read_folder(folder)
     huggingface.write_folder(folder, json.dumps(found.config), change(found.arrays))
 
@@ -89,7 +90,7 @@ def test_every_variable_of_the_encoder_has_one_name(name):
 
 
 @pytest.mark.parametrize("name", ENCODERS)
-def test_an_encoder_comes_back_to_the_bit(name, tmp_path):
+def test_saving_and_loading_an_encoder_changes_no_bit(name, tmp_path):
     encoder = filled(networks.ElectraEncoder(tiny.config(**ENCODERS[name])))
     encoder.save_pretrained(tmp_path, max_shard_size=1000)
     again = networks.ElectraEncoder.from_pretrained(tmp_path, strict=True)
@@ -98,7 +99,7 @@ def test_an_encoder_comes_back_to_the_bit(name, tmp_path):
         np.testing.assert_array_equal(old, new)
 
 
-def test_a_map_is_transposed_and_its_heads_merged():
+def test_a_weight_matrix_is_transposed_and_its_heads_are_merged():
     kernel = tf.Variable(tf.reshape(tf.range(24.0), [4, 3, 2]))
     weight, bias = tensor_names.linear("query", kernel, tf.Variable(tf.zeros([3, 2])))
     assert (weight.name, weight.shape, bias.name, bias.shape) == (
@@ -107,14 +108,14 @@ def test_a_map_is_transposed_and_its_heads_merged():
         "query.bias",
         (6,),
     )
-    assert weight.to_array().flags.c_contiguous
-    np.testing.assert_array_equal(weight.to_array(), np.arange(24).reshape(4, 6).T)
-    weight.assign(2 * weight.to_array())
+    assert weight.to_hugging_face().flags.c_contiguous
+    np.testing.assert_array_equal(weight.to_hugging_face(), np.arange(24).reshape(4, 6).T)
+    weight.assign_hugging_face(2 * weight.to_hugging_face())
     np.testing.assert_array_equal(kernel, 2 * np.arange(24).reshape(4, 3, 2))
     assert [tensor.name for tensor in tensor_names.linear("x", kernel, None)] == ["x.weight"]
 
 
-def test_a_prefix_is_the_callers():
+def test_names_begin_with_a_chosen_prefix():
     encoder = networks.ElectraEncoder(tiny.config())
     assert all(tensor.name.startswith("g.") for tensor in tensor_names.encoder(encoder, "g."))
 
@@ -136,13 +137,13 @@ def test_disentangled_embeddings_are_saved_as_sums_and_loaded_as_differences(tmp
     np.testing.assert_allclose(encoder.get_embedding_table(), doubled, rtol=1e-5, atol=1e-5)
 
 
-def test_a_class_must_say_its_tensors():
-    with pytest.raises(NotImplementedError, match="Nameless must say which tensors it has"):
+def test_a_class_must_define_its_tensors():
+    with pytest.raises(NotImplementedError, match="Nameless must define named_tensors"):
         type("Nameless", (Pretrained,), {})().state()
 
 
 # === Loading ===
-def test_a_model_comes_back_with_its_outputs(discriminator, folder):
+def test_a_loaded_model_has_the_outputs_of_the_saved_one(discriminator, folder):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         again = models.ElectraForPreTraining.from_pretrained(str(folder))
@@ -152,8 +153,8 @@ def test_a_model_comes_back_with_its_outputs(discriminator, folder):
     assert str(again.load_report) == f"{folder}/model.safetensors: 43 tensors loaded"
 
 
-def test_a_discriminator_is_a_generator_with_a_fresh_head(discriminator, folder):
-    with pytest.warns(UserWarning, match="ElectraForMaskedLM: not in .* freshly initialized: gen"):
+def test_a_generator_of_a_discriminators_folder_has_a_newly_initialized_head(discriminator, folder):
+    with pytest.warns(UserWarning, match="ElectraForMaskedLM: newly initialized, because .*: gen"):
         model = models.ElectraForMaskedLM.from_pretrained(folder)
     report = model.load_report
     assert all(name.startswith("generator_") for name in report.missing)
@@ -165,17 +166,17 @@ def test_a_discriminator_is_a_generator_with_a_fresh_head(discriminator, folder)
     assert "ignored, unknown to the model: discriminator_" in str(report)
 
 
-def test_a_generator_is_a_discriminator_with_a_fresh_head(tmp_path):
+def test_a_discriminator_of_a_generators_folder_has_a_newly_initialized_head(tmp_path):
     generator = filled(models.ElectraForMaskedLM(tiny.config()))
     generator.save_pretrained(tmp_path)
-    with pytest.warns(UserWarning, match=r"initialized: discriminator_predictions.*before you use"):
+    with pytest.warns(UserWarning, match=r"lacks them: discriminator_predictions.*before you use"):
         model = models.ElectraForPreTraining.from_pretrained(tmp_path)
     assert_same(model.encoder.state(), generator.encoder.state())
     assert len(model.load_report.missing) == 4
     assert len(model.load_report.ignored) == 5
 
 
-def test_the_warning_is_one_and_points_at_the_caller(folder):
+def test_there_is_one_warning_which_names_the_line_of_the_caller(folder):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         models.ElectraForMaskedLM.from_pretrained(folder)
@@ -183,19 +184,19 @@ def test_the_warning_is_one_and_points_at_the_caller(folder):
     assert warning.filename == __file__
 
 
-def test_an_encoder_alone_is_loaded_from_any_folder_without_a_warning(discriminator, folder):
+def test_an_encoder_is_loaded_from_any_folder_without_a_warning(discriminator, folder):
     encoder = networks.ElectraEncoder.from_pretrained(folder)
     assert_same(encoder.state(), discriminator.encoder.state())
 
 
-def test_any_model_is_loaded_from_an_encoder_alone(discriminator, tmp_path):
+def test_any_model_is_loaded_from_the_folder_of_an_encoder(discriminator, tmp_path):
     discriminator.encoder.save_pretrained(tmp_path)
-    with pytest.warns(UserWarning, match="freshly initialized"):
+    with pytest.warns(UserWarning, match="newly initialized"):
         model = models.ElectraForPreTraining.from_pretrained(tmp_path)
     assert_same(model.encoder.state(), discriminator.encoder.state())
 
 
-def test_an_output_that_is_tied_may_be_stored_once_more(tmp_path):
+def test_a_tied_output_table_may_be_stored_in_the_file(tmp_path):
     generator = filled(models.ElectraForMaskedLM(tiny.config()))
     state = generator.state()
     table = state["electra.embeddings.word_embeddings.weight"]
@@ -206,7 +207,7 @@ def test_an_output_that_is_tied_may_be_stored_once_more(tmp_path):
     assert (report.tied, report.ignored) == ((), ("generator_lm_head.weight",))
 
 
-def test_strict_loading_wants_the_same_tensors(folder):
+def test_strict_loading_requires_the_same_tensors(folder):
     assert models.ElectraForPreTraining.from_pretrained(folder, strict=True)
     with pytest.raises(
         InputError, match=r"strict.* missing in the file: generator_.* model: discriminator_"
@@ -218,7 +219,7 @@ def test_strict_loading_wants_the_same_tensors(folder):
         networks.ElectraEncoder.from_pretrained(folder, strict=True)
 
 
-def test_what_raises_has_assigned_nothing(discriminator):
+def test_loading_that_raises_assigns_nothing(discriminator):
     model = models.ElectraForPreTraining(tiny.config())
     before = model.state()
     state = discriminator.state()
@@ -231,7 +232,7 @@ def test_what_raises_has_assigned_nothing(discriminator):
     assert model.load_report is None
 
 
-def test_tensors_of_another_shape_stay_fresh_where_that_is_allowed(own_folder):
+def test_tensors_of_another_shape_can_be_newly_initialized(own_folder):
     edit(own_folder, intermediate_size=24)
     with pytest.raises(
         InputError, match=r"\[32, 16\] in the file, \[24, 16\] in the mo.*ignore_mism"
@@ -248,13 +249,13 @@ def test_tensors_of_another_shape_stay_fresh_where_that_is_allowed(own_folder):
     )
 
 
-def test_a_configuration_that_lies_is_told_before_a_model_of_its_size_is_made(own_folder):
+def test_declared_sizes_are_checked_before_the_model_is_allocated(own_folder):
     edit(own_folder, max_position_embeddings=10**13, intermediate_size=10**18)
     with pytest.raises(InputError, match=r"\[10000000000000, 8\] in the model, .*10000"):
         models.ElectraForPreTraining.from_pretrained(own_folder)
 
 
-def test_an_override_that_changes_shapes_is_refused_like_any(folder):
+def test_an_override_that_changes_shapes_is_refused(folder):
     with pytest.raises(InputError, match=r"\[32, 8\] in the file, \[40, 8\] in the model"):
         models.ElectraForPreTraining.from_pretrained(folder, vocab_size=40)
 
@@ -282,7 +283,7 @@ def test_labels_are_overridden_together(own_folder, override, labels):
     assert model(IDS)["logits"].shape == [1, 3]
 
 
-def test_options_of_the_model_are_no_fields(folder):
+def test_options_of_the_model_are_passed_to_it(folder):
     model = models.ElectraForPreTraining.from_pretrained(
         folder, dtype="mixed_bfloat16", recompute=True, name="mine"
     )
@@ -292,7 +293,7 @@ def test_options_of_the_model_are_no_fields(folder):
 
 
 # === Saving ===
-def test_the_configuration_is_hugging_faces_and_keeps_what_it_does_not_know(own_folder, tmp_path):
+def test_the_configuration_is_in_hugging_face_format_and_retains_unknown_keys(own_folder, tmp_path):
     edit(own_folder, future_option={"a": [1, None]}, torch_dtype="float16", architectures=["Old"])
     encoder = networks.ElectraEncoder.from_pretrained(own_folder)
     encoder.save_pretrained(tmp_path / "new")
@@ -304,7 +305,7 @@ def test_the_configuration_is_hugging_faces_and_keeps_what_it_does_not_know(own_
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_half_the_bytes_come_back_as_they_were_stored(discriminator, tmp_path, dtype):
+def test_half_precision_weights_are_loaded_as_they_were_stored(discriminator, tmp_path, dtype):
     discriminator.save_pretrained(tmp_path, dtype=dtype)
     again = models.ElectraForPreTraining.from_pretrained(tmp_path, strict=True)
     expected = {
@@ -316,7 +317,7 @@ def test_half_the_bytes_come_back_as_they_were_stored(discriminator, tmp_path, d
     assert huggingface.read_folder(tmp_path / "again").dtype == dtype
 
 
-def test_a_folder_is_complete_with_the_files_of_the_tokenizer(discriminator, tmp_path):
+def test_model_and_tokenizer_are_saved_to_one_folder_in_either_order(discriminator, tmp_path):
     (tmp_path / "vocab.txt").write_text("\n".join(WORDS) + "\n")
     tokenizer = ElectraTokenizer.from_pretrained(tmp_path)
     for first, second in ((discriminator, tokenizer), (tokenizer, discriminator)):
@@ -328,7 +329,7 @@ def test_a_folder_is_complete_with_the_files_of_the_tokenizer(discriminator, tmp
         assert model({**encoded})["logits"].shape == [2, 4]
 
 
-def test_a_model_is_saved_into_the_folder_it_came_from(own_folder):
+def test_a_model_is_saved_to_the_folder_that_it_was_loaded_from(own_folder):
     model = models.ElectraForPreTraining.from_pretrained(own_folder)
     before = model.state()
     model.save_pretrained(own_folder, max_shard_size=1000)
@@ -337,20 +338,22 @@ def test_a_model_is_saved_into_the_folder_it_came_from(own_folder):
 
 
 # === Refused ===
-def test_a_name_that_is_no_field_is_refused(folder):
+def test_an_override_that_is_no_field_is_refused(folder):
     with pytest.raises(InputError, match=r"hiden_size .* is none; did you mean hidden_size\?"):
         models.ElectraForPreTraining.from_pretrained(folder, hiden_size=3)
-    with pytest.raises(InputError, match=r"is none; .*README.md what stands here for the argum"):
+    with pytest.raises(
+        InputError, match=r"is none; ElectraConfig lists the fields, and .*README.md"
+    ):
         models.ElectraForPreTraining.from_pretrained(folder, cache_dir="x")
 
 
-def test_a_key_that_only_the_file_knows_can_be_overridden(own_folder):
+def test_a_key_of_the_file_that_is_no_field_can_be_overridden(own_folder):
     edit(own_folder, future_option=1)
     model = models.ElectraForPreTraining.from_pretrained(own_folder, future_option=2)
     assert model.config.extra["future_option"] == 2
 
 
-def test_a_file_that_was_cut_off_is_refused(own_folder):
+def test_a_truncated_file_is_refused(own_folder):
     file = own_folder / "model.safetensors"
     file.write_bytes(file.read_bytes()[:-4])
     with pytest.raises(InputError, match="was cut off"):
@@ -372,7 +375,7 @@ def test_another_models_folder_is_refused(own_folder):
 # === The vocabulary beside the weights ===
 @pytest.fixture
 def long_table(tmp_path):
-    """A folder with 300 vectors."""
+    """A folder with a word table of 300 vectors."""
     networks.ElectraEncoder(tiny.config(vocab_size=300)).save_pretrained(tmp_path)
     return tmp_path
 
@@ -381,7 +384,7 @@ def write_vocabulary(folder, count):
     (folder / "vocab.txt").write_text("".join(f"w{i}\n" for i in range(count)))
 
 
-def test_a_vocabulary_of_the_tables_length_is_not_mentioned(long_table):
+def test_a_vocabulary_as_long_as_the_table_is_not_mentioned(long_table):
     write_vocabulary(long_table, 300)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -389,7 +392,7 @@ def test_a_vocabulary_of_the_tables_length_is_not_mentioned(long_table):
     assert model.load_report.notes == ()
 
 
-def test_a_vocabulary_shorter_by_padding_is_told(long_table):
+def test_a_vocabulary_shorter_than_a_padded_table_is_reported(long_table):
     write_vocabulary(long_table, 290)
     with pytest.warns(UserWarning, match="290 tokens for 300 vectors: the last 10 are unused"):
         model = networks.ElectraEncoder.from_pretrained(long_table)
@@ -398,7 +401,7 @@ def test_a_vocabulary_shorter_by_padding_is_told(long_table):
 
 def test_a_vocabulary_shorter_than_padding_explains_is_refused(long_table):
     write_vocabulary(long_table, 100)
-    with pytest.raises(InputError, match=r"vocab_size=300 vectors, but has 100.* seems cut off"):
+    with pytest.raises(InputError, match=r"vocab_size=300 vectors, but has 100.* seems truncated"):
         networks.ElectraEncoder.from_pretrained(long_table)
     with pytest.warns(UserWarning, match="100 tokens for 300 vectors"):
         networks.ElectraEncoder.from_pretrained(long_table, ignore_mismatched_sizes=True)
@@ -406,5 +409,5 @@ def test_a_vocabulary_shorter_than_padding_explains_is_refused(long_table):
 
 def test_a_vocabulary_with_ids_beyond_the_table_is_refused(long_table):
     write_vocabulary(long_table, 301)
-    with pytest.raises(InputError, match=r"vocab_size=300 says, but gives ids up to 300, which"):
+    with pytest.raises(InputError, match=r"vocab_size=300, but has ids up to 300, which"):
         networks.ElectraEncoder.from_pretrained(long_table, ignore_mismatched_sizes=True)

@@ -62,7 +62,7 @@ def filled(found, sharing):
         tensors = {tensor.name: tensor for tensor in pretrainer_tensors.of(ours, name)}
         assert tensors.keys() == network.arrays.keys()
         for key, tensor in tensors.items():
-            tensor.assign(network.arrays[key])
+            tensor.assign_hugging_face(network.arrays[key])
     return ours
 
 

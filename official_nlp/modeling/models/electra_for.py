@@ -1,60 +1,74 @@
-"""What the models with one head have in common."""
+"""Base class of the models that are an encoder with one head."""
 
 import types
 from collections.abc import Mapping
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
 
-from official_nlp import randomness
+from official_nlp import loss_terms, randomness
 from official_nlp.errors import InputError
+from official_nlp.loss_terms import Term
 from official_nlp.modeling import losses
 from official_nlp.modeling.layers.on_device_embedding import OnDeviceEmbedding
 from official_nlp.modeling.networks.electra_config import ElectraConfig
 from official_nlp.modeling.networks.electra_encoder import ElectraEncoder
 from official_nlp.modeling.pretrained import Pretrained
 
-# Keywords of the call that are no tensors of the batch.
-_OPTIONS = ("training", "output_hidden_states", "output_attentions", "use_cache", "cache_index")
-_LISTED = ("input_ids", "attention_mask", "token_type_ids")
+# Keywords of a call that are options of the encoder, not tensors of the batch.
+_CALL_OPTIONS = (
+    "training",
+    "output_hidden_states",
+    "output_attentions",
+    "use_cache",
+    "cache_index",
+)
+# Names of the inputs of a call with a list.
+_LISTED_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 # As in PyTorch's losses and Hugging Face's datasets.
 IGNORED_LABEL = -100
+
+# Target, prediction and weights of one output; a target of weight 0 is ignored.
+Comparison = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 
 
 @tf_keras.utils.register_keras_serializable(package="official_nlp")
 class ElectraFor(Pretrained, tf_keras.Model):
     """An `ElectraEncoder` with a head and a loss: the base of the models named `ElectraFor...`.
 
-    Call: a dict of what `ElectraEncoder` takes, under either spelling; or a list of ids, mask and
-    types; or keywords, `model(input_ids=..., attention_mask=...)`. Labels are among them, or not.
-    By keyword also `training` and what else the encoder is asked for (`output_hidden_states`,
-    `output_attentions`, `use_cache`, `cache_index`). Returns a dict:
-      `loss`, with labels: float32 scalar, the mean over the labels of this batch that count.
-      `logits`, or what the class says: float32.
+    Call: a dict of the inputs of `ElectraEncoder`, under either spelling; or a list of ids, mask
+    and types; or keywords, `model(input_ids=..., attention_mask=...)`. Labels may be among them.
+    Options of the encoder are keywords: `training`, `output_hidden_states`, `output_attentions`,
+    `use_cache`, `cache_index`. Returns a dict:
+      `loss`, if there are labels: float32 scalar, the mean over the labels of this batch that are
+        not ignored.
+      `logits`, or the outputs named in the subclass: float32.
       `hidden_states`, `attentions`, `cross_attentions`, `past_key_values`: as the encoder's.
 
-    `compile()` without a loss: `fit` and `evaluate` take datasets of such dicts, or of pairs of
-    inputs and labels, and minimize the class's own loss; of several replicas it is the mean over
-    all of their labels. With a loss Keras computes that, and metrics in both cases, of labels and
-    `logits`; labels that do not count are masked. A batch may have sample weights. `predict`
-    returns the dict without the loss.
+    With `compile()` without a loss, `fit` and `evaluate` take datasets of such dicts, or of pairs
+    of inputs and labels, and minimize the loss of the class; with several replicas it is the mean
+    over the labels of all of them. With a loss, Keras computes that one instead. Metrics are
+    computed in both cases, from labels and `logits`; ignored labels are masked. A batch may have
+    sample weights. `predict` returns the dict without the loss.
 
-    A class of one's own derives from this one and says `_head`, and where they differ `_targets`
-    (dict of an output to its labels), `_own_inputs` (names of inputs of the head alone), `_scored`
-    and `_element_losses`; and for `save_pretrained`, `hugging_face_class` and `named_tensors`.
+    A subclass defines `_head`. Where the defaults do not fit, it also defines `_targets` (name of
+    the labels by name of the output), `_head_inputs` (names of inputs for the head alone),
+    `_comparisons` and `_element_losses`; and, for `save_pretrained`, `hugging_face_class` and
+    `named_tensors`.
 
     Args:
-      config: an `ElectraConfig`.
+      config: configuration of the encoder and the head.
       recompute: compute activations twice to hold fewer, see `ElectraEncoder`.
 
     Attributes:
-      config: the same.
+      config: the configuration.
       encoder: the `ElectraEncoder`.
 
     Raises:
-      InputError: what the encoder raises; inputs are given as a list and by keyword; labels are
-        missing in `fit` or have another shape than the outputs.
-      NotImplementedError: the class does not say what its head is.
+      InputError: the encoder refuses the inputs; an input is given twice, in the inputs and by
+        keyword; in `fit`, labels are missing; or labels do not have the shape of the outputs.
+      NotImplementedError: the subclass does not define `_head`.
 
     Example:
       >>> class ElectraForLengths(ElectraFor):
@@ -70,24 +84,27 @@ class ElectraFor(Pretrained, tf_keras.Model):
     """
 
     config_class = ElectraConfig
-    _targets: dict = {"logits": "labels"}
-    _own_inputs: tuple = ()
+    _targets: Mapping[str, str] = {"logits": "labels"}
+    _head_inputs: tuple[str, ...] = ()
 
-    def __init__(self, config: ElectraConfig, recompute=False, **kwargs):
-        # Labels of a regression are floats and keep their digits.
+    def __init__(self, config: ElectraConfig, recompute: bool = False, **kwargs: Any):
+        # Without autocast, because float labels of a regression must keep their digits.
         super().__init__(autocast=False, **kwargs)
         self.config = config
         self.encoder = ElectraEncoder(
-            config, recompute=recompute, dtype=self._dtype_policy, name="electra"
+            config, recompute=recompute, dtype=self.dtype_policy, name="electra"
         )
-        # In a namespace, or Keras would count its variables among the model's.
-        self._progress = types.SimpleNamespace(loss=tf_keras.metrics.Mean(name="loss"))
+        # In a namespace, because Keras would count the metric's variables among the model's.
+        self._fit_state = types.SimpleNamespace(
+            loss=tf_keras.metrics.Mean(name="loss"), add_mask=_AddMask(autocast=False)
+        )
         self.built = True
 
-    # === Wiring ===
-    def __call__(self, inputs=None, *args, **keywords):
-        options = {name: keywords.pop(name) for name in _OPTIONS if name in keywords}
-        inputs, labels = self._without_labels(_gathered(inputs, keywords))
+    # === Call ===
+
+    def __call__(self, inputs: Any = None, *args: Any, **keywords: Any) -> dict[str, Any]:
+        options = {name: keywords.pop(name) for name in _CALL_OPTIONS if name in keywords}
+        inputs, labels = self._split_labels(_named_inputs(inputs, keywords))
         outputs = super().__call__(inputs, *args, **options)
         if not labels:
             return outputs
@@ -96,17 +113,18 @@ class ElectraFor(Pretrained, tf_keras.Model):
 
     def call(
         self,
-        inputs,
-        training=None,
-        output_hidden_states=None,
-        output_attentions=None,
-        use_cache=None,
-        cache_index=None,
-    ):
-        of_encoder = {k: x for k, x in inputs.items() if k not in self._own_inputs}
+        inputs: Mapping[str, Any],
+        training: bool | None = None,
+        *,
+        output_hidden_states: bool | None = None,
+        output_attentions: bool | None = None,
+        use_cache: bool | None = None,
+        cache_index: Any = None,
+    ) -> dict[str, Any]:
+        encoder_inputs = {k: x for k, x in inputs.items() if k not in self._head_inputs}
         with randomness.scope(training=bool(training)):
             encoded = self.encoder(
-                of_encoder,
+                encoder_inputs,
                 training=training,
                 output_hidden_states=output_hidden_states,
                 output_attentions=output_attentions,
@@ -117,83 +135,98 @@ class ElectraFor(Pretrained, tf_keras.Model):
             del encoded["encoder_outputs"]
             return {**self._head(sequence, inputs, training), **encoded}
 
-    def _head(self, sequence, inputs, training) -> dict:
-        """Returns the outputs of the class by name.
+    def _head(
+        self, sequence: tf.Tensor, inputs: Mapping[str, Any], training: bool | None
+    ) -> dict[str, tf.Tensor]:
+        """Return the outputs of the class by name.
 
         Args:
-          sequence: `[batch, length, hidden_size]`, of the encoder.
-          inputs: dict of the call's inputs.
-          training: of the call.
+          sequence: output of the encoder, `[batch, length, hidden_size]`.
+          inputs: inputs of the call.
+          training: argument of the call.
         """
         raise NotImplementedError(f"{type(self).__name__} must have a method _head")
 
     # === Loss ===
-    def _scored(self, outputs, labels, inputs) -> dict:
-        """Returns a dict of the output's name to what its loss and metrics compare: a tuple of
-        target, prediction and weights, which are 0 where a target does not count.
 
-        By default a target is an integer for each row of scores, and -100 does not count.
+    def _comparisons(
+        self,
+        outputs: Mapping[str, tf.Tensor],
+        labels: Mapping[str, Any],
+        inputs: Mapping[str, Any],
+    ) -> dict[str, Comparison]:
+        """Return what loss and metrics compare, by name of the output.
+
+        By default a target is the integer of a class for each vector of scores, and -100 is
+        ignored.
         """
         return {
-            output: ignoring(labels[name], outputs[output])
+            output: compare_classes(labels[name], outputs[output])
             for output, name in self._targets.items()
         }
 
-    def _element_losses(self, target, prediction) -> tf.Tensor:
-        """Returns a float32 loss for each weight."""
+    def _element_losses(self, target: tf.Tensor, prediction: tf.Tensor) -> tf.Tensor:
+        """Return float32 losses of the shape of the weights."""
         return tf.nn.sparse_softmax_cross_entropy_with_logits(target, prediction)
 
-    def _loss_terms(self, outputs, labels, inputs, sample_weight=None) -> list:
-        """Returns pairs (sum, weight); the loss is the mean of their ratios."""
-        terms = []
-        for target, prediction, weights in self._scored(outputs, labels, inputs).values():
+    def _loss_terms(self, outputs, labels, inputs, sample_weight=None) -> dict[str, Term]:
+        """Return a term by name of the output; the loss is the mean of their ratios."""
+        terms = {}
+        comparisons = self._comparisons(outputs, labels, inputs)
+        for name, (target, prediction, weights) in comparisons.items():
             if sample_weight is not None:
                 weights *= _broadcastable(sample_weight, weights)
             each = self._element_losses(target, prediction)
+            # Selected, not only multiplied: the loss of an ignored target may be infinite.
             each = tf.where(weights > 0, each * weights, 0.0)
-            terms.append((tf.reduce_sum(each), tf.reduce_sum(weights)))
+            terms[name] = (tf.reduce_sum(each), tf.reduce_sum(weights))
         return terms
 
-    def _without_labels(self, inputs) -> tuple[dict, dict]:
-        labels = {k: inputs[k] for k in self._targets.values() if inputs.get(k) is not None}
-        return {k: x for k, x in inputs.items() if k not in self._targets.values()}, labels
+    def _split_labels(self, inputs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        names = self._targets.values()
+        labels = {name: inputs[name] for name in names if inputs.get(name) is not None}
+        return {name: x for name, x in inputs.items() if name not in names}, labels
 
     # === Training with fit ===
+
     @property
-    def metrics(self):
-        own = [] if getattr(self, "loss", None) else [self._progress.loss]
+    def metrics(self) -> list[tf_keras.metrics.Metric]:
+        own = [] if getattr(self, "loss", None) else [self._fit_state.loss]
         return own + super().metrics
 
-    def train_step(self, data):
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         return super().train_step(self._inputs_and_labels(data))
 
-    def test_step(self, data):
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         return super().test_step(self._inputs_and_labels(data))
 
-    def predict_step(self, data):
+    def predict_step(self, data: Any) -> dict[str, Any]:
         inputs, *_ = tf_keras.utils.unpack_x_y_sample_weight(data)
-        inputs, _ = self._without_labels(_gathered(inputs, {}))
+        inputs, _ = self._split_labels(_named_inputs(inputs, {}))
         outputs = self(inputs, training=False)
         return {name: x for name, x in outputs.items() if name != "past_key_values"}
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None):
+    # `train_step` of Keras calls this, and scales the result under mixed_float16.
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None) -> tf.Tensor:
         if self.loss:
-            targets, predictions = self._compared(x, y, y_pred)
+            targets, predictions = self._masked_pairs(x, y, y_pred)
             return super().compute_loss(x, targets, predictions, sample_weight)
         terms = self._loss_terms(y_pred, y, x, sample_weight)
-        self._progress.loss.update_state(_mean(terms), sample_weight=terms[0][1])
-        return tf.add_n([_mean(_of_all_replicas(terms)), *(z / _replicas() for z in self.losses)])
+        (_, weight), *_ = terms.values()
+        self._fit_state.loss.update_state(_mean(terms), sample_weight=weight)
+        return loss_terms.replica_loss(terms, _equal_weights(terms), self.losses)
 
-    def compute_metrics(self, x, y, y_pred, sample_weight):
-        targets, predictions = self._compared(x, y, y_pred)
+    def compute_metrics(self, x, y, y_pred, sample_weight) -> dict[str, tf.Tensor]:
+        targets, predictions = self._masked_pairs(x, y, y_pred)
         return super().compute_metrics(x, targets, predictions, sample_weight)
 
-    def _inputs_and_labels(self, data):
-        inputs, given, sample_weight = tf_keras.utils.unpack_x_y_sample_weight(data)
-        inputs, labels = self._without_labels(_gathered(inputs, {}))
-        if given is not None:
+    def _inputs_and_labels(self, data: Any) -> tuple[dict[str, Any], dict[str, Any], Any]:
+        """Return inputs, labels and sample weights of a batch of `fit` or `evaluate`."""
+        inputs, beside, sample_weight = tf_keras.utils.unpack_x_y_sample_weight(data)
+        inputs, labels = self._split_labels(_named_inputs(inputs, {}))
+        if beside is not None:
             names = list(self._targets.values())
-            labels |= given if isinstance(given, Mapping) else dict(zip(names, _list(given)))
+            labels |= beside if isinstance(beside, Mapping) else dict(zip(names, _list(beside)))
         missing = [name for name in self._targets.values() if name not in labels]
         if missing:
             raise InputError(
@@ -202,62 +235,75 @@ class ElectraFor(Pretrained, tf_keras.Model):
             )
         return inputs, labels, sample_weight
 
-    def _compared(self, inputs, labels, outputs):
-        """Returns targets and predictions as Keras takes them; what does not count is masked."""
-        scored = self._scored(outputs, labels, inputs)
-        for _, prediction, weights in scored.values():
-            prediction._keras_mask = weights > 0
-        targets = {name: target for name, (target, _, _) in scored.items()}
-        predictions = {name: prediction for name, (_, prediction, _) in scored.items()}
-        if len(scored) > 1:
+    def _masked_pairs(self, inputs, labels, outputs) -> tuple[Any, Any]:
+        """Return targets and predictions for the losses and metrics of Keras.
+
+        Keras leaves out what the mask of a prediction excludes. Sample weights would not do: they
+        reach only the metrics of `weighted_metrics`.
+        """
+        targets, predictions = {}, {}
+        comparisons = self._comparisons(outputs, labels, inputs)
+        for name, (target, prediction, weights) in comparisons.items():
+            targets[name] = target
+            predictions[name] = self._fit_state.add_mask((prediction, weights > 0))
+        if len(comparisons) > 1:
             return targets, predictions
         return *targets.values(), *predictions.values()
 
     # === Weights ===
+
     def get_input_embeddings(self) -> OnDeviceEmbedding:
-        """Returns the layer of the word table, whose `embeddings` is the variable."""
+        """Return the layer of the word table, whose variable is `embeddings`."""
         return self.encoder.get_embedding_layer()
 
-    def set_input_embeddings(self, value):
-        """Assigns a word table `[vocab_size, embedding_size]`, or that of an `OnDeviceEmbedding`.
+    def set_input_embeddings(self, value: Any) -> None:
+        """Assign a word table.
+
+        Args:
+          value: `[vocab_size, embedding_size]`, or an `OnDeviceEmbedding` with such a table.
 
         Raises:
-          InputError: it has another shape.
+          InputError: the shape differs.
         """
         assign_table(self.get_input_embeddings(), value)
 
     def get_output_embeddings(self) -> OnDeviceEmbedding | None:
-        """Returns the layer of the table that scores tokens, if there is one."""
+        """Return the layer of the table that scores tokens; None if the head has none."""
+        return None
 
     def resize_token_embeddings(self, size: int) -> "ElectraFor":
-        """Returns a new model of the class with `size` tokens; this one stays as it is.
+        """Return a new model of the class with `size` tokens; this one remains unchanged.
 
-        Tokens keep their vectors and biases; new ones get what the configuration says a fresh
-        model has; of a smaller vocabulary those past the end are gone. Variables of Keras cannot
-        change their shape, so the model is another: compile it again, and its optimizer is new.
+        Tokens retain their vectors and biases. Added tokens are newly initialized as the
+        configuration says; those beyond a smaller vocabulary are dropped. Keras variables cannot
+        change their shape, so the result is another model, which needs `compile` and has a new
+        optimizer.
 
         Raises:
-          InputError: `size` is not a positive integer, or a token the configuration names is gone.
+          InputError: `size` is not a positive integer, or the configuration names a token that
+            would be dropped.
         """
         resized = self.from_config({**self.get_config(), "vocab_size": size})
+        # Only tables and biases of the vocabulary differ in shape, and only in their first axis.
         for old, new in zip(self.variables, resized.variables):
-            kept = min(old.shape[0], new.shape[0])
-            new.assign(tf.concat([old[:kept], new[kept:]], axis=0))
+            common = min(old.shape[0], new.shape[0])
+            new.assign(tf.concat([old[:common], new[common:]], axis=0))
         return resized
 
     # === Config ===
-    def get_config(self):
+
+    def get_config(self) -> dict[str, Any]:
         return {**self.encoder.get_config(), "name": self.name}
 
     @classmethod
-    def from_config(cls, config):
-        """Builds the model that `get_config` described, with new weights."""
+    def from_config(cls, config: dict[str, Any]) -> "ElectraFor":
+        """Return a newly initialized model of a configuration from `get_config`."""
         sizes, options, _ = ElectraEncoder.read_config(config)
         return cls(sizes, **options)
 
 
-def assign_table(layer, value):
-    """Assigns the table of an `OnDeviceEmbedding`: of another one, or an array."""
+def assign_table(layer: OnDeviceEmbedding, value: Any) -> None:
+    """Assign an array, or the table of another `OnDeviceEmbedding`, to the table of a layer."""
     value = tf.convert_to_tensor(getattr(value, "embeddings", value), tf.float32)
     if value.shape != layer.embeddings.shape:
         raise InputError(
@@ -267,13 +313,16 @@ def assign_table(layer, value):
     layer.embeddings.assign(value)
 
 
-def ignoring(labels, prediction, ignored=IGNORED_LABEL) -> tuple:
-    """Returns target, prediction and weights: labels that are `ignored` are 0, of weight 0.
+def compare_classes(labels: Any, prediction: tf.Tensor, ignored: Any = IGNORED_LABEL) -> Comparison:
+    """Return target, prediction and weights of a classification.
 
     Args:
-      labels: integer, of the shape of the predictions without their last axis.
-      prediction: scores of the classes, along the last axis.
-      ignored: the label that does not count.
+      labels: integers of the shape of the predictions without their last axis.
+      prediction: scores of the classes along the last axis.
+      ignored: label whose target is ignored; it becomes class 0 with weight 0.
+
+    Raises:
+      InputError: the labels are not integers, or have another shape.
     """
     labels = tf.convert_to_tensor(labels)
     if not labels.dtype.is_integer:
@@ -284,18 +333,21 @@ def ignoring(labels, prediction, ignored=IGNORED_LABEL) -> tuple:
     return target, prediction, tf.cast(counts, tf.float32)
 
 
-def check_labels(labels, shape):
-    """Raises InputError unless the labels have the shape."""
+def check_labels(labels: tf.Tensor, shape: tf.TensorShape) -> None:
+    """Raise InputError unless the labels have the shape."""
     if not labels.shape.is_compatible_with(shape):
         raise InputError(f"labels must be {list(shape)} as the outputs, were {list(labels.shape)}")
 
 
-def token_weights(labels, inputs) -> tf.Tensor:
-    """Returns float32 `[batch, length]`: 1 at tokens, 0 at padding.
+def token_label_weights(labels: tf.Tensor, inputs: Mapping[str, Any]) -> tf.Tensor:
+    """Return float32 `[batch, length]`: 1 at tokens, 0 at padding.
 
     Args:
       labels: `[batch, length]`.
-      inputs: of the model's call, under either spelling.
+      inputs: inputs of the model's call, under either spelling.
+
+    Raises:
+      InputError: the mask is one of pairs of tokens.
     """
     mask = inputs.get("attention_mask", inputs.get("input_mask"))
     mask = None if mask is None else tf.convert_to_tensor(mask)
@@ -307,50 +359,54 @@ def token_weights(labels, inputs) -> tf.Tensor:
     return losses.token_weights({**inputs, "input_word_ids": labels, "input_mask": mask})
 
 
-def _gathered(inputs, keywords) -> dict:
-    """Returns all tensors of a call by name."""
+class _AddMask(tf_keras.layers.Layer):
+    """Returns the first of two tensors, with the second as its Keras mask.
+
+    Only the output of a layer that computes a mask carries one; Keras has no function for it.
+    """
+
+    def call(self, inputs):
+        return inputs[0]
+
+    def compute_mask(self, inputs, mask=None):
+        return inputs[1]
+
+
+def _named_inputs(inputs: Any, keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the tensors of a call by name, without those that are None."""
     if inputs is None:
         return {name: x for name, x in keywords.items() if x is not None}
     if isinstance(inputs, Mapping):
         named = dict(inputs)
     else:
         listed = inputs if isinstance(inputs, (list, tuple)) else [inputs]
-        if len(listed) > len(_LISTED):
+        if len(listed) > len(_LISTED_INPUTS):
             raise InputError(
                 f"a list of inputs must hold ids, mask and types, held {len(listed)} tensors; "
                 "give others by name"
             )
-        named = dict(zip(_LISTED, listed))
+        named = dict(zip(_LISTED_INPUTS, listed))
     twice = named.keys() & keywords.keys()
     if twice:
         raise InputError(f"give {', '.join(sorted(twice))} once, in the inputs or by keyword")
     return {name: x for name, x in {**named, **keywords}.items() if x is not None}
 
 
-def _list(labels) -> list:
+def _list(labels: Any) -> list[Any]:
     return list(labels) if isinstance(labels, (list, tuple)) else [labels]
 
 
-def _broadcastable(sample_weight, weights) -> tf.Tensor:
-    """Returns weights of rows with as many axes as those of the targets."""
+def _broadcastable(sample_weight: Any, weights: tf.Tensor) -> tf.Tensor:
+    """Return sample weights `[batch]` with as many axes as the weights of the targets."""
     sample_weight = tf.cast(sample_weight, tf.float32)
     missing = len(weights.shape) - len(sample_weight.shape)
     return tf.reshape(sample_weight, tf.concat([tf.shape(sample_weight), [1] * missing], axis=0))
 
 
-def _mean(terms) -> tf.Tensor:
-    ratios = [tf.math.divide_no_nan(total, weight) for total, weight in terms]
-    return tf.add_n(ratios) / len(ratios)
+def _equal_weights(terms: Mapping[str, Term]) -> dict[str, float]:
+    return dict.fromkeys(terms, 1 / len(terms))
 
 
-def _replicas() -> int:
-    return tf.distribute.get_strategy().num_replicas_in_sync
-
-
-def _of_all_replicas(terms) -> list:
-    """Returns the terms with the weights of all replicas, as their gradients are added up."""
-    if _replicas() == 1:
-        return terms
-    context = tf.distribute.get_replica_context()
-    weights = context.all_reduce(tf.distribute.ReduceOp.SUM, [weight for _, weight in terms])
-    return [(total, weight) for (total, _), weight in zip(terms, weights)]
+def _mean(terms: Mapping[str, Term]) -> tf.Tensor:
+    """Return the mean of the terms, each over its own weight: the loss of this replica's batch."""
+    return loss_terms.weighted_total(terms, _equal_weights(terms))

@@ -1,6 +1,8 @@
-"""A decoder that continues texts."""
+"""A decoder that generates text."""
 
 import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
@@ -8,11 +10,12 @@ import tf_keras
 from official_nlp import randomness
 from official_nlp.errors import InputError
 from official_nlp.modeling import ops
-from official_nlp.modeling.models.electra_for import check_labels, ignoring
+from official_nlp.modeling.models.electra_for import check_labels, compare_classes
 from official_nlp.modeling.models.electra_for_masked_lm import ElectraForMaskedLM
 from official_nlp.modeling.networks.electra_config import ElectraConfig
 
-# Odd and far from any small number: steps and seeds beside one another share no stream.
+# Seed of a step = seed + step * stride. The stride is odd and far from any small number, so that
+# neighbouring steps and seeds share no stream.
 _STRIDE = 0x9E3779B97F4A7C15
 
 
@@ -23,20 +26,21 @@ class ElectraForCausalLM(ElectraForMaskedLM):
     The head is the generator's, so that a generator's weights can be loaded.
 
     Call: see `ElectraFor`. `labels` are integer `[batch, length]`, usually the ids themselves, -100
-    where a token does not count; they are shifted by one place in the loss, the mean cross-entropy
-    of each token by the scores before it, and so are the targets of metrics. `logits` `[batch,
+    where a token is ignored. Loss and metrics shift them by one position: the scores at a position
+    predict the token after it, and the loss is the mean cross-entropy. `logits` are `[batch,
     length, vocab_size]`. Inputs of a decoder, with their shapes in `ElectraEncoder`:
     `past_key_values`, `encoder_hidden_states`, `encoder_attention_mask`. Unless `use_cache` or the
-    configuration forbids it, the outputs hold `past_key_values` to go on with.
+    configuration forbids it, the outputs contain `past_key_values` for the next call.
 
     Args:
-      config: an `ElectraConfig` with `is_decoder`; with `add_cross_attention` it attends to the
-        states of an encoder, too.
+      config: configuration with `is_decoder`; with `add_cross_attention` the model also attends
+        to the states of an encoder.
       recompute: compute activations twice to hold fewer, see `ElectraEncoder`.
 
     Raises:
-      InputError: the configuration is not a decoder's, where Hugging Face's class warns: every
-        token would see the ones it should tell. Or an argument of `generate` is out of range.
+      InputError: the configuration is not a decoder's (Hugging Face's class only warns), so that
+        every token would see those that it should predict; or an argument of `generate` is out of
+        range.
 
     Example:
       >>> model = ElectraForCausalLM(ElectraConfig(num_hidden_layers=2, is_decoder=True))
@@ -50,110 +54,111 @@ class ElectraForCausalLM(ElectraForMaskedLM):
     """
 
     hugging_face_class = "ElectraForCausalLM"
-    _own_inputs = ()
+    _head_inputs: tuple[str, ...] = ()
 
-    def __init__(self, config: ElectraConfig, recompute=False, **kwargs):
+    def __init__(self, config: ElectraConfig, recompute: bool = False, **kwargs: Any):
         if not config.is_decoder:
             raise InputError(
-                "config.is_decoder must be true, was false: every token would see the ones it "
-                "should tell; give is_decoder=True, to from_pretrained too"
+                "config.is_decoder must be true, was false: every token would see those that it "
+                "should predict; pass is_decoder=True, also to from_pretrained"
             )
         super().__init__(config, recompute, **kwargs)
 
-    def _scored(self, outputs, labels, inputs):
+    def _comparisons(self, outputs, labels, inputs):
         labels, logits = tf.convert_to_tensor(labels["labels"]), outputs["logits"]
         check_labels(labels, logits.shape[:-1])
-        return {"logits": ignoring(labels[:, 1:], logits[:, :-1])}
+        return {"logits": compare_classes(labels[:, 1:], logits[:, :-1])}
 
     # === Generation ===
+
     def generate(
         self,
-        input_ids=None,
-        attention_mask=None,
-        max_new_tokens=20,
-        do_sample=False,
-        temperature=1.0,
-        top_k=None,
-        seed=None,
-        eos_token_id=None,
-        encoder_hidden_states=None,
-        encoder_attention_mask=None,
+        input_ids: Any = None,
+        attention_mask: Any = None,
+        max_new_tokens: int = 20,
+        do_sample: bool = False,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        seed: int | None = None,
+        eos_token_id: int | Sequence[int] | None = None,
+        encoder_hidden_states: Any = None,
+        encoder_attention_mask: Any = None,
     ) -> tf.Tensor:
-        """Returns int32 `[batch, length + max_new_tokens]`: the texts, each continued.
+        """Return prompts with generated tokens, int32 `[batch, length + max_new_tokens]`.
 
-        Takes the likeliest token at every step, or draws one. Runs eagerly, inside a
-        `tf.function` and under XLA; keys and values are computed once for every token. Texts of
-        several lengths may be padded on either side, and are continued as each would be alone; the
-        new tokens stand after the padding.
+        Every step chooses the likeliest token, or samples one. Runs eagerly, inside a `tf.function`
+        and under XLA; keys and values are computed once for every token. Prompts of several lengths
+        may be padded on either side, and each is continued as it would be alone; the new tokens
+        follow after the padding.
 
         Args:
-          input_ids: integer `[batch, length]`, at least one token a row; None for
-            `bos_token_id`, in one row or as many as the encoder has.
-          attention_mask: `[batch, length]`, 1 real, 0 padding; None for all real.
-          max_new_tokens: how many to add.
-          do_sample: draw from the probabilities in place of taking the likeliest.
-          temperature: of the draws; below 1 likely tokens become likelier.
-          top_k: None; or draw from this many likeliest tokens only.
-          seed: integer, with which the draws are the same every time, for a row in any batch; None
-            for the current random stream.
-          eos_token_id: ends a row, what follows is `pad_token_id`; an integer or a list of these.
-            None for the configuration's.
-          encoder_hidden_states: `[batch, from, hidden_size]`, of an encoder.
-          encoder_attention_mask: `[batch, from]`.
+          input_ids: prompts, integer `[batch, length]`, at least one token each; None for
+            `bos_token_id`, once or for each example of the encoder.
+          attention_mask: `[batch, length]`, 1 at tokens, 0 at padding; None for all tokens.
+          max_new_tokens: number of tokens to add.
+          do_sample: sample from the probabilities instead of choosing the likeliest token.
+          temperature: divisor of the scores; below 1 likely tokens become likelier.
+          top_k: number of likeliest tokens to sample from; None for all.
+          seed: seed of the samples, which are then the same for an example in any batch; None for
+            the current random stream.
+          eos_token_id: token or tokens that end a text, after which comes `pad_token_id`; None for
+            those of the configuration.
+          encoder_hidden_states: states of an encoder, `[batch, from, hidden_size]`.
+          encoder_attention_mask: mask of these states, `[batch, from]`.
 
         Raises:
-          InputError: there would be more than `max_position_embeddings` tokens, there is nothing
-            to begin with, or an argument is out of range.
+          InputError: there would be more than `max_position_embeddings` tokens, there is no prompt
+            and no `bos_token_id`, or an argument is out of range.
         """
         prompt = tf.cast(self._prompt(input_ids, encoder_hidden_states), tf.int32)  # [B, L]
         batch, length = ops.shape_list(prompt)
         self._check_generation(length, max_new_tokens, temperature, top_k)
         mask = tf.ones_like(prompt) if attention_mask is None else tf.cast(attention_mask, tf.int32)
-        tokens, mask = _padded_on_the_left(prompt, mask)
+        # With the padding first, every text ends at the same index, where the next token goes.
+        tokens, mask = _pad_left(prompt, mask)
         mask = tf.pad(mask, [[0, 0], [0, max_new_tokens]], constant_values=1)  # [B, L + new]
         cache = self.encoder.init_cache(batch, length + max_new_tokens, encoder_hidden_states)
         endings = self.config.eos_token_id if eos_token_id is None else eos_token_id
-        choose = _Drawn(temperature, top_k, seed) if do_sample else _likeliest
+        choose: Callable = _Sampler(temperature, top_k, seed) if do_sample else _likeliest
         padding = self.config.pad_token_id or 0
 
         def next_token(step, tokens, first, cache, ended):
-            scores, cache = self._scores_of_the_next(
-                tokens, first, mask, cache, encoder_attention_mask
-            )
+            scores, cache = self._next_scores(tokens, first, mask, cache, encoder_attention_mask)
             token = tf.where(ended, padding, choose(scores, step))  # [B]
             return token, cache, ended | _is_any(token, endings)
 
-        def continued(step, written, token, cache, ended):
+        def add_token(step, new, token, cache, ended):
             token, cache, ended = next_token(
                 step, token[:, tf.newaxis], length + step - 1, cache, ended
             )
-            here = tf.range(max_new_tokens) == step
-            return step + 1, tf.where(here, token[:, tf.newaxis], written), token, cache, ended
+            # A masked write: XLA needs an array of static shape.
+            new = tf.where(tf.range(max_new_tokens) == step, token[:, tf.newaxis], new)
+            return step + 1, new, token, cache, ended
 
         ended = tf.zeros([batch], tf.bool)
         token, cache, ended = next_token(tf.constant(0), tokens, 0, cache, ended)
-        written = tf.where(tf.range(max_new_tokens) == 0, token[:, tf.newaxis], padding)
-        _, written, *_ = tf.while_loop(
-            lambda step, written, token, cache, ended: ~tf.reduce_all(ended),
-            continued,
-            (tf.constant(1), written, token, cache, ended),
+        new = tf.where(tf.range(max_new_tokens) == 0, token[:, tf.newaxis], padding)
+        _, new, *_ = tf.while_loop(
+            lambda step, new, token, cache, ended: ~tf.reduce_all(ended),
+            add_token,
+            (tf.constant(1), new, token, cache, ended),
             maximum_iterations=max_new_tokens - 1,
         )
-        return tf.concat([prompt, written], axis=1)
+        return tf.concat([prompt, new], axis=1)
 
-    def _prompt(self, input_ids, encoder_hidden_states) -> tf.Tensor:
+    def _prompt(self, input_ids: Any, encoder_hidden_states: Any) -> tf.Tensor:
         if input_ids is not None:
             return tf.convert_to_tensor(input_ids)
         if self.config.bos_token_id is None:
             raise InputError(
-                "input_ids must be [batch, length] where the configuration has no bos_token_id to "
+                "input_ids must be [batch, length] if the configuration has no bos_token_id to "
                 "begin with, were None"
             )
         rows = 1 if encoder_hidden_states is None else tf.shape(encoder_hidden_states)[0]
         return tf.fill([rows, 1], self.config.bos_token_id)
 
-    def _scores_of_the_next(self, tokens, first, mask, cache, encoder_attention_mask):
-        """Returns float32 `[B, V]` of what follows `tokens` `[B, T]`, and the cache with these."""
+    def _next_scores(self, tokens, first, mask, cache, encoder_attention_mask):
+        """Return scores `[B, V]` of the token after `tokens` `[B, T]`, and the extended cache."""
         positions = tf.maximum(tf.cumsum(mask, axis=1) - 1, 0)
         count = ops.shape_list(tokens)[1]
         inputs = {
@@ -187,18 +192,18 @@ class ElectraForCausalLM(ElectraForMaskedLM):
             raise InputError(f"top_k must be 1 to vocab_size={vocabulary}, was {top_k!r}")
 
 
-class _Drawn:
-    """Draws tokens: the bits of a row are a function of seed, step and row."""
+class _Sampler:
+    """Samples tokens; the bits are a function of seed, step and index of the example."""
 
-    def __init__(self, temperature, top_k, seed):
+    def __init__(self, temperature: float, top_k: int | None, seed: int | None):
         self.temperature, self.top_k = temperature, top_k
         if seed is None:
             self.key, self.first_row = randomness.next_key()
         else:
             self.key, self.first_row = randomness.Key(seed), 0
 
-    def __call__(self, scores, step):
-        """Returns int32 `[B]` for scores `[B, V]`."""
+    def __call__(self, scores: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+        """Return int32 `[B]` for scores `[B, V]`."""
         if self.top_k is not None:
             least = tf.math.top_k(scores, self.top_k).values[:, -1:]
             scores = tf.where(scores >= least, scores, scores.dtype.min)
@@ -210,18 +215,18 @@ class _Drawn:
         return ops.sample_tokens(scores, key, self.first_row, self.temperature)[:, 0]
 
 
-def _likeliest(scores, step):
+def _likeliest(scores: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
     return tf.argmax(scores, axis=-1, output_type=tf.int32)
 
 
-def _is_any(tokens, endings):
-    """Returns bool `[B]`: whether tokens `[B]` are among `endings`."""
+def _is_any(tokens: tf.Tensor, endings: int | Sequence[int] | None) -> tf.Tensor:
+    """Return bool `[B]`: whether tokens `[B]` are among `endings`."""
     if endings is None:
         return tf.zeros_like(tokens, tf.bool)
     return tf.reduce_any(tokens[:, tf.newaxis] == tf.reshape(endings, [1, -1]), axis=1)
 
 
-def _padded_on_the_left(ids, mask):
-    """Returns both with each row's padding before its tokens, whose order stays."""
+def _pad_left(ids: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return ids and mask with the padding before the tokens, which retain their order."""
     order = tf.argsort(mask, axis=1, stable=True)
     return tf.gather(ids, order, batch_dims=1), tf.gather(mask, order, batch_dims=1)

@@ -1,4 +1,6 @@
-"""The generator."""
+"""The generator as a model of its own."""
+
+from typing import Any
 
 import tf_keras
 
@@ -8,27 +10,28 @@ from official_nlp.modeling.layers.masked_lm import MaskedLM
 from official_nlp.modeling.layers.on_device_embedding import OnDeviceEmbedding
 from official_nlp.modeling.models.electra_for import ElectraFor, assign_table
 from official_nlp.modeling.networks.electra_config import ElectraConfig
+from official_nlp.modeling.tensor_names import NamedTensor
 
 
 @tf_keras.utils.register_keras_serializable(package="official_nlp")
 class ElectraForMaskedLM(ElectraFor):
     """The generator: scores every token of the vocabulary at every position, or at some.
 
-    Call: see `ElectraFor`. `labels` are integer `[batch, length]`, the tokens that belong there,
-    -100 where none is asked for; `logits` `[batch, length, vocab_size]`. The loss is the mean
+    Call: see `ElectraFor`. `labels` are the original tokens, integer `[batch, length]`, -100 at
+    positions that are ignored; `logits` are `[batch, length, vocab_size]`. The loss is the mean
     cross-entropy over the labels that are not -100.
 
     With `masked_lm_positions`, integer `[batch, predictions]`, among the inputs, the vocabulary is
-    scored there alone, which saves most of the work and memory: `logits` are then `[batch,
-    predictions, vocab_size]` and `labels` `[batch, predictions]`.
+    scored at these positions only, which saves most of the time and memory. `logits` are then
+    `[batch, predictions, vocab_size]` and `labels` `[batch, predictions]`.
 
     Args:
-      config: an `ElectraConfig`. With `tie_word_embeddings` the output is tied to the word table,
-        else it has a table of its own.
+      config: configuration. With `tie_word_embeddings` the output layer uses the word table,
+        otherwise a table of its own.
       recompute: compute activations twice to hold fewer, see `ElectraEncoder`.
 
     Raises:
-      InputError: an output that is tied to the word table is set.
+      InputError: `set_output_embeddings` is called on a model with tied tables.
 
     Example:
       >>> model = ElectraForMaskedLM(ElectraConfig(vocab_size=100, num_hidden_layers=2))
@@ -42,15 +45,15 @@ class ElectraForMaskedLM(ElectraFor):
     """
 
     hugging_face_class = "ElectraForMaskedLM"
-    _own_inputs = ("masked_lm_positions",)
+    _head_inputs: tuple[str, ...] = ("masked_lm_positions",)
 
-    def __init__(self, config: ElectraConfig, recompute=False, **kwargs):
+    def __init__(self, config: ElectraConfig, recompute: bool = False, **kwargs: Any):
         super().__init__(config, recompute, **kwargs)
         self.masked_lm = MaskedLM(
             self._output_table(),
             activation="gelu",
             initializer=initializers.kernel_initializer(config),
-            dtype=self._dtype_policy,
+            dtype=self.dtype_policy,
             name="generator_masked_lm",
             norm_epsilon=config.layer_norm_eps,
         )
@@ -66,7 +69,7 @@ class ElectraForMaskedLM(ElectraFor):
             name="generator_lm_head",
         )
 
-    def named_tensors(self):
+    def named_tensors(self) -> list[NamedTensor]:
         head = self.masked_lm
         table = [] if self.config.tie_word_embeddings else [("weight", head.table)]
         return [
@@ -74,7 +77,7 @@ class ElectraForMaskedLM(ElectraFor):
             *tensor_names.dense("generator_predictions.dense", head.dense),
             *tensor_names.layer_norm("generator_predictions.LayerNorm", head.layer_norm),
             *(
-                tensor_names.untransposed(f"generator_lm_head.{part}", variable)
+                tensor_names.same_layout(f"generator_lm_head.{part}", variable)
                 for part, variable in [*table, ("bias", head.bias)]
             ),
         ]
@@ -83,15 +86,17 @@ class ElectraForMaskedLM(ElectraFor):
         return {"logits": self.masked_lm(sequence, inputs.get("masked_lm_positions"))}
 
     def get_output_embeddings(self) -> OnDeviceEmbedding:
-        """Returns the layer of the output's table: that of the inputs where the two are tied."""
+        """Return the layer of the output table; with tied tables, that of the word table."""
         return self.masked_lm.embedding_table
 
-    def set_output_embeddings(self, value):
-        """Assigns an output table `[vocab_size, embedding_size]`, or that of an
-        `OnDeviceEmbedding`.
+    def set_output_embeddings(self, value: Any) -> None:
+        """Assign an output table.
+
+        Args:
+          value: `[vocab_size, embedding_size]`, or an `OnDeviceEmbedding` with such a table.
 
         Raises:
-          InputError: it has another shape, or the output is tied.
+          InputError: the shape differs, or the tables are tied.
         """
         if self.config.tie_word_embeddings:
             raise InputError(

@@ -1,5 +1,8 @@
 """A model that chooses one of several texts."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import tensorflow as tf
 import tf_keras
 
@@ -9,29 +12,30 @@ from official_nlp.modeling import initializers, ops, tensor_names
 from official_nlp.modeling.layers.multiple_choice_head import MultipleChoiceHead
 from official_nlp.modeling.models.electra_for import ElectraFor
 from official_nlp.modeling.networks.electra_config import ElectraConfig
+from official_nlp.modeling.tensor_names import NamedTensor
 
-# Inputs that have no row for each choice.
-_WITHOUT_ROWS = ("head_mask", "past_key_values")
+# Inputs without an axis of choices.
+_WITHOUT_CHOICES = ("head_mask", "past_key_values")
 
 
 @tf_keras.utils.register_keras_serializable(package="official_nlp")
 class ElectraForMultipleChoice(ElectraFor):
-    """Chooses one of several texts, each a row of its own, such as a question with an answer.
+    """Chooses one of several texts, for example one of the answers to a question.
 
-    Call: see `ElectraFor`; ids, mask, types and whatever else has rows are
+    Call: see `ElectraFor`; ids, mask, types and all other inputs of sequences are
     `[batch, choices, length]` (`inputs_embeds` `[batch, choices, length, embedding_size]`).
-    `logits` are `[batch, choices]`, `labels` integer `[batch]`, -100 for questions that do not
-    count; the loss is the cross-entropy over choices. The encoder sees `batch * choices` rows, and
-    so do `hidden_states` and `attentions`. With `summary_type="cls_index"` the last token counts,
-    as it does in Hugging Face, which says no other.
+    `logits` are `[batch, choices]`, `labels` integer `[batch]`, -100 for examples that are ignored;
+    the loss is the cross-entropy over choices. The encoder sees `batch * choices` sequences;
+    `hidden_states` and `attentions` have that batch size. With `summary_type="cls_index"` the last
+    token is the summary, as in Hugging Face's model, which passes no index.
 
     Args:
-      config: an `ElectraConfig`; `summary_type`, `summary_use_proj`, `summary_activation`,
-        `summary_first_dropout` and `summary_last_dropout` are of this model.
+      config: configuration; the head uses `summary_type`, `summary_use_proj`,
+        `summary_activation`, `summary_first_dropout` and `summary_last_dropout`.
       recompute: compute activations twice to hold fewer, see `ElectraEncoder`.
 
     Raises:
-      InputError: an input has no axis of choices; or the configuration has
+      InputError: an input has no axis of choices, or the configuration sets
         `summary_proj_to_labels`.
 
     Example:
@@ -46,13 +50,13 @@ class ElectraForMultipleChoice(ElectraFor):
 
     hugging_face_class = "ElectraForMultipleChoice"
 
-    def __init__(self, config: ElectraConfig, recompute=False, **kwargs):
+    def __init__(self, config: ElectraConfig, recompute: bool = False, **kwargs: Any):
         super().__init__(config, recompute, **kwargs)
         if config.extra.get("summary_proj_to_labels"):
             raise InputError(
                 "summary_proj_to_labels must be false or left out, was "
-                f"{config.extra['summary_proj_to_labels']!r}: the classifier takes a summary of "
-                "hidden_size numbers"
+                f"{config.extra['summary_proj_to_labels']!r}: the classifier needs a summary of "
+                "width hidden_size"
             )
         self.choice_head = MultipleChoiceHead(
             summary_type=config.summary_type,
@@ -61,49 +65,49 @@ class ElectraForMultipleChoice(ElectraFor):
             summary_first_dropout=config.summary_first_dropout,
             summary_last_dropout=config.summary_last_dropout,
             initializer=initializers.kernel_initializer(config),
-            dtype=self._dtype_policy,
+            dtype=self.dtype_policy,
             name="choice_head",
         )
         self.choice_head.build([None, None, None, config.hidden_size])
 
-    def named_tensors(self):
-        head, found = self.choice_head, tensor_names.encoder(self.encoder)
+    def named_tensors(self) -> list[NamedTensor]:
+        head, tensors = self.choice_head, tensor_names.encoder(self.encoder)
         if head.dense is not None:
-            found += tensor_names.dense("sequence_summary.summary", head.dense)
-        return found + tensor_names.dense("classifier", head.out_proj)
+            tensors += tensor_names.dense("sequence_summary.summary", head.dense)
+        return tensors + tensor_names.dense("classifier", head.out_proj)
 
-    # === Wiring ===
-    def call(self, inputs, training=None, **options):
-        rows = {k: x for k, x in inputs.items() if k not in _WITHOUT_ROWS}
-        others = {k: x for k, x in inputs.items() if k in _WITHOUT_ROWS}
-        rows = {name: _with_choices(name, x) for name, x in rows.items()}
-        choices = ops.shape_list(next(iter(rows.values())))[1]
-        rows = {name: _merged(x) for name, x in rows.items()}  # [B * C, L]
-        # A choice is a row to all dropout inside, the head's too: replicas and micro-batches of
-        # whole questions then drop what one batch of all does.
+    def call(
+        self, inputs: Mapping[str, Any], training: bool | None = None, **options: Any
+    ) -> dict[str, Any]:
+        sequences = {k: x for k, x in inputs.items() if k not in _WITHOUT_CHOICES}
+        others = {k: x for k, x in inputs.items() if k in _WITHOUT_CHOICES}
+        sequences = {name: _with_choices(name, x) for name, x in sequences.items()}
+        choices = ops.shape_list(next(iter(sequences.values())))[1]
+        sequences = {name: _merge_choices(x) for name, x in sequences.items()}  # [B * C, L]
+        # Dropout is keyed by the index of the example, times `rows`, plus the choice. Replicas and
+        # micro-batches then drop the same units as one batch of all examples.
         with randomness.scope(training=bool(training), rows=choices):
-            outputs = super().call({**rows, **others}, training=training, **options)
+            outputs = super().call({**sequences, **others}, training=training, **options)
         return {**outputs, "logits": tf.reshape(outputs["logits"], tf.stack([-1, choices]))}
 
     def _head(self, sequence, inputs, training):
-        return {
-            "logits": self.choice_head(sequence, num_choices=1, training=training)
-        }  # [B * C, 1]
+        # The choices are already merged into the batch: logits are [B * C, 1].
+        return {"logits": self.choice_head(sequence, num_choices=1, training=training)}
 
 
-def _with_choices(name, value) -> tf.Tensor:
-    """Raises InputError unless there is an axis of choices."""
+def _with_choices(name: str, value: Any) -> tf.Tensor:
+    """Return an input as a tensor, after checking that it has an axis of choices."""
     value = tf.convert_to_tensor(value)
     width = ", width" if name in ("inputs_embeds", "encoder_hidden_states") else ""
     if value.shape.rank < (4 if width else 3):
         raise InputError(
-            f"{name} must be [batch, choices, length{width}], was {value.shape.as_list()}; an only "
-            "choice needs its axis, too"
+            f"{name} must be [batch, choices, length{width}], was {value.shape.as_list()}; a "
+            "single choice needs the axis as well"
         )
     return value
 
 
-def _merged(value) -> tf.Tensor:
-    """Returns `[batch * choices, ...]` of `[batch, choices, ...]`."""
+def _merge_choices(value: tf.Tensor) -> tf.Tensor:
+    """Return `[batch * choices, ...]` for `[batch, choices, ...]`."""
     _, _, *others = ops.shape_list(value)
     return tf.reshape(value, tf.stack([-1, *others]))

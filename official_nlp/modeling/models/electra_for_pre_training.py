@@ -1,26 +1,33 @@
-"""The discriminator."""
+"""The discriminator as a model of its own."""
+
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
 
 from official_nlp.modeling import initializers, ops, tensor_names
-from official_nlp.modeling.models.electra_for import ElectraFor, check_labels, token_weights
+from official_nlp.modeling.models.electra_for import (
+    ElectraFor,
+    check_labels,
+    token_label_weights,
+)
 from official_nlp.modeling.networks.electra_config import ElectraConfig
+from official_nlp.modeling.tensor_names import NamedTensor
 
 
 @tf_keras.utils.register_keras_serializable(package="official_nlp")
 class ElectraForPreTraining(ElectraFor):
-    """The discriminator: tells for each token whether it was replaced.
+    """The discriminator: predicts for each token whether it was replaced.
 
     Call: see `ElectraFor`. `labels` are integer `[batch, length]`, 1 where a token was replaced;
-    `logits` `[batch, length]` are above 0 where the model thinks so. The loss is the mean binary
-    cross-entropy over the tokens that the mask calls real.
+    `logits` are `[batch, length]`, above 0 at tokens predicted as replaced. The loss is the mean
+    binary cross-entropy over all tokens that are not padding.
 
-    In `fit` a metric is given `[batch, length, 1]`, for
-    `tf_keras.metrics.BinaryAccuracy(threshold=0.0)` to see every token.
+    Metrics of `fit` receive `[batch, length, 1]`, so that
+    `tf_keras.metrics.BinaryAccuracy(threshold=0.0)` counts every token.
 
     Args:
-      config: an `ElectraConfig`; its `hidden_act` is also the head's.
+      config: configuration; the head uses `hidden_act` as well.
       recompute: compute activations twice to hold fewer, see `ElectraEncoder`.
 
     Example:
@@ -34,16 +41,16 @@ class ElectraForPreTraining(ElectraFor):
 
     hugging_face_class = "ElectraForPreTraining"
 
-    def __init__(self, config: ElectraConfig, recompute=False, **kwargs):
+    def __init__(self, config: ElectraConfig, recompute: bool = False, **kwargs: Any):
         super().__init__(config, recompute, **kwargs)
         initializer = initializers.kernel_initializer(config)
         self.activation = ops.activation(config.hidden_act)
-        self.dense = ops.dense(config.hidden_size, initializer, self._dtype_policy, "dense")
+        self.dense = ops.dense(config.hidden_size, initializer, self.dtype_policy, "dense")
         self.dense_prediction = ops.dense(1, initializer, tf.float32, "dense_prediction")
         for dense in (self.dense, self.dense_prediction):
             dense.build([None, None, config.hidden_size])
 
-    def named_tensors(self):
+    def named_tensors(self) -> list[NamedTensor]:
         head = "discriminator_predictions"
         return [
             *tensor_names.encoder(self.encoder),
@@ -55,10 +62,10 @@ class ElectraForPreTraining(ElectraFor):
         hidden = self.activation(self.dense(sequence))
         return {"logits": self.dense_prediction(hidden)[..., 0]}
 
-    def _scored(self, outputs, labels, inputs):
+    def _comparisons(self, outputs, labels, inputs):
         labels, logits = tf.convert_to_tensor(labels["labels"]), outputs["logits"]
         check_labels(labels, logits.shape)
-        weights = token_weights(labels, inputs)
+        weights = token_label_weights(labels, inputs)
         return {"logits": (labels[..., tf.newaxis], logits[..., tf.newaxis], weights)}
 
     def _element_losses(self, target, prediction):

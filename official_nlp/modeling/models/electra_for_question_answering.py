@@ -1,26 +1,29 @@
 """A model that finds answers in a text."""
 
+from typing import Any
+
 import tensorflow as tf
 import tf_keras
 
 from official_nlp.errors import InputError
 from official_nlp.modeling import initializers, tensor_names
 from official_nlp.modeling.layers.span_head import SpanHead
-from official_nlp.modeling.models.electra_for import ElectraFor, ignoring
+from official_nlp.modeling.models.electra_for import Comparison, ElectraFor, compare_classes
 from official_nlp.modeling.networks.electra_config import ElectraConfig
+from official_nlp.modeling.tensor_names import NamedTensor
 
 
 @tf_keras.utils.register_keras_serializable(package="official_nlp")
 class ElectraForQuestionAnswering(ElectraFor):
-    """Finds where in a row the answer to a question begins and ends.
+    """Finds where in a text the answer to a question begins and ends.
 
     Call: see `ElectraFor`. `start_logits` and `end_logits` are `[batch, length]`; the labels are
     `start_positions` and `end_positions`, both integer `[batch]`, of the first and the last token.
-    The loss is the mean of two cross-entropies, each the mean over rows. A position beyond the row
-    (an answer that was cut off) does not count, a negative one means the first token.
+    The loss is the mean of two cross-entropies, each the mean over examples. A position beyond the
+    length (a truncated answer) is ignored; a negative one means the first token.
 
     Args:
-      config: an `ElectraConfig`.
+      config: configuration.
       recompute: compute activations twice to hold fewer, see `ElectraEncoder`.
 
     Raises:
@@ -43,14 +46,14 @@ class ElectraForQuestionAnswering(ElectraFor):
     hugging_face_class = "ElectraForQuestionAnswering"
     _targets = {"start_logits": "start_positions", "end_logits": "end_positions"}
 
-    def __init__(self, config: ElectraConfig, recompute=False, **kwargs):
+    def __init__(self, config: ElectraConfig, recompute: bool = False, **kwargs: Any):
         super().__init__(config, recompute, **kwargs)
         self.qa_outputs = SpanHead(
-            initializers.kernel_initializer(config), dtype=self._dtype_policy, name="qa_outputs"
+            initializers.kernel_initializer(config), dtype=self.dtype_policy, name="qa_outputs"
         )
         self.qa_outputs.build([None, None, config.hidden_size])
 
-    def named_tensors(self):
+    def named_tensors(self) -> list[NamedTensor]:
         qa_outputs = tensor_names.dense("qa_outputs", self.qa_outputs.out_proj)
         return tensor_names.encoder(self.encoder) + qa_outputs
 
@@ -58,23 +61,23 @@ class ElectraForQuestionAnswering(ElectraFor):
         start_logits, end_logits = self.qa_outputs(sequence)
         return {"start_logits": start_logits, "end_logits": end_logits}
 
-    def _scored(self, outputs, labels, inputs):
+    def _comparisons(self, outputs, labels, inputs):
         missing = [name for name in self._targets.values() if name not in labels]
         if missing:
             raise InputError(
                 f"start_positions and end_positions must be given together, {missing[0]} is "
-                "missing: an answer has both; without labels leave out both"
+                "missing; to call the model without labels leave out both"
             )
         return {
-            output: _pointed(labels[name], outputs[output])
+            output: _compare_positions(labels[name], outputs[output])
             for output, name in self._targets.items()
         }
 
 
-def _pointed(positions, logits) -> tuple:
-    """Returns target, prediction and weights, which are 0 for positions beyond the row."""
+def _compare_positions(positions: Any, logits: tf.Tensor) -> Comparison:
+    """Return target, prediction and weights; positions beyond the length are ignored."""
     length = tf.shape(logits)[1]
     positions = tf.cast(positions, tf.int32)
     if positions.shape.rank == 2 and positions.shape[1] == 1:
         positions = positions[:, 0]
-    return ignoring(tf.clip_by_value(positions, 0, length), logits, ignored=length)
+    return compare_classes(tf.clip_by_value(positions, 0, length), logits, ignored=length)

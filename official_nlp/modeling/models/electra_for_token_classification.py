@@ -1,4 +1,6 @@
-"""A classifier of tokens."""
+"""Classification of tokens."""
+
+from typing import Any
 
 import tf_keras
 
@@ -6,19 +8,19 @@ from official_nlp.modeling import initializers, tensor_names
 from official_nlp.modeling.layers.token_classification_head import TokenClassificationHead
 from official_nlp.modeling.models.electra_for import ElectraFor
 from official_nlp.modeling.networks.electra_config import ElectraConfig
+from official_nlp.modeling.tensor_names import NamedTensor
 
 
 @tf_keras.utils.register_keras_serializable(package="official_nlp")
 class ElectraForTokenClassification(ElectraFor):
-    """Classifies every token of a row: names, parts of speech.
+    """Predicts a class for every token: named entities, parts of speech.
 
     Call: see `ElectraFor`. `logits` are `[batch, length, num_labels]`; `labels` integer
-    `[batch, length]`, -100 at tokens that do not count, such as padding and the later pieces of a
-    word. The loss is the cross-entropy, the mean over the tokens that count.
+    `[batch, length]`, -100 at tokens that are ignored, such as padding and all but the first piece
+    of a word. The loss is the mean cross-entropy over the labels that are not ignored.
 
     Args:
-      config: an `ElectraConfig`; `num_labels` or `id2label`, and `classifier_dropout` are of this
-        model.
+      config: configuration; the head uses `num_labels` or `id2label`, and `classifier_dropout`.
       recompute: compute activations twice to hold fewer, see `ElectraEncoder`.
 
     Example:
@@ -37,18 +39,18 @@ class ElectraForTokenClassification(ElectraFor):
 
     hugging_face_class = "ElectraForTokenClassification"
 
-    def __init__(self, config: ElectraConfig, recompute=False, **kwargs):
+    def __init__(self, config: ElectraConfig, recompute: bool = False, **kwargs: Any):
         super().__init__(config, recompute, **kwargs)
         self.classifier = TokenClassificationHead(
             num_classes=config.num_labels,
             dropout_rate=config.classifier_rate,
             initializer=initializers.kernel_initializer(config),
-            dtype=self._dtype_policy,
+            dtype=self.dtype_policy,
             name="classifier",
         )
         self.classifier.build([None, None, config.hidden_size])
 
-    def named_tensors(self):
+    def named_tensors(self) -> list[NamedTensor]:
         classifier = tensor_names.dense("classifier", self.classifier.out_proj)
         return tensor_names.encoder(self.encoder) + classifier
 

@@ -1,9 +1,13 @@
 """Generator and discriminator, trained together."""
 
+import types
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import tensorflow as tf
 import tf_keras
 
-from official_nlp import randomness
+from official_nlp import loss_terms, randomness
 from official_nlp.errors import InputError
 from official_nlp.modeling import initializers, losses, ops
 from official_nlp.modeling.layers.classification_head import ClassificationHead
@@ -12,59 +16,62 @@ from official_nlp.modeling.models import network_contract
 from official_nlp.modeling.models import sharing as sharing_modes
 from official_nlp.modeling.networks.electra_config import ElectraConfig
 
-# Places in the random stream: structure, so that a part's bits do not depend on the others' calls.
+# Numbered scopes of the random stream. A part's bits depend on its number and not on which other
+# parts ran before it, so the three parts can be called one by one.
 _GENERATE, _SAMPLE, _DISCRIMINATE = range(3)
 
 
 @tf_keras.utils.register_keras_serializable(package="official_nlp")
 class ElectraPretrainer(tf_keras.Model):
-    """The joint model of ELECTRA: a generator fills blanks, a discriminator finds what it filled.
+    """ELECTRA's joint model: a generator proposes tokens, a discriminator detects them.
 
-    Call: a dict with `input_word_ids` (with [MASK]s), `input_mask`, `input_type_ids` integer
+    Call: a dict with `input_word_ids` (with [MASK] tokens), `input_mask`, `input_type_ids` integer
     `[batch, length]`, `masked_lm_positions` and `masked_lm_ids` integer `[batch, predictions]`,
     and optional `masked_lm_weights` (0 at unused slots; without it, slots at position 0 are
-    unused). Mask and types may be missing: all real, all of type 0. Rows that hold several
-    documents have `document_ids` integer `[batch, length]` in place of the mask: 1, 2, ... the
-    documents of a row, 0 padding; a document sees itself alone, in both networks, which must be
-    `ElectraEncoder`s. Returns a dict:
+    unused). Without mask and types, all tokens are real and of type 0. Packed examples, which hold
+    several documents, have `document_ids` integer `[batch, length]` instead of the mask: 1, 2, ...
+    number the documents of an example, 0 is padding. A document attends only to itself, in both
+    networks, which must then be `ElectraEncoder`s. Returns a dict:
 
-      `lm_outputs`: `[batch, predictions, vocab_size]`, the generator's scores.
-      `sentence_outputs`: `[batch, num_classes]`, the sentence head's scores, on the generator.
-      `disc_logits`: `[batch, length]`, above 0 where the discriminator thinks a token replaced.
+      `lm_outputs`: `[batch, predictions, vocab_size]`, scores of the generator.
+      `sentence_outputs`: `[batch, num_classes]`, scores of the sentence head on the generator.
+      `disc_logits`: `[batch, length]`, above 0 at tokens that the discriminator predicts as
+        replaced.
       `disc_label`: int32 `[batch, length]`, 1 where the sampled token differs from the original.
 
     Tokens are sampled in training and in inference, from the current random stream
-    (`official_nlp.randomness.stream`): a call is a function of the stream's key, and the same as
-    `generate`, `corrupt` and `discriminate` one by one, however often and under which executor it
-    is run or traced. So a second call in one stream draws what the first drew: open a stream, or a
-    numbered `randomness.scope()`, for each step. Outside a stream every call draws anew. No
-    gradient flows from the discriminator through the samples.
+    (`official_nlp.randomness.stream`). A call is a function of the stream's key, and equals
+    `generate`, `corrupt` and `discriminate` one by one, however often and under whichever executor
+    it is run or traced. A second call in one stream therefore draws the same samples: open a
+    stream, or a numbered `randomness.scope()`, for each step. Outside a stream every call draws new
+    samples. No gradient flows from the discriminator through the samples.
 
     The loss is `losses.electra_loss`; `compile(optimizer, generator_weight,
     discriminator_weight)` and `fit` minimize it.
 
     Args:
-      generator_network: a network that, called with a dict of exactly the three inputs above
-        named `input_*`, returns a dict with `sequence_output` `[batch, length, width]` or a list
-        of these, of which the last counts; and that has `get_embedding_table()` or
+      generator_network: network that, called with a dict of exactly the three inputs above named
+        `input_*`, returns a dict with `sequence_output` `[batch, length, width]`, or a list of
+        them whose last element is used; and that has `get_embedding_table()` or
         `get_embedding_layer()`.
-      discriminator_network: another, or the same.
+      discriminator_network: another such network, whose word table is not needed; or the same one.
       vocab_size: number of tokens.
-      num_classes: outputs of the sentence head; 0 for no head.
-      num_token_predictions: largest number of predicted positions a row, P; more are refused.
-      mlm_activation: in the heads; None is linear.
-      mlm_initializer: of the kernels of the heads.
+      num_classes: number of outputs of the sentence head; 0 for no head.
+      num_token_predictions: largest number of predicted positions per example, P; more are refused.
+      mlm_activation: activation of the heads; None is linear.
+      mlm_initializer: initializer of the kernels of the heads.
       output_type: `logits` or `predictions` (log-probabilities) for `lm_outputs`.
       disallow_correct: never sample the original token.
-      temperature: of the sampling.
-      sharing: None to take the networks as they are; or the mode they must be in: `shared`,
-        `word_only`, `untied`, `whole`, `gdes` (see `from_config_pair`).
+      temperature: temperature of the sampling.
+      sharing: expected sharing mode of the networks, see `sharing.MODES` and `from_config_pair`;
+        None for any.
       average_duplicates: see `ReferenceQuirks.average_duplicates`.
-      discriminator_activation: in the discriminator's head; None for `mlm_activation`.
+      discriminator_activation: activation of the discriminator's head; None for `mlm_activation`.
 
     Raises:
-      TypeError: a network does not keep the contract; says what is missing.
-      InputError: the networks are not in the mode `sharing` says, or an argument is out of range.
+      TypeError: a network does not satisfy the contract.
+      InputError: the networks share variables in another mode than `sharing`, or an argument is out
+        of range.
 
     Example:
       >>> discriminator = ElectraConfig(vocab_size=100, num_hidden_layers=2)
@@ -80,25 +87,25 @@ class ElectraPretrainer(tf_keras.Model):
 
     def __init__(
         self,
-        generator_network,
-        discriminator_network,
-        vocab_size,
-        num_classes,
-        num_token_predictions,
-        mlm_activation=None,
-        mlm_initializer="glorot_uniform",
-        output_type="logits",
-        disallow_correct=False,
-        temperature=1.0,
-        sharing=None,
-        average_duplicates=False,
-        discriminator_activation=None,
-        **kwargs,
+        generator_network: Any,
+        discriminator_network: Any,
+        vocab_size: int,
+        num_classes: int,
+        num_token_predictions: int,
+        mlm_activation: Any = None,
+        mlm_initializer: Any = "glorot_uniform",
+        output_type: str = "logits",
+        disallow_correct: bool = False,
+        temperature: float = 1.0,
+        sharing: str | None = None,
+        average_duplicates: bool = False,
+        discriminator_activation: Any = None,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         if temperature <= 0:
             raise InputError(f"temperature must be above 0, was {temperature!r}")
-        # Variables come in this order in tfnlp, whose weights can be set here as one list.
+        # The discriminator comes first, as in tfnlp: `set_weights` accepts the list of its weights.
         self.discriminator_network = discriminator_network
         self.generator_network = generator_network
         self.vocab_size = vocab_size
@@ -120,9 +127,11 @@ class ElectraPretrainer(tf_keras.Model):
         self.sharing = sharing_modes.checked(sharing, generator_network, discriminator_network)
         self._build_heads(generator_width, discriminator_width)
         self.generator_weight, self.discriminator_weight = 1.0, 50.0
+        # In a namespace, because Keras would count the metrics' variables among the model's.
+        self._fit_state = types.SimpleNamespace(compile_options=None, metrics={})
         self.built = True
 
-    def _build_heads(self, generator_width, discriminator_width):
+    def _build_heads(self, generator_width: int, discriminator_width: int) -> None:
         table = network_contract.embedding_table(self.generator_network)
         if table.shape[0] != self.vocab_size:
             raise InputError(
@@ -133,7 +142,7 @@ class ElectraPretrainer(tf_keras.Model):
             activation=self.mlm_activation,
             initializer=ops.copy_initializer(self.mlm_initializer),
             output=self.output_type,
-            dtype=self._dtype_policy,
+            dtype=self.dtype_policy,
             name="generator_masked_lm",
             norm_epsilon=network_contract.norm_epsilon(self.generator_network),
         )
@@ -144,14 +153,14 @@ class ElectraPretrainer(tf_keras.Model):
                 generator_width,
                 self.num_classes,
                 initializer=ops.copy_initializer(self.mlm_initializer),
-                dtype=self._dtype_policy,
+                dtype=self.dtype_policy,
                 name="generator_classification_head",
             )
             self.classification.build([None, None, generator_width])
         self.discriminator_projection = ops.dense(
             discriminator_width,
             self.mlm_initializer,
-            self._dtype_policy,
+            self.dtype_policy,
             "discriminator_projection_head",
         )
         self.discriminator_head = ops.dense(
@@ -165,32 +174,33 @@ class ElectraPretrainer(tf_keras.Model):
         cls,
         generator: ElectraConfig,
         discriminator: ElectraConfig,
-        sharing="shared",
-        num_classes=0,
-        num_token_predictions=None,
-        recompute=False,
-        **kwargs,
+        sharing: str = "shared",
+        num_classes: int = 0,
+        num_token_predictions: int | None = None,
+        recompute: bool = False,
+        **kwargs: Any,
     ) -> "ElectraPretrainer":
-        """Builds both networks and the heads with ELECTRA's reference_quirks.
+        """Return a model with both networks, and heads as in google-research/electra.
 
-        As in Hugging Face's models the generator's head has the exact GELU whatever the networks
-        have, the discriminator's has its network's `hidden_act`.
+        As in Hugging Face's models the generator's head has the exact GELU whatever activation the
+        networks have, and the discriminator's head the `hidden_act` of its network.
 
         Args:
-          generator: its sizes.
-          discriminator: its sizes.
-          sharing: `shared`: word, position and type tables and their LayerNorm, as the original;
-            `word_only`: the word table, as tfnlp; `untied`: nothing; `whole`: one encoder is both;
-            `gdes`: no variable, but the discriminator's embeddings are the generator's plus
-            differences, which start at zero, and its gradient stops there
-            (`DisentangledEmbeddings`).
-          num_classes: outputs of the sentence head; 0 for none.
-          num_token_predictions: largest number of predictions a row; None for as many as tokens.
+          generator: configuration of the generator.
+          discriminator: configuration of the discriminator.
+          sharing: variables that both networks share. `shared`: word, position and type tables and
+            their LayerNorm, as in google-research/electra; `word_only`: the word table, as in
+            tfnlp; `untied`: none; `whole`: all, one encoder is both; `gdes`: none, but the
+            discriminator's embeddings are the generator's plus differences, which start at zero,
+            and its gradient stops there (`DisentangledEmbeddings`).
+          num_classes: number of outputs of the sentence head; 0 for no head.
+          num_token_predictions: largest number of predicted positions per example; None for the
+            length.
           recompute: compute activations twice to hold fewer, see `ElectraEncoder`.
-          **kwargs: of the constructor; `dtype` is the networks' policy too.
+          **kwargs: arguments of the constructor; `dtype` is also the policy of the networks.
 
         Raises:
-          InputError: the two configurations do not allow `sharing`.
+          InputError: the two configurations do not allow the mode.
         """
         if num_token_predictions is None:
             num_token_predictions = discriminator.max_position_embeddings
@@ -211,7 +221,7 @@ class ElectraPretrainer(tf_keras.Model):
             **kwargs,
         )
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, tf.Tensor]:
         generated = self.generate(inputs, training=training)
         corrupted = self.corrupt(inputs, generated["lm_outputs"])
         disc_logits = self.discriminate(
@@ -223,11 +233,21 @@ class ElectraPretrainer(tf_keras.Model):
         )
         return {**generated, "disc_logits": disc_logits, "disc_label": corrupted["disc_label"]}
 
-    def generate(self, inputs, training=None) -> dict:
-        """Runs the generator on the masked text.
+    def generate(
+        self, inputs: Mapping[str, Any], training: bool | None = None
+    ) -> dict[str, tf.Tensor]:
+        """Run the generator on the masked text.
 
-        Returns a dict of `lm_outputs` `[batch, predictions, vocab_size]` and `sentence_outputs`
-        `[batch, num_classes]`, both float32.
+        Args:
+          inputs: the batch; `masked_lm_ids` and `masked_lm_weights` are not needed.
+          training: whether dropout is applied.
+
+        Returns:
+          `lm_outputs` `[batch, predictions, vocab_size]` and `sentence_outputs`
+          `[batch, num_classes]`, both float32.
+
+        Raises:
+          InputError: an input is missing, or there are more than `num_token_predictions`.
         """
         _require(inputs, ["input_word_ids", "masked_lm_positions"])
         self._check_predictions(inputs["masked_lm_positions"])
@@ -240,25 +260,31 @@ class ElectraPretrainer(tf_keras.Model):
                 sentence_outputs = self.classification(sequence, training=training)
         return {"lm_outputs": lm_outputs, "sentence_outputs": sentence_outputs}
 
-    def _check_predictions(self, positions):
+    def _check_predictions(self, positions: Any) -> None:
         slots = tf.convert_to_tensor(positions).shape[1]
         if slots is not None and slots > self.num_token_predictions:
             raise InputError(
-                f"masked_lm_positions must be at most [batch, {self.num_token_predictions}] as "
-                f"num_token_predictions says, had {slots} columns"
+                "masked_lm_positions must have at most num_token_predictions="
+                f"{self.num_token_predictions} columns, had {slots}"
             )
 
-    def corrupt(self, inputs, lm_outputs, sampled_ids=None) -> dict:
-        """Puts sampled tokens in place of the masked ones.
+    def corrupt(
+        self, inputs: Mapping[str, Any], lm_outputs: tf.Tensor | None, sampled_ids: Any = None
+    ) -> dict[str, tf.Tensor]:
+        """Replace the masked tokens by sampled ones.
 
         Args:
           inputs: the batch.
-          lm_outputs: `[batch, predictions, vocab_size]`; not needed with `sampled_ids`.
-          sampled_ids: None to sample; or integer `[batch, predictions]` to use these.
+          lm_outputs: `[batch, predictions, vocab_size]`; None with `sampled_ids`.
+          sampled_ids: tokens to use, integer `[batch, predictions]`; None to sample them.
 
-        Returns a dict of `input_word_ids` `[batch, length]`, the corrupted text; `disc_label`
-        int32 `[batch, length]`, 1 where it differs from the original; `sampled_ids` int32
-        `[batch, predictions]`.
+        Returns:
+          `input_word_ids` `[batch, length]`, the corrupted text; `disc_label` int32
+          `[batch, length]`, 1 where it differs from the original; `sampled_ids` integer
+          `[batch, predictions]`.
+
+        Raises:
+          InputError: an input is missing.
         """
         _require(inputs, ["input_word_ids", "masked_lm_positions", "masked_lm_ids"])
         if sampled_ids is None:
@@ -272,6 +298,8 @@ class ElectraPretrainer(tf_keras.Model):
         masked_ids = tf.convert_to_tensor(inputs["input_word_ids"])
         active = losses.prediction_weights(inputs) > 0
         average = self.average_duplicates
+        # The original text is restored first. A sample that equals the original token is therefore
+        # no replacement, and tokens that masking left unchanged are compared like the others.
         original = ops.scatter_tokens(
             masked_ids, positions, inputs["masked_lm_ids"], active, average
         )
@@ -284,16 +312,24 @@ class ElectraPretrainer(tf_keras.Model):
         }
 
     def discriminate(
-        self, ids, input_mask=None, input_type_ids=None, training=None, document_ids=None
+        self,
+        ids: Any,
+        input_mask: Any = None,
+        input_type_ids: Any = None,
+        training: bool | None = None,
+        document_ids: Any = None,
     ) -> tf.Tensor:
-        """Returns float32 `[batch, length]`: above 0 where a token of `ids` looks replaced.
+        """Run the discriminator on a text.
 
         Args:
-          ids: integer `[batch, length]`, as all the following.
-          input_mask: 1 real, 0 padding; None for all real.
-          input_type_ids: None for all of type 0.
-          training: whether there is dropout.
-          document_ids: of packed rows, see the call; they replace the mask.
+          ids: tokens, integer `[batch, length]`, the shape of all other tensors.
+          input_mask: 1 at tokens, 0 at padding; None for no padding.
+          input_type_ids: types of the tokens; None for type 0.
+          training: whether dropout is applied.
+          document_ids: documents of packed examples, see the call; they replace the mask.
+
+        Returns:
+          Float32 `[batch, length]`, above 0 at tokens that are predicted as replaced.
         """
         inputs = {
             "input_word_ids": ids,
@@ -307,17 +343,24 @@ class ElectraPretrainer(tf_keras.Model):
             return self.discriminator_head(hidden)[..., 0]
 
     # === Training with fit ===
-    def compile(self, optimizer="adam", generator_weight=1.0, discriminator_weight=50.0, **kwargs):
-        """Prepares `fit`.
+
+    def compile(
+        self,
+        optimizer: Any = "adam",
+        generator_weight: float = 1.0,
+        discriminator_weight: float = 50.0,
+        **kwargs: Any,
+    ) -> None:
+        """Prepare `fit`.
 
         Args:
-          optimizer: of tf_keras.
-          generator_weight: factor on the generator's loss.
-          discriminator_weight: factor on the discriminator's loss.
-          **kwargs: of `tf_keras.Model.compile`, but for losses and metrics.
+          optimizer: optimizer of tf_keras, or its name.
+          generator_weight: factor of the generator's loss.
+          discriminator_weight: factor of the discriminator's loss.
+          **kwargs: arguments of `tf_keras.Model.compile` other than losses and metrics.
 
         Raises:
-          InputError: a loss or a metric is given.
+          InputError: the arguments contain a loss or a metric.
         """
         for name in ("loss", "metrics", "loss_weights", "weighted_metrics"):
             if kwargs.get(name) is not None:
@@ -326,59 +369,61 @@ class ElectraPretrainer(tf_keras.Model):
                     "and metrics, see generator_weight and discriminator_weight"
                 )
         super().compile(optimizer=optimizer, **kwargs)
-        self._compile_options = kwargs
         self.generator_weight = generator_weight
         self.discriminator_weight = discriminator_weight
-        self._loss_metrics = {
+        self._fit_state.compile_options = kwargs
+        self._fit_state.metrics = {
             name: tf_keras.metrics.Mean(name=name) for name in ("loss", "mlm_loss", "rtd_loss")
         }
 
     @property
-    def coefficients(self) -> dict:
-        """Factors on the terms of the loss."""
+    def loss_weights(self) -> dict[str, float]:
+        """Factors of the loss terms by name; a term without one has the factor 1."""
         return {"mlm": self.generator_weight, "rtd": self.discriminator_weight}
 
     @property
-    def metrics(self):
-        return list(getattr(self, "_loss_metrics", {}).values())
+    def metrics(self) -> list[tf_keras.metrics.Metric]:
+        return list(self._fit_state.metrics.values())
 
-    def train_step(self, data):
-        inputs = data[0] if isinstance(data, (list, tuple)) else data
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
+        inputs, *_ = tf_keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
-            terms = losses.electra_loss(inputs, self(inputs, training=True))
-            total = losses.weighted_total(_over_replicas(terms), self.coefficients)
-            scaled = total
-            if hasattr(self.optimizer, "get_scaled_loss"):
-                scaled = self.optimizer.get_scaled_loss(total)
-        gradients = tape.gradient(scaled, self.trainable_variables)
-        if hasattr(self.optimizer, "get_unscaled_gradients"):
-            gradients = self.optimizer.get_unscaled_gradients(gradients)
-        pairs = [(g, v) for g, v in zip(gradients, self.trainable_variables) if g is not None]
-        self.optimizer.apply_gradients(pairs)
-        return self._update_metrics(terms, total)
+            loss = self.compute_loss(inputs, y_pred=self(inputs, training=True))
+        # Under mixed_float16 the optimizer scales the loss, as it does for all models of Keras.
+        if isinstance(self.optimizer, tf_keras.optimizers.legacy.Optimizer):
+            self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
+        else:
+            # `minimize` would warn of variables that no loss reaches, such as the pooler of a
+            # foreign network, which is no mistake here.
+            pairs = self.optimizer.compute_gradients(loss, self.trainable_variables, tape)
+            self.optimizer.apply_gradients([(g, v) for g, v in pairs if g is not None])
+        return self.get_metrics_result()
 
-    def test_step(self, data):
-        inputs = data[0] if isinstance(data, (list, tuple)) else data
-        terms = losses.electra_loss(inputs, self(inputs, training=False))
-        total = losses.weighted_total(_over_replicas(terms), self.coefficients)
-        return self._update_metrics(terms, total)
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
+        inputs, *_ = tf_keras.utils.unpack_x_y_sample_weight(data)
+        self.compute_loss(inputs, y_pred=self(inputs, training=False))
+        return self.get_metrics_result()
 
-    def _update_metrics(self, terms, total):
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None) -> tf.Tensor:
+        terms = losses.electra_loss(x, y_pred)
+        total = loss_terms.replica_loss(terms, self.loss_weights, self.losses)
+        metrics = self._fit_state.metrics
         # The metric is the mean over replicas, the loss is the sum of their totals.
-        self._loss_metrics["loss"].update_state(total * _replicas())
+        metrics["loss"].update_state(total * loss_terms.replica_count())
         for name in ("mlm", "rtd"):
-            loss_sum, weight = terms[name]
-            mean = tf.math.divide_no_nan(loss_sum, weight)
-            self._loss_metrics[f"{name}_loss"].update_state(mean, sample_weight=weight)
-        return {metric.name: metric.result() for metric in self.metrics}
+            _, weight = terms[name]
+            mean = loss_terms.weighted_total({name: terms[name]}, {})
+            metrics[f"{name}_loss"].update_state(mean, sample_weight=weight)
+        return total
 
     @property
-    def checkpoint_items(self) -> dict:
-        """What a fine-tuning job reads: the discriminator, under tfnlp's name `encoder`."""
+    def checkpoint_items(self) -> dict[str, Any]:
+        """What a fine-tuning job restores: the discriminator, under tfnlp's name `encoder`."""
         return {"encoder": self.discriminator_network}
 
     # === Config ===
-    def get_config(self):
+
+    def get_config(self) -> dict[str, Any]:
         networks = sharing_modes.serialize(
             self.generator_network, self.discriminator_network, self.sharing
         )
@@ -398,46 +443,34 @@ class ElectraPretrainer(tf_keras.Model):
             "sharing": self.sharing,
             "average_duplicates": self.average_duplicates,
             "name": self.name,
-            "dtype": self._dtype_policy.name,
+            "dtype": self.dtype_policy.name,
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
-        """Builds the model again, and what the networks share is shared again."""
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "ElectraPretrainer":
+        """Return a model of a configuration from `get_config`, with the same sharing."""
         return cls(**{**config, **sharing_modes.deserialize(config, custom_objects)})
 
-    def get_compile_config(self):
-        if not hasattr(self, "_loss_metrics"):
+    def get_compile_config(self) -> dict[str, Any] | None:
+        if self._fit_state.compile_options is None:
             return None
         return {
             "optimizer": tf_keras.saving.serialize_keras_object(self.optimizer),
             "generator_weight": self.generator_weight,
             "discriminator_weight": self.discriminator_weight,
-            **self._compile_options,
+            **self._fit_state.compile_options,
         }
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: dict[str, Any]) -> None:
         config = dict(config)
         optimizer = tf_keras.saving.deserialize_keras_object(config.pop("optimizer"))
         self.compile(optimizer=optimizer, **config)
+        # Creates the slots, into which the file's values are then loaded.
         optimizer.build(self.trainable_variables)
 
 
-def _replicas() -> int:
-    return tf.distribute.get_strategy().num_replicas_in_sync
-
-
-def _over_replicas(terms) -> dict:
-    """Returns the terms with the weights of all replicas, as their gradients are added up."""
-    if _replicas() == 1:
-        return terms
-    context = tf.distribute.get_replica_context()
-    own = {name: weight for name, (_, weight) in terms.items()}
-    weights = context.all_reduce(tf.distribute.ReduceOp.SUM, own)
-    return {name: (loss_sum, weights[name]) for name, (loss_sum, _) in terms.items()}
-
-
-def _require(inputs, names):
+def _require(inputs: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Raise InputError unless the inputs contain all names."""
     missing = [name for name in names if name not in inputs]
     if missing:
         raise InputError(

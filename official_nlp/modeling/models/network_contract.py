@@ -1,6 +1,13 @@
-"""What the pre-trainer asks of a network, ours or another's."""
+"""The contract between the pre-trainer and its networks, our own or foreign ones.
+
+A network takes a dict of `INPUTS` and returns a dict with `sequence_output`. A generator also
+offers its word table, to which its head is tied. `ElectraPretrainer` uses networks through these
+functions only, so a foreign network needs no base class of ours.
+"""
 
 import inspect
+from collections.abc import Mapping
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
@@ -11,10 +18,10 @@ from official_nlp.modeling.networks.electra_encoder import ElectraEncoder
 INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
 
 
-def network_inputs(inputs) -> dict:
-    """Returns exactly the three inputs, filled in where they are missing.
+def network_inputs(inputs: Mapping[str, Any]) -> dict[str, tf.Tensor]:
+    """Return exactly the inputs of a network; fill in those that are missing.
 
-    Of a packed batch: ids, types and `document_ids`, which say what the mask says and more.
+    For a packed batch these are ids, types and `document_ids`, which replace the mask.
     """
     ids = tf.convert_to_tensor(inputs["input_word_ids"])
     mask, types = inputs.get("input_mask"), inputs.get("input_type_ids")
@@ -26,34 +33,39 @@ def network_inputs(inputs) -> dict:
     return dict(zip(INPUTS, (ids, mask, types), strict=True))
 
 
-def run(network, inputs, training=None) -> tf.Tensor:
-    """Returns the last sequence output `[batch, length, width]`.
+def run(network: Any, inputs: Mapping[str, Any], training: bool | None = None) -> tf.Tensor:
+    """Return the last sequence output of a network, `[batch, length, width]`.
 
     Raises:
-      InputError: the batch is packed, and the network does not know how.
+      InputError: the batch is packed, and the network is not an `ElectraEncoder`.
     """
-    given = network_inputs(inputs)
-    if "document_ids" in given and not isinstance(network, ElectraEncoder):
+    arguments = network_inputs(inputs)
+    if "document_ids" in arguments and not isinstance(network, ElectraEncoder):
         raise InputError(
-            "document_ids must be left out: they are for ElectraEncoder, and "
-            f"{type(network).__name__} would let documents of a row see each other; give each "
-            "document a row of its own"
+            "document_ids must be left out: only an ElectraEncoder keeps the documents of an "
+            f"example apart, {type(network).__name__} would attend across them; give each "
+            "document an example of its own"
         )
-    # A network without dropout need not know of training.
-    knows = "training" in inspect.signature(getattr(network, "call", network)).parameters
-    outputs = network(given, **({"training": training} if knows else {}))
-    return _last(outputs["sequence_output"])
+    # A network without dropout may have no argument `training`.
+    parameters = inspect.signature(getattr(network, "call", network)).parameters
+    options = {"training": training} if "training" in parameters else {}
+    return _last(network(arguments, **options)["sequence_output"])
 
 
-def checked_width(network, argument: str) -> int:
-    """Returns the width of a network, after a call has shown that it keeps the contract.
+def checked_width(network: Any, argument: str) -> int:
+    """Return the width of a network, after a call that checks the contract.
+
+    Args:
+      network: the network.
+      argument: name of the pre-trainer's argument, for the message.
 
     Raises:
-      TypeError: it does not; says what is missing.
+      TypeError: the network does not return a dict with `sequence_output`.
     """
     if isinstance(network, ElectraEncoder):
         return network.config.hidden_size
-    # A foreign network may make its variables only now; its table is needed for the heads.
+    # A foreign network may create its variables in the first call, and the heads need its table.
+    # The call is lifted out of any graph, because variables of a graph would be lost with it.
     with tf.init_scope():
         outputs = network(dict.fromkeys(INPUTS, tf.zeros([1, 2], tf.int32)))
     if not isinstance(outputs, dict) or "sequence_output" not in outputs:
@@ -64,11 +76,11 @@ def checked_width(network, argument: str) -> int:
     return _last(outputs["sequence_output"]).shape[-1]
 
 
-def embedding_table(network):
-    """Returns the variable `[vocab_size, width]`, from whichever getter the network has.
+def embedding_table(network: Any) -> tf.Variable:
+    """Return the word table of a network, `[vocab_size, width]`, through the getter that it has.
 
     Raises:
-      TypeError: it has none, or what it gives is no variable.
+      TypeError: the network has no getter, or the getter returns no variable.
     """
     if hasattr(network, "get_embedding_table"):
         table = network.get_embedding_table()
@@ -81,30 +93,35 @@ def embedding_table(network):
         )
     if not hasattr(table, "assign"):
         raise TypeError(
-            "generator_network's word table must be a variable, which its head is tied to; that of "
-            f"{type(network).__name__} was a {type(table).__name__}"
+            "generator_network's word table must be a variable, because the head is tied to it; "
+            f"the table of {type(network).__name__} was a {type(table).__name__}"
         )
     return table
 
 
-def norm_epsilon(network) -> float:
-    """Returns what the network's LayerNorms add to the variance, as far as it says."""
+def norm_epsilon(network: Any) -> float:
+    """Return the epsilon of the network's LayerNorms; a foreign network's is taken as 1e-12."""
     return network.config.layer_norm_eps if isinstance(network, ElectraEncoder) else 1e-12
 
 
-def serialize(network, argument: str) -> dict:
-    """Returns the network's configuration, of which it can be built again.
+def serialize(network: Any, argument: str) -> dict[str, Any]:
+    """Return the configuration of a network, after checking that it can be rebuilt from it.
+
+    Args:
+      network: the network.
+      argument: name of the pre-trainer's argument, for the message.
 
     Raises:
-      InputError: it cannot.
+      InputError: the network cannot be rebuilt.
     """
+    # A foreign network may fail with any exception, and its message tells the user what to repair.
     try:
         config = tf_keras.saving.serialize_keras_object(network)
         if not isinstance(network, ElectraEncoder):
-            again = tf_keras.saving.deserialize_keras_object(config)
-            checked_width(again, argument)
+            rebuilt = tf_keras.saving.deserialize_keras_object(config)
+            checked_width(rebuilt, argument)
             if argument == "generator_network":
-                embedding_table(again)  # which may have been given to the network by hand
+                embedding_table(rebuilt)  # Somebody may have set it after construction.
         return config
     except Exception as error:
         raise InputError(
@@ -113,5 +130,6 @@ def serialize(network, argument: str) -> dict:
         ) from error
 
 
-def _last(sequence):
+def _last(sequence: Any) -> tf.Tensor:
+    """Return the output of the last layer of a list of outputs, or the only output."""
     return sequence[-1] if isinstance(sequence, (list, tuple)) else sequence

@@ -1,14 +1,22 @@
-"""A pre-trainer's two networks under the names that Hugging Face's models give their tensors."""
+"""The two networks of a pre-trainer under the names of Hugging Face's models.
+
+Each network is stored as a model of its own: variables that both networks share are in both lists.
+"""
+
+from typing import TYPE_CHECKING
 
 from official_nlp.modeling import tensor_names
 from official_nlp.modeling.tensor_names import NamedTensor
 
-# Which model of Hugging Face's a network is.
+if TYPE_CHECKING:
+    from official_nlp.modeling.models.electra_pretrainer import ElectraPretrainer
+
 HUGGING_FACE_CLASSES = {
     "generator": "ElectraForMaskedLM",
     "discriminator": "ElectraForPreTraining",
 }
 EMBEDDINGS = "electra.embeddings."
+# Beginning of the names of tensors that are one variable of both networks, by sharing mode.
 _SHARED = {
     "shared": EMBEDDINGS,
     "word_only": f"{EMBEDDINGS}word_embeddings.",
@@ -16,19 +24,19 @@ _SHARED = {
 }
 
 
-def generator(model) -> list[NamedTensor]:
-    """Returns the tensors of an `ElectraPretrainer`'s generator; the output layer is tied."""
+def generator(model: "ElectraPretrainer") -> list[NamedTensor]:
+    """Return the tensors of the generator; its output layer is tied to the word table."""
     head = "generator_predictions"
     return [
         *tensor_names.encoder(model.generator_network),
         *tensor_names.dense(f"{head}.dense", model.masked_lm.dense),
         *tensor_names.layer_norm(f"{head}.LayerNorm", model.masked_lm.layer_norm),
-        tensor_names.untransposed("generator_lm_head.bias", model.masked_lm.bias),
+        tensor_names.same_layout("generator_lm_head.bias", model.masked_lm.bias),
     ]
 
 
-def discriminator(model) -> list[NamedTensor]:
-    """Returns the tensors of its discriminator; sums, where it holds differences."""
+def discriminator(model: "ElectraPretrainer") -> list[NamedTensor]:
+    """Return the tensors of the discriminator; those of disentangled embeddings are sums."""
     head = "discriminator_predictions"
     return [
         *tensor_names.encoder(model.discriminator_network),
@@ -37,11 +45,11 @@ def discriminator(model) -> list[NamedTensor]:
     ]
 
 
-def of(model, network: str) -> list[NamedTensor]:
-    """Returns the tensors of the `generator` or the `discriminator`."""
+def of(model: "ElectraPretrainer", network: str) -> list[NamedTensor]:
+    """Return the tensors of one network, `generator` or `discriminator`."""
     return {"generator": generator, "discriminator": discriminator}[network](model)
 
 
 def is_shared(name: str, sharing: str) -> bool:
-    """Whether a tensor is one variable of both networks."""
+    """Return whether a tensor is one variable of both networks in a sharing mode."""
     return sharing in _SHARED and name.startswith(_SHARED[sharing])

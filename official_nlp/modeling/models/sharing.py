@@ -1,31 +1,47 @@
-"""What the generator and the discriminator have in common."""
+"""Sharing of variables between generator and discriminator: five modes.
+
+| mode | shared variables |
+|---|---|
+| `shared` | word, position and type tables and their LayerNorm, as in google-research/electra |
+| `word_only` | the word table, as in tfnlp |
+| `untied` | none |
+| `whole` | all: one encoder is both networks |
+| `gdes` | none; the discriminator adds differences to the generator's embeddings, see below |
+
+In `gdes` (gradient-disentangled embedding sharing, He et al. 2021) the differences start at zero,
+and the gradient of the discriminator reaches them alone.
+"""
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import tf_keras
 
 from official_nlp.errors import InputError
 from official_nlp.modeling.layers.disentangled_embeddings import DisentangledEmbeddings
 from official_nlp.modeling.models import network_contract
+from official_nlp.modeling.networks.electra_config import ElectraConfig
 from official_nlp.modeling.networks.electra_encoder import ElectraEncoder
 
 MODES = ("shared", "word_only", "untied", "whole", "gdes")
+# Fields in which the two configurations of one encoder may differ: they change no variable.
+_IRRELEVANT_FIELDS = ("generator_size", "extra")
 
 
-def build_pair(generator, discriminator, sharing: str, **options):
-    """Returns two encoders of the given configurations that share what `sharing` says.
+def build_pair(
+    generator: ElectraConfig, discriminator: ElectraConfig, sharing: str, **options: Any
+) -> tuple[ElectraEncoder, ElectraEncoder]:
+    """Return a generator and a discriminator that share variables in a mode.
 
     Args:
-      generator: `ElectraConfig`.
-      discriminator: `ElectraConfig`.
-      sharing: `shared`: word, position and type tables and their LayerNorm, as the original;
-        `word_only`: the word table, as tfnlp; `untied`: nothing; `whole`: one encoder is both;
-        `gdes`: no variable, but the discriminator's embeddings are the generator's plus
-        differences, which start at zero, and its gradient stops there.
+      generator: configuration of the generator.
+      discriminator: configuration of the discriminator.
+      sharing: one of `MODES`.
       **options: keyword arguments of `ElectraEncoder`.
 
     Raises:
-      InputError: another mode, or the two configurations do not allow it.
+      InputError: the mode is unknown, or the two configurations do not allow it.
     """
     check_mode(sharing)
     if sharing == "whole":
@@ -34,8 +50,17 @@ def build_pair(generator, discriminator, sharing: str, **options):
     return first, partner(first, discriminator, sharing, name="discriminator", **options)
 
 
-def partner(generator: ElectraEncoder, config, sharing: str, **options) -> ElectraEncoder:
-    """Returns the discriminator of configuration `config` for a generator that exists."""
+def partner(
+    generator: ElectraEncoder, config: ElectraConfig, sharing: str, **options: Any
+) -> ElectraEncoder:
+    """Return the discriminator of an existing generator.
+
+    Args:
+      generator: the generator.
+      config: configuration of the discriminator.
+      sharing: one of `MODES`.
+      **options: keyword arguments of `ElectraEncoder`.
+    """
     if sharing == "whole":
         return generator
     embeddings = None
@@ -54,58 +79,62 @@ def partner(generator: ElectraEncoder, config, sharing: str, **options) -> Elect
     return ElectraEncoder(config, embeddings=embeddings, **options)
 
 
-def detect(generator, discriminator) -> str:
-    """Returns the mode that two given networks are in."""
+def detect(generator: Any, discriminator: Any) -> str:
+    """Return the mode of two networks, from the variables that they have in common."""
     if generator is discriminator:
         return "whole"
-    ours = getattr(generator, "embeddings", None)
-    if ours is not None and ours is getattr(discriminator, "embeddings", None):
+    first, second = (getattr(network, "embeddings", None) for network in (generator, discriminator))
+    if first is not None and first is second:
         return "shared"
-    theirs = getattr(discriminator, "embeddings", None)
-    if isinstance(theirs, DisentangledEmbeddings) and theirs.base is ours:
+    if isinstance(second, DisentangledEmbeddings) and second.base is first:
         return "gdes"
-    same_table = _table(generator) is _table(discriminator)
-    return "word_only" if same_table else "untied"
+    return "word_only" if _table(generator) is _table(discriminator) else "untied"
 
 
-def checked(wanted: str | None, generator, discriminator) -> str:
-    """Returns the mode that two given networks are in.
+def checked(expected: str | None, generator: Any, discriminator: Any) -> str:
+    """Return the mode of two networks, after comparing it with the expected one.
+
+    Args:
+      expected: one of `MODES`; None for any.
+      generator: generator network.
+      discriminator: discriminator network.
 
     Raises:
-      InputError: it is not the one `wanted`, or that is none.
+      InputError: the mode of the networks is another one, or `expected` is no mode.
     """
     found = detect(generator, discriminator)
-    if wanted is None:
+    if expected is None:
         return found
-    check_mode(wanted)
-    if wanted != found:
+    check_mode(expected)
+    if expected != found:
         raise InputError(
-            f"sharing={wanted!r} contradicts the given networks, which are {found!r}; build them "
-            f"with from_config_pair(..., sharing={wanted!r}), or leave sharing out"
+            f"sharing={expected!r} contradicts the given networks, which are {found!r}; build them "
+            f"with from_config_pair(..., sharing={expected!r}), or leave sharing out"
         )
     return found
 
 
-def serialize(generator, discriminator, mode: str) -> dict:
-    """Returns both networks' configurations, for `deserialize`.
+def serialize(generator: Any, discriminator: Any, mode: str) -> dict[str, Any]:
+    """Return the configurations of both networks, as `deserialize` takes them.
 
     Raises:
-      InputError: a network cannot be built again, or what the two share cannot be shared again.
+      InputError: a network cannot be rebuilt, or shared variables could not be shared again.
     """
-    ours = all(isinstance(network, ElectraEncoder) for network in (generator, discriminator))
+    networks = {"generator_network": generator, "discriminator_network": discriminator}
+    ours = all(isinstance(network, ElectraEncoder) for network in networks.values())
     if mode in ("shared", "word_only") and not ours:
         raise InputError(
             f"generator_network and discriminator_network are {mode!r}, and only ElectraEncoders "
             "can share again after a file; save their weights with tf.train.Checkpoint instead"
         )
     return {
-        "generator_network": network_contract.serialize(generator, "generator_network"),
-        "discriminator_network": network_contract.serialize(discriminator, "discriminator_network"),
+        argument: network_contract.serialize(network, argument)
+        for argument, network in networks.items()
     }
 
 
-def deserialize(config: dict, custom_objects=None) -> dict:
-    """Returns both networks of a pre-trainer's configuration; what they shared is shared again."""
+def deserialize(config: Mapping[str, Any], custom_objects: Any = None) -> dict[str, Any]:
+    """Return both networks of a pre-trainer's configuration, which share variables as before."""
     build = tf_keras.saving.deserialize_keras_object
     mode, serialized = config["sharing"], config["discriminator_network"]
     generator = build(config["generator_network"], custom_objects=custom_objects)
@@ -119,25 +148,25 @@ def deserialize(config: dict, custom_objects=None) -> dict:
     return {"generator_network": generator, "discriminator_network": discriminator}
 
 
-def check_mode(sharing):
-    """Raises InputError unless `sharing` names a mode."""
+def check_mode(sharing: str) -> None:
+    """Raise InputError unless `sharing` is a mode."""
     if sharing not in MODES:
         raise InputError(f"sharing must be one of {', '.join(MODES)}, was {sharing!r}")
 
 
-def _table(network):
-    """Returns the variable of the word table, or where there is none to be had the network."""
+def _table(network: Any) -> Any:
+    """Return the word table; the network itself, which no other shares, if it offers none."""
     try:
         return network_contract.embedding_table(network)
     except (TypeError, RuntimeError):
         return network
 
 
-def _check_equal(generator, discriminator):
+def _check_equal(generator: ElectraConfig, discriminator: ElectraConfig) -> None:
     names = {field.name for field in dataclasses.fields(generator)}
     different = [
         f"{name} ({getattr(generator, name)}, {getattr(discriminator, name)})"
-        for name in sorted(names - {"generator_size", "extra"})
+        for name in sorted(names.difference(_IRRELEVANT_FIELDS))
         if getattr(generator, name) != getattr(discriminator, name)
     ]
     if different:

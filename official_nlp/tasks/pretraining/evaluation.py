@@ -91,7 +91,7 @@ class _Pretrained(ElectraPretraining):
             for tensor in tensors[name]:
                 if tensor.name not in arrays:
                     raise InputError(f"the {name} lacks the tensor {tensor.name}")
-                tensor.assign(arrays[tensor.name])
+                tensor.assign_hugging_face(arrays[tensor.name])
         return model
 
     def evaluate(self, model: ElectraPretrainer, batch):

@@ -126,7 +126,10 @@ def test_equal_choices_drop_elsewhere():
     ("inputs", "message"),
     [
         ({"input_ids": IDS[0]}, r"input_ids must be \[batch, choices, length\], was \[3, 8\]"),
-        ({"input_ids": IDS, "attention_mask": MASK[0]}, "attention_mask must be .* its axis, too"),
+        (
+            {"input_ids": IDS, "attention_mask": MASK[0]},
+            "attention_mask must be .* needs the axis as well",
+        ),
         (
             {"inputs_embeds": np.zeros([B, L, 8], np.float32)},
             r"inputs_embeds must be \[batch, choices, length, width\], was \[2, 8, 8\]",

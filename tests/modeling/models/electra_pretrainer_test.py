@@ -287,16 +287,23 @@ def test_a_network_that_cannot_be_rebuilt_is_named_when_the_model_is_written_dow
 
 
 # === Parameters ===
-@pytest.mark.parametrize(
-    ("name", "count"), [("small", 14_196_219), ("base", 119_386_427), ("large", 354_655_291)]
-)
-def test_the_papers_sizes_have_their_number_of_parameters(name, count):
-    discriminator = networks.ElectraConfig.preset(name)
+def parameters(discriminator) -> int:
+    """Count the parameters of a pre-trainer without allocating them."""
     # In a graph that never runs, variables have shapes and no memory.
     with tf.Graph().as_default():
         model = models.ElectraPretrainer.from_config_pair(discriminator.generator(), discriminator)
-        assert sum(v.shape.num_elements() for v in model.trainable_variables) == count
         assert not model.non_trainable_variables
+        return sum(v.shape.num_elements() for v in model.trainable_variables)
+
+
+@pytest.mark.parametrize(
+    ("name", "count"), [("small", 14_196_219), ("base", 119_386_427), ("large", 354_655_291)]
+)
+def test_presets_have_the_number_of_parameters_of_the_paper(name, count):
+    preset = networks.ElectraConfig.preset(name)
+    # Layers are equal, so two small models determine the count of a deep one.
+    one, two = (parameters(preset.replace(num_hidden_layers=layers)) for layers in (1, 2))
+    assert one + (preset.num_hidden_layers - 1) * (two - one) == count
 
 
 def test_heads_start_as_the_original_starts_them():
@@ -317,7 +324,9 @@ def test_predictions_a_row_are_as_many_as_tokens_unless_said():
 
 def test_more_predictions_a_row_than_were_said_are_refused(batch):
     small = tiny.pretrainer(num_token_predictions=tiny.PREDICTIONS - 1)
-    with pytest.raises(InputError, match=f"num_token_predictions says, had {tiny.PREDICTIONS}"):
+    with pytest.raises(
+        InputError, match=f"at most num_token_predictions=2 columns, had {tiny.PREDICTIONS}"
+    ):
         small(batch)
 
 

@@ -5,10 +5,11 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from official_nlp import randomness
+from official_nlp import loss_terms, randomness
 from official_nlp.errors import InputError
 from official_nlp.modeling import losses, networks
 from official_nlp.modeling.models import sharing
+from official_nlp.training import distribution
 from tests.modeling import tiny
 
 KEY = randomness.Key(7)
@@ -71,7 +72,7 @@ def test_the_loss_of_fit_is_the_loss_of_the_losses(model, batch):
         logs = model.test_step(batch)
     with randomness.stream(KEY):
         terms = losses.electra_loss(batch, model(batch))
-    total = losses.weighted_total(terms, {"mlm": 1.0, "rtd": 50.0})
+    total = loss_terms.weighted_total(terms, {"mlm": 1.0, "rtd": 50.0})
     np.testing.assert_allclose(logs["loss"], total, rtol=1e-6)
 
 
@@ -89,7 +90,7 @@ def fitted(strategy):
 def test_fit_on_two_replicas_takes_the_step_of_one_device(two_devices):
     # The rows of the two replicas have unequal numbers of tokens.
     one = fitted(tf.distribute.get_strategy())
-    two = fitted(tf.distribute.MirroredStrategy(two_devices))
+    two = fitted(distribution.create_strategy("mirrored"))
     for got, want in zip(tf.nest.flatten(two), tf.nest.flatten(one)):
         np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-6)
 
@@ -119,7 +120,7 @@ def test_a_file_of_a_compiled_model_keeps_how_it_was_compiled_and_trains_on(tmp_
     model.fit(dataset(), verbose=0)
     model.save(tmp_path / "model.keras")
     again = tf_keras.models.load_model(tmp_path / "model.keras")
-    assert again.coefficients == {"mlm": 3.0, "rtd": 7.0}
+    assert again.loss_weights == {"mlm": 3.0, "rtd": 7.0}
     assert again.run_eagerly
     assert isinstance(again.optimizer, tf_keras.optimizers.Adam)
     assert int(again.optimizer.iterations) == 1
@@ -209,7 +210,7 @@ def of_parts(model, rows, sampled_ids):
             document_ids=rows.get("document_ids"),
         )
         terms = losses.electra_loss(rows, outputs)
-        total = losses.weighted_total(terms, {"rtd": 50.0})
+        total = loss_terms.weighted_total(terms, {"rtd": 50.0})
     gradients = tape.gradient(total, model.trainable_variables)
     return terms, [tf.convert_to_tensor(gradient) for gradient in gradients]
 

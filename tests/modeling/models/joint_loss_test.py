@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from official_nlp import loss_terms
 from official_nlp.interchange import huggingface
 from official_nlp.modeling import losses, models, networks
 from official_nlp.modeling.models import pretrainer_tensors
@@ -69,7 +70,7 @@ def computed(model, batch, coefficients):
             corrupted["input_word_ids"], batch["input_mask"], batch["input_type_ids"]
         )
         terms = losses.electra_loss(batch, outputs)
-        total = losses.weighted_total(terms, coefficients)
+        total = loss_terms.weighted_total(terms, coefficients)
     embeddings = model.generator_network.embeddings
     variables = {
         "word_embeddings_tied": embeddings.word_embeddings.embeddings,
@@ -111,7 +112,7 @@ def check(compute, arrays, case):
     np.testing.assert_allclose(outputs["disc_logits"], expected["disc_logits"], atol=1e-5)
     google = hugging_face_weights.case(arrays, case, "google_f32")
     for name, theirs in (("mlm", "mlm_loss"), ("rtd", "disc_loss")):
-        mean = losses.weighted_total({name: terms[name]}, {})
+        mean = loss_terms.weighted_total({name: terms[name]}, {})
         np.testing.assert_allclose(mean, expected[theirs], rtol=1e-5)
         np.testing.assert_allclose(mean, google[theirs], rtol=1e-5)
     np.testing.assert_allclose(total, expected["total_loss"], rtol=1e-5)
