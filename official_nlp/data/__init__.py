@@ -7,7 +7,7 @@ _WHERE = {
     "DataFolder": "storage.data_folder",
     "ElectraTokenizer": "tokenization.tokenizer",
     "ExamplesSummary": "pretraining.examples",
-    "GraphTokenizer": "tokenization.graph_tokenizer",
+    "GraphTokenizer": "tokenization.graph.graph_tokenizer",
     "MaskingConfig": "pretraining.masking",
     "CorruptRecords": "storage.corrupt_records",
     "NgramBaselines": "pretraining.ngram_baselines",

@@ -1,1 +1,1 @@
-"""Text to ids and back, in Python and in a graph."""
+"""Tokenizers: text to ids and back, in Python (this folder) and in TensorFlow graphs (`graph`)."""

@@ -1,27 +1,28 @@
-"""Tokens that are looked for in a text before it is cut into words: special ones and others."""
+"""Added tokens: special tokens and others that are matched before a text is split into words."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from official_nlp.errors import InputError
 
 _FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
-# What Hugging Face's files put beside them.
-_PASSED_OVER = {"content", "id", "__type"}
+# Further keys in Hugging Face's files, which are ignored.
+_IGNORED = {"content", "id", "__type"}
 
 
 @dataclasses.dataclass(frozen=True)
 class AddedToken:
-    """A token that stands for itself wherever it is met in a text.
+    """A token that is matched by its name anywhere in a text.
 
     Attributes:
-      id: its place in the vocabulary.
-      content: its name, which is what is looked for.
-      special: it carries no text: `decode` can leave it out, and `encode_ids` takes it for text.
-      single_word: it is met only where no letter, digit or underscore touches it.
-      lstrip, rstrip: white space before it, or behind it, belongs to it.
-      normalized: it is looked for in the text after case and accents were treated; else in the
-        text as it was given.
+      id: its id.
+      content: its name, the text that it matches.
+      special: it carries no text: `decode` can leave it out, and `encode_ids` does not match it.
+      single_word: it only matches where no letter, digit or underscore touches it.
+      lstrip, rstrip: it also matches white space before it, or after it.
+      normalized: it is matched in the normalized text (lower case, without accents) instead of the
+        original text.
     """
 
     id: int
@@ -33,22 +34,30 @@ class AddedToken:
     normalized: bool = False
 
 
-def name_of(argument: str, token: str | Mapping) -> str:
-    """The name of a token given bare, or as Hugging Face's files have it, a dict of rules."""
+def name_of(argument: str, token: str | Mapping | AddedToken) -> str:
+    """Return the name of a token that is given as its name, or as a dict of rules.
+
+    Args:
+      argument: name of the argument in messages.
+      token: the value of the argument.
+
+    Raises:
+      InputError: if it is neither.
+    """
     return _rules(argument, token)["content"]
 
 
-def extend(vocab: list[str], decoder: Mapping | None, additional: Sequence, source: str):
-    """Appends to a vocabulary the tokens that come behind it.
+def extend(vocab: list[str], decoder: Mapping | None, additional: Sequence, source: str) -> None:
+    """Append added tokens to a vocabulary that does not have them.
 
     Args:
-      vocab: the tokens of the file; changed.
-      decoder: as the argument `added_tokens_decoder` of the tokenizer.
-      additional: as its argument `additional_special_tokens`.
-      source: what messages call the vocabulary.
+      vocab: the tokens of the vocabulary file; changed in place.
+      decoder: argument `added_tokens_decoder` of the tokenizer.
+      additional: its argument `additional_special_tokens`.
+      source: name of the vocabulary in messages.
 
     Raises:
-      InputError: an id that is another token's, or leaves a gap.
+      InputError: if an id belongs to another token, or leaves a gap.
     """
     known = set(vocab)
     for id, rules in _by_id(decoder).items():
@@ -58,9 +67,9 @@ def extend(vocab: list[str], decoder: Mapping | None, additional: Sequence, sour
         if id != len(vocab) or name in known:
             there = repr(vocab[id]) if id < len(vocab) else f"behind {len(vocab)} tokens"
             raise InputError(
-                f"added_tokens_decoder must number the tokens of {source} as they are, or on from "
-                f"them, but it gives {id} to {name!r}, and {id} is {there}; take it from the "
-                "folder that the vocabulary comes from"
+                f"added_tokens_decoder must agree with the ids of {source} and continue them "
+                f"without gaps, but it gives {id} to {name!r}, and {id} is {there}; use the "
+                "added_tokens_decoder of the folder that the vocabulary comes from"
             )
         vocab.append(name)
         known.add(name)
@@ -73,35 +82,35 @@ def extend(vocab: list[str], decoder: Mapping | None, additional: Sequence, sour
 
 def collect(
     ids: Mapping[str, int],
-    roles: Mapping,
+    roles: Mapping[str, str | Mapping],
     decoder: Mapping | None,
     additional: Sequence,
     normalizes: bool,
 ) -> tuple[AddedToken, ...]:
-    """Puts together what is said about tokens, in order of their ids.
+    """Merge the arguments about tokens, and return all added tokens in order of ids.
 
     Args:
-      ids: of the whole vocabulary.
+      ids: ids of the whole vocabulary.
       roles: special tokens by the arguments that name them.
-      decoder, additional: as for `extend`, which went before.
-      normalizes: tokens that are not special are looked for in the treated text if nothing else is
-        said, as in Hugging Face's; else all in the text as it is given.
+      decoder, additional: as for `extend`, which must have been called before.
+      normalizes: whether tokens that are not special match normalized text unless their rules say
+        otherwise, as in Hugging Face's tokenizers.
     """
-    said = {rules["content"]: {"special": False, **rules} for rules in _by_id(decoder).values()}
+    merged = {rules["content"]: {"special": False, **rules} for rules in _by_id(decoder).values()}
     specials = [*roles.items(), *(("additional_special_tokens", token) for token in additional)]
     for argument, token in specials:
         rules = _rules(argument, token)
         name = rules["content"]
-        said[name] = said.get(name, {}) | rules | {"special": True}
+        merged[name] = merged.get(name, {}) | rules | {"special": True}
     tokens = []
-    for name, rules in said.items():
+    for name, rules in merged.items():
         rules = {"normalized": normalizes and not rules["special"]} | rules
         tokens.append(AddedToken(id=ids[name], **rules))
     return tuple(sorted(tokens, key=lambda token: token.id))
 
 
 def as_decoder(tokens: Sequence[AddedToken]) -> dict[str, dict]:
-    """The argument `added_tokens_decoder` that would say these, as it is stored."""
+    """Return these tokens as the argument `added_tokens_decoder`, in the form that is stored."""
     result = {}
     for token in tokens:
         rules = dataclasses.asdict(token)
@@ -109,7 +118,7 @@ def as_decoder(tokens: Sequence[AddedToken]) -> dict[str, dict]:
     return result
 
 
-def _by_id(decoder: Mapping | None) -> dict[int, dict]:
+def _by_id(decoder: Any) -> dict[int, dict]:
     if not isinstance(decoder, Mapping | None):
         raise InputError(
             f"added_tokens_decoder must be a dict of tokens by their ids, was {decoder!r}"
@@ -117,12 +126,13 @@ def _by_id(decoder: Mapping | None) -> dict[int, dict]:
     result = {}
     for id, token in (decoder or {}).items():
         if not str(id).isdecimal():
-            raise InputError(f"added_tokens_decoder must have ids for keys, but one was {id!r}")
+            raise InputError(f"added_tokens_decoder must have ids as keys, but one was {id!r}")
         result[int(id)] = _rules(f"added_tokens_decoder[{id}]", token)
     return dict(sorted(result.items()))
 
 
-def _rules(argument: str, token) -> dict:
+def _rules(argument: str, token: Any) -> dict[str, Any]:
+    """Return a token's name as `content`, and those of its rules that are stated."""
     if isinstance(token, AddedToken):
         token = dataclasses.asdict(token)
     rules = {"content": token} if isinstance(token, str) else token
@@ -134,9 +144,9 @@ def _rules(argument: str, token) -> dict:
     if not rules["content"]:
         raise InputError(f"{argument} must be the name of a token, was empty")
     for name, value in rules.items():
-        if name not in _PASSED_OVER and (name not in _FLAGS or not isinstance(value, bool)):
+        if name not in _IGNORED and (name not in _FLAGS or not isinstance(value, bool)):
             raise InputError(
-                f"{argument} must have true or false for {', '.join(_FLAGS)} and nothing else, but "
-                f"it has {name}={value!r}"
+                f"{argument} must have true or false for {', '.join(_FLAGS)} and no other keys, "
+                f"but it has {name}={value!r}"
             )
     return {name: rules[name] for name in ("content", *_FLAGS) if name in rules}

@@ -1,21 +1,31 @@
-"""What a call of the tokenizer is given, and what it gives."""
+"""The arguments of a call of the tokenizer, checked and brought into one form."""
 
 from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
-from official_nlp.data.tokenization.rows import STRATEGIES, Padding, Row
-from official_nlp.data.tokenization.values import at_least
+from official_nlp.data.tokenization.argument_checks import at_least, choice
+from official_nlp.data.tokenization.framing import SIDES, STRATEGIES, Padding, Truncation
 from official_nlp.errors import InputError
 
 Texts = str | Sequence[str] | Sequence[Sequence[str]]
+Result = TypeVar("Result")
 
 
 # === Texts ===
 
 
-def is_single(text, split: bool) -> bool:
-    """Whether a text is given alone, not in a list; with `split` it is a list of words itself."""
+def is_single(text: Any, split: bool) -> bool:
+    """Return whether this is one text, not a list of them.
+
+    Args:
+      text: the argument `text`.
+      split: whether a text is a list of words.
+
+    Raises:
+      InputError: if it is neither.
+    """
     if isinstance(text, str):
         if split:
             raise InputError(f"text must be a list of words with is_split_into_words, was {text!r}")
@@ -26,22 +36,34 @@ def is_single(text, split: bool) -> bool:
     return split and (len(text) == 0 or isinstance(text[0], str))
 
 
-def pair_up(text, text_pair, single: bool, split: bool) -> list[tuple]:
-    """Each text with the one that goes with it, or alone."""
+def pair_up(text: Any, text_pair: Any, single: bool, split: bool) -> list[tuple]:
+    """Return a tuple for each example: its text, and its second text if there is one.
+
+    Args:
+      text, text_pair: the arguments of the call.
+      single: whether they are one text each.
+      split: whether a text is a list of words.
+
+    Raises:
+      InputError: if they do not match.
+    """
     firsts = [text] if single else list(text)
     seconds = [text_pair] if single else text_pair
     if text_pair is None:
         seconds = [None] * len(firsts)
     if isinstance(seconds, str):
-        raise InputError(f"text_pair must hold a text for each of the {len(firsts)}, was one text")
+        raise InputError(
+            f"text_pair must be a list like text, with {len(firsts)} texts, was one text"
+        )
     if not _is_list(seconds):
-        raise InputError(f"text_pair must be given as text is, was {text_pair!r}")
+        raise InputError(f"text_pair must have the form of text, was {text_pair!r}")
     if len(firsts) != len(seconds):
         raise InputError(
-            f"text_pair must hold a text for each of the {len(firsts)}, was {len(seconds)} texts"
+            f"text_pair must hold as many texts as text, {len(firsts)}, was {len(seconds)} texts"
         )
+    # Hugging Face's fast tokenizers treat an empty second text as none.
     pairs = [
-        (first,) if _is_nothing(second) else (first, second)
+        (first,) if second is None or _is_empty(second) else (first, second)
         for first, second in zip(firsts, seconds, strict=True)
     ]
     wrong = [each for pair in pairs for each in pair if split and not _is_list(each)]
@@ -52,108 +74,156 @@ def pair_up(text, text_pair, single: bool, split: bool) -> list[tuple]:
     return pairs
 
 
-def run(encode: Callable, texts: Sequence[str], *options) -> list:
-    """What an engine makes of texts.
+def run(encode: Callable[..., Result], texts: Sequence, *options: bool) -> Result:
+    """Return `encode(texts, *options)`, with clear errors for values that are not text.
+
+    Args:
+      encode: method of an engine.
+      texts: texts, or lists of words.
+      *options: further arguments of `encode`.
 
     Raises:
-      InputError: one of them is none.
+      InputError: if one of the texts or words is not a str of valid characters.
     """
-    if not all(isinstance(text, str) for text in texts):
-        wrong = next(text for text in texts if not isinstance(text, str))
+    words = [word for text in texts for word in (text if _is_list(text) else [text])]
+    if not all(isinstance(word, str) for word in words):
+        wrong = next(word for word in words if not isinstance(word, str))
         raise InputError(
             f"text must be str, but one was {type(wrong).__name__}: {wrong!r:.80}; decode bytes, "
-            "and give no empty values"
+            "and leave out missing values"
         )
     try:
         return encode(texts, *options)
-    except (TypeError, UnicodeError, RuntimeError) as error:  # as each engine has it
-        halves = (text for text in texts if any("\ud800" <= each <= "\udfff" for each in text))
-        for text in halves:
-            raise InputError(
-                f"text must be characters, but one holds half of a pair: {text!r:.80}; decode it "
-                "as UTF-8, or with errors='replace'"
-            ) from error
+    except (TypeError, UnicodeError, RuntimeError) as error:
+        # Each engine has another exception for this.
+        for word in words:
+            if any("\ud800" <= character <= "\udfff" for character in word):
+                raise InputError(
+                    "text must consist of valid characters, but one contains half of a surrogate "
+                    f"pair: {word!r:.80}; decode it as UTF-8, or with errors='replace'"
+                ) from error
         raise
 
 
-def _is_list(value) -> bool:
+def _is_list(value: Any) -> bool:
     is_text = isinstance(value, str | bytes | bytearray)
     return isinstance(value, Sequence | np.ndarray) and not is_text
 
 
-def _is_nothing(text) -> bool:
-    # As in Hugging Face's fast tokenizers, an empty second text is none.
-    return text is None or (isinstance(text, Sequence | np.ndarray) and len(text) == 0)
+def _is_empty(value: Any) -> bool:
+    return isinstance(value, Sequence | np.ndarray) and len(value) == 0
 
 
 # === Options ===
 
 
-def strategy(truncation: bool | str | None) -> str | None:
-    """Which segment is cut, as `Framing` has it."""
-    if truncation in (False, None, "do_not_truncate"):
+def truncation(
+    value: bool | str | None,
+    max_length: int | None,
+    default_length: int | None,
+    side: str,
+    stride: int,
+    windows: bool,
+) -> Truncation | None:
+    """Return how sequences are shortened; None: not at all.
+
+    Args:
+      value, max_length, stride, windows: the arguments of the call; `windows` is its
+        `return_overflowing_tokens`.
+      default_length, side: the tokenizer's `model_max_length` and `truncation_side`.
+
+    Raises:
+      InputError: if a value is out of range, or there is no maximum length.
+    """
+    stride = at_least("stride", stride, 0)
+    if value in (False, None, "do_not_truncate"):
         return None
-    wanted = "longest_first" if truncation is True else truncation
-    if wanted not in STRATEGIES:
+    strategy = "longest_first" if value is True else str(value)
+    if strategy not in STRATEGIES:
         raise InputError(
-            f"truncation must be True, False or one of {', '.join(STRATEGIES)}, was {truncation!r}"
+            f"truncation must be True, False or one of {', '.join(STRATEGIES)}, was {value!r}"
         )
-    return wanted
+    length = _limit(f"truncation={value!r}", max_length, default_length)
+    return Truncation(length, strategy, side, windows, stride)
 
 
-def limit(what: str, max_length: int | None, own: int | None) -> int:
-    """The most tokens: those given, or the tokenizer's own."""
-    most = own if max_length is None else max_length
-    if most is None:
-        raise InputError(f"{what} needs max_length=, for the tokenizer has no model_max_length")
-    return at_least("max_length", most, 1)
+def padding(
+    value: bool | str,
+    max_length: int | None,
+    default_length: int | None,
+    multiple: int | None,
+    side: str,
+    pad_id: int,
+) -> Padding | None:
+    """Return how sequences are brought to one length; None: not at all.
+
+    Args:
+      value, max_length, multiple: the arguments of the call; `multiple` is its
+        `pad_to_multiple_of`.
+      default_length: the tokenizer's `model_max_length`.
+      side: side at which padding is added.
+      pad_id: id of the padding token.
+
+    Raises:
+      InputError: if a value is out of range, or there is no maximum length.
+    """
+    multiple = at_least("pad_to_multiple_of", 1 if multiple is None else multiple, 1)
+    choice("padding_side", side, SIDES)
+    if value not in (False, True, "longest", "max_length", "do_not_pad"):
+        raise InputError(f'padding must be False, True, "longest" or "max_length", was {value!r}')
+    if value in (False, "do_not_pad"):
+        return None
+    width = None
+    if value == "max_length":
+        width = _limit(f"padding={value!r}", max_length, default_length)
+    return Padding(pad_id, width, multiple, side)
 
 
-def is_padded(padding: bool | str) -> bool:
-    """Whether rows are to be of one length."""
-    if padding not in (False, True, "longest", "max_length", "do_not_pad"):
-        raise InputError(f'padding must be False, True, "longest" or "max_length", was {padding!r}')
-    return padding not in (False, "do_not_pad")
+def check_multiple(padding: Padding | None, truncation: Truncation | None):
+    """Refuse a multiple that would make sequences longer than the length they are truncated to.
 
-
-def check_multiple(padding: Padding, cut_to: int | None):
-    """Refuses a multiple that would make rows longer than what they were cut to."""
-    if padding.wanted and cut_to is not None and cut_to % padding.multiple:
+    Raises:
+      InputError: if it would.
+    """
+    if padding and truncation and truncation.max_length % padding.multiple:
         raise InputError(
             f"max_length must be a multiple of pad_to_multiple_of={padding.multiple}, was "
-            f"{cut_to}: what is cut to it would be padded to more"
+            f"{truncation.max_length}: truncated sequences would be padded beyond it"
         )
+
+
+def _limit(what: str, max_length: int | None, default_length: int | None) -> int:
+    limit = default_length if max_length is None else max_length
+    if limit is None:
+        raise InputError(f"{what} needs max_length=, as the tokenizer has no model_max_length")
+    return at_least("max_length", limit, 1)
 
 
 # === Results ===
 
 
-def columns(found: list[Row]) -> dict[str, list]:
-    """All that is known of rows, by the names that it is given back under."""
-    return {
-        "input_ids": [row.ids for row in found],
-        "token_type_ids": [row.type_ids for row in found],
-        "attention_mask": [[1] * len(row.ids) for row in found],
-        "special_tokens_mask": [row.special for row in found],
-        "offset_mapping": [row.offsets for row in found],
-        "word_ids": [row.words for row in found],
-    }
+def tensors(result: dict[str, Any], kind: str) -> dict[str, Any]:
+    """Return the sequences of a result as one array or tensor for each output.
 
+    Args:
+      result: arrays, or lists of arrays, by names of outputs.
+      kind: "np" or "tf".
 
-def tensors(result: dict, kind: str | None) -> dict:
-    """A result's rows in one array or tensor each."""
+    Raises:
+      InputError: if the sequences differ in length, or the kind is another.
+    """
     if kind not in ("np", "tf"):
         raise InputError(f'return_tensors must be None, "np" or "tf", was {kind!r}')
-    lengths = {len(row) for row in result["input_ids"]}
+    lengths = {len(sequence) for sequence in result["input_ids"]}
     if len(lengths) > 1:
         raise InputError(
-            f"return_tensors={kind!r} needs rows of one length, was {min(lengths)} to "
+            f"return_tensors={kind!r} needs sequences of one length, was {min(lengths)} to "
             f"{max(lengths)}: give padding=True, and truncation=True"
         )
     arrays = {name: np.asarray(column, np.int32) for name, column in result.items()}
     if kind == "np":
         return arrays
-    # Text tools need no TensorFlow for anything else here.
+    # Importing TensorFlow takes seconds, and nothing else here needs it.
     import tensorflow as tf
 
     return {name: tf.constant(array) for name, array in arrays.items()}

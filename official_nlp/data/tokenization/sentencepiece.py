@@ -1,8 +1,16 @@
-"""SentencePiece, on the package of its authors."""
+"""SentencePiece, on the package of its authors.
+
+The `tokenizers` package has a Unigram model and a normalizer for SentencePiece's character maps,
+but the ids would differ: its normalizer works on whole graphemes, and loses the accent of
+"Y\\u0301", for instance.
+"""
 
 import itertools
+import os
+import pathlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import sentencepiece
@@ -10,144 +18,194 @@ from google.protobuf.message import DecodeError
 from sentencepiece import sentencepiece_model_pb2
 
 from official_nlp.data.tokenization.added_tokens import AddedToken
-from official_nlp.data.tokenization.rows import Segment
-from official_nlp.data.tokenization.words import SENTENCEPIECE_MARK, WordJoins, sentencepiece_joins
+from official_nlp.data.tokenization.engine import Segment, join_words
+from official_nlp.data.tokenization.words import (
+    SENTENCEPIECE_MARK,
+    WORDPIECE_MARK,
+    WordJoins,
+    sentencepiece_joins,
+)
 from official_nlp.errors import InputError
 
-FILE = "spm.model"
-SUFFIX = ".model"
-
-_Piece = sentencepiece_model_pb2.ModelProto.SentencePiece
-# Normalisers of the authors whose names end so fold case.
+# protobuf makes these classes when it is imported, so type checkers do not see them.
+_ModelProto: Any = getattr(sentencepiece_model_pb2, "ModelProto")  # noqa: B009
+_Piece: Any = _ModelProto.SentencePiece
+# Names of SentencePiece's normalizers that fold case end with this.
 _FOLDS_CASE = "_cf"
+# The arguments of `ElectraTokenizer` about characters and words, and their accepted values.
+_ACCEPTED = {
+    "strip_accents": (None, False),
+    "do_basic_tokenize": (True,),
+    "never_split": ((),),
+    "tokenize_chinese_chars": (True,),
+    "clean_text": (True,),
+    "wordpieces_prefix": (WORDPIECE_MARK,),
+}
+
+
+class SentencePieceModel:
+    """The content of a model file.
+
+    Attributes:
+      content: the bytes of the file.
+      source: its name in messages.
+      proto: the parsed content.
+      pieces: the pieces in order of their ids.
+      folds_case: whether the model's normalizer folds case.
+    """
+
+    def __init__(self, content: bytes, source: str):
+        """Parse a model.
+
+        Args:
+          content: the bytes of a model file.
+          source: name of the file in messages.
+
+        Raises:
+          InputError: if it is not a complete SentencePiece model.
+        """
+        self.content, self.source = content, source
+        self.proto = _parse(content, source)
+        self.pieces: list[str] = [piece.piece for piece in self.proto.pieces]
+        self.folds_case: bool = self.proto.normalizer_spec.name.endswith(_FOLDS_CASE)
+
+    @classmethod
+    def read(cls, file: pathlib.Path) -> "SentencePieceModel":
+        """Read a model file.
+
+        Raises:
+          InputError: if it cannot be read, or is not a complete SentencePiece model.
+        """
+        try:
+            return cls(file.read_bytes(), os.fspath(file))
+        except OSError as error:
+            raise InputError(f"cannot read the vocabulary {file}: {error.strerror}") from error
+
+    def check_settings(self, do_lower_case: bool | None, settings: Mapping[str, Any]) -> None:
+        """Refuse settings that contradict the model's own treatment of characters and words.
+
+        Args:
+          do_lower_case: argument of `ElectraTokenizer`.
+          settings: its other arguments about characters and words, by name.
+
+        Raises:
+          InputError: if one of them contradicts it.
+        """
+        if do_lower_case not in (None, self.folds_case):
+            raise InputError(
+                f"do_lower_case must be {self.folds_case} or left out for {self.source}, whose "
+                f"normalizer {'folds' if self.folds_case else 'keeps'} case, was {do_lower_case}; "
+                "train another model to change it"
+            )
+        for name, accepted in _ACCEPTED.items():
+            if settings[name] not in accepted:
+                raise InputError(
+                    f"{name} must be left out for {self.source}, was {settings[name]}: the "
+                    "normalizer and the pieces of a SentencePiece model determine how it treats "
+                    "text"
+                )
 
 
 class SentencePiece:
-    """Cuts text into the pieces of a model: what `ElectraTokenizer` does with `spm.model`.
+    """Splits text into the pieces of a SentencePiece model; see `Engine`.
 
     Attributes:
-      vocab: the pieces in order of their ids; later, what was added behind them too.
-      words_are_apart: the ids of a text are those of its words, one after another.
-      folds_case: the model's normaliser makes small letters of capitals.
+      vocab: the pieces in order of their ids; added tokens come last.
+      words_are_apart: whether the ids of a text are the ids of its words, split at spaces,
+        concatenated.
     """
 
-    def __init__(self, model: bytes, source: str):
-        """Makes an engine, without special tokens at first.
-
-        Args:
-          model: the content of the model's file.
-          source: what messages call it.
-
-        Raises:
-          InputError: it is none, or not whole.
-        """
-        self._model, self._source = model, source
-        self._proto = _parse(model, source)
-        self.vocab = [piece.piece for piece in self._proto.pieces]
-        self.folds_case = self._proto.normalizer_spec.name.endswith(_FOLDS_CASE)
-        self.words_are_apart = self._has_words_apart()
-
-    def set_tokens(
-        self, vocab: Sequence[str], roles: Mapping[str, str], added: Sequence[AddedToken]
+    def __init__(
+        self,
+        model: SentencePieceModel,
+        vocab: Sequence[str],
+        roles: Mapping[str, str],
+        added: Sequence[AddedToken],
     ):
-        """Says which pieces are special, and what was added behind the model's.
+        """Make an engine.
 
         Args:
-          vocab: the pieces and what was added.
-          roles: the special tokens by what they are for; all in the vocabulary.
-          added: what is looked for in a text before it is cut.
+          model: the model.
+          vocab: its pieces, followed by added tokens.
+          roles: the special tokens by their roles, like "mask_token"; all in the vocabulary.
+          added: tokens that are matched before text is split.
 
         Raises:
-          InputError: the token for the unknown is not the model's, or a rule that it has no way
-            to follow.
+          InputError: if `unk_token` is not the model's, or an added token has a rule that the
+            model cannot follow.
         """
-        unknown = [p.piece for p in self._proto.pieces if p.type == _Piece.UNKNOWN]
-        if unknown != [roles["unk_token"]]:
-            raise InputError(
-                f"unk_token must be the piece that {self._source} gives to what is unknown, "
-                f"{unknown[0]!r}, was {roles['unk_token']!r}; give unk_token={unknown[0]!r}"
-            )
-        for token in added:
-            if token.normalized:
-                raise InputError(
-                    f"{token.content!r} must not be `normalized`: with {self._source}, tokens are "
-                    "looked for in the text as it is given"
-                )
-        self.words_are_apart &= not any(re.search(r"\s", token.content) for token in added)
+        _check_tokens(model, roles, added)
         self.vocab = list(vocab)
+        self._content, self._num_pieces = model.content, len(model.pieces)
         self._ids = {piece: id for id, piece in enumerate(vocab)}
         self._added = {token.id for token in added}
         self._names = _pattern(added)
         self._plain_names = _pattern([token for token in added if not token.special])
+        self._proto = proto = _ModelProto()
+        proto.CopyFrom(model.proto)
         for token in added:
-            # A user-defined piece is met in any text, and no document shall put a [MASK] into an
-            # example.
-            if token.id < len(self._proto.pieces):
-                piece = self._proto.pieces[token.id]
+            # SentencePiece finds user-defined pieces in any text, but no document may put a [MASK]
+            # into an example. Control pieces are never found.
+            if token.id < self._num_pieces:
+                piece = proto.pieces[token.id]
                 piece.type = piece.type if piece.type == _Piece.UNKNOWN else _Piece.CONTROL
-        self._processor = _processor(self._proto)
-        # For text that goes on behind a special token without a space.
-        inside = type(self._proto)()
-        inside.CopyFrom(self._proto)
-        inside.normalizer_spec.add_dummy_prefix = False
-        self._inside = _processor(inside)
+        self._processor = _processor(proto)
+        # For text that follows an added token without a space.
+        self._inside = _processor(_without_dummy_prefix(proto))
+        self.words_are_apart = _has_words_apart(proto, model.pieces) and not any(
+            re.search(r"\s", token.content) for token in added
+        )
 
-    def models(self) -> tuple[bytes, bytes]:
-        """The models at work: for a text, and for one that goes on behind a special token."""
+    def model_bytes(self) -> tuple[bytes, bytes]:
+        """Return two serialized models: for a text, and for text right after an added token."""
         return self._processor.serialized_model_proto(), self._inside.serialized_model_proto()
 
-    def segments(self, texts: Sequence[str], detail: bool) -> list[Segment]:
-        """The pieces of texts; see `WordPiece.segments`."""
+    def split(self, texts: Sequence[str], detail: bool) -> Sequence[Segment]:
+        """See `Engine.split`."""
         return [self._segment(text, self._names) for text in texts]
 
+    def split_words(self, texts: Sequence[Sequence[str]], detail: bool) -> Sequence[Segment]:
+        """See `Engine.split_words`."""
+        return [join_words(self._segment(word, self._names) for word in text) for text in texts]
+
     def encode_plain(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """The ids of texts, in which nothing is special, int32 each."""
+        """See `Engine.encode_plain`."""
         if self._plain_names is not None:
             segments = (self._segment(text, self._plain_names) for text in texts)
             return [np.array(segment.ids, np.int32) for segment in segments]
         return self._processor.encode(list(texts), return_type="numpy", num_threads=1)
 
     def join(self, tokens: Sequence[str]) -> str:
-        """The text of pieces."""
-        parts = []
-        ids = (self._ids.get(token) for token in tokens)
-        for is_added, run in itertools.groupby(zip(tokens, ids), self._is_bare):
+        """See `Engine.join`."""
+        parts: list[str] = []
+        for is_added, run in itertools.groupby(tokens, self._is_added):
             if is_added:
-                parts += [token for token, _ in run]
+                parts += run
             else:
-                parts.append(self._processor.decode([id for _, id in run]))
+                parts.append(self._processor.decode([self._ids[token] for token in run]))
         return " ".join(part for part in parts if part)
 
-    def joins(self, special: Sequence[int]) -> WordJoins:
-        """Which pieces make words together; `special` are the ids that carry no text."""
-        kinds = enumerate(piece.type for piece in self._proto.pieces)
-        joining = [id for id, kind in kinds if kind in (_Piece.UNKNOWN, _Piece.BYTE)]
+    def word_joins(self, special: Sequence[int]) -> WordJoins:
+        """See `Engine.word_joins`."""
+        types = enumerate(piece.type for piece in self._proto.pieces)
+        joining = [id for id, type in types if type in (_Piece.UNKNOWN, _Piece.BYTE)]
         return sentencepiece_joins(self.vocab, special, joining)
 
-    def content(self) -> bytes:
-        """What the model's file holds."""
-        return self._model
+    def file_content(self) -> bytes:
+        """See `Engine.file_content`."""
+        return self._content
 
     def identity(self) -> bytes:
-        """What its hash is made of: the normaliser and the scores decide about the ids too."""
-        added = self.vocab[len(self._proto.pieces) :]
-        return b"\n".join([self._model, *(token.encode() for token in added)])
+        """See `Engine.identity`: besides pieces, normalizer and scores determine the ids."""
+        added = self.vocab[self._num_pieces :]
+        return b"\n".join([self._content, *(token.encode() for token in added)])
 
     def tokenizer_json(self) -> None:
-        """Nothing: the `tokenizers` package does not read the model."""
+        """Return None: the `tokenizers` package cannot represent the model."""
 
-    def _has_words_apart(self) -> bool:
-        spec, trainer = self._proto.normalizer_spec, self._proto.trainer_spec
-        return (
-            spec.add_dummy_prefix
-            and spec.remove_extra_whitespaces
-            and spec.escape_whitespaces
-            and not trainer.treat_whitespace_as_suffix
-            and not any(SENTENCEPIECE_MARK in piece[1:] for piece in self.vocab)
-        )
-
-    def _is_bare(self, token: tuple) -> bool:
-        return token[1] is None or token[1] in self._added
+    def _is_added(self, token: str) -> bool:
+        """Return whether the model does not decode this token."""
+        return token not in self._ids or self._ids[token] in self._added
 
     def _segment(self, text: str, names: re.Pattern[str] | None) -> Segment:
         segment = Segment([], [], [])
@@ -157,8 +215,8 @@ class SentencePiece:
                 segment.offsets.append((start, start + len(part)))
                 segment.words.append(_next_word(segment))
                 continue
-            goes_on = start and not part[0].isspace()
-            processor = self._inside if goes_on else self._processor
+            continues = start and not part[0].isspace()
+            processor = self._inside if continues else self._processor
             found = processor.encode(part, return_type="offset_mapping")
             spans = (_without_space(text, start + a, start + b) for a, b in found["offsets"])
             segment.words.extend(self._words(found["ids"], _next_word(segment)))
@@ -171,27 +229,63 @@ class SentencePiece:
         return list(itertools.accumulate(begins, initial=first)) if ids else []
 
 
-def _parse(model: bytes, source: str) -> sentencepiece_model_pb2.ModelProto:
+def _parse(content: bytes, source: str) -> Any:
     try:
-        proto = sentencepiece_model_pb2.ModelProto.FromString(model)
+        proto = _ModelProto.FromString(content)
     except DecodeError as error:
         raise InputError(
-            f"{source} is no SentencePiece model, or not whole: {error}; copy it again"
+            f"{source} is not a SentencePiece model, or incomplete: {error}; copy it again"
         ) from error
-    # These come behind the pieces.
-    if not (len(proto.pieces) and proto.HasField("trainer_spec")):
-        raise InputError(f"{source} is no whole SentencePiece model; copy it again")
-    if not proto.HasField("normalizer_spec"):
-        raise InputError(f"{source} is no whole SentencePiece model; copy it again")
+    # A truncated file can end between two parts, and parses then. These follow the pieces.
+    parts = ("trainer_spec", "normalizer_spec")
+    if not (len(proto.pieces) and all(map(proto.HasField, parts))):
+        raise InputError(f"{source} is not a complete SentencePiece model; copy it again")
     return proto
 
 
-def _processor(proto) -> sentencepiece.SentencePieceProcessor:
+def _check_tokens(
+    model: SentencePieceModel, roles: Mapping[str, str], added: Sequence[AddedToken]
+) -> None:
+    """Raise InputError for special tokens that do not go with the model."""
+    unknown = [piece.piece for piece in model.proto.pieces if piece.type == _Piece.UNKNOWN]
+    if unknown != [roles["unk_token"]]:
+        raise InputError(
+            f"unk_token must be the unknown piece of {model.source}, {unknown[0]!r}, was "
+            f"{roles['unk_token']!r}; give unk_token={unknown[0]!r}"
+        )
+    for token in added:
+        if token.normalized:
+            raise InputError(
+                f"{token.content!r} must not be `normalized`: with {model.source}, added tokens "
+                "are found in text before normalization; give it normalized=False"
+            )
+
+
+def _processor(proto: Any) -> sentencepiece.SentencePieceProcessor:
     return sentencepiece.SentencePieceProcessor(model_proto=proto.SerializeToString())
 
 
+def _without_dummy_prefix(proto: Any) -> Any:
+    """Return a copy of the model that puts no space before a text."""
+    copy = _ModelProto()
+    copy.CopyFrom(proto)
+    copy.normalizer_spec.add_dummy_prefix = False
+    return copy
+
+
+def _has_words_apart(proto: Any, pieces: Sequence[str]) -> bool:
+    spec, trainer = proto.normalizer_spec, proto.trainer_spec
+    return (
+        spec.add_dummy_prefix
+        and spec.remove_extra_whitespaces
+        and spec.escape_whitespaces
+        and not trainer.treat_whitespace_as_suffix
+        and not any(SENTENCEPIECE_MARK in piece[1:] for piece in pieces)
+    )
+
+
 def _without_space(text: str, start: int, end: int) -> tuple[int, int]:
-    """The span without the space that the mark of its piece stands for."""
+    """Return the span without the leading space that the mark of its piece stands for."""
     while start < end and text[start].isspace():
         start += 1
     return start, end
@@ -202,24 +296,25 @@ def _next_word(segment: Segment) -> int:
 
 
 def _pattern(added: Iterable[AddedToken]) -> re.Pattern[str] | None:
+    """Return a pattern for added tokens, with one group for each; None if there are none."""
     longest_first = sorted(added, key=lambda token: len(token.content), reverse=True)
     return re.compile("|".join(map(_rule, longest_first))) if longest_first else None
 
 
 def _rule(token: AddedToken) -> str:
-    before, behind = r"\s*" * token.lstrip, r"\s*" * token.rstrip
+    before, after = r"\s*" * token.lstrip, r"\s*" * token.rstrip
     name = f"({re.escape(token.content)})"
     name = rf"(?<!\w){name}(?!\w)" if token.single_word else name
-    return f"{before}{name}{behind}"
+    return f"{before}{name}{after}"
 
 
 def _parts(text: str, names: re.Pattern[str] | None) -> Iterator[tuple[int, str, str | None]]:
-    """Yields (start, text, name of the added token that it is)."""
+    """Yield (start, text, name of the added token or None) for each part of a text."""
     done = 0
     for match in names.finditer(text) if names else ():
         if match.start() > done:
             yield done, text[done : match.start()], None
-        yield match.start(), match[0], match[match.lastindex]
+        yield match.start(), match[0], match[match.lastindex or 0]
         done = match.end()
     if done < len(text):
         yield done, text[done:], None

@@ -1,21 +1,28 @@
-"""A tokenizer's folder: which files it has, what they say, and how they are written."""
+"""Read and write tokenizer folders: `vocab.txt` or `spm.model`, and JSON files with settings."""
 
 import json
+import os
 import pathlib
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from official_nlp.data.tokenization import tokenizer_json, wordpiece
+from official_nlp.data.tokenization.token_table import ROLES
 from official_nlp.errors import InputError
 from official_nlp.files import safe_paths
 
+if TYPE_CHECKING:
+    from official_nlp.data.tokenization.sentencepiece import SentencePieceModel
+
 VOCABULARY_FILE = wordpiece.FILE
+# Not taken from sentencepiece.py, which imports its package.
 MODEL_FILE = "spm.model"
+MODEL_SUFFIX = ".model"
 ENGINE_FILE = "tokenizer.json"
 CONFIG_FILE = "tokenizer_config.json"
 SPECIAL_TOKENS_FILE = "special_tokens_map.json"
 ADDED_TOKENS_FILE = "added_tokens.json"
 
-ROLES = ("unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 _SETTINGS = (
     "do_lower_case",
     "do_basic_tokenize",
@@ -32,9 +39,9 @@ _SETTINGS = (
     "additional_special_tokens",
     "added_tokens_decoder",
 )
-# These may be stored as null, which says something else than nothing.
+# For these, null is a value; for others it means that the setting is absent.
 _MAY_BE_NULL = {"strip_accents", "never_split"}
-# Those of Hugging Face's classes that do what BERT's does; "Fast" may follow.
+# Hugging Face's classes that split text as BERT does; "Fast" may follow.
 _CLASSES = {
     "BertTokenizer",
     "ConvBertTokenizer",
@@ -44,7 +51,7 @@ _CLASSES = {
     "PreTrainedTokenizer",
     "TokenizersBackend",
 }
-# Where files lay on another's machine, and which code is to be run: neither is of use here.
+# Paths on the machine that wrote the folder, and code to execute: neither is used or written back.
 _DROPPED = {
     "auto_map",
     "name_or_path",
@@ -54,27 +61,27 @@ _DROPPED = {
 }
 
 
-class Stored(NamedTuple):
-    """What a folder says.
+class StoredTokenizer(NamedTuple):
+    """The content of a tokenizer folder.
 
     Attributes:
       vocabulary: the file of the vocabulary or model, or the tokens themselves.
       settings: arguments of the constructor of `ElectraTokenizer`.
-      extra: what else its `tokenizer_config.json` holds.
+      extra: other entries of its `tokenizer_config.json`.
       source: the file that the vocabulary comes from.
     """
 
     vocabulary: pathlib.Path | list[str]
-    settings: dict
-    extra: dict
+    settings: dict[str, Any]
+    extra: dict[str, Any]
     source: pathlib.Path
 
 
-def read(path: pathlib.Path) -> Stored:
-    """Reads a tokenizer's folder, or a vocabulary file alone.
+def read(path: pathlib.Path) -> StoredTokenizer:
+    """Read a tokenizer folder, or a vocabulary file alone.
 
     Raises:
-      InputError: there is none, or its files cannot be used.
+      InputError: if there is none, or its files cannot be used.
     """
     if not path.exists():
         raise InputError(
@@ -82,28 +89,31 @@ def read(path: pathlib.Path) -> Stored:
             "or such a file"
         )
     file = path if path.is_file() else safe_paths.inside(path, _vocabulary_file(path).name)
-    vocabulary, settings = file, {}
+    vocabulary: pathlib.Path | list[str] = file
+    settings: dict[str, Any] = {}
     if file.suffix == ".json":
         vocabulary, settings = tokenizer_json.read(file)
     if path.is_file():
-        return Stored(vocabulary, settings, {}, file)
-    said, extra = _read_settings(path)
+        return StoredTokenizer(vocabulary, settings, {}, file)
+    configured, extra = _read_settings(path)
     name = extra.pop("tokenizer_class", None) or "ElectraTokenizer"
     if file.name != MODEL_FILE:
         _check_class(path / CONFIG_FILE, name, extra)
-    decoder = said.get("added_tokens_decoder", {})
+    decoder = configured.get("added_tokens_decoder", {})
     if isinstance(decoder, dict):
-        said["added_tokens_decoder"] = settings.get("added_tokens_decoder", {}) | decoder
-    return Stored(vocabulary, settings | said, extra, file)
+        configured["added_tokens_decoder"] = settings.get("added_tokens_decoder", {}) | decoder
+    return StoredTokenizer(vocabulary, settings | configured, extra, file)
 
 
-def write(path: pathlib.Path, contents: dict[str, bytes | str | dict | None]):
-    """Writes files into a folder, which is made if need be.
+def write(path: pathlib.Path, contents: Mapping[str, bytes | str | dict | None]) -> None:
+    """Write files into a folder, and make the folder if it does not exist.
 
-    A dict becomes JSON. For None the folder has no such file afterwards.
+    Args:
+      path: the folder.
+      contents: contents by names of files; a dict is written as JSON, None removes the file.
 
     Raises:
-      InputError: it cannot be written.
+      InputError: if a file cannot be written.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -121,11 +131,37 @@ def write(path: pathlib.Path, contents: dict[str, bytes | str | dict | None]):
         ) from error
 
 
+def read_vocabulary(
+    vocab: str | os.PathLike | Sequence[str],
+) -> tuple[Sequence[str], str, "SentencePieceModel | None"]:
+    """Return the tokens of a vocabulary.
+
+    Args:
+      vocab: the argument `vocab` of `ElectraTokenizer`.
+
+    Returns:
+      The tokens, the name of the vocabulary in messages, and the SentencePiece model or None.
+
+    Raises:
+      InputError: if the file cannot be read.
+    """
+    if not isinstance(vocab, str | os.PathLike):
+        return vocab, "vocab", None
+    file = pathlib.Path(vocab)
+    if not file.name.endswith(MODEL_SUFFIX):
+        return wordpiece.read_vocabulary(file), os.fspath(vocab), None
+    # WordPiece does not need the package.
+    from official_nlp.data.tokenization.sentencepiece import SentencePieceModel
+
+    model = SentencePieceModel.read(file)
+    return model.pieces, model.source, model
+
+
 def _vocabulary_file(path: pathlib.Path) -> pathlib.Path:
     files = [path / name for name in (VOCABULARY_FILE, MODEL_FILE) if (path / name).is_file()]
     if len(files) > 1:
         raise InputError(
-            f"{path} holds {VOCABULARY_FILE} and {MODEL_FILE}: give the one that is meant"
+            f"{path} holds {VOCABULARY_FILE} and {MODEL_FILE}: give the path of one of them"
         )
     if not files and (path / ENGINE_FILE).is_file():
         return path / ENGINE_FILE
@@ -137,10 +173,11 @@ def _vocabulary_file(path: pathlib.Path) -> pathlib.Path:
     return files[0]
 
 
-def _read_settings(path: pathlib.Path) -> tuple[dict, dict]:
+def _read_settings(path: pathlib.Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the arguments of `ElectraTokenizer` in a folder's JSON files, and other entries."""
     config = _read_json(path / CONFIG_FILE)
     specials = _read_json(path / SPECIAL_TOKENS_FILE)
-    # Hugging Face's own order: newer folders say all in the one file.
+    # The precedence of Hugging Face's tokenizers: newer folders have all in the one file.
     is_new = "added_tokens_decoder" in config
     merged = specials | config if is_new else config | specials
     decoder = config.get("added_tokens_decoder") or _by_id(_read_json(path / ADDED_TOKENS_FILE))
@@ -156,24 +193,25 @@ def _read_settings(path: pathlib.Path) -> tuple[dict, dict]:
     return settings, extra
 
 
-def _check_class(file: pathlib.Path, name: str, extra: dict):
-    """Refuses the tokenizers that cut words otherwise, though their vocabulary is WordPiece's."""
+def _check_class(file: pathlib.Path, name: str, extra: dict[str, Any]) -> None:
+    """Refuse tokenizers that use WordPiece but split text into words in another way than BERT."""
     is_known = str(name).removesuffix("Fast") in _CLASSES
-    cuts = {
+    splitters = {
         "tokenizer_class": None if is_known else name,
         "word_tokenizer_type": extra.get("word_tokenizer_type"),
         "subword_tokenizer_type": extra.get("subword_tokenizer_type"),
     }
-    for key, value in cuts.items():
+    for key, value in splitters.items():
         if value not in (None, "basic", "wordpiece"):
             raise InputError(
-                f"{file}: {key} must be one that cuts words as BERT does, like ElectraTokenizer or "
-                f"basic, was {value!r}; where the text is cut beforehand, take the vocabulary file"
+                f"{file}: {key} must be one that splits words as BERT does, like ElectraTokenizer "
+                f"or basic, was {value!r}; if your text is already split into words, give the path "
+                "of the vocabulary file"
             )
 
 
-def _rename(merged: dict, file: pathlib.Path):
-    """Gives what older and newer files call otherwise the name it has here."""
+def _rename(merged: dict[str, Any], file: pathlib.Path) -> None:
+    """Rename the settings that older and newer versions of transformers name differently."""
     if "max_len" in merged:
         merged.setdefault("model_max_length", merged["max_len"])
         del merged["max_len"]
@@ -189,11 +227,11 @@ def _rename(merged: dict, file: pathlib.Path):
     merged["additional_special_tokens"] = [*known, *(each for each in extra if each not in known)]
 
 
-def _by_id(tokens: dict) -> dict:
+def _by_id(tokens: dict[str, Any]) -> dict[str, Any]:
     return {str(id): {"content": token} for token, id in tokens.items()}
 
 
-def _read_json(file: pathlib.Path) -> dict:
+def _read_json(file: pathlib.Path) -> dict[str, Any]:
     if not file.is_file():
         return {}
     return tokenizer_json.read_object(safe_paths.inside(file.parent, file.name))

@@ -11,7 +11,8 @@ from tokenizers import models, pre_tokenizers, trainers
 
 from official_nlp.data import corpus
 from official_nlp.data.tokenization import wordpiece, words
-from official_nlp.data.tokenization.tokenizer import MODEL_FILE, ElectraTokenizer
+from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
+from official_nlp.data.tokenization.tokenizer_files import MODEL_FILE
 from official_nlp.errors import InputError
 from official_nlp.files.staged_folders import staged
 from official_nlp.progress import ByteProgress
@@ -182,7 +183,8 @@ def _choose_characters(
     """The characters that begin a word, and with prefix those that go on with one, sorted."""
     normalizer, pre_tokenizer = _normalizer(blank), pre_tokenizers.BertPreTokenizer()
     room = int(_CHARACTERS_SHARE * size) - len(SPECIAL_TOKENS)
-    alphabet, inside = [], []
+    alphabet: list[str] = []
+    inside: list[str] = []
     for character, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
         # Punctuation marks and Chinese characters are words, and never inside one.
         words = pre_tokenizer.pre_tokenize_str(normalizer.normalize_str(f"a{character}"))
@@ -221,7 +223,7 @@ def _learn_pieces(
     engine.train_from_iterator(text.documents("Learning pieces"), trainer)
     ids = engine.get_vocab()
     known = {*given, *alphabet}
-    return [token for token in sorted(ids, key=ids.get) if token not in known]
+    return [token for token in sorted(ids, key=lambda token: ids[token]) if token not in known]
 
 
 def _normalizer(blank: ElectraTokenizer):

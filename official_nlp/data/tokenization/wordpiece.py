@@ -11,21 +11,27 @@ import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 
 from official_nlp.data.tokenization.added_tokens import AddedToken
-from official_nlp.data.tokenization.rows import Segment
+from official_nlp.data.tokenization.engine import Pieces, Segment, join_words
 from official_nlp.data.tokenization.words import WORDPIECE_MARK, WordJoins, wordpiece_joins
 from official_nlp.errors import InputError
 
 FILE = "vocab.txt"
-# What has more characters is unknown as a whole.
-LONGEST_WORD = 100
+# BERT's limit: longer words are unknown as a whole.
+MAX_WORD_CHARACTERS = 100
 
-# What Python cuts at in str.split; the engine alone would leave out the four separators.
+# The white space of `str.split`. The engine's own splitter lacks the four separators.
 _WHITE_SPACE = r"[\s\x1c-\x1f]+"
 _WORD = re.compile(r"\S+")
 
 
-class _Part(NamedTuple):
-    """A piece of a text, and the token that it is kept as."""
+class _Span(NamedTuple):
+    """A part of a text: either text to split, or a word of `never_split`.
+
+    Attributes:
+      start: index of its first character in the text.
+      text: the characters.
+      token: the word of `never_split` that it is; None: it is text to split.
+    """
 
     start: int
     text: str
@@ -33,11 +39,12 @@ class _Part(NamedTuple):
 
 
 class WordPiece:
-    """Cuts text into the pieces of a vocabulary: what `ElectraTokenizer` does with `vocab.txt`.
+    """Splits text into the pieces of a WordPiece vocabulary; see `Engine`.
 
     Attributes:
-      vocab: the tokens in order of their ids, those that were added behind.
-      words_are_apart: the ids of a text are those of its words, cut at spaces, one after another.
+      vocab: the tokens in order of their ids; added tokens come last.
+      words_are_apart: whether the ids of a text are the ids of its words, split at spaces,
+        concatenated.
     """
 
     def __init__(
@@ -51,29 +58,29 @@ class WordPiece:
         never_split: Collection[str] = (),
         lowers: bool = False,
     ):
-        """Makes an engine.
+        """Make an engine.
 
         Args:
           vocab: the tokens.
-          file_size: how many of them the vocabulary's file has; the others are added ones.
-          roles: the special tokens by what they are for; all in the vocabulary.
-          added: what is looked for in a text before words are cut, in order of ids.
-          normalizer: what is done to characters before words are cut; None: nothing, and words
-            are cut at white space alone.
-          prefix: marks a piece that goes on with a word.
-          never_split: words between white space that stay whole.
-          lowers: so do those that are one of them when lower-cased.
+          file_size: number of tokens in the vocabulary file; the others are added tokens.
+          roles: the special tokens by their roles, like "mask_token"; all in the vocabulary.
+          added: tokens that are matched before words are split, in order of ids.
+          normalizer: normalizes characters before words are split; None: nothing is normalized,
+            and words are split at white space only.
+          prefix: marks a piece that continues a word.
+          never_split: words between white space that are not split.
+          lowers: words that match one of these when lower-cased are not split either.
 
         Raises:
-          InputError: an added token of which nothing is left in a text, or two that are the same.
+          InputError: if normalization leaves nothing of an added token, or makes two equal.
         """
         self.vocab = list(vocab)
-        self._ids = {token: place for place, token in enumerate(self.vocab)}
+        self._ids = {token: id for id, token in enumerate(self.vocab)}
         self._file_size, self._roles, self._added = file_size, roles, added
         self._prefix, self._decoder = prefix, decoders.WordPiece(prefix, cleanup=False)
-        self._kept, self._lowers = frozenset(never_split), lowers
+        self._never_split, self._lowers = frozenset(never_split), lowers
         self._engine = self._make_engine(normalizer)
-        # The same, but special tokens' names in the text are text.
+        # The same, except that special tokens' names are ordinary text.
         self._plain = self._make_engine(normalizer)
         self._plain.encode_special_tokens = True
         self.words_are_apart = not any(
@@ -82,54 +89,63 @@ class WordPiece:
 
     @property
     def backend(self) -> tokenizers.Tokenizer:
-        """The engine of the `tokenizers` package; words that are never split it knows not."""
+        """The tokenizer of the `tokenizers` package, which ignores `never_split`."""
         return self._engine
 
-    def segments(self, texts: Sequence[str], detail: bool) -> list[Segment]:
-        """The pieces of texts; with `detail` their offsets and words too."""
-        if self._kept:
-            return self._segments_around(texts, self._engine, detail)
-        return _segments(self._engine, texts, detail)
+    def split(self, texts: Sequence[str], detail: bool) -> Sequence[Pieces]:
+        """See `Engine.split`."""
+        if self._never_split:
+            return self._segments(texts, self._engine, detail)
+        return _encodings(self._engine, list(texts), detail)
+
+    def split_words(self, texts: Sequence[Sequence[str]], detail: bool) -> Sequence[Pieces]:
+        """See `Engine.split_words`."""
+        if self._never_split:
+            words = [word for text in texts for word in text]
+            segments = iter(self._segments(words, self._engine, detail))
+            return [join_words(next(segments) for _ in text) for text in texts]
+        return _encodings(self._engine, list(map(list, texts)), detail, is_pretokenized=True)
 
     def encode_plain(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """The ids of texts, in which nothing is special, int32 each."""
-        if self._kept:
-            segments = self._segments_around(texts, self._plain, False)
-            return [np.array(segment.ids, np.int32) for segment in segments]
-        encodings = self._plain.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [np.array(encoding.ids, np.int32) for encoding in encodings]
+        """See `Engine.encode_plain`."""
+        pieces: Sequence[Pieces]
+        if self._never_split:
+            pieces = self._segments(texts, self._plain, False)
+        else:
+            pieces = _encodings(self._plain, list(texts), False)
+        return [np.array(each.ids, np.int32) for each in pieces]
 
     def join(self, tokens: Sequence[str]) -> str:
-        """The text of pieces."""
+        """See `Engine.join`."""
         return self._decoder.decode(list(tokens))
 
-    def joins(self, special: Sequence[int]) -> WordJoins:
-        """Which pieces make words together; `special` are the ids that carry no text."""
+    def word_joins(self, special: Sequence[int]) -> WordJoins:
+        """See `Engine.word_joins`."""
         return wordpiece_joins(self.vocab, special, self._prefix)
 
-    def content(self) -> bytes:
-        """What the vocabulary's file holds."""
+    def file_content(self) -> bytes:
+        """See `Engine.file_content`."""
         return "".join(f"{token}\n" for token in self.vocab[: self._file_size]).encode()
 
     def identity(self) -> bytes:
-        """What its hash is made of."""
+        """See `Engine.identity`."""
         return "\n".join(self.vocab).encode()
 
     def tokenizer_json(self) -> str | None:
-        """The engine as the `tokenizers` package stores it.
+        """See `Engine.tokenizer_json`.
 
-        None where it would not say all: `never_split` has no place in it, and readers of it expect
-        a normaliser.
+        The format has no place for `never_split`, and its readers expect a normalizer.
         """
-        whole = self._engine.normalizer is not None and not self._kept
-        return self._engine.to_str(pretty=True) if whole else None
+        if self._engine.normalizer is None or self._never_split:
+            return None
+        return self._engine.to_str(pretty=True)
 
-    def _make_engine(self, normalizer) -> tokenizers.Tokenizer:
+    def _make_engine(self, normalizer: normalizers.Normalizer | None) -> tokenizers.Tokenizer:
         engine = tokenizers.Tokenizer(
             models.WordPiece(
                 {token: self._ids[token] for token in self.vocab[: self._file_size]},
                 unk_token=self._roles["unk_token"],
-                max_input_chars_per_word=LONGEST_WORD,
+                max_input_chars_per_word=MAX_WORD_CHARACTERS,
                 continuing_subword_prefix=self._prefix,
             )
         )
@@ -138,7 +154,7 @@ class WordPiece:
         else:
             engine.normalizer = normalizer
             engine.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        # Rows are framed elsewhere: this is for those who read tokenizer.json.
+        # `Framing` adds special tokens; this is for programs that read tokenizer.json.
         sep, cls = self._roles["sep_token"], self._roles["cls_token"]
         engine.post_processor = processors.BertProcessing(
             (sep, self._ids[sep]), (cls, self._ids[cls])
@@ -149,60 +165,51 @@ class WordPiece:
             (engine.add_special_tokens if token.special else engine.add_tokens)([_entry(token)])
         return engine
 
-    def _segments_around(self, texts, engine, detail: bool) -> list[Segment]:
-        """The pieces of texts, of which the words that are never split stay whole."""
-        parts = [list(self._parts(text)) for text in texts]
-        cut = [part.text for part in itertools.chain(*parts) if part.token is None]
-        found = iter(_segments(engine, cut, detail))
-        return [self._put_together(each, found, detail) for each in parts]
+    # === Words that are never split ===
+    #
+    # The `tokenizers` package has added tokens, but these are also found inside of words. So texts
+    # are split here around the words of `never_split`, and the engine gets the rest.
 
-    def _put_together(self, parts: list[_Part], found: Iterator[Segment], detail: bool):
+    def _segments(
+        self, texts: Sequence[str], engine: tokenizers.Tokenizer, detail: bool
+    ) -> list[Segment]:
+        spans = [list(self._spans(text)) for text in texts]
+        rest = [span.text for span in itertools.chain(*spans) if span.token is None]
+        found = iter(_encodings(engine, rest, detail))
+        return [self._concatenated(each, found, detail) for each in spans]
+
+    def _concatenated(
+        self, spans: Sequence[_Span], found: Iterator[tokenizers.Encoding], detail: bool
+    ) -> Segment:
+        """Return the pieces of a text; `found` yields those of the spans to split."""
         joined, words = Segment([], [], []), 0
-        for part in parts:
-            segment = next(found) if part.token is None else self._kept_word(part, detail)
+        for span in spans:
+            segment = (
+                _segment(next(found), detail)
+                if span.token is None
+                else self._whole_word(span.token, len(span.text), detail)
+            )
             joined.ids.extend(segment.ids)
-            joined.offsets.extend((part.start + a, part.start + b) for a, b in segment.offsets)
-            joined.words.extend(words + number for number in segment.words)
+            joined.offsets.extend((span.start + a, span.start + b) for a, b in segment.offsets)
+            joined.words.extend(words + word for word in segment.words)
             words = joined.words[-1] + 1 if joined.words else 0
         return joined
 
-    def _kept_word(self, part: _Part, detail: bool) -> Segment:
-        id = self._ids.get(part.token, self._ids[self._roles["unk_token"]])
-        return Segment([id], [(0, len(part.text))] * detail, [0] * detail)
+    def _whole_word(self, token: str, length: int, detail: bool) -> Segment:
+        id = self._ids.get(token, self._ids[self._roles["unk_token"]])
+        return Segment([id], [(0, length)] * detail, [0] * detail)
 
-    def _parts(self, text: str) -> Iterator[_Part]:
+    def _spans(self, text: str) -> Iterator[_Span]:
         done = 0
         for match in _WORD.finditer(text):
             word = match[0]
-            if word not in self._kept and self._lowers:
+            if word not in self._never_split and self._lowers:
                 word = word.lower()
-            if word in self._kept:
-                yield _Part(done, text[done : match.start()])
-                yield _Part(match.start(), match[0], word)
+            if word in self._never_split:
+                yield _Span(done, text[done : match.start()])
+                yield _Span(match.start(), match[0], word)
                 done = match.end()
-        yield _Part(done, text[done:])
-
-
-def _check_normalized(tokens: Sequence[AddedToken], normalizer):
-    """Raises InputError for tokens that the engine could not tell in the treated text."""
-    found: dict[str, AddedToken] = {}
-    for token in tokens:
-        if not (token.normalized and normalizer):
-            continue
-        text = normalizer.normalize_str(token.content)
-        if not text:
-            # It would be found everywhere, without an end.
-            raise InputError(
-                f"the added token {token.content!r} must not be `normalized`, as that leaves "
-                "nothing of it; give it normalized=False"
-            )
-        other = found.setdefault(text, token)
-        if other is not token:
-            raise InputError(
-                f"the added tokens {other.content!r} and {token.content!r} must not both be "
-                f"`normalized`, as that makes both {text!r}; give one of them normalized=False, or "
-                "leave it out"
-            )
+        yield _Span(done, text[done:])
 
 
 def make_normalizer(
@@ -211,7 +218,7 @@ def make_normalizer(
     tokenize_chinese_chars: bool = True,
     clean_text: bool = True,
 ) -> normalizers.BertNormalizer:
-    """What is done to characters, as the arguments of `ElectraTokenizer` say."""
+    """Return the normalizer for these arguments of `ElectraTokenizer`."""
     return normalizers.BertNormalizer(
         clean_text=clean_text,
         handle_chinese_chars=tokenize_chinese_chars,
@@ -221,10 +228,10 @@ def make_normalizer(
 
 
 def read_vocabulary(file: pathlib.Path) -> list[str]:
-    """The tokens of a file that has one a line.
+    """Return the tokens of a file with one token a line.
 
     Raises:
-      InputError: no such file, or it is not UTF-8.
+      InputError: if the file cannot be read, or is not UTF-8.
     """
     try:
         text = file.read_text(encoding="utf-8")
@@ -234,17 +241,47 @@ def read_vocabulary(file: pathlib.Path) -> list[str]:
         ) from error
     except OSError as error:
         raise InputError(f"cannot read the vocabulary {file}: {error.strerror}") from error
-    # Not splitlines: other separators than the newline are characters of tokens.
+    # Not splitlines: it also splits at characters that can be tokens.
     return text.removesuffix("\n").split("\n")
 
 
-def _segments(engine: tokenizers.Tokenizer, texts: Sequence[str], detail: bool) -> list[Segment]:
-    # Without offsets the engine is faster.
+def _check_normalized(
+    tokens: Sequence[AddedToken], normalizer: normalizers.Normalizer | None
+) -> None:
+    """Raise InputError for added tokens that cannot be recognized in normalized text."""
+    found: dict[str, AddedToken] = {}
+    for token in tokens:
+        if not (token.normalized and normalizer):
+            continue
+        text = normalizer.normalize_str(token.content)
+        if not text:
+            # The engine would find it everywhere, and never end.
+            raise InputError(
+                f"the added token {token.content!r} must not be `normalized`, as normalization "
+                "leaves nothing of it; give it normalized=False"
+            )
+        other = found.setdefault(text, token)
+        if other is not token:
+            raise InputError(
+                f"the added tokens {other.content!r} and {token.content!r} must not both be "
+                f"`normalized`, as normalization makes both {text!r}; give one of them "
+                "normalized=False, or leave it out"
+            )
+
+
+def _encodings(
+    engine: tokenizers.Tokenizer, texts: list, detail: bool, is_pretokenized: bool = False
+) -> list[tokenizers.Encoding]:
+    # The fast variant leaves out offsets.
     encode = engine.encode_batch if detail else engine.encode_batch_fast
-    encodings = encode(list(texts), add_special_tokens=False)
+    return encode(texts, is_pretokenized=is_pretokenized, add_special_tokens=False)
+
+
+def _segment(encoding: tokenizers.Encoding, detail: bool) -> Segment:
     if not detail:
-        return [Segment(encoding.ids, [], []) for encoding in encodings]
-    return [Segment(each.ids, each.offsets, each.word_ids) for each in encodings]
+        return Segment(encoding.ids, [], [])
+    words = [word for word in encoding.word_ids if word is not None]
+    return Segment(encoding.ids, encoding.offsets, words)
 
 
 def _entry(token: AddedToken) -> tokenizers.AddedToken:

@@ -9,7 +9,7 @@ import tokenizers
 from hypothesis import strategies
 from tokenizers import models, pre_tokenizers, processors
 
-from official_nlp.data.tokenization.rows import STRATEGIES
+from official_nlp.data.tokenization.framing import STRATEGIES
 from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 from official_nlp.data.tokenization.vocabulary import SPECIAL_TOKENS
 from official_nlp.errors import InputError

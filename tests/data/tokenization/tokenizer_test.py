@@ -155,7 +155,7 @@ def test_a_vocabulary_without_a_special_token_is_refused(tmp_path, missing):
 def test_an_added_token_of_which_nothing_would_be_left_is_refused():
     added = {len(VOCABULARY): {"content": "\u200b", "normalized": True}}
     with pytest.raises(
-        InputError, match=r"'\\u200b' must not be `normalized`, as that leaves noth"
+        InputError, match=r"'\\u200b' must not be `normalized`, as normalization leav"
     ):
         ElectraTokenizer(VOCABULARY, added_tokens_decoder=added)
     found = ElectraTokenizer(VOCABULARY, added_tokens_decoder=added, clean_text=False)
@@ -200,8 +200,8 @@ def test_a_place_that_cannot_be_written_is_refused(tiny, tmp_path):
         ({"truncation": "some", "max_length": 3}, "truncation must be .* was 'some'"),
         ({"padding": "some"}, "padding must be .* was 'some'"),
         ({"padding": "max_length"}, "needs max_length"),
-        ({"text_pair": "b"}, "text_pair must hold a text for each of the 2, was one text"),
-        ({"text_pair": ["b"]}, "text_pair must hold a text for each of the 2, was 1 texts"),
+        ({"text_pair": "b"}, "text_pair must be a list like text, with 2 texts, was one text"),
+        ({"text_pair": ["b"]}, "text_pair must hold as many texts as text, 2, was 1 texts"),
         ({"truncation": "only_second", "max_length": 3}, "truncation='only_second', max_length=3"),
     ],
 )
@@ -296,7 +296,7 @@ def test_arrays_and_tensors_hold_all_rows(tiny, kind):
     assert np.asarray(one["input_ids"]).dtype == np.int32
     assert tiny(["a", "a b"], padding=True, return_tensors=kind)["attention_mask"].shape == (2, 4)
     with pytest.raises(
-        InputError, match=rf"return_tensors='{kind}' needs rows of one length, was 3"
+        InputError, match=rf"return_tensors='{kind}' needs sequences of one length, was 3"
     ):
         tiny(["a", "a b"], return_tensors=kind)
 
@@ -456,7 +456,7 @@ def change(content: dict, path: str, value):
         ("post_processor/type", "RobertaProcessing", "post_processor must be TemplateProcessing"),
         ("added_tokens", [{"id": 99, "content": "x"}], "gives 99 to 'x', and 99 is behind 12"),
         ("added_tokens", [{"id": 5, "content": "x"}], "gives 5 to 'x', and 5 is 'a'"),
-        ("model", [], "as the tokenizers package writes it, but reading it met AttributeError"),
+        ("model", [], "the format of the tokenizers package, but reading it raised AttributeError"),
         ("model/unk_token", None, "unk_token must be the name of a token, or a dict"),
     ],
 )
@@ -496,19 +496,22 @@ def test_a_tokenizer_json_without_a_frame_is_read_and_one_with_another_refused(t
         ('{"mask_token": 4}', "mask_token must be the name of a token, or a dict .* was 4"),
         ('{"mask_token": {"content": "[MASK]", "lstrip": 1}}', "mask_token must have .*lstrip=1"),
         ('{"mask_token": ""}', "mask_token must be the name of a token, was empty"),
-        ('{"model_max_length": "9"}', "model_max_length must be a number from 1 on, was '9'"),
-        ('{"model_max_length": 0}', "model_max_length must be a number from 1 on, was 0"),
-        ('{"never_split": ["a b"]}', "never_split must be words without white space .* was 'a b'"),
+        ('{"model_max_length": "9"}', "model_max_length must be an integer of at least 1, was '9'"),
+        ('{"model_max_length": 0}', "model_max_length must be an integer of at least 1, was 0"),
+        (
+            '{"never_split": ["a b"]}',
+            "never_split must be a list of words without white space.* was 'a b'",
+        ),
         ('{"never_split": "a"}', "never_split must be a list, was 'a'"),
         ('{"padding_side": "top"}', "padding_side must be one of .* was 'top'"),
-        ('{"added_tokens_decoder": {"x": "y"}}', "must have ids for keys, but one was 'x'"),
+        ('{"added_tokens_decoder": {"x": "y"}}', "must have ids as keys, but one was 'x'"),
         ('{"added_tokens_decoder": ["y"]}', "must be a dict of tokens by their ids"),
         ('{"added_tokens_decoder": {"13": "y"}}', "gives 13 to 'y', and 13 is behind 12 tokens"),
         ('{"added_tokens_decoder": {"12": "a"}}', "gives 12 to 'a', and 12 is behind 12 tokens"),
         ('{"extra_special_tokens": {"x": "y"}}', "extra_special_tokens must be a list"),
         ('{"wordpieces_prefix": ""}', "wordpieces_prefix must be the mark .* was ''"),
-        ('{"tokenizer_class": "BertJapaneseTokenizer"}', "tokenizer_class must be one that cuts"),
-        ('{"word_tokenizer_type": "mecab"}', "word_tokenizer_type must be one that cuts"),
+        ('{"tokenizer_class": "BertJapaneseTokenizer"}', "tokenizer_class must be one that splits"),
+        ('{"word_tokenizer_type": "mecab"}', "word_tokenizer_type must be one that splits"),
     ],
 )
 def test_a_folder_that_says_what_cannot_be_is_refused(tmp_path, config, message):
@@ -543,7 +546,11 @@ def test_unknown_arguments_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("vocab", "settings", "message"),
     [
-        ([*VOCABULARY, "a"], {}, "vocab: tokens must differ, but 5 and 12, .* are both 'a'"),
+        (
+            [*VOCABULARY, "a"],
+            {},
+            "vocab: tokens must differ, but numbers 5 and 12, .* are both 'a'",
+        ),
         ([*VOCABULARY, 3], {}, "tokens must be str, but number 12 was 3"),
         (VOCABULARY, {"clean_text": None}, "clean_text must be one of .* was None"),
         (VOCABULARY, {"clean_text": 1}, "clean_text must be one of .* was 1"),
@@ -558,7 +565,7 @@ def test_unknown_arguments_are_refused(tmp_path):
         (
             VOCABULARY,
             {"unk_token": "<u>", "added_tokens_decoder": {12: "<u>"}},
-            "unk_token must be one of the 12 tokens of vocab, was '<u>', which comes behind them",
+            "unk_token must be one of the 12 tokens of vocab, was .<u>., which is only",
         ),
     ],
 )
@@ -574,9 +581,9 @@ def test_what_a_tokenizer_cannot_be_made_of_is_refused(vocab, settings, message)
         (b"a", {}, "text must be a str, or a list of them, was b'a'"),
         (["a", b"a"], {}, r"text must be str, but one was bytes: b'a'; decode bytes"),
         (["a", None], {}, "text must be str, but one was NoneType"),
-        (["a"], {"text_pair": 3}, "text_pair must be given as text is, was 3"),
+        (["a"], {"text_pair": 3}, "text_pair must have the form of text, was 3"),
         (["a"], {"text_pair": [3]}, "text must be str, but one was int"),
-        ("a\ud800", {}, "one holds half of a pair"),
+        ("a\ud800", {}, "one contains half of a surrogate pair"),
         ("a", {"is_split_into_words": True}, "text must be a list of words with is_split_into_wor"),
         (["a", ["b"]], {"is_split_into_words": True}, "text must be str, but one was list"),
         ([["a"], "b"], {"is_split_into_words": True}, "a text must be a list of words, was 'b'"),
@@ -584,12 +591,16 @@ def test_what_a_tokenizer_cannot_be_made_of_is_refused(vocab, settings, message)
         (
             "a",
             {"max_length": 0, "truncation": True},
-            "max_length must be a number from 1 on, was 0",
+            "max_length must be an integer of at least 1, was 0",
         ),
         ("a a", {"max_length": 1, "truncation": True}, "max_length must be at least 2, the number"),
-        ("a", {"max_length": 5.0, "truncation": True}, "max_length must be a number .* was 5.0"),
-        ("a", {"stride": -1}, "stride must be a number from 0 on, was -1"),
-        ("a", {"pad_to_multiple_of": 0}, "pad_to_multiple_of must be a number from 1 on, was 0"),
+        ("a", {"max_length": 5.0, "truncation": True}, "max_length must be an integer .* was 5.0"),
+        ("a", {"stride": -1}, "stride must be an integer of at least 0, was -1"),
+        (
+            "a",
+            {"pad_to_multiple_of": 0},
+            "pad_to_multiple_of must be an integer of at least 1, was 0",
+        ),
         ("a", {"padding_side": "top"}, "padding_side must be one of .* was 'top'"),
         ("a", {"return_tensors": "pt"}, "return_tensors must be .* was 'pt'"),
         (
@@ -605,7 +616,7 @@ def test_what_a_tokenizer_cannot_be_made_of_is_refused(vocab, settings, message)
                 "stride": 2,
                 "return_overflowing_tokens": True,
             },
-            "max_length=4 gives a window 2 pieces .* must be more than stride=2",
+            "max_length=4 leaves 2 pieces .* must be more than stride=2",
         ),
     ],
 )
@@ -617,7 +628,7 @@ def test_what_cannot_be_encoded_is_refused(tiny, text, options, message):
 def test_data_that_is_no_text_is_refused(tiny):
     with pytest.raises(InputError, match="text must be str, but one was float: nan"):
         tiny.encode_ids(["a", float("nan")])
-    with pytest.raises(InputError, match="one holds half of a pair"):
+    with pytest.raises(InputError, match="one contains half of a surrogate pair"):
         tiny.encode_ids(["\udfff"])
 
 

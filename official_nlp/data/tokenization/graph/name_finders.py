@@ -1,31 +1,31 @@
-"""Tokens that are met by their names in texts, found in a graph."""
+"""Find added tokens, and words that are never split, by their names in texts, in a graph."""
 
 import collections
 import functools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from official_nlp.data.tokenization.added_tokens import AddedToken
 
-# The id of what is no name.
+# The id of text that is not a name.
 TEXT = -1
 
-# What Python's regular expressions and `str.split` call white space.
+# The white space of Python's regular expressions and of `str.split`.
 WHITE_SPACE = [c for c in map(chr, range(0x10000)) if c.isspace()]
 
-# No byte of UTF-8.
+# A byte that does not occur in UTF-8.
 _MARK = b"\xff"
 
 
-class Parts(NamedTuple):
-    """What texts are cut into, one part after another.
+class Spans(NamedTuple):
+    """Consecutive spans of texts: names, and the text between them.
 
     Attributes:
-      texts: `[parts]`; of a name nothing is left.
-      ids: `[parts]`: the names' ids, and `TEXT`.
-      rows: int64 `[parts]`: number of the text that each is of.
+      texts: string `[spans]`; empty for names.
+      ids: int32 `[spans]`: the ids of names, and `TEXT` for others.
+      rows: int64 `[spans]`: index of the text that each comes from.
     """
 
     texts: tf.Tensor
@@ -33,48 +33,49 @@ class Parts(NamedTuple):
     rows: tf.Tensor
 
     @classmethod
-    def of(cls, texts: tf.Tensor) -> "Parts":
-        """Texts that are not cut yet."""
+    def of(cls, texts: tf.Tensor) -> "Spans":
+        """Return one span for each text `[B]`."""
         count = tf.size(texts, tf.int64)
         return cls(texts, tf.fill([count], TEXT), tf.range(count))
 
-    def cut(self, find) -> "Parts":
-        """These parts, with the names in their texts that `find` finds."""
+    def split(self, find: "Callable[[tf.Tensor], Spans]") -> "Spans":
+        """Return these spans, split where a finder finds names in their texts."""
         texts, ids, sources = find(self.texts)
         known = tf.gather(self.ids, sources)
-        return Parts(texts, tf.where(known == TEXT, ids, known), tf.gather(self.rows, sources))
+        return Spans(texts, tf.where(known == TEXT, ids, known), tf.gather(self.rows, sources))
 
 
-class WholeWords(tf.Module):
+class WholeWordFinder(tf.Module):
     """Finds words that stand between white space.
 
     Call:
-      texts: `[N]`, UTF-8.
-      Returns them as `Parts`.
+      texts: UTF-8 `[N]`.
+      Returns their `Spans`.
     """
 
     def __init__(self, ids: Mapping[str, int], lowers: bool):
-        """Makes a finder.
+        """Make a finder.
 
         Args:
-          ids: of the words, which have no white space in them.
-          lowers: what becomes one of them by `str.lower` counts as that.
+          ids: ids by the words, which contain no white space.
+          lowers: whether words that `str.lower` maps to one of these match too.
         """
         super().__init__()
         self._ids = _table(ids)
-        patterns = {word: _spellings(word) if lowers else _spelt(word) for word in ids}
+        patterns = {word: _any_case(word) if lowers else _exactly(word) for word in ids}
         self._others = [(patterns[word], id) for word, id in ids.items()] if lowers else []
         space = one_of(WHITE_SPACE)
         self._pattern = f"(^|{space})({'|'.join(patterns.values())})({space}|$)"
 
-    def __call__(self, texts: tf.Tensor) -> Parts:
-        # A space between two words is part of one match only: the other word is found then.
+    def __call__(self, texts: tf.Tensor) -> Spans:
+        # A match includes the space after a word. A second word that shares that space with the
+        # first does not match then, and is found the second time.
         for _ in range(2):
             texts = tf.strings.regex_replace(
                 texts, self._pattern, rb"\1" + _MARK + rb"\2" + _MARK + rb"\3"
             )
         parts = _split(texts)
-        return _parts(parts, self._id_of(parts.flat_values))
+        return _spans(parts, self._id_of(parts.flat_values))
 
     def _id_of(self, words: tf.Tensor) -> tf.Tensor:
         found = self._ids.lookup(words)
@@ -84,67 +85,70 @@ class WholeWords(tf.Module):
         return found
 
 
-class Names(tf.Module):
+class AddedTokenFinder(tf.Module):
     """Finds added tokens.
 
     Call:
-      texts: `[N]`, UTF-8.
-      Returns them as `Parts`.
+      texts: UTF-8 `[N]`.
+      Returns their `Spans`.
     """
 
     def __init__(self, tokens: Sequence[tuple[str, AddedToken]], space: str, word: str):
-        """Makes a finder.
+        """Make a finder.
 
         Args:
-          tokens: what is looked for, and the token that it is; of equal ones the first counts.
-          space: a pattern for a white space character.
-          word: a pattern for a character that must not touch a `single_word` token.
+          tokens: pairs of the text to match and its token; of equal texts the first counts.
+          space: pattern for a white space character.
+          word: pattern for a character that must not touch a `single_word` token.
         """
         super().__init__()
         by_name = dict(reversed(tokens))
         self._ids = _table({name: token.id for name, token in by_name.items()})
-        # The first that fits is taken.
+        # The first alternative of a pattern that matches wins.
         longest_first = sorted(by_name, key=len, reverse=True)
-        self._pattern = f"({'|'.join(map(_spelt, longest_first))})"
+        self._pattern = f"({'|'.join(map(_exactly, longest_first))})"
         self._space, self._word = space, word
         self._single = [name for name, token in by_name.items() if token.single_word]
         self._left = [name for name, token in by_name.items() if token.lstrip]
         self._right = [name for name, token in by_name.items() if token.rstrip]
 
-    def __call__(self, texts: tf.Tensor) -> Parts:
+    def __call__(self, texts: tf.Tensor) -> Spans:
         parts = _split(tf.strings.regex_replace(texts, self._pattern, _MARK + rb"\1" + _MARK))
         if self._single:
             parts = self._without_touched(parts)
         if self._left or self._right:
             parts = self._stripped(parts)
-        return _parts(parts, self._ids.lookup(parts.flat_values))
+        return _spans(parts, self._ids.lookup(parts.flat_values))
 
     def _without_touched(self, parts: tf.RaggedTensor) -> tf.RaggedTensor:
-        """Makes text again of single words that something touches."""
+        """Turn `single_word` names that a word character touches back into text.
+
+        RE2 has no look-around, so the parts before and after each name are inspected.
+        """
         texts = parts.flat_values
         starts = tf.strings.regex_full_match(texts, f"{self._word}(?s:.*)")
         ends = tf.strings.regex_full_match(texts, f"(?s:.*){self._word}")
         empty = texts == ""
-        # Names follow one another with an empty text between them.
+        # Between consecutive names there is an empty text.
         before = tf.where(_near(parts, empty, -1), _near(parts, ends, -2), _near(parts, ends, -1))
-        behind = tf.where(_near(parts, empty, 1), _near(parts, starts, 2), _near(parts, starts, 1))
-        touched = (before | behind) & _is_one_of(texts, self._single)
+        after = tf.where(_near(parts, empty, 1), _near(parts, starts, 2), _near(parts, starts, 1))
+        touched = (before | after) & _is_one_of(texts, self._single)
         marked = tf.where(_is_name(parts) & ~touched, _MARK + texts + _MARK, texts)
         return _split(tf.strings.reduce_join(parts.with_flat_values(marked), axis=-1))
 
     def _stripped(self, parts: tf.RaggedTensor) -> tf.RaggedTensor:
-        """Takes off the white space that belongs to names."""
+        """Remove the white space that `lstrip` and `rstrip` names include."""
         texts = parts.flat_values
         at_end = _is_name(parts) & _is_one_of(texts, self._left)
         at_start = _is_name(parts) & _is_one_of(texts, self._right)
-        cut = tf.strings.regex_replace(texts, f"{self._space}+$", "")
-        texts = tf.where(_near(parts, at_end, 1), cut, texts)
-        cut = tf.strings.regex_replace(texts, f"^{self._space}+", "")
-        return parts.with_flat_values(tf.where(_near(parts, at_start, -1), cut, texts))
+        stripped = tf.strings.regex_replace(texts, f"{self._space}+$", "")
+        texts = tf.where(_near(parts, at_end, 1), stripped, texts)
+        stripped = tf.strings.regex_replace(texts, f"^{self._space}+", "")
+        return parts.with_flat_values(tf.where(_near(parts, at_start, -1), stripped, texts))
 
 
 def one_of(characters: Collection[str]) -> str:
-    """A pattern for one of many characters."""
+    """Return a pattern for one of these characters, with ranges of code points."""
     points = sorted(map(ord, characters))
     runs: list[list[int]] = []
     for point in points:
@@ -155,28 +159,29 @@ def one_of(characters: Collection[str]) -> str:
     return "[" + "".join(rf"\x{{{low:x}}}-\x{{{high:x}}}" for low, high in runs) + "]"
 
 
-def _spelt(name: str) -> str:
-    """A pattern for a name and nothing else."""
+def _exactly(name: str) -> str:
+    """Return a pattern for this text only."""
     return "".join(map(one_of, name))
 
 
-def _spellings(word: str) -> str:
-    """A pattern for what `str.lower` makes a word of, and for the word."""
+def _any_case(word: str) -> str:
+    """Return a pattern for a word and everything that `str.lower` maps to it."""
     if word != word.lower():
-        return _spelt(word)
+        return _exactly(word)
     pattern = ""
-    for place, letter in enumerate(word):
-        # A sigma's small letter depends on what is around it, so the whole word is tried.
-        others = [word[:place] + x + word[place + 1 :] for x in _capitals()[letter]]
-        fit = [other[place] for other in others if other.lower() == word]
+    for position, letter in enumerate(word):
+        # The lower case of sigma depends on the letters around it, so the whole word is tested.
+        others = [word[:position] + x + word[position + 1 :] for x in _capitals()[letter]]
+        fit = [other[position] for other in others if other.lower() == word]
         pattern += one_of([letter, *fit])
-    # The only capital of which two small letters are made.
-    dotted, two = _spelt("İ"), one_of("iI") + one_of("\u0307")
+    # The only capital whose lower case is two characters.
+    dotted, two = _exactly("İ"), one_of("iI") + one_of("\u0307")
     return pattern.replace(two, f"(?:{two}|{dotted})")
 
 
 @functools.cache
 def _capitals() -> Mapping[str, list[str]]:
+    """Return the characters that are not lower case, by their lower case."""
     capitals = collections.defaultdict(list, {"ς": ["Σ"]})
     for letter in map(chr, range(0x110000)):
         if letter.lower() != letter:
@@ -185,32 +190,32 @@ def _capitals() -> Mapping[str, list[str]]:
 
 
 def _split(texts: tf.Tensor) -> tf.RaggedTensor:
-    """The parts between marks, `[N, parts]`: texts and names by turns, texts first and last."""
+    """Split texts at marks: `[N, parts]`, alternately text and name, text first and last."""
     return tf.strings.split(texts, _MARK)
 
 
-def _parts(parts: tf.RaggedTensor, ids: tf.Tensor) -> Parts:
-    """The parts, of which the names have these ids."""
+def _spans(parts: tf.RaggedTensor, ids: tf.Tensor) -> Spans:
+    """Return the parts as spans; `ids` are those of names, and not used for text."""
     names = _is_name(parts)
     texts = tf.where(names, "", parts.flat_values)
-    return Parts(texts, tf.where(names, ids, TEXT), parts.value_rowids())
+    return Spans(texts, tf.where(names, ids, TEXT), parts.value_rowids())
 
 
 def _is_name(parts: tf.RaggedTensor) -> tf.Tensor:
-    return _places(parts) % 2 == 1
+    return _positions(parts) % 2 == 1
 
 
-def _places(parts: tf.RaggedTensor) -> tf.Tensor:
-    """The number of each part in its row."""
+def _positions(parts: tf.RaggedTensor) -> tf.Tensor:
+    """Return the position of each part in its row."""
     starts = tf.gather(parts.row_starts(), parts.value_rowids())
     return tf.range(tf.size(starts, tf.int64)) - starts
 
 
 def _near(parts: tf.RaggedTensor, flags: tf.Tensor, distance: int) -> tf.Tensor:
-    """The flags of the parts so far behind; False where the row has none."""
-    place = _places(parts) + distance
-    there = (place >= 0) & (place < tf.gather(parts.row_lengths(), parts.value_rowids()))
-    return there & tf.roll(flags, -distance, 0)
+    """Return for each part the flag of the part at a distance; False outside of the row."""
+    position = _positions(parts) + distance
+    exists = (position >= 0) & (position < tf.gather(parts.row_lengths(), parts.value_rowids()))
+    return exists & tf.roll(flags, -distance, 0)
 
 
 def _is_one_of(texts: tf.Tensor, names: list[str]) -> tf.Tensor:

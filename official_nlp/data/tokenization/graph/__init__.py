@@ -1,0 +1,1 @@
+"""Tokenizers made of TensorFlow operations, for `tf.data` and SavedModels."""
