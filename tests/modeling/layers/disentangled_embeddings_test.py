@@ -136,10 +136,10 @@ def test_differences_are_not_taken_for_vectors_by_a_plain_encoder(tmp_path, enco
 
 
 def test_an_encoder_without_a_table_of_its_own_has_no_layer_of_it(encoder):
-    with pytest.raises(InputError, match=r"is a sum of two: take get_embedding_table\(\), or"):
+    with pytest.raises(InputError, match=r"is a sum of two; use get_embedding_table\(\), or"):
         encoder.get_embedding_layer()
 
 
 def test_sizes_are_checked_as_those_of_shared_embeddings(perturbed):
-    with pytest.raises(InputError, match=r"max_length=16 .* had 8"):
+    with pytest.raises(InputError, match=r"max_length=16, .* had 8"):
         networks.ElectraEncoder(tiny.config(max_position_embeddings=16), embeddings=perturbed)

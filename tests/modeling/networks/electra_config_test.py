@@ -145,7 +145,7 @@ def test_an_unknown_preset_is_refused():
         ({"id2label": {"a": 0}}, "labels of id2label must be numbered by integers, was {'a': 0}"),
         (
             {"id2label": {0: "a", 1: "b"}, "num_labels": 3},
-            r"num_labels must be 2, the number of names in id2label, was 3; use replace\(num_labels=...\)",
+            r"num_labels must be 2, the number of names in id2label, was 3; use replace\(num_la",
         ),
         ({"extra": {"pruned_heads": {"0": [1]}}}, "pruned_heads must be empty, was {'0'"),
         ({"add_cross_attention": True}, "add_cross_attention must be false if is_decoder"),
