@@ -85,7 +85,7 @@ def test_both_networks_compute_the_same_as_before(tmp_path, theirs, tied):
     np.testing.assert_allclose(mine, logits, **close)
 
 
-def test_a_run_begins_with_it(tmp_path, theirs):
+def test_a_run_is_warm_started_from_the_checkpoint(tmp_path, theirs):
     prefix = written(tmp_path, model=theirs)
     given = warm_start.read({"generator": prefix, "discriminator": tmp_path})
     assert [x.kind for x in given.values()] == ["tfnlp"] * 2
@@ -111,7 +111,7 @@ def test_a_run_begins_with_it(tmp_path, theirs):
     )
 
 
-def test_what_has_no_place_is_told(tmp_path, theirs):
+def test_ignored_variables_are_reported(tmp_path, theirs):
     found = tfnlp_checkpoint.read_tfnlp(written(tmp_path, model=theirs))
     assert len(found.ignored) == 8  # two poolers and two layers of the sentence head
     assert {name.split("/")[1] for name in found.ignored} == {
@@ -126,7 +126,7 @@ def test_what_has_no_place_is_told(tmp_path, theirs):
     assert config["hidden_act"] == "gelu_new"
 
 
-def test_the_part_for_fine_tuning_is_a_discriminator_without_head(tmp_path, theirs):
+def test_checkpoint_items_for_fine_tuning_hold_a_discriminator_without_head(tmp_path, theirs):
     (tmp_path / "vocab.txt").write_text("")
     found = tfnlp_checkpoint.read_tfnlp(written(tmp_path, **theirs.checkpoint_items))
     assert list(found.networks) == ["discriminator"]
@@ -136,7 +136,7 @@ def test_the_part_for_fine_tuning_is_a_discriminator_without_head(tmp_path, thei
     assert found.vocabulary == tmp_path / "vocab.txt"
 
 
-def test_weights_saved_by_keras_are_read_too(tmp_path, theirs):
+def test_weights_saved_by_keras_are_read(tmp_path, theirs):
     theirs.save_weights(str(tmp_path / "weights"))
     found = tfnlp_checkpoint.read_tfnlp(tmp_path)
     whole = tfnlp_checkpoint.read_tfnlp(written(tmp_path, model=theirs))
@@ -166,12 +166,12 @@ class Bag(tf.Module):
         ),
     ],
 )
-def test_another_models_objects_are_refused(tmp_path, items, message):
+def test_objects_of_another_model_raise(tmp_path, items, message):
     with pytest.raises(InputError, match=message):
         tfnlp_checkpoint.read_tfnlp(written(tmp_path, **items))
 
 
-def test_named_variables_are_refused(tmp_path):
+def test_named_variables_raise(tmp_path):
     tf.raw_ops.SaveV2(
         prefix=str(tmp_path / "old"), tensor_names=["x"], shape_and_slices=[""], tensors=[1.0]
     )
@@ -180,7 +180,7 @@ def test_named_variables_are_refused(tmp_path):
         tfnlp_checkpoint.read_tfnlp(tmp_path / "old")
 
 
-def test_a_damaged_file_is_refused(tmp_path, theirs):
+def test_a_damaged_file_raises(tmp_path, theirs):
     prefix = written(tmp_path, model=theirs)
     data = tmp_path / "ckpt.data-00000-of-00001"
     data.write_bytes(data.read_bytes()[:2000])
