@@ -141,5 +141,5 @@ def test_an_encoder_with_a_sum_of_tables_has_no_table_layer(encoder):
 
 
 def test_sizes_are_checked_as_those_of_shared_embeddings(perturbed):
-    with pytest.raises(InputError, match=r"max_length=16, .* had 8"):
+    with pytest.raises(InputError, match=r"max_length=16 .* had 8"):
         networks.ElectraEncoder(tiny.config(max_position_embeddings=16), embeddings=perturbed)

@@ -199,7 +199,7 @@ def test_the_word_table_alone_may_be_shared(encoder):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"vocab_size": 40}, "must have vocab_size=40, as in the configuration, had 32; networks"),
+        ({"vocab_size": 40}, "must have vocab_size=40 as in the configuration, had 32; networks"),
         ({"embedding_size": 12}, "embedding_width=12"),
         ({"max_position_embeddings": 16}, "max_length=16"),
         ({"type_vocab_size": 3}, "type_vocab_size=3"),
