@@ -1,4 +1,4 @@
-"""The errors that the command turns into one line and an exit code."""
+"""The errors that the command reports in one line and by an exit code."""
 
 import pytest
 import tensorflow as tf

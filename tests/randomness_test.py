@@ -1,4 +1,4 @@
-"""Random bits are a function of seed and place, whoever asks, wherever, in whatever parts."""
+"""Random bits are a function of seed and position, for any batch, replica and executor."""
 
 import threading
 
@@ -8,9 +8,8 @@ import tensorflow as tf
 import tf_keras
 
 from official_nlp import randomness
-from official_nlp.modeling import layers, losses, ops
+from official_nlp.modeling import layers, ops
 from official_nlp.randomness import Key
-from tests.modeling import tiny
 
 KEY = Key(17).fold(3, 1)
 
@@ -21,7 +20,7 @@ def bits(key=KEY, shape=(4, 6), first_row=0):
 
 # === Bits ===
 def philox(seed, salt, block):
-    """Philox4x32-10 as its authors define it: the four words of one block of a counter."""
+    """Return the four words of one block of Philox4x32-10, as its authors define it."""
     counter = [block & 0xFFFFFFFF, block >> 32, salt & 0xFFFFFFFF, salt >> 32]
     low, high = seed & 0xFFFFFFFF, seed >> 32
     for _ in range(10):
@@ -45,8 +44,8 @@ def test_bits_are_those_of_philox_with_the_salt_above_the_row(first_row):
         np.testing.assert_array_equal(row, np.uint32(blocks[0] + blocks[1])[:6])
 
 
-def test_the_salt_of_a_place_stays_as_it_is():
-    # A run that an older version began must continue with the same numbers.
+def test_the_salt_of_a_place_never_changes():
+    # A run started by an older version must continue with the same numbers.
     assert Key(1).fold(3, 1).salt == 0xEFFD886C6554360C
 
 
@@ -61,7 +60,7 @@ def test_a_row_does_not_depend_on_the_shape_of_a_row_of_as_many_words():
     np.testing.assert_array_equal(bits(shape=[2, 3, 4]).reshape(2, 12), bits(shape=[2, 12]))
 
 
-def test_one_axis_is_a_word_a_row():
+def test_one_axis_is_one_word_per_row():
     np.testing.assert_array_equal(bits(shape=[5]), bits(shape=[5, 1])[:, 0])
 
 
@@ -88,7 +87,7 @@ def test_the_number_of_rows_and_the_seed_may_be_tensors():
     np.testing.assert_array_equal(draw(5, 17), bits(shape=[5, 6], first_row=4))
 
 
-def test_neighbouring_rows_far_out_differ_and_overlap_right():
+def test_neighbouring_rows_with_large_numbers_differ_and_overlap_correctly():
     far = 2**40
     rows = bits(shape=[3, 5], first_row=far)
     assert len({row.tobytes() for row in rows}) == 3
@@ -151,7 +150,7 @@ def test_draws_are_numbered_by_their_order():
     assert not np.array_equal(first, second)
 
 
-def test_a_scope_given_its_place_does_not_move_the_others():
+def test_a_scope_with_an_explicit_place_does_not_change_others():
     def drawn(with_third):
         with randomness.stream(KEY):
             if with_third:
@@ -178,7 +177,7 @@ def test_places_and_orders_scopes_and_draws_never_share_a_key():
     assert len(set(keys)) == 9
 
 
-def test_a_scope_that_does_not_train_changes_nothing():
+def test_a_scope_outside_training_changes_nothing():
     with randomness.stream(KEY), randomness.scope(training=False):
         inside = randomness.draw([4], 1)
     with randomness.stream(KEY):
@@ -186,7 +185,7 @@ def test_a_scope_that_does_not_train_changes_nothing():
 
 
 @pytest.mark.parametrize("as_given", [int, tf.constant])
-def test_a_row_may_be_several_inside_a_scope(as_given):
+def test_one_row_may_be_several_rows_inside_a_scope(as_given):
     rows = as_given(3)
 
     def drawn(first_row, count):
@@ -231,7 +230,7 @@ def test_threads_do_not_see_each_others_stream():
 
 
 @pytest.mark.parametrize("jit_compile", [None, False, True])
-def test_outside_a_stream_every_call_draws_anew(jit_compile):
+def test_outside_a_stream_every_call_draws_different_bits(jit_compile):
     def draw():
         with randomness.scope(), randomness.scope(3):
             return randomness.draw([4], 2), randomness.draw([4], 2)
@@ -242,7 +241,7 @@ def test_outside_a_stream_every_call_draws_anew(jit_compile):
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
-def test_a_size_that_only_the_call_knows_gives_the_same_bits(jit_compile):
+def test_dynamic_sizes_give_the_same_bits(jit_compile):
     @tf.function(input_signature=[tf.TensorSpec([None, None])], jit_compile=jit_compile)
     def draw(x):
         rows, columns = tf.unstack(tf.shape(x))
@@ -251,7 +250,7 @@ def test_a_size_that_only_the_call_knows_gives_the_same_bits(jit_compile):
     np.testing.assert_array_equal(draw(tf.zeros([2, 7])), bits(KEY, [2, 7, 3], 2**40))
 
 
-# === What is built on it keeps the promise ===
+# === Layers and models ===
 @pytest.fixture(scope="module")
 def block():
     """A layer with all its dropouts, and inputs for four rows."""
@@ -266,40 +265,6 @@ def block():
 def called(layer, inputs, first_row=0):
     with randomness.stream(KEY, first_row):
         return layer(inputs, training=True)
-
-
-def test_replicas_drop_what_one_device_drops(block, two_devices):
-    strategy = tf.distribute.MirroredStrategy(two_devices)
-    with strategy.scope():
-        model = tiny.pretrainer()
-    batch = tiny.batch(rows=4)
-
-    def step(batch, first_row):
-        with randomness.stream(KEY, first_row):
-            outputs = model(batch, training=True)
-        return losses.electra_loss(batch, outputs), outputs
-
-    whole_terms, whole = step(batch, 40)
-
-    @tf.function
-    def replicas():
-        def values(context):
-            part = context.replica_id_in_sync_group
-            rows = slice(2 * part, 2 * part + 2)
-            first_row = tf.constant(40 + 2 * part, tf.int64)
-            return {"batch": {k: v[rows] for k, v in batch.items()}, "first_row": first_row}
-
-        split = strategy.experimental_distribute_values_from_function(values)
-        return strategy.run(lambda x: step(x["batch"], x["first_row"]), [split])
-
-    terms, outputs = tf.nest.map_structure(strategy.experimental_local_results, replicas())
-    for name, value in whole.items():
-        parts = np.concatenate([part.numpy() for part in outputs[name]])
-        np.testing.assert_allclose(parts, value, rtol=1e-5, atol=1e-5, err_msg=name)
-    np.testing.assert_array_equal(np.concatenate(outputs["disc_label"]), whole["disc_label"])
-    for name, (loss_sum, weight) in whole_terms.items():
-        np.testing.assert_allclose(sum(terms[name][0]), loss_sum, rtol=1e-5)
-        np.testing.assert_allclose(sum(terms[name][1]), weight)
 
 
 def test_a_compiled_block_takes_its_key_as_an_argument(block):
@@ -317,7 +282,7 @@ def test_a_compiled_block_takes_its_key_as_an_argument(block):
         np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_recomputation_drops_the_same_again(block):
+def test_recomputation_uses_the_same_dropout_mask(block):
     layer, inputs = block
     recomputed_calls = []
 
@@ -352,7 +317,7 @@ def test_a_functional_model_draws_from_the_stream(block):
     np.testing.assert_allclose(np.concatenate(halves), called(layer, inputs), atol=1e-6)
 
 
-def test_fit_drops_elsewhere_in_every_step():
+def test_fit_uses_a_different_dropout_mask_in_every_step():
     seen = []
 
     class Dropping(tf_keras.layers.Layer):
@@ -391,7 +356,7 @@ def served(block, tmp_path_factory):
     return tf.saved_model.load(folder)
 
 
-def test_a_saved_model_drops_anew_in_every_call_and_only_in_training(served, block):
+def test_a_saved_model_draws_different_bits_in_every_call_and_only_in_training(served, block):
     layer, inputs = block
     assert not np.array_equal(served.train(inputs), served.train(inputs))
     np.testing.assert_allclose(served.infer(inputs), layer(inputs), atol=1e-6)

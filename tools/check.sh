@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything a change must pass: format, lint, import contracts, tests.
+# Everything a change must pass: format, lint, import contracts, types, tests.
 #
 #   bash tools/check.sh              what a change needs
 #   bash tools/check.sh --all        also the tests marked slow
@@ -16,6 +16,7 @@ fi
 ruff format --check
 ruff check
 lint-imports --no-logo
-# A file's tests share what they build, so a file stays in one process; they often wait for
-# processes of their own, so there are more of them than the two cores this is meant for.
-exec python -m pytest -n 3 --dist loadfile --no-loadscope-reorder ${selection[@]+"${selection[@]}"} "$@"
+mypy
+# The tests of a file share fixtures, so a file stays in one process. Tests often wait for processes
+# of their own, so three run on the two cores that this is meant for.
+exec python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=15 ${selection[@]+"${selection[@]}"} "$@"

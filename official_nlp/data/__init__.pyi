@@ -19,7 +19,7 @@ from official_nlp.data.pretraining.pipeline import pretraining_dataset as pretra
 from official_nlp.data.storage.corrupt_records import CorruptRecords as CorruptRecords
 from official_nlp.data.storage.data_folder import DataFolder as DataFolder
 from official_nlp.data.storage.data_folder import open_folder as open_folder
-from official_nlp.data.tokenization.graph_tokenizer import GraphTokenizer as GraphTokenizer
+from official_nlp.data.tokenization.graph.graph_tokenizer import GraphTokenizer as GraphTokenizer
 from official_nlp.data.tokenization.tokenizer import ElectraTokenizer as ElectraTokenizer
 from official_nlp.data.tokenization.vocabulary import train_vocabulary as train_vocabulary
 

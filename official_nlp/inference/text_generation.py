@@ -89,7 +89,11 @@ class TextGenerator(Head):
             raise InputError(f"max_new_tokens must be at least 1, got {max_new_tokens!r}")
         room = self.length - max_new_tokens
         sequences = [self._sequence(text, room, max_new_tokens) for text in texts]
-        options = {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_k": top_k}
+        options: dict[str, Any] = {
+            "max_new_tokens": max_new_tokens,
+            "temperature": temperature,
+            "top_k": top_k,
+        }
         if do_sample:
             # One text at a time, because the draws depend on the row in the batch; eagerly,
             # because a graph would be traced again for every seed.

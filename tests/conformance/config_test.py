@@ -1,4 +1,4 @@
-"""An object comes back from its configuration; a misspelt argument is not swallowed."""
+"""Objects can be rebuilt from their configuration, and misspelt arguments raise."""
 
 import json
 
@@ -9,7 +9,7 @@ from tests.conformance.table import TABLE
 
 
 @objects.keep("json")
-def test_comes_back_from_json_with_the_same_configuration(name):
+def test_an_object_is_rebuilt_from_json_with_the_same_configuration(name):
     made = objects.made(name)
     config = json.loads(json.dumps(made.get_config()))
     again = type(made).from_config(config)
@@ -19,6 +19,6 @@ def test_comes_back_from_json_with_the_same_configuration(name):
 
 
 @objects.keep("unknown keyword")
-def test_unknown_keyword_raises(name):
+def test_an_unknown_keyword_raises(name):
     with pytest.raises((TypeError, ValueError), match="no_such_option"):
         TABLE[name].make(no_such_option=1)

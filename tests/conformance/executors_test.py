@@ -1,4 +1,4 @@
-"""Eager, graph and XLA agree, in training too: dropout zeroes the same places to the bit."""
+"""Eager execution, graphs and XLA agree, also in training: dropout has the same mask bit by bit."""
 
 import pytest
 import tensorflow as tf
@@ -7,8 +7,9 @@ from tests.conformance import objects, outputs
 from tests.conformance.table import TABLE
 
 
+# Training computes all that inference does, so inference is compiled among the slow tests.
 @objects.keep("xla", run="representatives")
-@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("training", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_eager_graph_and_xla_agree(name, training):
     made, line = objects.made(name), TABLE[name]
     eager = objects.call(made, line, training)
@@ -20,7 +21,7 @@ def test_eager_graph_and_xla_agree(name, training):
 
 
 @objects.keep("repeatable")
-def test_two_calls_in_one_stream_agree_to_the_bit(name):
+def test_two_calls_in_equal_streams_agree_bit_by_bit(name):
     made, line = objects.made(name), TABLE[name]
     assert outputs.same(objects.call(made, line, True), objects.call(made, line, True))
 

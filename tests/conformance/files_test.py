@@ -1,7 +1,8 @@
-"""Files: another process loads them without a call, and the outputs are the same.
+"""Saved objects: another process loads them without a call and computes the same outputs.
 
-Three kinds: a Keras file; an export, which runs without this package; and a SavedModel of Keras's,
-which runs without it and can be loaded with it. One process loads them all.
+There are three kinds of files: a Keras file; an export, which runs without this package; and a
+SavedModel of Keras, which runs without the package and can be loaded with it. One process loads all
+files.
 """
 
 import os
@@ -27,7 +28,7 @@ def _save_export(model, name, path):
     archive = tf_keras.export.ExportArchive()
     archive.track(model)
     specs = [objects.dynamic(array) for array in objects.arrays_of(line)]
-    made = objects.made(name)  # not the functional model of it: a layer can be exported by itself
+    made = objects.made(name)  # not its functional model: a layer can be exported by itself
     archive.add_endpoint(
         "serve", lambda arrays: objects.call_at_random(made, line, arrays=arrays), [specs]
     )
@@ -48,8 +49,8 @@ TESTS = {
 
 @pytest.fixture(scope="module")
 def saved(request, tmp_path_factory):
-    """Folder of the files that the chosen tests ask for, and what went wrong in saving."""
-    folder, wrong = tmp_path_factory.mktemp("saved"), {}
+    """The folder of the files that the selected tests need, and the errors of saving."""
+    folder, errors = tmp_path_factory.mktemp("saved"), {}
     chosen = [item for item in request.session.items if item.fspath == request.fspath]
     wanted = dict.fromkeys(
         (item.callspec.params["name"], TESTS[item.originalname])
@@ -59,27 +60,27 @@ def saved(request, tmp_path_factory):
     for name, kind in wanted:
         try:
             model = objects.savable(name)
-            # Once a program has set TensorFlow's global seed, every stateful operation holds one.
+            # If the global seed of TensorFlow is set, every stateful operation contains a seed.
             tf.random.set_seed(None)  # noqa: TID251
             np.savez(folder / f"{name}.arrays.npz", *objects.arrays_of(TABLE[name]))
             np.savez(folder / f"{name}.named.npz", **objects.named_arrays(model, name))
             SAVE[kind](model, name, folder / f"{name}.{kind}")
         except Exception as error:
-            wrong[name, kind] = error
-    return folder, wrong
+            errors[name, kind] = error
+    return folder, errors
 
 
 @pytest.fixture(scope="module")
 def loaded(saved, repository):
-    """What another process computes with these files; an error there is raised by the test."""
-    folder, wrong = saved
+    """What another process computes with these files; its errors are raised by the tests."""
+    folder, errors = saved
     environment = {**os.environ, "PYTHONPATH": str(repository)}
     command = [sys.executable, "-m", "tests.conformance.load_all", str(folder)]
     subprocess.run(command, check=True, env=environment, cwd=repository)
 
     def result(name, kind):
-        if (name, kind) in wrong:
-            raise wrong[name, kind]
+        if (name, kind) in errors:
+            raise errors[name, kind]
         with np.load(folder / f"{name}.{kind}.npz") as arrays:
             assert "error" not in arrays, str(arrays["error"])
             return dict(arrays)
@@ -87,7 +88,7 @@ def loaded(saved, repository):
     return result
 
 
-@objects.keep("keras file")
+@objects.keep("keras file", run="classes")
 def test_keras_file_loads_in_another_process_without_a_call(name, loaded):
     arrays = loaded(name, "keras")
     _assert_outputs(arrays, "output", objects.call(objects.made(name), TABLE[name]))
@@ -101,7 +102,7 @@ def test_export_runs_without_this_package(name, loaded, saved):
     assert not _stored_keys(saved[0] / f"{name}.export")
 
 
-@objects.keep("saved model", run="representatives")
+@objects.keep("saved model", run="largest")
 def test_saved_model_of_keras_runs_without_this_package_and_loads_with_it(name, loaded, saved):
     arrays, line = loaded(name, "tf"), TABLE[name]
     expected = objects.call(objects.made(name), line)
@@ -124,7 +125,7 @@ def test_a_stored_key_is_found(tmp_path):
 
 
 def _assert_outputs(arrays, prefix, expected):
-    """Compares the outputs of a kind: a file may hold more than the ones expected."""
+    """Compare the outputs of one kind; a file may contain more than the expected ones."""
     got = {k.split("|")[1]: x for k, x in arrays.items() if k.startswith(f"{prefix}|")}
     outputs.assert_close({key: got[key] for key in expected if key in got}, expected)
 
@@ -141,7 +142,7 @@ def _not_sampled(outputs, line):
 
 
 def _stored_keys(path) -> list[str]:
-    """Names of the operations of a SavedModel that would draw the same bits in every process."""
+    """Return the operations of a SavedModel that would draw the same bits in every process."""
     model = saved_model_pb2.SavedModel.FromString((path / "saved_model.pb").read_bytes())
     found = []
     for meta in model.meta_graphs:
@@ -164,7 +165,7 @@ def _stored_keys(path) -> list[str]:
 
 
 def _is_drawn(name, nodes, arguments) -> bool:
-    """Whether a value comes from a stateful draw, or from outside the function."""
+    """Return whether a value comes from a stateful draw or from outside the function."""
     name = name.lstrip("^").split(":")[0]
     if name in arguments or nodes[name].op in ("RandomUniformInt", "Placeholder"):
         return True

@@ -1,7 +1,7 @@
-"""Loads saved objects in a process of its own, without calling them first, and runs them.
+"""Load saved objects in a separate process, without a call before, and run them.
 
 Usage: python -m tests.conformance.load_all FOLDER. For every FOLDER/NAME.keras, NAME.export and
-NAME.tf it writes the outputs and variables to NAME.KIND.npz, or what went wrong.
+NAME.tf, write the outputs and variables, or the error, to NAME.KIND.npz.
 """
 
 import pathlib
@@ -15,7 +15,7 @@ from tests.conformance.outputs import flat
 
 
 def main(folder):
-    """First what must run without the package, then what is loaded with it."""
+    """Run first what must run without the package, then what needs it."""
     results = {path: _attempt(_run_plain, path) for path in _paths(folder, "export", "tf")}
     assert not any(name.split(".")[0] == "official_nlp" for name in sys.modules)
     for path in _paths(folder, "keras", "tf"):
@@ -56,7 +56,7 @@ def _arrays(path, kind):
 
 
 def _run_keras(path) -> dict:
-    # Not before: the files above must run without these.
+    # Imported only here, because exports must run without these modules.
     import tf_keras
 
     from tests.conformance import objects

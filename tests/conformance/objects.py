@@ -1,6 +1,7 @@
-"""How the objects of the table are made, called, traced and saved."""
+"""Building, calling, tracing and saving of the objects in the table."""
 
 import functools
+import inspect
 
 import numpy as np
 import pytest
@@ -9,27 +10,32 @@ import tf_keras
 
 from official_nlp import randomness
 from tests.conformance.outputs import flat
-from tests.conformance.table import LENGTH, REPRESENTATIVES, TABLE, Line
+from tests.conformance.table import LARGEST, LENGTH, REPRESENTATIVES, TABLE, Line
 
 SEED, FIRST_ROW = 11, 3
 PROMISES: set[str] = set()
 
 
 def keep(promise: str, run: str = "all"):
-    """Runs a test for every line, whose `name` it takes.
+    """Run a test for every line; the test takes the `name` of the line.
 
     Args:
-      promise: its name, as `Line.exceptions` may have it.
-      run: what is in the default run, the rest being slow: `all` lines; all `classes`, in one
-        mode each; or the `representatives` alone.
+      promise: name of the promise, as used in `Line.exceptions`.
+      run: lines in the default run, while the others are slow: `all`; one line for each of all
+        `classes`; the `representatives`; or only the `largest` of them.
     """
     lines = []
     for name, line in TABLE.items():
         marks = []
         if promise in line.exceptions:
             marks.append(pytest.mark.xfail(reason=line.exceptions[promise], strict=True))
-        default = {"all": True, "classes": " " not in name, "representatives": False}[run]
-        if not default and name not in REPRESENTATIVES:
+        default = {
+            "all": True,
+            "classes": " " not in name,
+            "representatives": name in REPRESENTATIVES,
+            "largest": name == LARGEST,
+        }
+        if not default[run]:
             marks.append(pytest.mark.slow)
         lines.append(pytest.param(name, marks=marks))
     PROMISES.add(promise)
@@ -39,54 +45,54 @@ def keep(promise: str, run: str = "all"):
 # === Making ===
 @functools.cache
 def made(name: str):
-    """Returns the object in float32, for all tests: not to be changed for good."""
-    return fresh(name)
+    """Return the float32 object that all tests share; a test must restore what it changes."""
+    return new(name)
 
 
-def fresh(name: str, **options):
-    """Returns a new object, built, with every variable drawn anew so that dropped ones show."""
+def new(name: str, **options):
+    """Return a new built object with random variables, so that an unused variable is noticed."""
     tf_keras.utils.set_random_seed(1)
     line = TABLE[name]
-    new = line.make(**options)
-    call(new, line)
+    built = line.make(**options)
+    call(built, line)
     random = np.random.default_rng(2)
-    for variable in new.variables:
+    for variable in built.variables:
         noise = 0.5 * random.normal(size=variable.shape)
         variable.assign_add(noise.astype(np.float32))
-    return new
+    return built
 
 
 # === Calling ===
 def call(made, line: Line, training=False, arrays=None, first_row=FIRST_ROW) -> dict:
-    """Calls the object inside a random stream, so that two calls agree."""
+    """Call the object inside a random stream, so that two calls agree."""
     with randomness.stream(randomness.Key(SEED), first_row):
         return call_at_random(made, line, training, arrays)
 
 
 def call_at_random(made, line: Line, training=False, arrays=None) -> dict:
-    """Calls the object; returns its outputs by name.
+    """Call the object and return its outputs by name.
 
     Args:
       made: the object.
       line: its line.
-      training: passed to objects that know it.
-      arrays: used in place of those in the line; see `arrays_of`.
+      training: passed to objects that have this argument.
+      arrays: arrays to use instead of those in the line; see `arrays_of`.
     """
     inputs, options = line.inputs, dict(line.options)
     if arrays is not None:
         inputs, options = _with_arrays(line, arrays)
-    if "training" in made._call_spec.full_argspec.args:
+    if "training" in inspect.signature(made.call).parameters:
         options["training"] = training
     return flat(made(*inputs, **options))
 
 
 def arrays_of(line: Line) -> list[np.ndarray]:
-    """Returns what is an array in the arguments of the call, in the order of `tf.nest`."""
+    """Return the arrays among the arguments of the call, in the order of `tf.nest`."""
     return [x for x in tf.nest.flatten((line.inputs, line.options)) if isinstance(x, np.ndarray)]
 
 
 def rows_of(line: Line, rows: slice) -> list[np.ndarray]:
-    """Returns some rows of these."""
+    """Return some examples of these arrays."""
     return [array[rows] for array in arrays_of(line)]
 
 
@@ -99,7 +105,7 @@ def _with_arrays(line, arrays):
 # === Tracing ===
 @functools.cache
 def graph(name: str):
-    """Returns the object as a graph for any number of rows and tokens, called with arrays."""
+    """Return the object as a graph for any number of examples and tokens, called with arrays."""
     line = TABLE[name]
     specs = [dynamic(array) for array in arrays_of(line)]
     return tf.function(
@@ -108,13 +114,13 @@ def graph(name: str):
 
 
 def dynamic(array: np.ndarray) -> tf.TensorSpec:
-    """Returns the type of an input of any number of rows and tokens."""
+    """Return the type of an input of any number of examples and tokens."""
     shape = [None, *(None if size == LENGTH else size for size in array.shape[1:])]
     return tf.TensorSpec(shape, array.dtype)
 
 
 def cotangents(outputs: dict) -> dict:
-    """Returns what the float outputs are multiplied with, to make a loss of them."""
+    """Return random factors of the float outputs, whose weighted sum serves as a loss."""
     random = np.random.default_rng(4)
     return {
         name: random.normal(size=output.shape).astype(np.float32)
@@ -124,7 +130,7 @@ def cotangents(outputs: dict) -> dict:
 
 
 def gradients(made, line: Line, factors: dict, training=False, arrays=None, first_row=FIRST_ROW):
-    """Returns (outputs, gradients of every trainable variable) of the outputs times `factors`."""
+    """Return the outputs, and the gradients of their weighted sum by every trainable variable."""
     with tf.GradientTape() as tape:
         outputs = call(made, line, training, arrays, first_row)
         loss = tf.zeros([])
@@ -137,7 +143,7 @@ def gradients(made, line: Line, factors: dict, training=False, arrays=None, firs
 # === Saving ===
 @functools.cache
 def savable(name: str) -> tf_keras.Model:
-    """Returns a model that Keras can save: the object itself, or a functional model of it."""
+    """Return a model that Keras can save: the object itself, or a functional model of a layer."""
     if isinstance(made(name), tf_keras.Model):
         return made(name)
     specs = [dynamic(array) for array in arrays_of(TABLE[name])]
@@ -147,7 +153,7 @@ def savable(name: str) -> tf_keras.Model:
 
 
 def call_saved(model, name: str) -> dict:
-    """Calls what `savable` returned, inside a random stream."""
+    """Call the result of `savable` inside a random stream."""
     line = TABLE[name]
     if _is_functional_of_a_layer(model):
         with randomness.stream(randomness.Key(SEED), FIRST_ROW):
@@ -156,9 +162,9 @@ def call_saved(model, name: str) -> dict:
 
 
 def named_arrays(model, name: str) -> dict:
-    """Returns the inputs by name, for the one form of call that a SavedModel keeps: the first.
+    """Return the inputs by name, in the form of the first call, which alone a SavedModel retains.
 
-    A dict has its own names; the names of a list or an only array are x0, x1, ...
+    The names of a list or a single array are x0, x1, ...
     """
     (spec, *_), _ = model.save_spec()
     line = TABLE[name]

@@ -1,10 +1,10 @@
-"""Outputs by name, and their comparison. Knows nothing of the package under test."""
+"""Comparison of outputs by name, independent of the package under test."""
 
 import numpy as np
 
 
 def flat(outputs, name="") -> dict:
-    """Returns the tensors of nested outputs by their path; an only one is called `output`."""
+    """Return the tensors of nested outputs by path; a single tensor is named `output`."""
     if isinstance(outputs, dict):
         pairs = outputs.items()
     elif isinstance(outputs, (list, tuple)):
@@ -16,7 +16,7 @@ def flat(outputs, name="") -> dict:
 
 
 def assert_close(actual: dict, expected: dict, rtol=1e-4, atol=5e-5):
-    """Asserts that two results have the same outputs, of the same dtypes and values."""
+    """Assert that two results have the same outputs, with equal dtypes and close values."""
     assert actual.keys() == expected.keys()
     for key in expected:
         want, got = np.asarray(expected[key]), np.asarray(actual[key])
@@ -28,5 +28,5 @@ def assert_close(actual: dict, expected: dict, rtol=1e-4, atol=5e-5):
 
 
 def same(one: dict, other: dict) -> bool:
-    """Whether all outputs are equal to the bit."""
+    """Return whether all outputs are equal bit by bit."""
     return all(np.array_equal(one[key], other[key]) for key in one)

@@ -1,4 +1,4 @@
-"""Under mixed precision variables and gradients are float32, and so is what must not be rounded."""
+"""Under mixed precision variables, gradients, logits and losses are float32."""
 
 import numpy as np
 import pytest
@@ -8,8 +8,8 @@ import tf_keras
 from tests.conformance import objects
 from tests.conformance.table import TABLE
 
-# Loose, as what a rounding does to the weights of an attention can be large: norm of the difference
-# from float32, over the norm.
+# Norm of the difference from float32, relative to the norm. Loose, because rounding a score can
+# change the probabilities of an attention considerably.
 OUTPUTS = {"mixed_bfloat16": 0.1, "mixed_float16": 0.02}
 GRADIENTS = {"mixed_bfloat16": 0.4, "mixed_float16": 0.1}
 
@@ -28,11 +28,11 @@ def global_policy(policy):
 
 @pytest.fixture
 def with_policy(request, policy):
-    """Makes an object under the policy: the one by argument, the other by the global setting."""
+    """A function that builds an object: bfloat16 by argument, float16 by the global policy."""
     if policy == "mixed_bfloat16":
-        return lambda name: objects.fresh(name, dtype=policy)
+        return lambda name: objects.new(name, dtype=policy)
     request.getfixturevalue("global_policy")
-    return objects.fresh
+    return objects.new
 
 
 @objects.keep("policies", run="classes")
@@ -49,9 +49,9 @@ def test_mixed_precision_is_close_to_float32(name, policy, with_policy):
     assert outputs.keys() == expected.keys()
     for key, want in expected.items():
         if want.dtype.is_floating:
-            kept = key.startswith(line.float32)
-            assert outputs[key].dtype == (tf.float32 if kept else compute_dtype), key
-        # Rounding may let another token be drawn.
+            is_float32 = key.startswith(line.float32)
+            assert outputs[key].dtype == (tf.float32 if is_float32 else compute_dtype), key
+        # Rounding may change which token is drawn.
         tolerance = None if key.startswith(line.sampled) else OUTPUTS[policy]
         _assert_close(outputs[key], want, tolerance, key)
     assert all(gradient.dtype == tf.float32 for gradient in gradients)

@@ -1,4 +1,4 @@
-"""Two replicas of a row each give what one gives for both rows, with dropout on."""
+"""Two replicas with one example each compute what one device computes for both, with dropout."""
 
 import numpy as np
 import tensorflow as tf
@@ -16,24 +16,24 @@ def test_two_replicas_equal_one(name, two_devices):
 
     strategy = distribution.create_strategy("mirrored")
     with strategy.scope():
-        mirrored = objects.fresh(name)
+        mirrored = objects.new(name)
     mirrored.set_weights(one.get_weights())
 
-    def row(context):
-        place = context.replica_id_in_sync_group
-        rows = slice(place, place + 1)
-        first_row = tf.constant(objects.FIRST_ROW + place, tf.int64)
+    def example(context):
+        replica = context.replica_id_in_sync_group
+        rows = slice(replica, replica + 1)
+        first_row = tf.constant(objects.FIRST_ROW + replica, tf.int64)
         part = {key: factor[rows] for key, factor in factors.items()}
         return part, objects.rows_of(line, rows), first_row
 
     @tf.function
-    def step(*of_a_replica):
-        return strategy.run(run, of_a_replica)
+    def step(*arguments):
+        return strategy.run(run, arguments)
 
     def run(part, arrays, first_row):
         return objects.gradients(mirrored, line, part, True, arrays, first_row)
 
-    got, gradients = step(*strategy.experimental_distribute_values_from_function(row))
+    got, gradients = step(*strategy.experimental_distribute_values_from_function(example))
     got = {key: np.concatenate(_results(strategy, x)) for key, x in got.items()}
     outputs.assert_close(got, expected)
     gradients = [np.sum(_results(strategy, gradient), axis=0) for gradient in gradients]

@@ -1,4 +1,4 @@
-"""A graph for any number of rows and tokens gives what static shapes give."""
+"""A graph for any number of examples and tokens agrees with eager execution."""
 
 import numpy as np
 
@@ -7,14 +7,14 @@ from tests.conformance.table import TABLE
 
 
 @objects.keep("dynamic shapes")
-def test_dynamic_shapes_equal_static_ones(name):
+def test_dynamic_shapes_give_the_outputs_of_static_ones(name):
     line = TABLE[name]
     eager = objects.call(objects.made(name), line)
     outputs.assert_close(objects.graph(name)(objects.arrays_of(line)), eager)
 
 
 @objects.keep("batch of one")
-def test_a_batch_of_one_equals_its_row_of_the_batch(name):
+def test_a_batch_of_one_gives_its_part_of_the_batch(name):
     line = TABLE[name]
     whole = objects.call(objects.made(name), line)
     alone = objects.call(objects.made(name), line, arrays=objects.rows_of(line, slice(1)))

@@ -1,22 +1,22 @@
-"""Every public layer, network and model: a line each, through which all promises go.
+"""Every public layer, network and model: one line each, which all conformance tests use.
 
 To add a class, add a line to `TABLE`:
 
     "MyLayer": Line(lambda **k: layers.MyLayer(WIDTH, **k), (_sequence,)),
 
-`make` builds the object and hands keyword arguments on to its constructor; then come the positional
-and the keyword arguments of the call. What is an array is a batch of 2: axis 0 counts rows, and an
-axis of 7 (`LENGTH`) counts tokens; give no other axis that size. Anything else in the call is
-passed as it is. A second line for a class in another mode is named "MyLayer what differs".
+`make` builds the object and passes keyword arguments to its constructor. Then follow the positional
+and the keyword arguments of the call. Arrays are batches of 2: axis 0 counts examples, and an axis
+of size 7 (`LENGTH`) counts tokens; no other axis may have that size. Other values are passed
+unchanged. A second line for another mode of a class is named "MyLayer what differs".
 
-Three things may have to be said of a line: `float32`, which outputs are float32 under every policy
-(logits, losses, probabilities); `silent`, which variables no output can show; `sampled`, which
-outputs depend on tokens that the object itself draws.
+A line may need three declarations: `float32`, the outputs that are float32 under every policy
+(logits, losses, probabilities); `silent`, the variables that cannot affect any output; `sampled`,
+the outputs that depend on tokens which the object draws.
 
-The promises are the files `*_test.py` beside this one. A promise that a class cannot keep is named
-in `exceptions` with the reason; the test of it must then fail, so an exception that is no longer
-one is noticed. What is cheap is tested for all lines, all promises for `REPRESENTATIVES`, and
-all promises for all lines by `tools/check.sh --all`.
+Each promise is tested by a file `*_test.py` in this folder. If a class cannot keep a promise,
+`exceptions` names the promise and the reason. Its test must then fail, so that an exception that is
+no longer needed is noticed. By default cheap tests run for all lines and all tests for
+`REPRESENTATIVES`; `tools/check.sh --all` runs all tests for all lines.
 """
 
 import dataclasses
@@ -32,17 +32,17 @@ BATCH, LENGTH, VOCABULARY, WIDTH, PREDICTIONS = 2, 7, 32, 16, 3
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """One object and its call.
+    """An object and its call.
 
     Attributes:
-      make: builds the object; keyword arguments go to its constructor.
+      make: function that builds the object and passes keyword arguments to its constructor.
       inputs: positional arguments of the call.
       options: keyword arguments of the call.
-      silent: parts of the names of variables that no output can show, by their mathematics.
-      float32: beginnings of the names of outputs that are float32 under every policy; the others
-        are in the compute dtype. `output` is the name of an only output.
-      sampled: beginnings of the names of outputs that depend on drawn tokens.
-      exceptions: dict of a promise to the reason why it is not kept.
+      silent: parts of the names of variables that mathematically cannot affect any output.
+      float32: prefixes of the names of outputs that are float32 under every policy; the others
+        have the compute dtype. A single output is named `output`.
+      sampled: prefixes of the names of outputs that depend on drawn tokens.
+      exceptions: dict of promise to the reason why it is not kept.
     """
 
     make: Callable
@@ -76,7 +76,7 @@ def _documents():
 
 
 def config(**changes):
-    """A tiny network's configuration."""
+    """Return the configuration of a tiny network."""
     sizes = {
         "vocab_size": VOCABULARY,
         "embedding_size": 8,
@@ -91,7 +91,7 @@ def config(**changes):
 
 
 def _pretrainer(sharing="shared", num_classes=0, **options):
-    # One layer each: that layers are stacked is what the encoder's lines show.
+    # One layer each: the lines of the encoder test stacking.
     discriminator = config(num_hidden_layers=1)
     narrow = config(num_hidden_layers=1, hidden_size=8)
     generator = discriminator if sharing == "whole" else narrow
@@ -102,7 +102,7 @@ def _pretrainer(sharing="shared", num_classes=0, **options):
 
 @tf_keras.utils.register_keras_serializable(package="tests")
 class ElectraForWords(models.ElectraFor):
-    """A head of one's own, in the place that the base keeps for it."""
+    """A custom head in the base class for such heads."""
 
     def __init__(self, config, **kwargs):
         super().__init__(config, **kwargs)
@@ -136,7 +136,7 @@ PRETRAINER = {
     "float32": ("lm_outputs", "sentence_outputs", "disc_logits"),
     "sampled": ("disc_logits", "disc_label"),
 }
-# Adding one vector to all keys adds one number to all scores of a query: softmax does not see it.
+# Adding one vector to all keys adds one number to all scores of a query, which softmax ignores.
 KEY_BIAS = ("key/bias",)
 _text = {
     "input_word_ids": _ids(BATCH, LENGTH),
@@ -376,13 +376,8 @@ TABLE = {
     ),
 }
 
-# One of each kind: they are under all promises in every run of the tests.
-REPRESENTATIVES = (
-    "OnDeviceEmbedding",
-    "MaskedLM",
-    "TransformerEncoderBlock",
-    "ElectraEncoder",
-    "ElectraForPreTraining",
-    "ElectraPretrainer",
-    "EncoderScaffold",
-)
+# A head tied to a table, a block, an encoder and a model: together they contain most other layers,
+# and every run tests them for all promises.
+REPRESENTATIVES = ("MaskedLM", "TransformerEncoderBlock", "ElectraEncoder", "ElectraPretrainer")
+# The object that contains the others, for promises that are expensive to test.
+LARGEST = "ElectraPretrainer"

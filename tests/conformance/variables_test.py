@@ -1,7 +1,8 @@
-"""Variables exist once, in float32, and each of them counts."""
+"""Every variable exists once, is float32 and affects an output."""
 
 import numpy as np
 import tensorflow as tf
+import tf_keras
 
 from tests.conformance import objects, outputs
 from tests.conformance.table import TABLE
@@ -15,7 +16,7 @@ def test_variables_exist_once_and_are_float32(name):
 
 
 @objects.keep("influence")
-def test_every_trainable_variable_influences_an_output(name):
+def test_every_trainable_variable_affects_an_output(name):
     made, line, run = objects.made(name), TABLE[name], objects.graph(name)
     arrays = objects.arrays_of(line)
     before = run(arrays)
@@ -31,9 +32,11 @@ def test_every_trainable_variable_influences_an_output(name):
 
 
 def names_of_variables(made) -> dict:
-    """Returns `name of the layer/name of the variable` by the variable's id."""
+    """Return `name of the layer/name of the variable` by the id of the variable."""
+    # Parts come after the layer that contains them, so the innermost layer of a variable counts.
     return {
         id(variable): f"{layer.name}/{variable.name}"
-        for layer in made._flatten_layers()
-        for variable in layer._trainable_weights
+        for layer in (made, *made.submodules)
+        if isinstance(layer, tf_keras.layers.Layer)
+        for variable in layer.trainable_variables
     }

@@ -1,4 +1,4 @@
-"""A tiny pre-trainer and a batch for it, made once a file."""
+"""A tiny pre-trainer and a batch for it, shared by the tests of a file."""
 
 import pytest
 
@@ -7,11 +7,11 @@ from tests.modeling import tiny
 
 @pytest.fixture(scope="module")
 def model():
-    """A pre-trainer that shares embeddings; not to be changed for good."""
+    """A pre-trainer with shared embeddings; a test must restore what it changes."""
     return tiny.pretrainer()
 
 
 @pytest.fixture(scope="module")
 def batch():
-    """Two rows, five slots in use of six."""
+    """Two examples, which use five of six slots."""
     return tiny.batch()

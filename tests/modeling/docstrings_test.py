@@ -1,4 +1,4 @@
-"""The examples in the docstrings run, and give what they say."""
+"""The examples in the docstrings run and give the results that they show."""
 
 import doctest
 import importlib
@@ -11,7 +11,7 @@ import tf_keras
 from official_nlp import modeling, randomness
 from official_nlp.modeling import layers, losses, models, networks, ops
 
-# What a reader of the documentation has imported.
+# What the examples assume to be imported.
 NAMES = {
     "tf": tf,
     "tf_keras": tf_keras,
@@ -24,7 +24,7 @@ NAMES = {
 
 
 def examples():
-    """Every docstring of the folder that has an example, in a module or an object of it."""
+    """Yield the examples of all modules in the folder."""
     finder = doctest.DocTestFinder(exclude_empty=True)
     for info in pkgutil.walk_packages(modeling.__path__, "official_nlp.modeling."):
         module = importlib.import_module(info.name)
@@ -36,12 +36,7 @@ EXAMPLES = {test.name.removeprefix("official_nlp.modeling."): test for test in e
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_example_runs(name):
-    said = []
+    printed = []
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
-    runner.run(EXAMPLES[name], out=said.append)
-    assert runner.summarize(verbose=False).failed == 0, "".join(said)
-
-
-@pytest.mark.parametrize("name", [*layers.__all__, *networks.__all__, *models.__all__])
-def test_every_public_class_has_an_example(name):
-    assert name in {example.rsplit(".", 1)[-1] for example in EXAMPLES}
+    runner.run(EXAMPLES[name], out=printed.append)
+    assert runner.summarize(verbose=False).failed == 0, "".join(printed)

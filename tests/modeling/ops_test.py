@@ -1,4 +1,4 @@
-"""The functions on tensors, against the original's and against the laws of chance."""
+"""The functions on tensors, compared with the original and with statistics."""
 
 import hypothesis
 import hypothesis.strategies as st
@@ -14,7 +14,7 @@ from official_nlp.randomness import Key
 
 @pytest.fixture(scope="module")
 def original(repository):
-    """Inputs and outputs of the original's functions."""
+    """Inputs and outputs of the functions of the original."""
     with np.load(repository / "tests/golden/google_helpers/expected.npz") as arrays:
         return dict(arrays)
 
@@ -24,7 +24,7 @@ def original(repository):
     ("name", "at_one"),
     [("gelu", 0.8413447), ("gelu_new", 0.8411920), ("relu", 1.0), ("tanh", 0.7615942), (None, 1.0)],
 )
-def test_activations_mean_what_hugging_face_means(name, at_one):
+def test_activations_are_those_of_hugging_face(name, at_one):
     np.testing.assert_allclose(ops.activation(name)(tf.constant(1.0)), at_one, atol=1e-6)
 
 
@@ -32,19 +32,19 @@ def test_an_activation_may_be_a_function():
     assert ops.activation(tf.math.square) is tf.math.square
 
 
-def test_an_unknown_activation_is_refused():
+def test_an_unknown_activation_raises():
     with pytest.raises(ValueError, match="no_such_activation"):
         ops.activation("no_such_activation")
 
 
 @pytest.mark.parametrize("name", ["gelu", "gelu_new", None])
-def test_activations_can_be_written_down(name):
+def test_activations_can_be_serialized(name):
     config = tf_keras.activations.serialize(ops.activation(name))
     again = tf_keras.activations.get(config)
     np.testing.assert_array_equal(again(tf.constant(0.7)), ops.activation(name)(tf.constant(0.7)))
 
 
-def test_a_copied_initializer_draws_for_itself():
+def test_a_copied_initializer_draws_other_values():
     ours = tf_keras.initializers.TruncatedNormal(stddev=0.3)
     copy = ops.copy_initializer(ours)
     assert copy is not ours
@@ -52,7 +52,7 @@ def test_a_copied_initializer_draws_for_itself():
 
 
 # === Shapes ===
-def test_shapes_are_integers_where_they_are_known():
+def test_static_sizes_are_integers():
     found = []
 
     @tf.function(input_signature=[tf.TensorSpec([None, 3])])
@@ -79,7 +79,7 @@ def test_without_training_or_rate_dropout_returns_its_input(rate, training):
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
-def test_dropout_zeroes_its_share_and_keeps_the_mean(rate):
+def test_dropout_zeroes_its_rate_and_preserves_the_mean(rate):
     result = dropped(tf.ones([200, 501]), rate).numpy()
     deviation = (rate * (1 - rate) / result.size) ** 0.5
     assert abs(np.mean(result == 0) - rate) < 5 * deviation
@@ -87,19 +87,19 @@ def test_dropout_zeroes_its_share_and_keeps_the_mean(rate):
 
 
 @pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16, tf.float16])
-def test_dropout_keeps_the_dtype_and_drops_the_same_in_each(dtype):
+def test_dropout_preserves_the_dtype_and_has_the_same_mask_in_each(dtype):
     result = dropped(tf.ones([4, 5, 6], dtype), 0.3)
     assert result.dtype == dtype
     np.testing.assert_array_equal(result == 0, dropped(tf.ones([4, 5, 6]), 0.3) == 0)
 
 
-def test_dropout_of_parts_is_that_of_the_batch():
+def test_dropout_of_parts_equals_dropout_of_the_batch():
     x = tf.ones([5, 3, 7])
     parts = [dropped(x[:2], 0.5, first_row=10), dropped(x[2:], 0.5, first_row=12)]
     np.testing.assert_array_equal(tf.concat(parts, 0), dropped(x, 0.5, first_row=10))
 
 
-def test_dropout_is_equal_under_xla_to_the_bit_and_for_any_number_of_rows():
+def test_dropout_under_xla_is_equal_bit_by_bit_for_any_batch_size():
     @tf.function(input_signature=[tf.TensorSpec([None, 3, 5])])
     def graph(x):
         return dropped(x, 0.4)
@@ -111,7 +111,7 @@ def test_dropout_is_equal_under_xla_to_the_bit_and_for_any_number_of_rows():
     np.testing.assert_array_equal(compiled(x), expected)
 
 
-def test_dropout_passes_no_gradient_where_it_dropped():
+def test_dropout_blocks_the_gradient_of_dropped_elements():
     x = tf.Variable(tf.ones([3, 4]))
     with tf.GradientTape() as tape:
         result = dropped(x, 0.5)
@@ -119,13 +119,13 @@ def test_dropout_passes_no_gradient_where_it_dropped():
 
 
 # === Gather and scatter ===
-def test_gather_is_the_originals(original):
+def test_gather_equals_the_original(original):
     for ids, expected in (("seq", "gather2d"), ("seqf", "gather3d")):
         gathered = ops.gather_positions(original[ids], original["pos"])
         np.testing.assert_array_equal(gathered, original[expected])
 
 
-def test_scatter_that_averages_is_the_originals(original):
+def test_scatter_with_averages_equals_the_original(original):
     positions = original["pos"]
     scattered = ops.scatter_tokens(
         original["seq"], positions, original["upd"], positions != 0, average_duplicates=True
@@ -133,7 +133,7 @@ def test_scatter_that_averages_is_the_originals(original):
     np.testing.assert_array_equal(scattered, original["scatter2d"])
 
 
-def test_fake_data_is_the_originals(original):
+def test_corrupted_inputs_equal_the_original(original):
     active = original["fake_masked_lm_weights"] > 0
     places = original["fake_masked_lm_positions"]
 
@@ -161,9 +161,9 @@ SCATTERED = [
 @pytest.mark.parametrize("case", SCATTERED, ids=[case[0] for case in SCATTERED])
 @pytest.mark.parametrize("dtype", [np.int32, np.int64])
 @pytest.mark.parametrize("jit_compile", [None, True])
-def test_scatter_puts_the_first_active_update_of_a_position(case, dtype, jit_compile):
+def test_scatter_writes_the_first_active_update_of_a_position(case, dtype, jit_compile):
     _, ids, positions, updates, active, expected = case
-    # A second row, where nothing happens, shows that rows do not touch each other.
+    # A second example without updates shows that examples do not affect each other.
     ids, expected = dtype([ids, [4, 5, 6]]), [expected, [4, 5, 6]]
     active = np.array([active, [0, 0]], bool)
     function = tf.function(ops.scatter_tokens, jit_compile=True) if jit_compile else None
@@ -173,7 +173,7 @@ def test_scatter_puts_the_first_active_update_of_a_position(case, dtype, jit_com
     assert result.dtype == dtype
 
 
-def test_scatter_works_for_any_number_of_rows_and_positions():
+def test_scatter_works_with_dynamic_shapes():
     ints = tf.TensorSpec([None, None], tf.int32)
 
     @tf.function(input_signature=[ints, ints, ints, tf.TensorSpec([None, None], tf.bool)])
@@ -184,10 +184,10 @@ def test_scatter_works_for_any_number_of_rows_and_positions():
     np.testing.assert_array_equal(result, [[1, 7, 8]])
 
 
-# === Packed rows ===
+# === Packed sequences ===
 @st.composite
 def packed_rows(draw):
-    """Rows of a few documents, one after another, under any numbers, and padding."""
+    """Draw sequences of a few documents with arbitrary numbers, followed by padding."""
     rows = []
     for _ in range(draw(st.integers(1, 3))):
         numbers = draw(st.lists(st.integers(1, 2**31 - 1), max_size=4, unique=True))
@@ -201,7 +201,7 @@ def packed_rows(draw):
 
 
 @hypothesis.given(packed_rows())
-def test_in_a_packed_row_positions_restart_and_the_mask_is_block_diagonal(ids):
+def test_packed_positions_restart_and_the_mask_is_block_diagonal(ids):
     positions, mask = ops.packed_positions(ids).numpy(), ops.packed_attention_mask(ids).numpy()
     assert (positions.dtype, mask.dtype) == (np.int32, bool)
     for b, row in enumerate(ids):
@@ -216,7 +216,7 @@ def test_in_a_packed_row_positions_restart_and_the_mask_is_block_diagonal(ids):
         assert not positions[b, place:].any()
 
 
-def test_packed_rows_need_no_static_shape_and_compile():
+def test_packed_sequences_work_with_dynamic_shapes_and_xla():
     ids = np.int32([[4, 4, 9, 9, 9, 0], [1, 1, 1, 1, 1, 1]])
 
     def both(ids):
@@ -231,7 +231,7 @@ def test_packed_rows_need_no_static_shape_and_compile():
 
 # === Sampling ===
 def sampled(logits, draws=20_000, seed=1, **options):
-    """Returns the share of each token among many draws from one distribution `[V]`."""
+    """Return the frequency of each token among many draws from one distribution `[V]`."""
     logits = np.broadcast_to(np.float32(logits), [draws // 10, 10, len(logits)])
     if "disallowed" in options:
         options["disallowed"] = np.full(logits.shape[:2], options["disallowed"])
@@ -241,7 +241,7 @@ def sampled(logits, draws=20_000, seed=1, **options):
 
 
 def chi_square(counts, probabilities):
-    """Pearson's statistic over the tokens that can occur."""
+    """Return Pearson's statistic over the possible tokens."""
     possible = probabilities > 0
     assert counts[~possible].sum() == 0
     expected = probabilities[possible] * counts.sum()
@@ -259,13 +259,13 @@ LIMIT = 28
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
-def test_tokens_are_drawn_as_often_as_softmax_says(temperature):
+def test_tokens_are_drawn_with_softmax_probabilities(temperature):
     counts = sampled(LOGITS, temperature=temperature)
     assert chi_square(counts, softmax(LOGITS / temperature)) < LIMIT
 
 
 @pytest.mark.parametrize("disallowed", range(5))
-def test_a_disallowed_token_is_never_drawn_and_the_others_keep_their_ratio(disallowed):
+def test_a_disallowed_token_is_never_drawn_and_others_keep_their_ratios(disallowed):
     probabilities = softmax(LOGITS)
     probabilities[disallowed] = 0
     counts = sampled(LOGITS, disallowed=disallowed)
@@ -273,7 +273,7 @@ def test_a_disallowed_token_is_never_drawn_and_the_others_keep_their_ratio(disal
 
 
 @pytest.mark.parametrize("disallowed", [0, 2, 4])
-def test_a_sure_generator_that_may_not_be_right_draws_the_others_fairly(disallowed):
+def test_other_tokens_are_drawn_fairly_if_a_certain_one_is_disallowed(disallowed):
     logits = np.zeros(5)
     logits[disallowed] = 30
     probabilities = np.full(5, 0.25)
@@ -281,7 +281,7 @@ def test_a_sure_generator_that_may_not_be_right_draws_the_others_fairly(disallow
     assert chi_square(sampled(logits, disallowed=disallowed), probabilities) < LIMIT
 
 
-def test_the_originals_frequencies_are_ours(original):
+def test_frequencies_equal_those_of_the_original(original):
     for name, options in (("sample_freq", {}), ("sample_freq_disallow2", {"disallowed": 2})):
         shares = sampled(original["sample_logits"], **options) / 20_000
         # Both are estimates from 20,000 draws: five standard deviations of their difference.
@@ -311,7 +311,7 @@ def test_unused_slots_may_disallow_anything():
 
 
 @pytest.mark.parametrize("disallow", [False, True])
-def test_graph_and_xla_draw_what_eager_draws(disallow):
+def test_graphs_and_xla_draw_the_same_tokens_as_eager_execution(disallow):
     logits = tf.constant(np.random.default_rng(1).normal(size=[8, 5, 100]), tf.float32)
     options = {"disallowed": tf.argmax(logits, axis=-1)} if disallow else {}
 
@@ -326,7 +326,7 @@ def test_graph_and_xla_draw_what_eager_draws(disallow):
 
 
 @pytest.mark.parametrize("dtype", [tf.bfloat16, tf.float16])
-def test_sampling_reckons_in_float32(dtype):
+def test_sampling_computes_in_float32(dtype):
     logits = tf.cast(tf.random.stateless_normal([4, 5, 300], [1, 2]), dtype)  # noqa: TID251
     expected = ops.sample_tokens(tf.cast(logits, tf.float32), Key(2))
     np.testing.assert_array_equal(ops.sample_tokens(logits, Key(2)), expected)

@@ -1,4 +1,4 @@
-"""The examples of the folder's page run and learn; its porting table names everything."""
+"""The examples of the page of the folder run and learn; its porting table is complete."""
 
 import importlib
 import inspect
@@ -23,27 +23,27 @@ def page(repository):
 
 @pytest.fixture(scope="module")
 def snippets(page):
-    """The examples, in their order."""
+    """The examples in order."""
     return re.findall(r"```python\n(.*?)```", page, re.DOTALL)
 
 
 @pytest.fixture(scope="module")
 def table(page):
-    """The porting table: our name to the other cells of its row."""
+    """The porting table, our name to the other cells of its row."""
     rows = ROWS.findall(page.partition("## Coming from tfnlp")[2])
     return {ours.strip("`"): (theirs, differs) for theirs, ours, differs in rows if "`" in ours}
 
 
 @pytest.fixture(scope="module")
 def examples(snippets, tmp_path_factory):
-    """The names that each example leaves behind; the second has those of the first."""
-    names, left = {}, []
+    """The variables after each example; the second example uses those of the first."""
+    names, after = {}, []
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("examples"))
         for snippet in snippets:
             exec(snippet, names)
-            left.append(dict(names))
-    return left
+            after.append(dict(names))
+    return after
 
 
 def test_the_first_example_takes_less_than_forty_lines(snippets):
@@ -63,7 +63,7 @@ def test_the_second_example_learns(examples):
     assert history["loss"][-1] < history["loss"][0] / 2
 
 
-def test_the_second_examples_model_is_loaded_with_the_users_block(examples):
+def test_the_second_example_loads_its_model_with_the_custom_block(examples):
     names = examples[1]
     batch = {name: tf.constant(value[:4]) for name, value in names["batch"].items()}
     outputs = []
@@ -91,8 +91,9 @@ def test_every_class_has_a_row(table, name):
     assert name in table
 
 
-def test_every_row_is_of_a_class_that_is_here_and_one_that_tfnlp_has(table):
-    # Imported here, as it takes ten seconds.
+# Slow because of the import, which takes ten seconds.
+@pytest.mark.slow
+def test_every_row_names_a_class_here_and_a_class_of_tfnlp(table):
     from official.nlp.configs import encoders  # noqa: TID251
     from official.nlp.modeling import layers as tfnlp_layers  # noqa: TID251
     from official.nlp.modeling import models as tfnlp_models  # noqa: TID251
@@ -113,7 +114,7 @@ def test_every_row_is_of_a_class_that_is_here_and_one_that_tfnlp_has(table):
 
 
 def refused():
-    """Pairs of a class and an argument that it refuses; a class's module keeps these in a table."""
+    """Yield pairs of a class and an unsupported argument, from the table of the module."""
     for info in pkgutil.walk_packages(modeling.__path__, "official_nlp.modeling."):
         module = importlib.import_module(info.name)
         table = getattr(module, "REFUSED", getattr(module, "_REFUSED", None))
@@ -123,7 +124,7 @@ def refused():
             yield from ((cls, argument) for argument in table)
 
 
-def test_every_refused_argument_is_in_the_row_of_its_class(table):
+def test_every_unsupported_argument_is_in_the_row_of_its_class(table):
     pairs = list(refused())
     assert ("OnDeviceEmbedding", "weight_fallback_dtype") in pairs
     missing = [(cls, name) for cls, name in pairs if f"`{name}`" not in table[cls][1]]

@@ -1,4 +1,4 @@
-"""What is computed again gives the numbers that would have been kept."""
+"""Recomputed activations equal stored ones."""
 
 import numpy as np
 import pytest
@@ -13,13 +13,13 @@ X = np.arange(12, dtype=np.float32).reshape([3, 4]) / 5
 
 @pytest.fixture
 def calls():
-    """How often the function ran: twice where it is computed again."""
+    """A list that grows with each call of the function: twice with recomputation."""
     return []
 
 
 @pytest.fixture
 def function(calls):
-    """A function with a variable, dropout, and arguments that are no floats."""
+    """A function with a variable, dropout, and arguments that are not floats."""
     variable = tf.Variable([[0.5], [1.0], [-1.0], [2.0]])
 
     def run(tensors, flag):
@@ -48,14 +48,14 @@ def plainly(function, *arguments):
         return function(*arguments)
 
 
-def test_outputs_gradients_and_the_stream_are_those_of_a_plain_call(function, calls):
+def test_outputs_gradients_and_stream_equal_those_of_a_plain_call(function, calls):
     expected, got = (gradients(call, function) for call in (plainly, recompute))
     tf.nest.map_structure(np.testing.assert_array_equal, got, expected)
     assert calls == ["flag"] * 3
 
 
 @pytest.mark.parametrize("compiled", [False, True])
-def test_a_graph_computes_twice_and_agrees(function, calls, compiled):
+def test_a_graph_recomputes_and_agrees(function, calls, compiled):
     expected = gradients(plainly, function)
     calls.clear()
     got = tf.function(lambda: gradients(recompute, function), jit_compile=compiled)()
@@ -67,7 +67,7 @@ def test_a_graph_computes_twice_and_agrees(function, calls, compiled):
 
 @pytest.mark.parametrize("dtype", [tf.float16, tf.bfloat16, tf.float32, tf.float64])
 @pytest.mark.parametrize("value", [0.1, -3.0, np.nan, -np.inf])
-def test_every_type_of_float_can_be_the_first(dtype, value):
+def test_the_first_tensor_may_have_any_float_type(dtype, value):
     x = tf.fill([2, 3], tf.cast(value, dtype))
     with randomness.stream(randomness.Key(1), tf.constant(3, tf.int64)):
         dropped = recompute(lambda x: ops.apply_dropout(x, 0.5, True), x)

@@ -1,4 +1,4 @@
-"""The smallest networks and batches that still show everything: batch 2, length 8."""
+"""Small networks and batches that still exercise every part: batch 2, length 8."""
 
 import numpy as np
 import tensorflow as tf
@@ -11,7 +11,7 @@ MASK = 4
 
 
 def config(**changes) -> networks.ElectraConfig:
-    """A discriminator of two layers."""
+    """Return the configuration of a discriminator with two layers."""
     sizes = {
         "vocab_size": VOCABULARY,
         "embedding_size": 8,
@@ -26,14 +26,14 @@ def config(**changes) -> networks.ElectraConfig:
 
 
 def without_dropout(**changes) -> networks.ElectraConfig:
-    """The same without dropout."""
+    """Return the same configuration without dropout."""
     return config(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, **changes)
 
 
 def pretrainer(
     sharing="shared", dropout=True, layers=2, seed=1, **options
 ) -> models.ElectraPretrainer:
-    """A generator of half the width, and the discriminator; a failure can be repeated."""
+    """Return a pre-trainer with a generator of half the width, initialized reproducibly."""
     tf_keras.utils.set_random_seed(seed)
     make = config if dropout else without_dropout
     sizes = {"num_hidden_layers": layers}
@@ -45,7 +45,7 @@ def pretrainer(
 
 
 def batch(rows=2, **changes) -> dict:
-    """Rows of [CLS] words [SEP] with three masked slots; every second row is shorter, with two."""
+    """Return examples [CLS] words [SEP] with three masked slots; every second one is shorter."""
     random = np.random.default_rng(5)
     ids = random.integers(5, VOCABULARY, [rows, LENGTH]).astype(np.int32)
     ids[:, 0], ids[:, -1] = 2, 3
@@ -69,7 +69,7 @@ def batch(rows=2, **changes) -> dict:
 
 
 def learnt(model, batch, steps=60) -> float:
-    """Trains on the labels in one batch with `fit`; returns the loss that is left, of training."""
+    """Train with `fit` on one batch, and return its loss afterwards."""
     model.compile(tf_keras.optimizers.Adam(5e-3))
     dataset = tf.data.Dataset.from_tensors(batch)
     before = model.evaluate(dataset, verbose=0)

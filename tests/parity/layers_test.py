@@ -1,7 +1,7 @@
-"""Every layer and network of a tfnlp name computes what tfnlp's does, from tfnlp's own weights.
+"""Every layer with a tfnlp name computes the same as tfnlp's layer with equal weights.
 
-One line a case: how tfnlp's is made, how ours is made, and what both are called with. The weights
-go across as `ours.set_weights(theirs.get_weights())`: same variables, same shapes, same order.
+Each case builds both layers and calls them with the same arguments. Weights are copied by
+`ours.set_weights(theirs.get_weights())`: equal variables, shapes and order.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ def _floats(*shape):
 
 
 def _bits(*shape):
-    """A mask in which every row has a one."""
+    """Return a mask with at least one 1 in each row."""
     bits = _random.integers(0, 2, shape)
     bits[..., 0] = 1
     return bits.astype(np.int32)
@@ -44,10 +44,10 @@ class Pair:
     """One case.
 
     Attributes:
-      theirs: makes tfnlp's.
-      ours: makes ours, of the same arguments.
-      inputs: arrays; None is passed on.
-      call: calls an object with the list of inputs.
+      theirs: function that builds tfnlp's layer.
+      ours: function that builds our layer with the same arguments.
+      inputs: arrays or None.
+      call: function that calls a layer with the list of inputs.
     """
 
     theirs: Callable
@@ -225,7 +225,7 @@ PAIRS = {
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_tfnlps_weights_give_tfnlps_outputs_and_gradients(name, record_property):
+def test_equal_weights_give_equal_outputs_and_gradients(name, record_property):
     pair = PAIRS[name]
     theirs, ours = pair.theirs(), pair.ours()
     for made in (theirs, ours):

@@ -1,4 +1,4 @@
-"""Networks compute what tfnlp's of the same name do, and our encoder what `BertEncoder` does."""
+"""Networks compute the same as tfnlp's of the same name, and the encoder as `BertEncoder`."""
 
 import functools
 
@@ -25,9 +25,7 @@ def batch():
 
 @pytest.mark.parametrize("embedding_size", [8, 16])
 @pytest.mark.parametrize("version", ["BertEncoder", "BertEncoderV2"])
-def test_electra_encoder_computes_what_berts_does_but_for_its_pooler(
-    batch, embedding_size, version
-):
+def test_the_encoder_computes_the_same_as_bert_without_its_pooler(batch, embedding_size, version):
     options = {"dict_outputs": True} if version == "BertEncoder" else {}
     theirs = sizes.bert_encoder(getattr(tfnlp, version), embedding_size=embedding_size, **options)
     ours = networks.ElectraEncoder(sizes.config(embedding_size=embedding_size))
@@ -68,7 +66,7 @@ HEADS = {
 
 
 @pytest.mark.parametrize("case", HEADS)
-def test_a_head_computes_what_tfnlps_does(case):
+def test_a_head_computes_the_same_as_in_tfnlp(case):
     name, arguments, options, inputs = HEADS[case]
     theirs, ours = (getattr(lib, name)(*arguments, **options) for lib in (tfnlp, networks))
     weights.perturb(theirs)
@@ -98,7 +96,7 @@ OLDER_NAMES = {
 
 
 class EmbeddingNetwork(tf_keras.Model):
-    """Words alone, with a mask."""
+    """Word vectors and a mask."""
 
     def __init__(self, library):
         super().__init__()
@@ -124,7 +122,7 @@ SCAFFOLDS = {
 
 
 def scaffold(library_of_layers, library, options):
-    """Makes a network of one library's layers."""
+    """Build a network of the layers of one library."""
     options = dict(options)
     if "hidden_cls" in options:
         options["hidden_cls"] = getattr(library_of_layers, options["hidden_cls"])
@@ -136,7 +134,7 @@ def scaffold(library_of_layers, library, options):
 
 
 @pytest.mark.parametrize("case", SCAFFOLDS)
-def test_a_scaffold_computes_what_tfnlps_does(case, batch):
+def test_a_scaffold_computes_the_same_as_in_tfnlp(case, batch):
     theirs = scaffold(tfnlp_layers, tfnlp, SCAFFOLDS[case])
     ours = scaffold(layers, networks, SCAFFOLDS[case])
     weights.perturb(theirs)
@@ -153,7 +151,7 @@ def _call(made, inputs, _):
     return made(inputs)
 
 
-def test_a_scaffold_takes_tfnlps_blocks(batch):
+def test_a_scaffold_accepts_blocks_of_tfnlp(batch):
     options = {**SCAFFOLDS["a class"], "hidden_cls": tfnlp_layers.TransformerEncoderBlock}
     theirs = tfnlp.EncoderScaffold(16, num_hidden_instances=2, **options)
     ours = networks.EncoderScaffold(16, num_hidden_instances=2, **options)

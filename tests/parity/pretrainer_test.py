@@ -1,6 +1,6 @@
-"""The pre-trainer computes what tfnlp's does, from its weights, where both sample the same tokens.
+"""The pre-trainer computes the same as tfnlp's with equal weights and equal samples.
 
-The samples are fed: ours takes them as `corrupt(sampled_ids=...)`, tfnlp's sampling is swapped.
+Samples are fixed: ours accepts them as `corrupt(sampled_ids=...)`, tfnlp's sampling is replaced.
 """
 
 import dataclasses
@@ -17,18 +17,18 @@ from tests.parity import sizes, weights
 
 V, P = tiny.VOCABULARY, tiny.PREDICTIONS
 CLASSES = 3
-# One sample is the original, and must count as such.
+# One sample equals the original token, and must be labelled as original.
 SAMPLED = np.int32([[7, 11, 30], [9, 5, 31]])
 POSITIONS = np.int32([[1, 3, 6], [4, 2, 1]])
 
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
-    """Both pre-trainers, ours with tfnlp's weights.
+    """Both pre-trainers, with equal weights.
 
     Attributes:
       theirs, ours: the models.
-      variables: of each, those that correspond, in the same order.
+      variables: the corresponding variables of each, in the same order.
     """
 
     theirs: tfnlp_pretrainer.ElectraPretrainer
@@ -101,7 +101,7 @@ def run_ours(model, inputs):
 @pytest.mark.parametrize("activation", [None, ops.gelu_new], ids=["linear", "gelu"])
 @pytest.mark.parametrize("tied", [False, True], ids=["untied", "tied"])
 @pytest.mark.parametrize("kind", ["tfnlp's networks", "our networks"])
-def test_tfnlps_weights_give_tfnlps_four_outputs_and_all_gradients(
+def test_equal_weights_give_four_equal_outputs_and_all_gradients(
     kind, tied, activation, monkeypatch, record_property
 ):
     pair, inputs = make_pair(kind, tied, activation), batch()
@@ -120,5 +120,5 @@ def test_tfnlps_weights_give_tfnlps_four_outputs_and_all_gradients(
     theirs = weights.run(lambda _: outputs(pair.theirs(inputs)), [], pair.variables[1])
     difference = weights.compare(ours, theirs)
     record_property("difference", difference)
-    # All samples of the batch differ from the original but one.
+    # All samples of the batch but one differ from the original.
     np.testing.assert_array_equal(ours.outputs[3].sum(axis=1), [2, 3])

@@ -1,11 +1,11 @@
-"""Runs one of tfnlp's own test modules with this project's classes in place of tfnlp's.
+"""Run one of tfnlp's own test modules with the classes of this project in place of tfnlp's.
 
 Usage: python run_tfnlp_tests.py MODULE CLASS[,CLASS ...]. MODULE is the name below
-`official.nlp.modeling`, such as `layers.masked_lm_test`; CLASS is a test class of it. Prints as its
-last line a JSON object of test to null where it passed, or to what it raised.
+`official.nlp.modeling`, such as `layers.masked_lm_test`; CLASS is a test class of it. The last line
+of the output is a JSON object that maps each test to null if it passed, otherwise to its error.
 
-What is swapped are the classes of `REPLACED`, wherever tfnlp's tests find them. Its `BertEncoder`
-goes on being made of its own layers.
+The classes of `REPLACED` are replaced wherever tfnlp's tests find them. Its `BertEncoder` continues
+to use its own layers.
 """
 
 import importlib
@@ -36,8 +36,8 @@ REPLACED = {
 
 
 def swap():
-    """Puts our classes into tfnlp's modules, and into the packages that pass them on."""
-    # `BertEncoder` looks its layers up when it is made: it keeps the package as it was.
+    """Put our classes into tfnlp's modules and into the packages that export them."""
+    # `BertEncoder` looks up its layers when it is built, so it retains the original package.
     networks.bert_encoder.layers = types.SimpleNamespace(**vars(layers))
     for path, names in REPLACED.items():
         part = path.partition(".")[0]
@@ -50,9 +50,9 @@ def swap():
 
 
 def give_private_names():
-    """Lets tests read by tfnlp's private names what is public here.
+    """Provide tfnlp's private attribute names for what is public here.
 
-    A rate of dropout is a number here, and a layer there: it is asked for its configuration.
+    A dropout rate is a number here and a layer in tfnlp, whose configuration the tests read.
     """
 
     def rate(name):
@@ -68,10 +68,10 @@ def give_private_names():
 
 
 class Outcomes(unittest.TestResult):
-    """What became of each test.
+    """The outcomes of all tests.
 
     Attributes:
-      found: dict of test to None where it passed, to what it raised elsewhere.
+      found: dict of test to None if it passed, otherwise to its error.
     """
 
     def __init__(self):

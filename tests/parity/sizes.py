@@ -1,16 +1,16 @@
-"""The tiny networks of `tests/modeling/tiny.py`, as tfnlp's `BertEncoder` and as ours."""
+"""The tiny networks of `tests/modeling/tiny.py` as encoders of tfnlp and of this project."""
 
 from official_nlp.modeling import ops
 from tests.modeling import tiny
 
 
 def config(**changes):
-    """Our configuration, with the activation that tfnlp's encoder has by default."""
+    """Return our configuration with the default activation of tfnlp's encoder."""
     return tiny.without_dropout(hidden_act="gelu_new", **changes)
 
 
 def bert_encoder(cls, embedding_size=8, hidden_size=16, heads=2, **options):
-    """tfnlp's encoder of the same sizes."""
+    """Return tfnlp's encoder of the same sizes."""
     return cls(
         vocab_size=tiny.VOCABULARY,
         hidden_size=hidden_size,
@@ -28,7 +28,7 @@ def bert_encoder(cls, embedding_size=8, hidden_size=16, heads=2, **options):
 
 
 def without_pooler(encoder) -> list:
-    """The encoder's weights; the pooler's kernel and bias are the last two."""
+    """Return the weights of the encoder without the last two, the kernel and bias of the pooler."""
     *rest, kernel, bias = encoder.get_weights()
     assert kernel.shape == (16, 16)
     assert bias.shape == (16,)

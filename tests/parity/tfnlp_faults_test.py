@@ -1,4 +1,4 @@
-"""Where tfnlp's layers and networks are wrong, ours are right. Each test shows both.
+"""Faults of tfnlp's layers and networks that ours do not have. Each test shows both.
 
 The faults of its pre-trainer are in `tests/modeling/model_garden_faults_test.py`.
 """
@@ -24,25 +24,25 @@ def block(library, **options):
 
 
 def dropped_after_attention(made) -> bool:
-    """Whether training changes what a block makes of its attention alone."""
+    """Return whether dropout applies to the output of the attention of a block."""
     kernel = next(v for v in made.variables if v.shape == [12, H])  # of the feed-forward's output
     kernel.assign(tf.zeros_like(kernel))
     return not np.array_equal(made(X, training=True), made(X, training=False))
 
 
-def test_the_output_of_the_attention_is_dropped_at_the_rate_of_outputs():
-    # Vaswani et al. 2017 section 5.4; tfnlp drops it at the rate of the probabilities.
+def test_output_dropout_applies_to_the_output_of_the_attention():
+    # Vaswani et al. 2017 section 5.4; tfnlp uses the rate of the probabilities.
     assert dropped_after_attention(block(layers, output_dropout=0.5))
     assert not dropped_after_attention(block(tfnlp, output_dropout=0.5))
 
 
-def test_a_kernel_regularizer_reaches_all_six_kernels_of_a_block():
+def test_a_kernel_regularizer_applies_to_all_six_kernels_of_a_block():
     regularizer = tf_keras.regularizers.L2(0.1)
     assert len(block(layers, kernel_regularizer=regularizer).losses) == 6
     assert len(block(tfnlp, kernel_regularizer=regularizer).losses) == 0
 
 
-def test_a_block_of_a_configuration_returns_scores_as_the_first_did():
+def test_a_deserialized_block_returns_scores_like_the_original():
     def again(library):
         made = block(library, return_attention_scores=True)
         return type(made).from_config(made.get_config())(X)
@@ -53,13 +53,13 @@ def test_a_block_of_a_configuration_returns_scores_as_the_first_did():
     assert isinstance(again(tfnlp), tf.Tensor)
 
 
-def test_building_a_block_leaves_its_configuration_as_it_was():
+def test_building_a_block_does_not_change_its_configuration():
     assert block(layers).get_config()["key_dim"] is None
     assert block(tfnlp).get_config()["key_dim"] == H // 2
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-def test_a_layers_own_policy_reaches_its_parts(policy):
+def test_the_policy_of_a_layer_applies_to_its_parts(policy):
     compute = tf_keras.mixed_precision.Policy(policy).compute_dtype
     assert block(layers, dtype=policy)(X).dtype == compute
     with pytest.raises(tf.errors.InvalidArgumentError, match="cannot compute AddV2"):
@@ -70,7 +70,7 @@ def test_a_layers_own_policy_reaches_its_parts(policy):
         tfnlp.MaskedLM(table, dtype=policy)(X, positions)
 
 
-def test_a_position_that_may_attend_nowhere_attends_everywhere_alike_in_half_precision():
+def test_a_position_that_may_attend_nowhere_attends_equally_everywhere_in_half_precision():
     def probabilities(cls):
         made = cls(2, 4, dtype="mixed_float16")
         made(X, X)
@@ -84,8 +84,8 @@ def test_a_position_that_may_attend_nowhere_attends_everywhere_alike_in_half_pre
     assert np.abs(theirs - 1 / L).max() > 0.5
 
 
-def test_a_position_that_may_attend_nowhere_teaches_queries_and_keys_nothing():
-    # Its output is the mean of all values whatever the scores are.
+def test_a_position_that_may_attend_nowhere_gives_queries_and_keys_no_gradient():
+    # Its output is the mean of all values for any scores.
     def gradient(cls):
         made = cls(2, 4, bias_initializer="random_normal")
         with tf.GradientTape() as tape:
@@ -96,7 +96,7 @@ def test_a_position_that_may_attend_nowhere_teaches_queries_and_keys_nothing():
     assert gradient(tf_keras.layers.MultiHeadAttention) > 1e-3
 
 
-def test_a_head_without_pooler_has_nothing_to_hand_to_a_checkpoint():
+def test_a_head_without_pooler_has_no_checkpoint_items():
     assert layers.ClassificationHead(0, 3).checkpoint_items == {}
     with pytest.raises(AttributeError):
         _ = tfnlp.ClassificationHead(0, 3).checkpoint_items
@@ -124,14 +124,14 @@ def test_all_variables_of_a_head_exist_after_its_first_call():
     assert (variables(layers), variables(tfnlp)) == (4, 2)
 
 
-def test_a_row_longer_than_the_positions_is_refused_with_both_numbers():
+def test_an_input_longer_than_the_positions_raises_with_both_lengths():
     with pytest.raises(InputError, match=r"5 positions .* max_length=3"):
         layers.PositionEmbedding(3)(X)
     with pytest.raises(tf.errors.InvalidArgumentError, match="Input to reshape"):
         tfnlp.PositionEmbedding(3)(X)
 
 
-def test_a_mask_of_tokens_is_a_mask_for_every_position():
+def test_a_mask_of_tokens_applies_to_every_position():
     mask = np.float32([[1, 1, 1, 0, 0], [1, 0, 0, 0, 0]])
     pairs = np.repeat(mask[:, np.newaxis], L, axis=1)
     made = block(layers)
@@ -140,7 +140,7 @@ def test_a_mask_of_tokens_is_a_mask_for_every_position():
         block(tfnlp)([X, mask])
 
 
-def test_inputs_and_mask_may_come_as_a_tuple():
+def test_inputs_and_mask_may_be_a_tuple():
     mask = np.ones([B, L], np.int32)
     ours = layers.SelfAttentionMask()((X, mask))
     np.testing.assert_array_equal(ours, np.ones([B, L, L]))
@@ -148,7 +148,7 @@ def test_inputs_and_mask_may_come_as_a_tuple():
         tfnlp.SelfAttentionMask()((X, mask))
 
 
-def test_a_feed_forward_network_of_a_configuration_has_norms_only_where_the_first_had():
+def test_a_deserialized_feed_forward_network_has_norms_only_if_configured():
     def variables(library):
         made = library.GatedFeedforward(12, "relu", apply_output_layer_norm=False)
         again = type(made).from_config(made.get_config())
@@ -170,7 +170,7 @@ EMBEDDINGS = {
 
 
 class Indexed(tf_keras.layers.Layer):
-    """A layer that scales by its place, and keeps a state."""
+    """A layer that scales by its index and passes a state on."""
 
     def __init__(self, layer_idx=10, **kwargs):
         super().__init__(**kwargs)
@@ -189,7 +189,7 @@ def scaffold(library, **options):
     return library.EncoderScaffold(H, num_hidden_instances=2, **options)
 
 
-def test_a_scaffold_of_a_configuration_feeds_places_and_states_as_the_first_did():
+def test_a_deserialized_scaffold_passes_indices_and_states():
     def again(library):
         made = scaffold(library, feed_layer_idx=True, recursive=True)
         return type(made).from_config(made.get_config())
@@ -199,7 +199,7 @@ def test_a_scaffold_of_a_configuration_feeds_places_and_states_as_the_first_did(
         again(tfnlp_networks)
 
 
-def test_what_a_scaffold_is_given_is_left_as_it_was():
+def test_a_scaffold_does_not_change_its_arguments():
     def given(library):
         options = {"trainable": True}
         scaffold(library, feed_layer_idx=True, recursive=True, hidden_cfg=options)
@@ -209,7 +209,7 @@ def test_what_a_scaffold_is_given_is_left_as_it_was():
     assert given(tfnlp_networks) == {"trainable": True, "layer_idx": 1}
 
 
-def test_a_list_of_another_number_of_hidden_classes_is_refused_with_both_numbers():
+def test_a_list_of_another_length_raises_with_both_lengths():
     with pytest.raises(InputError, match=r"num_hidden_instances must be .* was 2 for 1"):
         scaffold(networks, hidden_cls=[Indexed])
     with pytest.raises(AttributeError, match="no attribute '_name'"):

@@ -1,4 +1,4 @@
-"""tfnlp's own unit tests pass with our classes, but for those that want what is refused here."""
+"""tfnlp's own unit tests pass with our classes, except those of unsupported arguments."""
 
 import json
 import os
@@ -7,8 +7,7 @@ import sys
 
 import pytest
 
-# Test module to the test classes that are about a class of ours. The others of these modules test
-# classes that ELECTRA does not use.
+# Test module to those of its test classes that test a class which exists here.
 MODULES = {
     "layers.on_device_embedding_test": ["OnDeviceEmbeddingTest"],
     "layers.position_embedding_test": ["PositionEmbeddingLayerTest"],
@@ -29,27 +28,24 @@ MODULES = {
     ],
     "models.electra_pretrainer_test": ["ElectraPretrainerTest"],
 }
-# The others take longer; `tools/check.sh --all` runs them, too.
-QUICK = ("layers.position_embedding_test", "layers.cls_head_test", "networks.classification_test")
-
-# What is refused on purpose: why, and a part of what is raised.
+# What is unsupported on purpose: the reason, and a part of the error.
 _GROUPED = ("grouped keys and values: ELECTRA's heads each have their own", "num_kv_heads")
-_SPARSE = ("sparse attention: ELECTRA attends to whole rows of 512 tokens", "must be left out")
+_SPARSE = ("sparse attention: ELECTRA attends to whole sequences of 512 tokens", "must be left out")
 _LOW_RANK = ("low-rank attention: Linformer's, not ELECTRA's", "linformer_dim")
 _RMS = ("RMS norm: ELECTRA normalizes by mean and variance", "use_rms_norm")
-_AXES = ("attention over other axes than that of the tokens: a text has one", "axes")
+_AXES = ("attention over other axes than that of the tokens: text has one axis", "axes")
 _HEADS = (
-    "seven heads for a width of 80, of which the heads would use 77: key_dim= says what is meant",
+    "seven heads for a width of 80, which would use only 77: key_dim= states the width of a head",
     "the width 80 must be a multiple of num_attention_heads=7",
 )
 _LIVE_BLOCK = (
-    "a configuration that holds a block itself: ours is text, and the configuration of the test's "
-    "block cannot be read back",
+    "a configuration that contains a block: ours is written as JSON, and the block of the test "
+    "cannot be rebuilt from its configuration",
     "hidden_cls cannot be serialized",
 )
 _LIVE_NETWORKS = (
-    "networks that return a list, and a configuration that holds them: tfnlp's own pre-trainer "
-    "fails at its first call of such networks",
+    "networks that return a list, and a configuration that contains them: tfnlp's own pre-trainer "
+    "fails in the first call of such networks",
     "generator_network must return a dict",
 )
 _BLOCK_WITHOUT = "TransformerEncoderBlockLayerTestWithoutParams"
@@ -88,10 +84,8 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(
-    "module", [pytest.param(m, marks=() if m in QUICK else pytest.mark.slow) for m in MODULES]
-)
-def test_tfnlps_tests_pass_but_for_what_is_refused_on_purpose(module, repository):
+@pytest.mark.parametrize("module", MODULES)
+def test_tests_of_tfnlp_pass_except_those_of_unsupported_arguments(module, repository):
     program = repository / "tests" / "parity" / "run_tfnlp_tests.py"
     result = subprocess.run(
         [sys.executable, str(program), module, ",".join(MODULES[module])],
@@ -103,9 +97,9 @@ def test_tfnlps_tests_pass_but_for_what_is_refused_on_purpose(module, repository
     found = json.loads(result.stdout.splitlines()[-1])
     assert {name.partition(".")[0] for name in found} == set(MODULES[module])
     refused = REFUSED.get(module, {})
-    wrong = {name: error for name, error in found.items() if error and name not in refused}
-    assert not wrong
-    # A test that is named as refused and passes, is gone or fails otherwise has to leave the list.
+    failed = {name: error for name, error in found.items() if error and name not in refused}
+    assert not failed
+    # A listed test that passes, is missing or fails for another reason must leave the list.
     for name, (_, error) in refused.items():
         assert found[name] is not None, name
         assert error in found[name], name

@@ -1,23 +1,23 @@
-"""Copies weights between tfnlp's objects and ours, and compares what they compute."""
+"""Comparison of outputs and gradients of tfnlp's objects and ours."""
 
 import dataclasses
 
 import numpy as np
 import tensorflow as tf
 
-# Of outputs, and of gradients up to 1; of larger ones it is a share of the largest, as each is a
-# sum of numbers as large, which float32 rounds.
+# Absolute for outputs and for gradients up to 1; beyond that relative to the largest gradient, as
+# float32 rounds each sum of large numbers.
 TOLERANCE = 1e-5
 
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What one object computed.
+    """Outputs and gradients of one object.
 
     Attributes:
       outputs: arrays, in the order in which the object returns them.
-      input_gradients: of a random weighting of the outputs, one for each float input.
-      gradients: likewise, one for each variable; None where it has no influence.
+      input_gradients: gradient of a random weighted sum of the outputs by each float input.
+      gradients: gradient of the same sum by each variable; None if the variable does not affect it.
     """
 
     outputs: list
@@ -26,19 +26,19 @@ class Result:
 
 
 def perturb(made, seed=1):
-    """Moves every variable by N(0, 0.5), so that one that is dropped shows."""
+    """Add N(0, 0.5) to every variable, so that an unused variable is noticed."""
     random = np.random.default_rng(seed)
     for variable in made.variables:
         variable.assign_add(random.normal(scale=0.5, size=variable.shape).astype(np.float32))
 
 
 def run(function, inputs, variables) -> Result:
-    """Calls a function and differentiates a random weighting of its float outputs, near one in sum.
+    """Call a function and differentiate a random weighted sum of its float outputs, of size near 1.
 
     Args:
-      function: takes the inputs, as one list.
+      function: maps the list of inputs to outputs.
       inputs: list of arrays or None.
-      variables: of the object.
+      variables: variables of the object.
     """
     tensors = [None if x is None else tf.constant(x) for x in inputs]
     floats = [x for x in tensors if x is not None and x.dtype.is_floating]
@@ -64,13 +64,13 @@ def _dense(gradient):
 
 
 def compare(ours: Result, theirs: Result) -> float:
-    """Asserts that both computed the same; returns the largest difference."""
+    """Assert that both computed the same, and return the largest difference."""
     largest = 0.0
     for field in ("outputs", "input_gradients", "gradients"):
         mine, others = getattr(ours, field), getattr(theirs, field)
         assert len(mine) == len(others), field
-        for place, (a, b) in enumerate(zip(mine, others)):
-            where = f"{field}[{place}]"
+        for index, (a, b) in enumerate(zip(mine, others)):
+            where = f"{field}[{index}]"
             assert (a is None) == (b is None), where
             if a is None:
                 continue

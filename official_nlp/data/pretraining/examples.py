@@ -181,7 +181,7 @@ def _write(
         blocks = _blocks(corpus.documents(paths, bar.advance))
         if processes == 1:
             # In this process, which saves starting another and can be debugged.
-            results = map(BlockBuilder(settings), blocks)
+            results: Iterator[BuiltBlock] = map(BlockBuilder(settings), blocks)
         else:
             pool = stack.enter_context(WorkerPool(BlockBuilder, settings, processes))
             results = pool.map(blocks)

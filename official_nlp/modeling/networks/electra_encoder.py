@@ -416,7 +416,7 @@ def _check_shared(
         actual = getattr(embeddings, name)
         if actual != value:
             raise InputError(
-                f"shared embeddings must have {name}={value}, as in the configuration, had "
+                f"shared embeddings must have {name}={value} as in the configuration, had "
                 f"{actual}; networks that share embeddings need tables of equal sizes"
             )
 

@@ -1,7 +1,7 @@
-"""Prints how many MB a training step of six blocks takes at its peak, beyond their variables.
+"""Print the peak memory of a training step of six blocks, in MB beyond their variables.
 
-Usage: python -m tests.modeling.layers.block_memory eager|graph yes|no. A process of its own:
-the peak of a process never falls.
+Usage: python -m tests.modeling.layers.block_memory eager|graph yes|no. This is a separate process,
+because the peak of a process never falls.
 """
 
 import pathlib
@@ -16,7 +16,7 @@ BLOCKS, BATCH, LENGTH, WIDTH = 6, 8, 128, 128
 
 
 def main(executor, recompute):
-    """Runs the step on a tiny batch first, so that loading and tracing are not counted."""
+    """Run the step on a tiny batch first, so that loading and tracing are not counted."""
     blocks = [
         layers.TransformerEncoderBlock(
             4, 4 * WIDTH, "gelu", output_dropout=0.1, attention_dropout=0.1, recompute=recompute
@@ -44,7 +44,7 @@ def main(executor, recompute):
 
 
 def peak() -> float:
-    """MB that this process has taken at most."""
+    """Return the largest memory of this process so far, in MB."""
     status = pathlib.Path("/proc/self/status").read_text()
     return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
 

@@ -1,4 +1,4 @@
-"""A head that classifies a row."""
+"""The head that classifies a sequence."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def test_without_an_inner_layer_the_caller_has_pooled(inner_dim):
     np.testing.assert_array_equal(head(X[:, 0], only_project=True), X[:, 0])
 
 
-def test_dropout_is_for_training_alone():
+def test_dropout_applies_in_training_only():
     head = layers.ClassificationHead(64, 2, dropout_rate=0.5)
     with randomness.stream(randomness.Key(1)):
         training = head(X, training=True)
@@ -43,7 +43,7 @@ def test_dropout_is_for_training_alone():
     np.testing.assert_array_equal(head(X, training=False), head(X))
 
 
-def test_the_token_itself_may_be_dropped_from():
+def test_dropout_may_come_before_the_inner_layer():
     head = layers.ClassificationHead(6, 2, first_dropout_rate=0.5)
     with randomness.stream(randomness.Key(1)):
         training = head(X, training=True)
@@ -53,7 +53,7 @@ def test_the_token_itself_may_be_dropped_from():
     np.testing.assert_allclose(training, head(token[:, tf.newaxis]), atol=1e-6)
 
 
-def test_without_an_inner_layer_there_is_nothing_to_drop_before():
+def test_first_dropout_needs_an_inner_layer():
     with pytest.raises(InputError, match="first_dropout_rate must be 0 if inner_dim is 0"):
         layers.ClassificationHead(0, 2, first_dropout_rate=0.5)
 

@@ -1,4 +1,4 @@
-"""Embeddings that lean on another network's."""
+"""Embeddings that add differences to those of another network."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def perturbed(base):
     return made
 
 
-def test_at_the_start_the_vectors_are_the_others(base):
+def test_initial_vectors_are_those_of_the_base(base):
     made = layers.DisentangledEmbeddings(base)
     np.testing.assert_array_equal(made(IDS, TYPES), base(IDS, TYPES))
     perturb(base.word_embeddings, base.position_embeddings, base.type_embeddings)
@@ -46,7 +46,7 @@ def test_at_the_start_the_vectors_are_the_others(base):
 
 
 @pytest.mark.parametrize("given", ["word_ids", "inputs_embeds"])
-def test_vectors_are_the_others_plus_differences_then_normalized(perturbed, base, given):
+def test_vectors_are_the_normalized_sum_of_base_and_differences(perturbed, base, given):
     words, positions, types = (own + other for own, other in zip(perturbed.own.tables, base.tables))
     vectors = tf.gather(words, IDS)
     summed = vectors + tf.gather(positions, POSITIONS) + tf.gather(types, TYPES)
@@ -57,7 +57,7 @@ def test_vectors_are_the_others_plus_differences_then_normalized(perturbed, base
     np.testing.assert_allclose(result, perturbed.own.layer_norm(summed), atol=1e-5)
 
 
-def test_the_gradient_reaches_the_differences_and_not_the_other_layer(perturbed, base):
+def test_the_gradient_reaches_the_differences_and_not_the_base(perturbed, base):
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(perturbed(IDS, TYPES) ** 3)
     both = [*perturbed.trainable_variables, *base.trainable_variables]
@@ -66,12 +66,12 @@ def test_the_gradient_reaches_the_differences_and_not_the_other_layer(perturbed,
     assert gradients[5:] == [None] * 5
 
 
-def test_only_the_differences_are_its_variables(perturbed, base):
+def test_only_the_differences_are_variables_of_the_layer(perturbed, base):
     assert len(perturbed.variables) == 5
     assert not {v.ref() for v in perturbed.variables} & {v.ref() for v in base.variables}
 
 
-def test_no_sum_of_tables_is_made_in_a_step(perturbed):
+def test_no_sum_of_tables_is_computed_in_a_step(perturbed):
     @tf.function
     def step(ids, types):
         with tf.GradientTape() as tape:
@@ -89,7 +89,7 @@ def test_the_table_is_the_sum(perturbed, base):
     assert not hasattr(table, "assign")
 
 
-def test_merged_embeddings_give_the_same_and_follow_nobody(perturbed, base):
+def test_merged_embeddings_give_the_same_vectors_and_are_independent(perturbed, base):
     merged, expected = perturbed.merged(), perturbed(IDS, TYPES)
     perturb(base)
     np.testing.assert_allclose(merged(IDS, TYPES), expected, atol=1e-5)
@@ -114,29 +114,29 @@ def sequence(encoder):
     return encoder(IDS)["sequence_output"]
 
 
-def test_a_file_of_such_an_encoder_alone_has_all_it_needs(tmp_path, encoder, base):
+def test_a_file_of_the_encoder_contains_the_base(tmp_path, encoder, base):
     encoder.save(tmp_path / "encoder.keras")
     loaded = tf_keras.models.load_model(tmp_path / "encoder.keras")
     np.testing.assert_allclose(sequence(loaded), sequence(encoder), atol=1e-6)
     assert loaded.embeddings.base is not base
 
 
-def test_a_checkpoint_of_such_an_encoder_alone_has_all_it_needs(tmp_path, encoder):
+def test_a_checkpoint_of_the_encoder_contains_the_base(tmp_path, encoder):
     path = tf.train.Checkpoint(encoder=encoder).write(str(tmp_path / "encoder"))
     again = networks.ElectraEncoder.from_config(encoder.get_config())
     tf.train.Checkpoint(encoder=again).read(path).assert_consumed()
     np.testing.assert_array_equal(sequence(again), sequence(encoder))
 
 
-def test_differences_are_not_taken_for_vectors_by_a_plain_encoder(tmp_path, encoder):
+def test_a_plain_encoder_does_not_load_differences_as_vectors(tmp_path, encoder):
     path = tf.train.Checkpoint(encoder=encoder).write(str(tmp_path / "encoder"))
     plain = networks.ElectraEncoder(tiny.config())
     with pytest.raises(AssertionError, match="5 Python objects that were not bound"):
         tf.train.Checkpoint(encoder=plain).read(path).assert_existing_objects_matched()
 
 
-def test_an_encoder_without_a_table_of_its_own_has_no_layer_of_it(encoder):
-    with pytest.raises(InputError, match=r"is a sum of two: take get_embedding_table\(\), or"):
+def test_an_encoder_with_a_sum_of_tables_has_no_table_layer(encoder):
+    with pytest.raises(InputError, match=r"is a sum of two; use get_embedding_table\(\) or"):
         encoder.get_embedding_layer()
 
 

@@ -46,7 +46,7 @@ def test_types_are_0_and_positions_are_in_order_unless_given(embeddings):
     assert not np.allclose(plain, embeddings(IDS, position_ids=[[2, 1, 0]] * 2))
 
 
-def test_positions_that_are_relative_are_not_added_but_have_their_table(embeddings):
+def test_relative_positions_are_not_added_but_have_a_table(embeddings):
     options = {"initializer": "random_normal", "position_embedding_type": "relative_key"}
     other = layers.ElectraEmbeddings(7, 4, 4, **options)
     other.build()
@@ -55,18 +55,18 @@ def test_positions_that_are_relative_are_not_added_but_have_their_table(embeddin
     np.testing.assert_allclose(other(IDS), normalized(words[IDS] + types[0]), atol=1e-5)
 
 
-def test_vectors_may_take_the_place_of_words(embeddings):
+def test_vectors_may_replace_word_ids(embeddings):
     vectors = tables(embeddings)[0][IDS]
     np.testing.assert_array_equal(embeddings(None, inputs_embeds=vectors), embeddings(IDS))
 
 
 @pytest.mark.parametrize("given", [[None], [IDS, None, None, np.zeros([2, 3, 4])]])
-def test_words_are_given_once(embeddings, given):
+def test_words_are_given_exactly_once(embeddings, given):
     with pytest.raises(InputError, match="exactly one of word_ids and inputs_embeds"):
         embeddings(*given)
 
 
-def test_a_table_of_words_may_be_shared(embeddings):
+def test_a_word_table_may_be_shared(embeddings):
     other = layers.ElectraEmbeddings(7, 4, 9, word_embeddings=embeddings.word_embeddings)
     other.build()
     assert other.word_embeddings is embeddings.word_embeddings
@@ -81,7 +81,7 @@ def test_a_shared_table_of_other_sizes_is_refused(embeddings, sizes, wanted):
         layers.ElectraEmbeddings(*sizes, 9, word_embeddings=embeddings.word_embeddings)
 
 
-def test_layer_norm_reckons_in_float32():
+def test_layer_norm_computes_in_float32():
     made = layers.ElectraEmbeddings(7, 4, 4, dtype="mixed_bfloat16")
     assert made(IDS).dtype == tf.bfloat16
     assert made.layer_norm.compute_dtype == "float32"

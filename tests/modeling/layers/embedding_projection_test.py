@@ -1,4 +1,4 @@
-"""From the width of the embeddings to that of the encoder."""
+"""The projection from the embedding width to the encoder width."""
 
 import numpy as np
 import tensorflow as tf
@@ -6,7 +6,7 @@ import tensorflow as tf
 from official_nlp.modeling import layers
 
 
-def test_it_is_a_matrix_and_a_bias():
+def test_the_projection_is_a_matrix_and_a_bias():
     layer = layers.EmbeddingProjection(5, bias_initializer="ones")
     x = tf.constant(np.random.default_rng(0).normal(size=[2, 3, 4]), tf.float32)
     result = layer(x)

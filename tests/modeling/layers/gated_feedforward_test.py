@@ -40,7 +40,7 @@ def test_without_layer_norm_there_is_no_residual_either():
     np.testing.assert_allclose(layer(X), _block(X, inner, output), atol=1e-5)
 
 
-def test_blocks_follow_one_another():
+def test_blocks_are_chained():
     stack = layers.GatedFeedforward(6, "relu", num_blocks=2)
     stack(X)
     first, second = layers.GatedFeedforward(6, "relu"), layers.GatedFeedforward(6, "relu")
@@ -71,25 +71,25 @@ def test_dropout_before_the_residual_leaves_the_input():
     np.testing.assert_array_equal(layer(X, training=False), layer(X))
 
 
-def test_regularizers_reach_every_map():
+def test_regularizers_apply_to_every_dense_layer():
     layer = layers.GatedFeedforward(6, kernel_regularizer="l2", activity_regularizer="l1")
     layer(X)
     assert len(layer.losses) == 6
 
 
-def test_the_older_names_of_tfnlp_are_understood():
+def test_the_older_argument_names_of_tfnlp_work():
     layer = layers.GatedFeedforward(intermediate_size=6, intermediate_activation="relu")
     assert layer.inner_dim == 6
     assert layer.inner_activation is tf_keras.activations.relu
 
 
-def test_half_precision_keeps_variables_in_float32():
+def test_variables_are_float32_in_half_precision():
     layer = layers.GatedFeedforward(6, dtype="mixed_bfloat16")
     assert layer(X).dtype == tf.bfloat16
     assert {variable.dtype for variable in layer.variables} == {tf.float32}
 
 
-def test_another_place_of_dropout_raises():
+def test_an_unknown_dropout_position_raises():
     with pytest.raises(InputError, match="dropout_position must be one of before_residual"):
         layers.GatedFeedforward(dropout_position="between")
 

@@ -1,4 +1,4 @@
-"""The head of the generator."""
+"""The output head of the generator."""
 
 import operator
 
@@ -17,7 +17,7 @@ POSITIONS = np.int32([[4, 0, 4], [1, 2, 3]])
 
 @pytest.fixture
 def table():
-    """The layer of a table."""
+    """An embedding table."""
     made = layers.OnDeviceEmbedding(V, E, initializer="random_normal")
     made.build()
     return made
@@ -66,7 +66,7 @@ def test_training_the_head_trains_the_table(table):
     assert np.abs(tape.gradient(loss, table.embeddings)).max() > 0
 
 
-def test_the_gradient_of_the_table_is_one_table_not_one_a_row(table):
+def test_the_gradient_of_the_table_is_computed_once_per_batch(table):
     head = layers.MaskedLM(table)
     head(X)
 
@@ -93,7 +93,7 @@ def test_the_shape_of_the_scores_is_known_while_tracing(table):
 
 @pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
 @pytest.mark.parametrize("of", ["layer", "variable"])
-def test_only_the_dense_map_is_in_half_precision(dtype, of):
+def test_only_the_dense_layer_computes_in_half_precision(dtype, of):
     table = layers.OnDeviceEmbedding(V, E, initializer="random_normal", dtype=dtype)
     table.build()
     head = layers.MaskedLM(table if of == "layer" else table.embeddings, dtype=dtype)
@@ -109,7 +109,7 @@ def test_only_the_dense_map_is_in_half_precision(dtype, of):
     np.testing.assert_allclose(head(X), expected, atol=2e-6)
 
 
-def test_the_policy_is_written_down(table):
+def test_the_policy_is_serialized(table):
     head = layers.MaskedLM(table, dtype="mixed_bfloat16")
     assert head.get_config()["dtype"] == "mixed_bfloat16"
     copy = layers.MaskedLM.from_config(head.get_config())
@@ -117,7 +117,7 @@ def test_the_policy_is_written_down(table):
     assert copy.dense.dtype_policy.name == "mixed_bfloat16"
 
 
-def test_a_copy_has_a_table_of_its_own(table):
+def test_a_deserialized_head_has_its_own_table(table):
     head = layers.MaskedLM(table, activation="gelu_new", output="predictions", name="head")
     copy = layers.MaskedLM.from_config(head.get_config())
     assert copy.table is not table.embeddings
@@ -125,12 +125,12 @@ def test_a_copy_has_a_table_of_its_own(table):
     assert copy.get_config() == head.get_config()
 
 
-def test_another_output_is_refused(table):
+def test_an_unknown_output_raises(table):
     with pytest.raises(InputError, match='"probs": output must be "logits" or "predictions"'):
         layers.MaskedLM(table, output="probs")
 
 
-def test_what_is_tied_to_a_variable_cannot_be_written_down(table):
+def test_a_head_tied_to_a_variable_cannot_be_serialized(table):
     with pytest.raises(NotImplementedError, match="belongs to another layer; pass that layer"):
         layers.MaskedLM(table.embeddings).get_config()
 

@@ -1,4 +1,4 @@
-"""Several classifications of a row that share their first layer."""
+"""Several sequence classifiers with a shared first layer."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ X = np.random.default_rng(0).normal(size=[3, 5, 4]).astype(np.float32)
 HEADS = [("topic", 3), ("tone", 2)]
 
 
-def test_every_head_sees_the_same_vector():
+def test_all_heads_use_the_same_vector():
     heads = layers.MultiClsHeads(6, HEADS)
     result = heads(X)
     kernel, bias, *projections = (v.numpy() for v in heads.trainable_variables)
@@ -43,7 +43,7 @@ def test_its_layers_are_checkpoint_items():
     assert heads.checkpoint_items == {"pooler_dense": heads.dense, "topic": topic, "tone": tone}
 
 
-def test_dropout_is_for_training_alone():
+def test_dropout_applies_in_training_only():
     heads = layers.MultiClsHeads(64, HEADS, dropout_rate=0.5)
     with randomness.stream(randomness.Key(1)):
         training = heads(X, training=True)
@@ -61,6 +61,6 @@ def test_logits_of_half_precision_are_computed_in_float32():
 
 
 @pytest.mark.parametrize("cls_list", [[], [("topic", 3), ("topic", 2)]])
-def test_heads_need_names_of_their_own(cls_list):
+def test_heads_need_different_names(cls_list):
     with pytest.raises(InputError, match="cls_list must be pairs"):
         layers.MultiClsHeads(6, cls_list)

@@ -1,4 +1,4 @@
-"""Attention, against tf_keras's own with the same variables."""
+"""Attention, compared with tf_keras with equal variables."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ CROSS_MASK[..., 0], SELF_MASK[..., 0] = True, True
 
 
 def pair(*inputs, **options):
-    """Returns our layer and tf_keras's with the same, random variables."""
+    """Return our layer and that of tf_keras with equal random variables."""
     options = {"num_heads": 2, "key_dim": 3, "bias_initializer": "random_normal", **options}
     ours = layers.MultiHeadAttention(**options)
     theirs = tf_keras.layers.MultiHeadAttention(**options)
@@ -53,7 +53,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_outputs_and_probabilities_are_tf_keras_s(case):
+def test_outputs_and_probabilities_equal_those_of_tf_keras(case):
     inputs, options, call = CASES[case]
     ours, theirs = pair(*inputs, **options)
     got = ours(*inputs, **call, return_attention_scores=True)
@@ -63,7 +63,7 @@ def test_outputs_and_probabilities_are_tf_keras_s(case):
     np.testing.assert_array_equal(ours(*inputs, **call), got[0])
 
 
-def test_gradients_are_tf_keras_s():
+def test_gradients_equal_those_of_tf_keras():
     ours, theirs = pair(QUERY, QUERY)
 
     def gradients(layer):
@@ -77,7 +77,7 @@ def test_gradients_are_tf_keras_s():
         np.testing.assert_allclose(gradient, expected[name], atol=1e-4, err_msg=name)
 
 
-def test_arguments_are_tf_keras_s():
+def test_arguments_are_those_of_tf_keras():
     ours = layers.MultiHeadAttention(num_heads=2, key_dim=3).get_config()
     theirs = tf_keras.layers.MultiHeadAttention(num_heads=2, key_dim=3).get_config()
     theirs = theirs.keys() - {"query_shape", "key_shape", "value_shape"}
@@ -90,7 +90,7 @@ def attention():
     return layers.MultiHeadAttention(num_heads=2, key_dim=3, dropout=0.5)
 
 
-def test_a_mask_of_tokens_of_pairs_and_of_heads_mean_the_same(attention):
+def test_masks_of_all_ranks_are_equivalent(attention):
     mask = np.int32([[1, 1, 1, 0, 0], [1, 0, 0, 0, 0]])
     expected = attention(QUERY, attention_mask=mask)
     for shape in ([B, 1, T], [B, 1, 1, T]):
@@ -102,14 +102,14 @@ def test_a_mask_of_tokens_of_pairs_and_of_heads_mean_the_same(attention):
         np.testing.assert_array_equal(attention(QUERY, attention_mask=full.astype(dtype)), expected)
 
 
-def test_forbidden_positions_get_no_probability_at_all(attention):
+def test_forbidden_positions_have_probability_zero(attention):
     mask = np.int32([[1, 1, 1, 0, 0]] * B)
     _, probabilities = attention(QUERY, attention_mask=mask, return_attention_scores=True)
     np.testing.assert_array_equal(probabilities[..., 3:], np.zeros([B, 2, T, 2]))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16", "mixed_float16"])
-def test_a_position_that_may_attend_nowhere_attends_everywhere_alike(dtype):
+def test_a_position_that_may_attend_nowhere_attends_equally_everywhere(dtype):
     layer = layers.MultiHeadAttention(num_heads=2, key_dim=3, dtype=dtype)
     _, probabilities = layer(QUERY, attention_mask=np.zeros([B, T]), return_attention_scores=True)
     np.testing.assert_allclose(
@@ -117,17 +117,17 @@ def test_a_position_that_may_attend_nowhere_attends_everywhere_alike(dtype):
     )
 
 
-def test_a_query_alone_attends_to_itself(attention):
+def test_a_query_without_value_attends_to_itself(attention):
     np.testing.assert_array_equal(attention(QUERY), attention(QUERY, QUERY))
     np.testing.assert_array_equal(attention(QUERY), attention(QUERY, QUERY, QUERY))
 
 
-def test_one_product_for_all_three_equals_three(attention):
+def test_one_product_for_query_key_and_value_equals_three(attention):
     # A copy is another object, so that the three are projected apart.
     np.testing.assert_allclose(attention(QUERY, QUERY.copy()), attention(QUERY, QUERY), atol=1e-6)
 
 
-def test_dropout_drops_probabilities_in_training_alone(attention):
+def test_dropout_applies_to_probabilities_in_training_only(attention):
     def called(training):
         with randomness.stream(randomness.Key(1)):
             return attention(QUERY, training=training).numpy()
@@ -137,7 +137,7 @@ def test_dropout_drops_probabilities_in_training_alone(attention):
     np.testing.assert_array_equal(called(False), attention(QUERY))
 
 
-def test_softmax_is_float32_where_the_rest_is_half(attention):
+def test_softmax_is_float32_in_half_precision(attention):
     half = layers.MultiHeadAttention(num_heads=2, key_dim=3, dtype="mixed_bfloat16")
     graph = tf.function(half).get_concrete_function(tf.TensorSpec([B, T, 6])).graph
     softmax = [op for op in graph.get_operations() if op.type == "Softmax"]
@@ -145,7 +145,7 @@ def test_softmax_is_float32_where_the_rest_is_half(attention):
 
 
 @pytest.mark.parametrize("axes", [2, (1, 2), 0])
-def test_another_axis_is_refused(axes):
+def test_another_attention_axis_raises(axes):
     with pytest.raises(
         InputError, match=r"attention_axes must be None or 1, was .*; move the axis"
     ):
@@ -153,7 +153,7 @@ def test_another_axis_is_refused(axes):
 
 
 @pytest.mark.parametrize("shape", [[T], [B, 1, 1, T, T]])
-def test_a_mask_of_another_rank_is_refused(attention, shape):
+def test_a_mask_of_another_rank_raises(attention, shape):
     with pytest.raises(InputError, match=rf"attention_mask must be .* had {len(shape)} axes"):
         attention(QUERY, attention_mask=np.ones(shape))
 
@@ -172,7 +172,7 @@ def test_a_head_mask_multiplies_the_probabilities(attention):
     np.testing.assert_allclose(changed, output, atol=1e-6)
 
 
-def test_head_masks_of_all_shapes_mean_the_same(attention):
+def test_head_masks_of_all_shapes_are_equivalent(attention):
     mask = np.float32([0.5, 2.0])
     expected = attention(QUERY, head_mask=mask)
     for shape in ([B, 2], [B, 2, 1, 1], [1, 2, 1, 1], [B, 2, T, T]):
@@ -180,7 +180,7 @@ def test_head_masks_of_all_shapes_mean_the_same(attention):
         np.testing.assert_allclose(attention(QUERY, head_mask=full), expected, atol=1e-6)
 
 
-def test_a_head_mask_comes_after_dropout():
+def test_a_head_mask_applies_after_dropout():
     layer = layers.MultiHeadAttention(num_heads=2, key_dim=3, dropout=0.5)
 
     def called(**options):
@@ -191,7 +191,7 @@ def test_a_head_mask_comes_after_dropout():
 
 
 @pytest.mark.parametrize("shape", [[], [B, 2, T]])
-def test_a_head_mask_of_another_rank_is_refused(attention, shape):
+def test_a_head_mask_of_another_rank_raises(attention, shape):
     with pytest.raises(InputError, match=rf"head_mask must be .* had {len(shape)} axes"):
         attention(QUERY, head_mask=np.ones(shape))
 
@@ -199,7 +199,7 @@ def test_a_head_mask_of_another_rank_is_refused(attention, shape):
 # === Caches ===
 @pytest.fixture(scope="module", params=["absolute", "relative_key", "relative_key_query"])
 def causal(request):
-    """A layer with each type of positions."""
+    """A layer of each position type."""
     options = {"position_embedding_type": request.param, "max_length": 2 * T}
     layer = layers.MultiHeadAttention(2, 3, bias_initializer="random_normal", **options)
     layer(QUERY)
@@ -210,7 +210,7 @@ PADDING = np.int32([[1, 1, 1, 1, 1], [1, 0, 0, 1, 1]])
 
 
 @pytest.mark.parametrize("steps", [[1] * T, [3, 2]])
-def test_step_by_step_with_a_cache_equals_the_whole_row(causal, steps):
+def test_steps_with_a_cache_give_the_outputs_of_the_whole_sequence(causal, steps):
     whole, scores = causal(
         QUERY, attention_mask=PADDING, use_causal_mask=True, return_attention_scores=True
     )
@@ -232,7 +232,7 @@ def test_step_by_step_with_a_cache_equals_the_whole_row(causal, steps):
 
 @pytest.mark.parametrize("use_causal_mask", [True, False])
 @pytest.mark.parametrize("compiled", [False, True])
-def test_a_cache_of_fixed_length_gives_the_same_with_static_shapes(
+def test_a_cache_of_fixed_length_gives_the_same_outputs_with_static_shapes(
     causal, use_causal_mask, compiled
 ):
     @tf.function(jit_compile=compiled)
@@ -250,7 +250,7 @@ def test_a_cache_of_fixed_length_gives_the_same_with_static_shapes(
     np.testing.assert_array_equal(fixed["value"][:, T:], np.zeros([B, 2, 2, 3]))
 
 
-def test_a_cache_that_is_full_is_refused(causal):
+def test_a_full_cache_raises(causal):
     cache = causal.init_cache(B, T + 1)
     causal(QUERY, cache=cache, cache_index=1)
     with pytest.raises(
@@ -259,14 +259,14 @@ def test_a_cache_that_is_full_is_refused(causal):
         causal(QUERY, cache=cache, cache_index=2)
 
 
-def test_a_cache_is_in_the_compute_dtype():
+def test_a_cache_has_the_compute_dtype():
     layer = layers.MultiHeadAttention(2, 3, value_dim=5, dtype="mixed_bfloat16")
     output, cache = layer(QUERY, cache=layer.init_cache(B))
     assert output.dtype == cache["key"].dtype == cache["value"].dtype == tf.bfloat16
     assert (cache["key"].shape, cache["value"].shape) == ([B, T, 2, 3], [B, T, 2, 5])
 
 
-def test_states_projected_once_give_what_they_give_each_time():
+def test_states_may_be_projected_once_for_several_calls():
     layer = layers.MultiHeadAttention(2, 3, value_dim=4, bias_initializer="random_normal")
     expected = layer(QUERY, VALUE, attention_mask=CROSS_MASK)
     np.testing.assert_array_equal(
@@ -276,7 +276,7 @@ def test_states_projected_once_give_what_they_give_each_time():
 
 # === Relative positions ===
 @pytest.mark.parametrize("kind", ["relative_key", "relative_key_query"])
-def test_scores_of_distances_are_added_before_the_division(kind):
+def test_distance_scores_are_added_before_the_division(kind):
     options = {"position_embedding_type": kind, "max_length": T}
     layer = layers.MultiHeadAttention(2, 4, bias_initializer="random_normal", **options)
     _, probabilities = layer(QUERY, return_attention_scores=True)
@@ -292,7 +292,7 @@ def test_scores_of_distances_are_added_before_the_division(kind):
     np.testing.assert_allclose(probabilities, tf.nn.softmax(scores / 2), atol=1e-5)
 
 
-def test_distances_have_vectors_only_where_positions_are_relative(attention):
+def test_only_relative_positions_have_vectors_of_distances(attention):
     assert [v.name.split("/", 1)[1] for v in attention.variables if "relative" in v.name] == []
     layer = layers.MultiHeadAttention(2, 4, position_embedding_type="relative_key", max_length=T)
     layer(QUERY)
@@ -321,6 +321,6 @@ def test_distances_have_vectors_only_where_positions_are_relative(attention):
         ({"sigmoid_attn_bias": -2.0}, "sigmoid_attn_bias must be left out or None, was -2.0: the"),
     ],
 )
-def test_arguments_that_are_not_supported_are_refused(options, message):
+def test_unsupported_arguments_raise(options, message):
     with pytest.raises(InputError, match=message):
         layers.MultiHeadAttention(2, 3, **options)

@@ -34,19 +34,19 @@ def test_a_choice_is_scored_by_its_summary(summary_type):
     np.testing.assert_allclose(logits, expected[..., 0], atol=1e-5)
 
 
-def test_without_projection_and_activation_the_summary_is_scored_itself():
+def test_projection_and_activation_are_optional():
     head = _head(summary_use_proj=False, summary_activation=None)
     kernel, bias = (head(X), head.trainable_variables)[1]
     np.testing.assert_allclose(head(X), (X[:, :, 0] @ kernel + bias)[..., 0], atol=1e-5)
 
 
-def test_choices_may_lie_along_the_first_axis():
+def test_choices_may_be_merged_into_the_first_axis():
     head = _head(summary_type="cls_index")
     flat = head(X.reshape(B * C, L, H), num_choices=C, cls_index=INDEX.reshape(-1))
     np.testing.assert_allclose(flat, head(X, cls_index=INDEX), atol=1e-6)
 
 
-def test_without_an_index_the_last_token_is_taken():
+def test_without_an_index_the_last_token_is_used():
     head = _head(summary_type="cls_index")
     np.testing.assert_array_equal(head(X), head(X, cls_index=np.full([B, C], L - 1)))
 
@@ -56,7 +56,7 @@ def test_gelu_is_exact():
 
 
 @pytest.mark.parametrize("rate", ["summary_first_dropout", "summary_last_dropout"])
-def test_dropout_is_for_training_alone_and_the_same_in_a_smaller_batch(rate):
+def test_dropout_applies_in_training_only_and_equally_in_a_smaller_batch(rate):
     head = _head(**{rate: 0.5})
     with randomness.stream(randomness.Key(1)):
         training = head(X, training=True)
@@ -76,7 +76,7 @@ def test_logits_of_half_precision_are_computed_in_float32():
     np.testing.assert_allclose(logits, expected[..., 0], atol=1e-6)
 
 
-def test_another_summary_raises():
+def test_an_unknown_summary_type_raises():
     with pytest.raises(InputError, match="summary_type must be one of first, last, mean"):
         _head(summary_type="attn")
 
@@ -86,6 +86,6 @@ def test_three_axes_need_the_number_of_choices():
         _head()(X[0])
 
 
-def test_an_index_without_use_raises():
+def test_an_index_that_is_not_used_raises():
     with pytest.raises(InputError, match="cls_index must be None with summary_type='first'"):
         _head()(X, cls_index=INDEX)

@@ -1,4 +1,4 @@
-"""A table of vectors."""
+"""The embedding table."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ IDS = np.int32([[3, 0], [6, 3]])
 
 
 @pytest.mark.parametrize("use_one_hot", [False, True])
-def test_ids_become_rows_of_the_table(use_one_hot):
+def test_ids_select_rows_of_the_table(use_one_hot):
     layer = layers.OnDeviceEmbedding(7, 4, use_one_hot=use_one_hot)
     vectors = layer(IDS)
     np.testing.assert_array_equal(vectors, layer.embeddings.numpy()[IDS])
@@ -35,11 +35,11 @@ def test_half_precision_looks_up_in_a_float32_table(use_one_hot):
 
 
 @pytest.mark.parametrize("dtype", [tf.float32, "float32"])
-def test_a_float32_table_may_be_asked_for(dtype):
+def test_the_only_supported_table_dtype_may_be_given(dtype):
     layer = layers.OnDeviceEmbedding(7, 4, weight_fallback_dtype=dtype)
     assert "weight_fallback_dtype" not in layer.get_config()
 
 
-def test_a_table_of_another_type_is_refused():
+def test_another_table_dtype_raises():
     with pytest.raises(InputError, match=r"weight_fallback_dtype must be left out or tf\.float32"):
         layers.OnDeviceEmbedding(7, 4, weight_fallback_dtype=tf.float16)

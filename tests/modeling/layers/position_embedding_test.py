@@ -1,4 +1,4 @@
-"""Vectors for positions."""
+"""Vectors of absolute positions."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from official_nlp.errors import InputError
 from official_nlp.modeling import layers
 
 
-def test_positions_count_from_0_in_every_row():
+def test_positions_start_at_0_in_every_sequence():
     layer = layers.PositionEmbedding(7)
     vectors = layer(tf.zeros([2, 5, 4]))
     np.testing.assert_array_equal(vectors, [layer.position_embeddings.numpy()[:5]] * 2)
@@ -20,25 +20,25 @@ def test_positions_may_be_given():
     np.testing.assert_array_equal(vectors, [layer.position_embeddings.numpy()[[6, 0, 6]]])
 
 
-def test_another_axis_may_count_positions():
+def test_positions_may_be_counted_along_another_axis():
     layer = layers.PositionEmbedding(7, seq_axis=2)
     vectors = layer(tf.zeros([2, 3, 5, 4]))
     assert vectors.shape == [2, 3, 5, 4]
     np.testing.assert_array_equal(vectors[1, 2], layer.position_embeddings.numpy()[:5])
 
 
-def test_the_length_may_be_unknown_while_tracing():
+def test_the_length_may_be_dynamic():
     layer = layers.PositionEmbedding(7)
     layer(tf.zeros([1, 1, 4]))
     graph = tf.function(layer, input_signature=[tf.TensorSpec([None, None, 4])])
     np.testing.assert_array_equal(graph(tf.zeros([2, 5, 4])), layer(tf.zeros([2, 5, 4])))
 
 
-def test_an_input_that_is_too_long_is_refused():
+def test_an_input_that_is_too_long_raises():
     with pytest.raises(InputError, match="has 8 positions along axis 1, the table max_length=7; "):
         layers.PositionEmbedding(7)(tf.zeros([1, 8, 4]))
 
 
-def test_a_table_without_length_is_refused():
+def test_a_table_without_length_raises():
     with pytest.raises(InputError, match="max_length must be a number of positions, was None"):
         layers.PositionEmbedding(None)

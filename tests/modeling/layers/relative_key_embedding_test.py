@@ -1,4 +1,4 @@
-"""Scores of distances, against the formula written out."""
+"""Scores of distances, compared with the formula in loops."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ KEY = _random.normal(size=[B, T, N, D]).astype(np.float32)
 
 
 def expected(layer, query, key, offset=0):
-    """The sum over all places, one at a time."""
+    """Compute the scores one position at a time."""
     table = layer.embeddings.numpy()
     scores = np.zeros([B, N, query.shape[1], key.shape[1]])
     for t in range(query.shape[1]):
@@ -28,19 +28,19 @@ def expected(layer, query, key, offset=0):
 
 @pytest.fixture(params=["relative_key", "relative_key_query"])
 def layer(request):
-    """Vectors for six positions."""
+    """A layer for six positions."""
     made = layers.RelativeKeyEmbedding(LONGEST, request.param, initializer="random_normal")
     made.build([B, T, N, D])
     made.embeddings.assign(_random.normal(size=[2 * LONGEST - 1, D]))
     return made
 
 
-def test_a_distance_is_the_place_of_the_query_minus_that_of_the_key(layer):
+def test_a_distance_is_the_query_position_minus_the_key_position(layer):
     np.testing.assert_allclose(layer(QUERY, KEY), expected(layer, QUERY, KEY), atol=1e-5)
 
 
 @pytest.mark.parametrize("offset", [3, np.int32(3), np.int64(3)])
-def test_a_later_query_has_the_scores_it_has_in_the_whole_row(layer, offset):
+def test_an_offset_selects_the_scores_of_later_queries(layer, offset):
     whole = layer(QUERY, KEY)
     np.testing.assert_allclose(layer(QUERY[:, 3:], KEY, offset), whole[:, :, 3:], atol=1e-5)
 
@@ -54,7 +54,7 @@ def test_shapes_may_be_dynamic_and_the_graph_compiled(layer):
     np.testing.assert_allclose(compiled(QUERY, KEY, tf.constant(2)), later, atol=1e-5)
 
 
-def test_there_is_a_vector_for_each_distance_both_ways(layer):
+def test_positive_and_negative_distances_have_vectors(layer):
     assert layer.embeddings.shape == [11, D]
     full = np.ones([1, LONGEST, N, D], np.float32)
     with tf.GradientTape() as tape:
@@ -63,7 +63,7 @@ def test_there_is_a_vector_for_each_distance_both_ways(layer):
     assert (gradient.numpy() != 0).all()
 
 
-def test_more_keys_than_positions_are_refused(layer):
+def test_more_keys_than_positions_raise(layer):
     with pytest.raises(
         InputError, match=r"7 keys, but only distances below max_length=6 have vectors; shorten"
     ):
@@ -80,6 +80,6 @@ def test_more_keys_than_positions_are_refused(layer):
         ),
     ],
 )
-def test_arguments_that_mean_nothing_are_refused(options, message):
+def test_invalid_arguments_raise(options, message):
     with pytest.raises(InputError, match=message):
         layers.RelativeKeyEmbedding(**options)

@@ -1,4 +1,4 @@
-"""A head that points at a span of tokens."""
+"""The head that scores the start and end of a span."""
 
 import numpy as np
 import tensorflow as tf
@@ -8,14 +8,14 @@ from official_nlp.modeling import layers
 X = np.random.default_rng(0).normal(size=[3, 5, 4]).astype(np.float32)
 
 
-def test_every_token_has_a_score_as_start_and_one_as_end():
+def test_every_token_has_a_start_score_and_an_end_score():
     head = layers.SpanHead()
     starts, ends = head(X)
     kernel, bias = (v.numpy() for v in head.trainable_variables)
     np.testing.assert_allclose(np.stack([starts, ends], axis=-1), X @ kernel + bias, atol=1e-5)
 
 
-def test_a_span_lies_in_its_mask():
+def test_a_span_is_restricted_to_its_mask():
     head, mask = layers.SpanHead(), np.int32([[0, 1, 1, 0, 0]] * 3)
     for free, masked in zip(head(X), head(X, span_mask=mask)):
         np.testing.assert_array_equal(masked, np.where(mask, free, np.finfo(np.float32).min))

@@ -16,7 +16,7 @@ def test_every_token_goes_through_one_dense_layer():
     np.testing.assert_allclose(result, X @ kernel + bias, atol=1e-5)
 
 
-def test_dropout_is_for_training_alone():
+def test_dropout_applies_in_training_only():
     head = layers.TokenClassificationHead(2, dropout_rate=0.5)
     with randomness.stream(randomness.Key(1)):
         training = head(X, training=True)

@@ -1,4 +1,4 @@
-"""A classifier of pooled rows."""
+"""The classifier of pooled sequences."""
 
 import numpy as np
 import pytest
@@ -32,6 +32,6 @@ def test_logits_of_half_precision_are_computed_in_float32():
     np.testing.assert_allclose(logits, tf.cast(half, tf.float32) @ network.dense.kernel, atol=1e-6)
 
 
-def test_another_output_raises():
+def test_an_unknown_output_raises():
     with pytest.raises(InputError, match='"probs": output must be "logits" or "predictions"'):
         networks.Classification(4, 2, output="probs")

@@ -1,4 +1,4 @@
-"""Classes, functions and layers in a configuration."""
+"""Serialization of classes, functions and layers in a configuration."""
 
 import json
 
@@ -15,13 +15,13 @@ def _through_json(value):
 
 
 @pytest.mark.parametrize("value", [None, 3, 0.5, "gelu", [1, ["a"]], {"a": {"b": [True]}}])
-def test_text_stays_itself(value):
+def test_json_values_are_returned_unchanged(value):
     assert encode(value, "hidden_cfg") is value
     assert decode(value) is value or value == decode(value)
     assert _through_json(value) == value
 
 
-def test_classes_and_functions_are_found_by_their_names():
+def test_classes_and_functions_are_found_by_name():
     value = {
         "cls": layers.SelfAttentionMask,
         "activations": [ops.gelu_new, tf_keras.activations.relu],
@@ -30,7 +30,7 @@ def test_classes_and_functions_are_found_by_their_names():
     assert _through_json(value) == value
 
 
-def test_layers_and_initializers_are_made_again():
+def test_layers_and_initializers_are_rebuilt():
     value = [layers.SpanHead(name="spans"), tf_keras.initializers.RandomNormal(stddev=0.1)]
     head, initializer = _through_json(value)
     assert isinstance(head, layers.SpanHead)
@@ -39,7 +39,7 @@ def test_layers_and_initializers_are_made_again():
     assert initializer.get_config() == value[1].get_config()
 
 
-def test_a_functional_model_is_made_again():
+def test_a_functional_model_is_rebuilt():
     x = tf_keras.Input([4], name="x")
     model = tf_keras.Model(x, tf_keras.layers.Dense(2)(x))
     again = _through_json(model)
@@ -47,7 +47,7 @@ def test_a_functional_model_is_made_again():
     assert again.count_params() == model.count_params()
 
 
-def test_what_is_not_registered_raises():
+def test_an_unregistered_part_raises():
     class Homemade(tf_keras.layers.Layer):
         pass
 
@@ -75,17 +75,17 @@ class _ShyModel(tf_keras.Model):
 
 
 @pytest.mark.parametrize("cls", [_Shy, _ShyModel])
-def test_a_layer_that_hides_its_arguments_raises(cls):
+def test_a_layer_without_configuration_raises(cls):
     with pytest.raises(InputError, match=rf"hidden_cls cannot be serialized: {cls.__name__}"):
         encode(cls(lambda x: x), "hidden_cls")
 
 
-def test_a_name_that_is_not_registered_here_raises():
+def test_an_unregistered_name_raises():
     with pytest.raises(InputError, match="'other>Block' is not registered: import the module"):
         decode({"hidden_cls": {"registered": "other>Block"}})
 
 
-def test_names_may_be_given_at_loading():
+def test_custom_objects_may_be_given_for_loading():
     class Homemade(tf_keras.layers.Layer):
         pass
 

@@ -1,4 +1,4 @@
-"""The configuration: defaults, presets, files, refusals."""
+"""The configuration: defaults, presets, files and errors."""
 
 import dataclasses
 import json
@@ -20,7 +20,7 @@ SIZES = ("embedding_size", "hidden_size", "intermediate_size", "num_attention_he
         ("large", (1024, 1024, 4096, 16), 24, (1024, 256, 1024, 4)),
     ],
 )
-def test_presets_are_the_papers(name, sizes, layers, generator_sizes):
+def test_presets_are_those_of_the_paper(name, sizes, layers, generator_sizes):
     discriminator = ElectraConfig.preset(name)
     generator = discriminator.generator()
     for config, expected in ((discriminator, sizes), (generator, generator_sizes)):
@@ -31,7 +31,7 @@ def test_presets_are_the_papers(name, sizes, layers, generator_sizes):
     assert generator.generator_size is None
 
 
-def test_defaults_are_electra_smalls_and_hugging_faces():
+def test_defaults_are_those_of_electra_small_and_hugging_face():
     config = ElectraConfig()
     assert dataclasses.replace(config, generator_size=1 / 4) == ElectraConfig.preset("small")
     hugging_face = {
@@ -70,7 +70,7 @@ def test_defaults_are_electra_smalls_and_hugging_faces():
     assert config.to_dict() == hugging_face
 
 
-def test_a_generator_of_another_size_and_of_other_tables():
+def test_a_generator_may_have_another_size():
     generator = ElectraConfig(hidden_size=256, vocab_size=99).generator(0.5)
     assert (generator.hidden_size, generator.intermediate_size) == (128, 512)
     assert (generator.num_attention_heads, generator.vocab_size) == (2, 99)
@@ -84,7 +84,7 @@ def test_a_generator_needs_a_size(size):
         ElectraConfig().generator(size)
 
 
-def test_an_unknown_preset_is_refused():
+def test_an_unknown_preset_raises():
     with pytest.raises(InputError, match="one of small, small_plus_plus, base, large, was 'tiny'"):
         ElectraConfig.preset("tiny")
 
@@ -152,12 +152,12 @@ def test_an_unknown_preset_is_refused():
         ({"add_cross_attention": True}, "add_cross_attention must be false if is_decoder"),
     ],
 )
-def test_values_that_cannot_be_are_refused(changes, message):
+def test_invalid_values_raise(changes, message):
     with pytest.raises(InputError, match=message):
         ElectraConfig(**changes)
 
 
-def test_an_unknown_keyword_is_refused():
+def test_an_unknown_keyword_raises():
     with pytest.raises(TypeError, match="hiden_size"):
         ElectraConfig(hiden_size=3)
 
@@ -175,18 +175,18 @@ def test_an_unknown_keyword_is_refused():
         {"bos_token_id": 2, "eos_token_id": [3, 4], "summary_first_dropout": 0.2},
     ],
 )
-def test_a_file_says_all_and_comes_back(changes):
+def test_a_configuration_is_read_back_from_its_file(changes):
     config = ElectraConfig(**changes)
     assert ElectraConfig.from_json(config.to_json()) == config
     assert json.loads(config.to_json())["model_type"] == "electra"
 
 
-def test_our_own_fields_are_written_only_where_they_say_something():
+def test_fields_unknown_to_hugging_face_are_written_only_if_set():
     assert not {"initializer", "generator_size", "extra"} & ElectraConfig().to_dict().keys()
     assert ElectraConfig(initializer="fan_in").to_dict()["initializer"] == "fan_in"
 
 
-def test_keys_that_are_not_known_are_kept_and_written_back():
+def test_unknown_keys_are_retained_and_written_back():
     text = json.dumps({"hidden_size": 64, "architectures": ["X"], "my_note": {"a": 1}})
     config = ElectraConfig.from_json(text)
     assert config.extra == {"architectures": ["X"], "my_note": {"a": 1}}
@@ -204,7 +204,7 @@ def test_keys_that_are_not_known_are_kept_and_written_back():
         "hf_tiny_sequence_regression",
     ],
 )
-def test_hugging_faces_file_comes_back_whole(outside_data, name):
+def test_a_hugging_face_file_is_written_back_completely(outside_data, name):
     text = (outside_data / "golden" / name / "config.json").read_text()
     written = json.loads(ElectraConfig.from_json(text).to_json())
     assert json.loads(text).items() <= written.items()
@@ -220,7 +220,7 @@ def test_hugging_faces_file_comes_back_whole(outside_data, name):
         ('{"hidden_size": "big"}', "hidden_size must be a positive integer, was 'big'"),
     ],
 )
-def test_files_that_are_not_one_of_ours_are_refused(text, message):
+def test_invalid_files_raise(text, message):
     with pytest.raises(InputError, match=message):
         ElectraConfig.from_json(text)
 
@@ -236,18 +236,18 @@ UNNAMED = {0: "LABEL_0", 1: "LABEL_1", 2: "LABEL_2"}
         ({"id2label": {"0": "a", "1": "b", "2": "c"}}, {0: "a", 1: "b", 2: "c"}, None),
         ({"label2id": {"no": 0, "yes": 1}}, {0: "no", 1: "yes"}, {"no": 0, "yes": 1}),
         ({"num_labels": 1, "id2label": {"0": "score"}}, {0: "score"}, {"score": 0}),
-        # Old files have numbers beside names that nobody gave.
+        # Older files have a number beside default names.
         ({"num_labels": 3, "id2label": {"0": "LABEL_0", "1": "LABEL_1"}}, UNNAMED, None),
     ],
 )
-def test_labels_are_said_by_their_number_or_their_names(given, id2label, label2id):
+def test_labels_follow_from_their_number_or_their_names(given, id2label, label2id):
     config = ElectraConfig.from_dict(given)
     assert config.num_labels == len(id2label)
     assert config.id2label == id2label
     assert config.label2id == (label2id or {name: number for number, name in id2label.items()})
 
 
-def test_a_file_has_the_names_of_labels_and_not_their_number():
+def test_a_file_contains_label_names_instead_of_their_number():
     written = json.loads(ElectraConfig(num_labels=3).to_json())
     assert written["id2label"] == {"0": "LABEL_0", "1": "LABEL_1", "2": "LABEL_2"}
     assert written["label2id"] == {"LABEL_0": 0, "LABEL_1": 1, "LABEL_2": 2}
@@ -265,23 +265,23 @@ def test_a_file_has_the_names_of_labels_and_not_their_number():
         ({"id2label": None}, ["LABEL_0", "LABEL_1"]),
     ],
 )
-def test_labels_keep_in_step_when_one_is_replaced(changes, names):
+def test_label_fields_stay_consistent_when_one_is_replaced(changes, names):
     config = ElectraConfig(id2label={0: "no", 1: "yes"}).replace(**changes)
     assert list(config.id2label.values()) == list(config.label2id) == names
     assert config.num_labels == len(names)
 
 
-def test_what_is_null_is_written_as_hugging_face_reads_it():
+def test_null_values_are_written_as_hugging_face_reads_them():
     config = ElectraConfig.from_json('{"summary_activation": null, "summary_last_dropout": null}')
     written = json.loads(config.to_json())
     assert (written["summary_activation"], written["summary_last_dropout"]) == ("", 0.0)
     assert config == ElectraConfig(summary_activation="", summary_last_dropout=0.0)
 
 
-def test_a_switch_may_be_text_as_in_some_published_files():
+def test_a_flag_may_be_a_string_as_in_some_published_files():
     assert ElectraConfig.from_json('{"summary_use_proj": "true"}').summary_use_proj is True
 
 
-def test_it_cannot_be_changed():
+def test_a_configuration_is_immutable():
     with pytest.raises(dataclasses.FrozenInstanceError):
         ElectraConfig().hidden_size = 3

@@ -1,4 +1,4 @@
-"""The encoder: its inputs and outputs, what it shares, and Hugging Face's numbers."""
+"""The encoder: inputs, outputs, sharing, and agreement with Hugging Face."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def sequence(encoder, inputs, **options):
 
 
 # === Inputs ===
-def test_inputs_may_be_named_as_tfnlp_or_as_hugging_face_names_them_or_listed(encoder):
+def test_inputs_may_have_names_of_tfnlp_or_hugging_face_or_be_a_list(encoder):
     ids, mask, types = text().values()
     expected = sequence(encoder, text())
     named = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
@@ -36,21 +36,21 @@ def test_inputs_may_be_named_as_tfnlp_or_as_hugging_face_names_them_or_listed(en
         np.testing.assert_array_equal(sequence(encoder, inputs), expected)
 
 
-def test_without_mask_and_types_all_is_real_and_of_type_0(encoder):
+def test_without_mask_and_types_all_tokens_are_real_and_of_type_0(encoder):
     ids = text()["input_word_ids"]
     full = [ids, tf.ones_like(ids), tf.zeros_like(ids)]
     for inputs in ({"input_word_ids": ids}, [ids], ids, {"input_ids": ids, "input_mask": None}):
         np.testing.assert_array_equal(sequence(encoder, inputs), sequence(encoder, full))
 
 
-def test_vectors_may_take_the_place_of_ids(encoder):
+def test_vectors_may_replace_ids(encoder):
     ids, mask, types = text().values()
     vectors = encoder.get_embedding_layer()(ids)
     inputs = {"inputs_embeds": vectors, "input_mask": mask, "input_type_ids": types}
     np.testing.assert_array_equal(sequence(encoder, inputs), sequence(encoder, text()))
 
 
-def test_padding_changes_nothing_for_the_real_tokens(encoder):
+def test_padding_does_not_change_real_tokens(encoder):
     inputs = text()
     ids = inputs["input_word_ids"].numpy()
     changed = np.where(inputs["input_mask"], ids, (ids + 7) % tiny.VOCABULARY)
@@ -116,25 +116,25 @@ def test_ids_may_have_either_integer_type(encoder, dtype):
         ),
     ],
 )
-def test_inputs_that_cannot_be_meant_are_refused(encoder, inputs, message):
+def test_invalid_inputs_raise(encoder, inputs, message):
     inputs = tf.nest.map_structure(tf.constant, inputs)
     with pytest.raises(InputError, match=message):
         encoder(inputs)
 
 
 @pytest.mark.parametrize("config", [None, "folder", {"vocab_size": 32}])
-def test_what_is_no_configuration_is_refused(config):
+def test_an_invalid_configuration_raises(config):
     with pytest.raises(InputError, match=r"config must be an ElectraConfig, was .* a folder"):
         networks.ElectraEncoder(config)
 
 
-def test_a_row_longer_than_the_table_of_positions_is_refused(encoder):
+def test_a_sequence_longer_than_the_position_table_raises(encoder):
     with pytest.raises(InputError, match="9 positions along axis 1, the table max_length=8; short"):
         encoder(tf.ones([1, 9], tf.int32))
 
 
 # === Outputs ===
-def test_outputs_are_the_last_and_all_layers_and_what_is_asked_for(encoder):
+def test_outputs_are_the_last_layer_all_layers_and_those_requested(encoder):
     plain = encoder(text())
     assert plain.keys() == {"sequence_output", "encoder_outputs"}
     asked = encoder(text(), output_hidden_states=True, output_attentions=True)
@@ -145,19 +145,19 @@ def test_outputs_are_the_last_and_all_layers_and_what_is_asked_for(encoder):
     assert asked["encoder_outputs"][-1] is asked["sequence_output"] is asked["hidden_states"][-1]
 
 
-def test_the_configuration_may_ask_for_outputs_and_the_call_overrules_it():
+def test_a_call_overrides_the_outputs_requested_by_the_configuration():
     config = tiny.config(output_hidden_states=True, output_attentions=True)
     encoder = networks.ElectraEncoder(config)
     assert {"hidden_states", "attentions"} <= encoder(text()).keys()
     assert "attentions" not in encoder(text(), output_attentions=False)
 
 
-def test_there_is_a_projection_only_where_the_widths_differ():
+def test_there_is_a_projection_only_if_widths_differ():
     assert networks.ElectraEncoder(tiny.config(embedding_size=16)).embeddings_project is None
     assert networks.ElectraEncoder(tiny.config()).embeddings_project is not None
 
 
-def test_dropout_is_for_training_alone(encoder):
+def test_dropout_applies_in_training_only(encoder):
     def called(training):
         with randomness.stream(randomness.Key(1)):
             return sequence(encoder, text(), training=training)
@@ -167,8 +167,8 @@ def test_dropout_is_for_training_alone(encoder):
     np.testing.assert_array_equal(called(False), sequence(encoder, text()))
 
 
-def test_the_layers_draw_different_dropout():
-    # The two layers are made equal, and see equal inputs when the first one's part is zero.
+def test_layers_have_different_dropout_masks():
+    # Both layers are made equal, and have equal inputs because the first one adds zero.
     encoder = networks.ElectraEncoder(tiny.config(hidden_dropout_prob=0.0))
     x = tf.random.stateless_normal([1, 8, 16], [1, 2])  # noqa: TID251
     first, second = encoder.transformer_layers
@@ -179,7 +179,7 @@ def test_the_layers_draw_different_dropout():
 
 
 # === Sharing and configuration ===
-def test_embeddings_handed_over_are_the_same_objects(encoder):
+def test_shared_embeddings_are_the_same_objects(encoder):
     wider = tiny.config(hidden_size=32)
     other = networks.ElectraEncoder(wider, embeddings=encoder.embeddings)
     assert other.embeddings is encoder.embeddings
@@ -189,7 +189,7 @@ def test_embeddings_handed_over_are_the_same_objects(encoder):
     assert other.get_embedding_table() is encoder.get_embedding_table()
 
 
-def test_a_word_table_handed_over_is_all_that_is_shared(encoder):
+def test_the_word_table_alone_may_be_shared(encoder):
     other = networks.ElectraEncoder(tiny.config(), embeddings=encoder.get_embedding_layer())
     ours = {v.ref() for v in encoder.trainable_variables}
     shared = [v for v in other.trainable_variables if v.ref() in ours]
@@ -199,27 +199,27 @@ def test_a_word_table_handed_over_is_all_that_is_shared(encoder):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"vocab_size": 40}, "must have vocab_size=40, as in the configuration, had 32; networks"),
+        ({"vocab_size": 40}, "must have vocab_size=40 as in the configuration, had 32; networks"),
         ({"embedding_size": 12}, "embedding_width=12"),
         ({"max_position_embeddings": 16}, "max_length=16"),
         ({"type_vocab_size": 3}, "type_vocab_size=3"),
         ({"layer_norm_eps": 1e-6}, "norm_epsilon=1e-06"),
     ],
 )
-def test_embeddings_of_other_sizes_are_refused(encoder, changes, message):
+def test_shared_embeddings_of_other_sizes_raise(encoder, changes, message):
     with pytest.raises(InputError, match=message):
         networks.ElectraEncoder(tiny.config(**changes), embeddings=encoder.embeddings)
 
 
-def test_its_keras_configuration_is_flat_with_hugging_faces_names(encoder):
+def test_the_keras_configuration_is_flat_with_hugging_face_names(encoder):
     config = encoder.get_config()
     assert config["hidden_size"] == 16
     assert config["num_hidden_layers"] == 2
     assert networks.ElectraEncoder.from_config(config).config == encoder.config
 
 
-def test_keys_that_are_not_known_survive_keras_configuration():
-    # Hugging Face's files may have a `dtype`, which is not that of the layers.
+def test_unknown_keys_are_retained_in_the_keras_configuration():
+    # Hugging Face files may have a key `dtype`, which is not the dtype of the layers.
     extra = {"note": [1], "dtype": "float16", "name": "x"}
     config = networks.ElectraConfig.from_dict({**tiny.config().to_dict(), **extra})
     encoder = networks.ElectraEncoder(config, dtype="mixed_bfloat16", recompute=True)
@@ -231,7 +231,7 @@ def test_keys_that_are_not_known_survive_keras_configuration():
 
 
 @pytest.mark.parametrize("initializer", ["truncated_normal", "fan_in"])
-def test_every_matrix_starts_at_its_own_random_value(initializer):
+def test_every_matrix_has_its_own_random_initial_value(initializer):
     encoder = networks.ElectraEncoder(tiny.config(initializer=initializer))
     values = [
         v.numpy() for v in encoder.trainable_variables if len(v.shape) > 1 and "bias" not in v.name
@@ -240,7 +240,7 @@ def test_every_matrix_starts_at_its_own_random_value(initializer):
     assert len({value.tobytes() for value in values}) == len(values)
 
 
-def test_variables_exist_after_construction_and_take_no_part_of_another_dtype():
+def test_variables_exist_after_construction_and_are_float32():
     encoder = networks.ElectraEncoder(tiny.config(), dtype="mixed_bfloat16")
     assert len(encoder.trainable_variables) == 7 + 2 * 16
     assert all(v.dtype == tf.float32 for v in encoder.variables)
@@ -250,7 +250,7 @@ def test_variables_exist_after_construction_and_take_no_part_of_another_dtype():
     assert again.dtype_policy.name == "mixed_bfloat16"
 
 
-def test_it_is_a_layer_of_functional_models(encoder):
+def test_an_encoder_is_a_layer_of_functional_models(encoder):
     symbolic = [tf_keras.Input([8], dtype=tf.int32) for _ in range(3)]
     model = tf_keras.Model(symbolic, encoder(symbolic)["sequence_output"])
     inputs = list(text().values())
@@ -262,7 +262,7 @@ def test_it_is_a_layer_of_functional_models(encoder):
     scope="module", params=["hf_tiny_causal_lm", "hf_tiny_causal_lm_cross_attention"], ids=str
 )
 def decoder(outside_data, request):
-    """A reference decoder, filled, with inputs and outputs."""
+    """A decoder with reference weights, and reference inputs and outputs."""
     folder = outside_data / "golden" / request.param
     config, weights, arrays = hugging_face_weights.read(folder)
     encoder = networks.ElectraEncoder(config)
@@ -276,7 +276,7 @@ ASKED = {"output_hidden_states": True, "output_attentions": True}
 
 
 @pytest.mark.parametrize("fixed", [False, True])
-def test_a_decoder_step_by_step_is_hugging_faces_whole_row(decoder, fixed):
+def test_steps_of_a_decoder_give_hugging_face_outputs_of_the_whole_sequence(decoder, fixed):
     encoder, inputs, expected = decoder
     inputs = dict(inputs)
     ids, length = inputs["input_ids"], inputs["input_ids"].shape[1]
@@ -315,7 +315,7 @@ def causal():
     return networks.ElectraEncoder(tiny.config(is_decoder=True, add_cross_attention=True))
 
 
-def test_a_cache_comes_from_a_decoder_outside_training_unless_the_call_says_otherwise(causal):
+def test_decoders_return_a_cache_outside_training_by_default(causal):
     ids = text()["input_word_ids"]
     assert "past_key_values" in causal(ids)
     assert "past_key_values" not in causal(ids, training=True)
@@ -328,7 +328,7 @@ def test_a_cache_comes_from_a_decoder_outside_training_unless_the_call_says_othe
     assert "past_key_values" not in quiet(ids)
 
 
-def test_a_decoders_prompt_and_rest_give_what_the_whole_row_gives(causal):
+def test_a_prompt_and_its_continuation_give_the_outputs_of_the_whole_sequence(causal):
     ids = text()["input_word_ids"]
     whole = sequence(causal, ids)
     first = causal(ids[:, :5])
@@ -355,7 +355,7 @@ def test_a_decoders_prompt_and_rest_give_what_the_whole_row_gives(causal):
         ),
     ],
 )
-def test_caches_that_do_not_fit_are_refused(causal, inputs, options, message):
+def test_invalid_caches_raise(causal, inputs, options, message):
     if inputs.get("past_key_values"):
         length = int(inputs["past_key_values"])
         inputs = {**inputs, "past_key_values": causal.init_cache(1, length)}
@@ -363,17 +363,17 @@ def test_caches_that_do_not_fit_are_refused(causal, inputs, options, message):
         causal({"input_ids": tf.ones([1, 2], tf.int32), **inputs}, **options)
 
 
-def test_an_encoder_that_looks_ahead_has_no_cache(encoder):
+def test_an_encoder_that_is_no_decoder_has_no_cache(encoder):
     with pytest.raises(InputError, match="use_cache and past_key_values must be left out if"):
         encoder(text(), use_cache=True)
 
 
-# === Packed rows ===
+# === Packed sequences ===
 DOCUMENTS = np.int32([[9, 9, 9, 4, 4, 4, 4, 0], [2, 2, 7, 7, 7, 7, 7, 7]])
 
 
 def documents():
-    """The four documents of the two rows, each in a row of its own; and where they are."""
+    """Return the four documents as separate sequences, and their offsets."""
     ids = text()["input_word_ids"].numpy()
     types = text()["input_type_ids"].numpy()
     alone = {name: np.zeros([4, 8], np.int32) for name in tiny.batch() if name.startswith("input")}
@@ -391,7 +391,7 @@ def documents():
 
 @pytest.mark.parametrize("positions", ["absolute", "relative_key", "relative_key_query"])
 @pytest.mark.parametrize("is_decoder", [False, True])
-def test_documents_in_one_row_are_as_documents_in_rows_of_their_own(positions, is_decoder):
+def test_packed_documents_give_the_outputs_of_separate_documents(positions, is_decoder):
     config = tiny.config(position_embedding_type=positions, is_decoder=is_decoder)
     tf_keras.utils.set_random_seed(1)
     encoder = networks.ElectraEncoder(config)
@@ -419,7 +419,7 @@ def test_documents_in_one_row_are_as_documents_in_rows_of_their_own(positions, i
     assert np.isfinite(sequence(encoder, packed)).all()
 
 
-def test_a_mask_narrows_packed_rows_further(encoder):
+def test_a_mask_restricts_packed_sequences_further(encoder):
     packed, _, _ = documents()
     mask = np.ones([2, 8], np.int32)
     np.testing.assert_array_equal(
@@ -435,7 +435,7 @@ def test_a_mask_narrows_packed_rows_further(encoder):
 
 
 # === Recomputation ===
-def test_an_encoder_that_computes_its_activations_twice_has_the_same_gradients():
+def test_recomputation_gives_the_same_gradients():
     results = []
     for recompute in (False, True):
         tf_keras.utils.set_random_seed(1)
@@ -455,7 +455,7 @@ def test_an_encoder_that_computes_its_activations_twice_has_the_same_gradients()
 
 
 @pytest.mark.parametrize("positions", ["absolute", "relative_key"])
-def test_the_table_of_positions_is_there_and_trained_where_it_counts(positions):
+def test_the_position_table_exists_and_is_trained_only_if_used(positions):
     encoder = networks.ElectraEncoder(tiny.config(position_embedding_type=positions))
     table = encoder.embeddings.position_embeddings.position_embeddings
     assert table.shape == [8, 8]

@@ -1,4 +1,4 @@
-"""An encoder made of the user's own parts."""
+"""The encoder built of the user's own parts."""
 
 import json
 
@@ -32,7 +32,7 @@ TEXT = {
 
 @tf_keras.utils.register_keras_serializable(package="tests")
 class Mixer(tf_keras.layers.Layer):
-    """A block of one's own: it records what it is given."""
+    """A custom block that records its arguments."""
 
     def __init__(self, width=H, layer_idx=None, attention_cfg=None, **kwargs):
         super().__init__(**kwargs)
@@ -51,7 +51,7 @@ class Mixer(tf_keras.layers.Layer):
 
 @tf_keras.utils.register_keras_serializable(package="tests")
 class Words(tf_keras.layers.Layer):
-    """Embeddings of one's own: words alone, and no types."""
+    """Custom embeddings of words without types."""
 
     def __init__(self, vocab_size=V, has_getter=True, **kwargs):
         super().__init__(**kwargs)
@@ -85,7 +85,7 @@ def _again(network):
     return type(network).from_config(json.loads(json.dumps(network.get_config())))
 
 
-# === What it computes ===
+# === Outputs ===
 def test_the_default_is_embeddings_a_mask_and_blocks():
     network = _scaffold(num_hidden_instances=2, layer_norm_before_pooling=True)
     embeddings, norm = network._embeddings, network._output_layer_norm
@@ -104,7 +104,7 @@ def test_every_variable_exists_after_construction_and_there_is_no_pooler():
     assert network.pooler_layer is None
 
 
-def test_inputs_may_be_a_list_or_symbolic():
+def test_inputs_may_be_a_list_or_symbolic_tensors():
     network = _scaffold()
     expected = network(TEXT)
     np.testing.assert_array_equal(network(list(TEXT.values())), expected)
@@ -134,7 +134,7 @@ def test_outputs_may_be_a_dict(pooled):
     np.testing.assert_array_equal(outputs["sequence_output"], outputs["encoder_outputs"][-1])
 
 
-def test_dropout_is_for_training_and_repeats_in_a_stream():
+def test_dropout_applies_in_training_and_repeats_in_a_stream():
     network = _own()
 
     def run():
@@ -145,7 +145,7 @@ def test_dropout_is_for_training_and_repeats_in_a_stream():
     assert not np.allclose(run(), network(TEXT))
 
 
-def test_outputs_are_float32_under_half_precision_and_others_layers_follow():
+def test_outputs_are_float32_and_custom_layers_follow_the_policy():
     network = _own(pooled_output_dim=6, dtype="mixed_bfloat16")
     sequence, pooled = network(TEXT)
     assert (sequence.dtype, pooled.dtype) == (tf.float32, tf.bfloat16)
@@ -155,7 +155,7 @@ def test_outputs_are_float32_under_half_precision_and_others_layers_follow():
 
 
 # === The user's parts ===
-def test_the_names_of_tfnlps_older_block_are_understood():
+def test_the_argument_names_of_tfnlps_older_block_work():
     older = {
         "num_attention_heads": 2,
         "intermediate_size": 12,
@@ -169,7 +169,7 @@ def test_the_names_of_tfnlps_older_block_are_understood():
     assert (block.attention_dropout, block.inner_dropout) == (0.2, 0.3)
 
 
-def test_an_instance_is_called_again_and_again():
+def test_an_instance_is_called_repeatedly():
     mixer = Mixer()
     network = _own(hidden_cls=mixer, num_hidden_instances=3)
     assert network.hidden_layers == [mixer] * 3
@@ -180,7 +180,7 @@ def test_an_instance_is_called_again_and_again():
     np.testing.assert_allclose(network(TEXT), x, atol=1e-6)
 
 
-def test_a_list_names_each_layer_and_layers_can_be_shared():
+def test_a_list_defines_each_layer_and_layers_can_be_shared():
     first = _own(hidden_cls=[Mixer, Mixer()])
     second = _own(embedding_cls=first.embedding_network, hidden_cls=first.hidden_layers)
     np.testing.assert_array_equal(first(TEXT), second(TEXT))
@@ -196,7 +196,7 @@ def test_an_embedding_network_without_inputs_has_the_three_usual_ones():
     assert [x.name for x in _own(embedding_cls=Sum).inputs] == list(TEXT)
 
 
-def test_a_mask_may_be_made_by_ones_own_layer():
+def test_a_custom_layer_may_make_the_mask():
     class Nothing(layers.SelfAttentionMask):
         def call(self, inputs, to_mask=None):
             return super().call(inputs, to_mask=tf.ones_like(to_mask))
@@ -208,7 +208,7 @@ def test_a_mask_may_be_made_by_ones_own_layer():
     np.testing.assert_array_equal(network(TEXT), network(everything))
 
 
-def test_layers_may_be_told_their_index():
+def test_layers_may_receive_their_index():
     cfg = {"attention_cfg": {"heads": 2}}
     network = _own(hidden_cfg=cfg, feed_layer_idx=True, layer_idx_as_attention_seed=True)
     assert [mixer.layer_idx for mixer in network.hidden_layers] == [0, 1]
@@ -217,7 +217,7 @@ def test_layers_may_be_told_their_index():
     assert cfg == {"attention_cfg": {"heads": 2}}
 
 
-def test_a_state_goes_from_layer_to_layer():
+def test_a_state_is_passed_from_layer_to_layer():
     seen = []
 
     class Counting(tf_keras.layers.Layer):
@@ -233,14 +233,14 @@ def test_a_state_goes_from_layer_to_layer():
 
 
 # === The word table ===
-def test_the_word_table_can_be_had():
+def test_the_word_table_is_accessible():
     network = _scaffold()
     assert network.get_embedding_layer().vocab_size == V
     assert network.get_embedding_table() is network.variables[0]
     assert _own().get_embedding_table().shape == [V, H]
 
 
-def test_the_word_table_may_be_named():
+def test_the_word_table_may_be_an_argument():
     words = Words(has_getter=False)
     words.table.build(None)
     network = _own(embedding_cls=words, embedding_data=words.table.embeddings)
@@ -249,7 +249,7 @@ def test_the_word_table_may_be_named():
     assert len(network.variables) == len(_own().variables)
 
 
-def test_without_a_word_table_there_is_an_error():
+def test_a_missing_word_table_raises():
     network = _own(embedding_cfg={"has_getter": False})
     for get in (network.get_embedding_table, network.get_embedding_layer):
         with pytest.raises(RuntimeError, match="does not have a reference to its word table"):
@@ -271,7 +271,7 @@ def test_the_default_has_no_embedding_network():
         lambda: _own(hidden_cls=[Mixer, Mixer()], hidden_cfg={"width": H}),
     ],
 )
-def test_a_network_is_made_again_from_json(make):
+def test_a_network_is_rebuilt_from_json(make):
     network = make()
     again = _again(network)
     assert again.get_config() == network.get_config()
@@ -282,7 +282,7 @@ def test_a_network_is_made_again_from_json(make):
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
-def test_a_part_that_cannot_be_made_again_is_named():
+def test_an_error_names_the_part_that_cannot_be_rebuilt():
     class Homemade(Mixer):
         pass
 
@@ -296,7 +296,7 @@ def _pretrainer(make):
     return models.ElectraPretrainer(generator, discriminator, V, 0, tiny.PREDICTIONS)
 
 
-def test_a_pretrainer_of_ones_own_networks_comes_back_from_a_file(tmp_path):
+def test_a_pretrainer_of_custom_networks_is_loaded_from_a_file(tmp_path):
     model = _pretrainer(lambda name: _own(dict_outputs=True, name=name))
     batch = tiny.batch()
 
@@ -312,7 +312,7 @@ def test_a_pretrainer_of_ones_own_networks_comes_back_from_a_file(tmp_path):
     assert again.masked_lm.table is again.generator_network.get_embedding_table()
 
 
-def test_a_pretrainer_whose_word_table_a_file_would_lose_cannot_be_saved():
+def test_a_pretrainer_without_accessible_word_table_cannot_be_saved():
     words = Words(has_getter=False)
     words.table.build(None)
     generator = _own(embedding_cls=words, embedding_data=words.table.embeddings, dict_outputs=True)
@@ -339,7 +339,7 @@ AN_INSTANCE = object()
 
 
 class Alone(tf_keras.layers.Layer):
-    """An embedding network that forgets the mask."""
+    """An embedding network that does not return a mask."""
 
     def call(self, inputs):
         return tf.cast(inputs[0], tf.float32)
@@ -364,7 +364,7 @@ class Alone(tf_keras.layers.Layer):
         ({"embedding_cls": Alone, "embedding_cfg": None}, "embedding_cls must return the pair"),
     ],
 )
-def test_arguments_that_do_not_fit_raise(options, message):
+def test_invalid_arguments_raise(options, message):
     with pytest.raises(InputError, match=message):
         _scaffold(**options)
 
@@ -377,6 +377,6 @@ def test_arguments_that_do_not_fit_raise(options, message):
         (list(TEXT.values())[:2], "input_word_ids, input_mask, input_type_ids, were 2"),
     ],
 )
-def test_inputs_that_do_not_fit_raise(inputs, message):
+def test_invalid_inputs_raise(inputs, message):
     with pytest.raises(InputError, match=message):
         _scaffold()(inputs)

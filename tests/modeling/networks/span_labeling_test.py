@@ -1,4 +1,4 @@
-"""A network that points at a span of tokens."""
+"""The network that scores the start and end of a span."""
 
 import numpy as np
 import pytest
@@ -35,6 +35,6 @@ def test_logits_of_half_precision_are_computed_in_float32():
     np.testing.assert_allclose(tf.stack([starts, ends], -1), expected, atol=1e-6)
 
 
-def test_another_output_raises():
+def test_an_unknown_output_raises():
     with pytest.raises(InputError, match='"probs": output must be "logits" or "predictions"'):
         networks.SpanLabeling(4, output="probs")
