@@ -16,7 +16,8 @@ import pytest
 import official_nlp
 
 TOP_LEVEL = {
-    "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "configs", "official_nlp", "setup.py", "tests", "tools",
+    "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "configs", "official_nlp",
+    "setup.py", "tests", "tools",
 }  # fmt: skip
 # Prints where the recipes were found, then the help of the command, which reads each of them.
 PROBE = """

@@ -14,6 +14,7 @@ from official_nlp.data.pretraining.block_builder import (
     HASH_RANGE,
     Block,
     BlockBuilder,
+    BuiltBlock,
     Counts,
     Settings,
 )
