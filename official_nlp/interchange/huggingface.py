@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from official_nlp.errors import InputError, StorageError
-from official_nlp.files import safe_paths
+from official_nlp.errors import InputError
+from official_nlp.files import atomic, disk_errors, safe_paths
 from official_nlp.interchange import keras_h5, safetensors, torch_pickle
 from official_nlp.interchange.load_report import listed
 from official_nlp.interchange.tensorflow_names import torch_name
@@ -267,7 +267,8 @@ def write_folder(
         for name, tensors in shards.items():
             safetensors.write(temporary(name), {key: arrays[key] for key in tensors}, dtype)
         for name, values in texts.items():
-            _write_text(temporary(name), json.dumps(values, indent=2, sort_keys=True) + "\n")
+            text = json.dumps(values, indent=2, sort_keys=True) + "\n"
+            temporary(name).write_text(text, encoding="utf-8")
 
 
 def _bytes(size: int | str) -> int:
@@ -308,13 +309,6 @@ def _index(
     }
 
 
-def _write_text(file: pathlib.Path, text: str) -> None:
-    with open(file, "w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
 @contextlib.contextmanager
 def _replacing(folder: pathlib.Path) -> Iterator[Callable[[str], pathlib.Path]]:
     """Yield a function from a file's name to its temporary path; rename all files at the end.
@@ -322,26 +316,19 @@ def _replacing(folder: pathlib.Path) -> Iterator[Callable[[str], pathlib.Path]]:
     The order of renaming makes a kill harmless: config.json is removed first and renamed last, so
     that a folder with a mixture of old and new weights has no config.json and is refused.
     """
-    partial: dict[str, pathlib.Path] = {}
-
-    def temporary(name: str) -> pathlib.Path:
-        return partial.setdefault(name, folder / f".{name}.partial")
-
-    try:
+    advice = "Name a folder that is writable, on a disk with free space"
+    with disk_errors.writing("the model", folder, advice), contextlib.ExitStack() as files:
         folder.mkdir(parents=True, exist_ok=True)
+        # An ExitStack ends in reverse order: the configuration enters first to be renamed last.
+        paths = {CONFIG: files.enter_context(atomic.replacing(folder / CONFIG))}
+
+        def temporary(name: str) -> pathlib.Path:
+            if name not in paths:
+                paths[name] = files.enter_context(atomic.replacing(folder / name))
+            return paths[name]
+
         yield temporary
         (folder / CONFIG).unlink(missing_ok=True)
         for old in folder.iterdir():
-            if _WRITTEN.fullmatch(old.name) and old.name not in partial:
+            if _WRITTEN.fullmatch(old.name) and old.name not in paths:
                 old.unlink()
-        for name in sorted(partial, key=lambda name: name == CONFIG):
-            os.replace(partial[name], folder / name)
-    except OSError as error:
-        raise StorageError(
-            f"cannot write {error.filename or folder}: {error.strerror or error}; name a folder "
-            "that is writable, on a disk with free space"
-        ) from error
-    finally:
-        for file in partial.values():
-            with contextlib.suppress(OSError):
-                file.unlink(missing_ok=True)

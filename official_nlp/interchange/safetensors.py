@@ -1,6 +1,5 @@
 """Read and write safetensors files, through the package of that name."""
 
-import os
 import pathlib
 from collections.abc import Iterator, Mapping
 
@@ -53,8 +52,6 @@ def write(file: pathlib.Path, arrays: Mapping[str, np.ndarray], dtype: str) -> N
         safetensors.numpy.save_file(tensors, file, metadata={"format": "pt"})
     except safetensors.SafetensorError as error:
         raise OSError(f"{file}: {error}") from error
-    with open(file, "rb") as stream:
-        os.fsync(stream.fileno())
 
 
 def nbytes(array: np.ndarray, dtype: str) -> int:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_nlp import data, models, networks
+from official_nlp import data, loss_terms, models, networks
 from official_nlp.cli import main
 from official_nlp.errors import InputError
 from official_nlp.interchange import convert as convert_module
@@ -168,7 +168,7 @@ def test_both_networks_in_one_model_have_the_same_losses(pretrainer, case):
     for term, name in (("mlm", "mlm_loss"), ("rtd", "disc_loss")):
         loss_sum, weight = terms[term]
         assert_near(loss_sum / weight, expected[name], 2e-5)
-    total = losses.weighted_total(terms, {"mlm": 1.0, "rtd": 50.0})
+    total = loss_terms.weighted_total(terms, {"mlm": 1.0, "rtd": 50.0})
     np.testing.assert_allclose(total, expected["total_loss"], rtol=1e-6)
 
 
@@ -459,7 +459,7 @@ def test_a_folder_that_cannot_be_completed_does_not_appear(checkpoint, tmp_path,
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(data.ElectraTokenizer, "save_pretrained", broken)
-    with pytest.raises(ValueError, match="cannot write"):
+    with pytest.raises(ValueError, match="could not be written"):
         convert(checkpoint, tmp_path / "to")
     assert not (tmp_path / "to").exists()
 

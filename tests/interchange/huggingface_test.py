@@ -400,7 +400,7 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
     put(tmp_path, {"file": "text"})
     with pytest.raises(InputError, match="must be a folder, new or existing, but is a file"):
         write(tmp_path / "file")
-    with pytest.raises(StorageError, match="cannot write"):
+    with pytest.raises(StorageError, match="the model could not be written to"):
         write(tmp_path / "file" / "folder")
 
 
@@ -409,7 +409,9 @@ def test_a_full_disk_leaves_the_previous_model(tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1500, limits[1]))
     try:
-        with pytest.raises(StorageError, match=r"cannot write .*; name a folder .* free space"):
+        with pytest.raises(
+            StorageError, match=r"could not be written to .* Name a folder .* free space"
+        ):
             write(tmp_path, arrays={TABLE: np.ones([32, 80], np.float32)})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
