@@ -1,14 +1,14 @@
-"""Shows, without a TPU, that the TPU compiler accepts the whole training step.
+"""Check, without a TPU, that the TPU compiler accepts the whole training step.
 
-Two environments, as TensorFlow and libtpu do not go together:
+TensorFlow and libtpu do not work in one environment, so two are needed:
 
     python tools/tpu_check.py lower step.mlir --data demo/data
     python -m venv tpu && tpu/bin/pip install "jax[tpu]==0.10.2"
     tpu/bin/python tools/tpu_check.py compile step.mlir
 
-The first lowers one replica's step (forward, backward, update, metrics) to StableHLO, the second
-compiles it for a TPU v4 and prints the memory it would take there. It shows that the arithmetic and
-the shapes are such as a TPU takes; it does not show that TPUStrategy works.
+The first command lowers the step of one replica (forward pass, backward pass, update, metrics) to
+StableHLO. The last compiles it for a TPU v4 and prints the memory that it would need there. This
+shows that a TPU accepts all operations and shapes; it does not show that TPUStrategy works.
 """
 
 import argparse
@@ -28,7 +28,7 @@ def main() -> int:
     verb = verbs.add_parser("lower", help="write the step of a data folder")
     verb.add_argument("file", type=pathlib.Path)
     verb.add_argument("--data", required=True, help="a data folder")
-    verb.add_argument("--preset", default="small", help="of ElectraConfig.preset")
+    verb.add_argument("--preset", default="small", help="name of an ElectraConfig preset")
     verb.add_argument("--layers", type=int, help="fewer layers, for a quick check")
     verb.add_argument("--batch", type=int, default=8)
     verb.add_argument("--policy", default="mixed_bfloat16")
@@ -45,21 +45,22 @@ def lower(arguments) -> int:
     import orbit
     import tensorflow as tf
 
-    from official_nlp import data
     from official_nlp.modeling.networks import ElectraConfig
-    from official_nlp.tasks import ElectraPretraining, PretrainingConfig
+    from official_nlp.tasks import PretrainingConfig
     from official_nlp.training import AdamW, PhaseConfig, TrainingConfig, WarmupDecay, precision
-    from official_nlp.training.phase import places
+    from official_nlp.training.phase import stages
     from official_nlp.training.trainer import PhaseTrainer
 
-    folder = data.open_folder(arguments.data)
     discriminator = ElectraConfig.preset(arguments.preset)
     if arguments.layers:
         discriminator = dataclasses.replace(discriminator, num_hidden_layers=arguments.layers)
-    task = ElectraPretraining(PretrainingConfig(discriminator.generator(), discriminator), folder)
-    phase = PhaseConfig(steps=1000, batch_size=arguments.batch, length=task.data.index.longest_row)
-    (place,) = places([phase])
     config = TrainingConfig(policy=arguments.policy, accumulation=arguments.accumulation)
+    task_config = PretrainingConfig(discriminator.generator(), discriminator)
+    data = task_config.open_data(arguments.data)
+    task = task_config.make({None: data}, config)
+    length = data.folder.index.longest_row
+    phase = PhaseConfig(steps=1000, batch_size=arguments.batch, length=length)
+    (stage,) = stages([phase.with_loss_weights(task.loss_weights)])
     with precision.policy(config.policy):
         model = task.build()
     schedule = WarmupDecay(5e-4, 1000)
@@ -67,7 +68,7 @@ def lower(arguments) -> int:
     optimizer.build(task.trainable_variables(model, phase))
     step = orbit.utils.create_global_step()
     trainer = PhaseTrainer(
-        task, model, optimizer, schedule, step, place, config, tf.distribute.get_strategy()
+        task, model, optimizer, schedule, step, stage, config, tf.distribute.get_strategy()
     )
     batch = next(iter(task.train_dataset(0, phase, 0, 0, 1)))
     compiled = tf.function(trainer._replica_step, jit_compile=True)
