@@ -1,4 +1,4 @@
-"""Runs of the command that meet a fault: signals, full disks, corrupt records, changed settings."""
+"""Runs of the command under faults: signals, full disks, corrupt records, changed settings."""
 
 import contextlib
 import json
@@ -20,7 +20,7 @@ place, run, electra = end_to_end_test.place, end_to_end_test.run, end_to_end_tes
 
 
 def wait(process, reached):
-    """Waits until something is so while a process runs."""
+    """Wait until something is true while a process runs."""
     while not reached():
         assert process.poll() is None, process.communicate()[1][-3000:]
         time.sleep(0.01)
@@ -45,7 +45,7 @@ def test_from_sigterm_to_the_exit_it_takes_a_loop_and_a_checkpoint(place):
     state = place.folder / "stopped/checkpoints/checkpoint"
     promise = int(promised) + int(saving)
     assert state.stat().st_mtime - sent < promise + 10
-    # The rest: the curves, and Python's own end.
+    # The rest of the time goes into the curves and the end of the process.
     assert seconds < promise + 30
     assert_one_line(err.replace("electra: ", "electra: error: "))
     step = int(re.search(r"the run is saved at step (\d+) of", err)[1])
@@ -70,7 +70,7 @@ def test_a_run_killed_at_three_random_moments_ends_in_the_same_bits(repository):
 
 @contextlib.contextmanager
 def small_disk(folder):
-    """Mounts a file system of four megabytes; skips the test where that is not possible."""
+    """Mount a file system of four megabytes; skip the test where that is impossible."""
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
     if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
@@ -82,7 +82,7 @@ def small_disk(folder):
 
 
 def fill(folder):
-    """Writes until nothing fits any more."""
+    """Write until the disk is full."""
     with open(folder / "filling", "wb", buffering=0) as file, contextlib.suppress(OSError):
         while True:
             file.write(bytes(4096))
@@ -95,7 +95,7 @@ def test_a_full_disk_ends_the_run_and_what_was_saved_continues(place, run):
         fill(disk)
         _, err = process.communicate(timeout=280)
         assert process.returncode == 1
-        assert err.startswith("electra: fault: ")
+        assert err.startswith("electra: storage error: ")
         assert err.count("\n") == 1
         assert re.search(
             r" could not be written to disk/run.*: No space left on device; [\d.,]+ MB free", err
@@ -110,15 +110,15 @@ def test_a_full_disk_ends_the_run_and_what_was_saved_continues(place, run):
 
 LIMITED = """
 import resource, sys
-from official_nlp import cli
+from official_nlp.cli import main
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
-sys.exit(cli.main(sys.argv[2:]))
+sys.exit(main.main(sys.argv[2:]))
 """
 
 
 @pytest.mark.slow
 def test_a_file_that_may_not_grow_ends_the_run(place, run):
-    """The same where nothing can be mounted: no file may be larger than half a checkpoint."""
+    """The same without a mounted disk: no file may be larger than half a checkpoint."""
     size = max(path.stat().st_size for path in (run / "checkpoints").iterdir()) // 2
     words = ["train", "toy.gin", "DATA=data", "MODEL_DIR=limited"]
     process = place.start(size, *words, program=("-c", LIMITED))
@@ -131,15 +131,15 @@ def test_a_file_that_may_not_grow_ends_the_run(place, run):
     assert_same_run(place.folder / "limited", run)
 
 
-# === Torn records ===
+# === Corrupt records ===
 
 SHORT = ["MLM_STEPS=10", "ELECTRA_STEPS=10", "INTERVAL=10"]
 
 
 @pytest.fixture
-def spoiled(place, tmp_path):
+def damaged(place, tmp_path):
     """A copy of the data folder with a corrupt record in the middle of a shard."""
-    folder = shutil.copytree(place.folder / "data", tmp_path / "spoiled")
+    folder = shutil.copytree(place.folder / "data", tmp_path / "damaged")
     shard = end_to_end_test.shard_of(folder)
     content = bytearray(shard.read_bytes())
     content[len(content) // 2] ^= 0x10
@@ -147,13 +147,13 @@ def spoiled(place, tmp_path):
     return folder
 
 
-def test_corrupt_records_can_be_skipped_and_are_counted(electra, place, spoiled, tmp_path):
-    words = ["train", "toy.gin", f"DATA={spoiled}", f"MODEL_DIR={tmp_path / 'run'}"]
-    # More than an epoch, so that it is met.
+def test_corrupt_records_can_be_skipped_and_are_counted(electra, place, damaged, tmp_path):
+    words = ["train", "toy.gin", f"DATA={damaged}", f"MODEL_DIR={tmp_path / 'run'}"]
+    # More than an epoch, so that the record is read.
     settings = ["MLM_STEPS=50", "ELECTRA_STEPS=10", "INTERVAL=10"]
     code, out, err = electra(*words, *settings, "CORRUPT_RECORDS=skip")
     assert (code, err) == (0, "")
-    shard = end_to_end_test.shard_of(spoiled)
+    shard = end_to_end_test.shard_of(damaged)
     found = re.search(
         r"corrupt records: 1 found, (\d+) examples left empty: (\S+) at byte \d+: ", out
     )
@@ -161,11 +161,12 @@ def test_corrupt_records_can_be_skipped_and_are_counted(electra, place, spoiled,
     timing = metrics_log.read(tmp_path / "run/timing.jsonl")
     assert timing[0]["corrupt_rows"] <= timing[-1]["corrupt_rows"] <= int(found[1])
     assert int(found[1]) >= 1
-    # What was trained so may be continued strictly, and the other way round; here it ended.
+    # The policy may change when a run continues.
     assert_refused(electra(*words, *settings), str(shard), "CORRUPT_RECORDS=skip")
 
 
-def test_a_shard_without_its_end_can_be_trained_on(electra, place, tmp_path):
+@pytest.mark.slow
+def test_a_truncated_shard_can_be_trained_on(electra, place, tmp_path):
     folder = shutil.copytree(place.folder / "data", tmp_path / "short")
     shard = end_to_end_test.shard_of(folder)
     with open(shard, "r+b") as file:
@@ -182,17 +183,18 @@ def test_a_shard_without_its_end_can_be_trained_on(electra, place, tmp_path):
 # === What may change ===
 
 
-def test_a_longer_run_needs_to_be_asked_for(electra, place, run):
+def test_a_longer_run_must_be_requested(electra, place, run):
     shutil.copytree(run, place.folder / "longer")
     words = ["train", "toy.gin", "DATA=data", "MODEL_DIR=longer", "ELECTRA_STEPS=60"]
     assert_refused(electra(*words), "phases[1].steps was 40, is now 60", "EXTEND=true")
     code, out, err = electra(*words, "EXTEND=true")
     assert (code, err) == (0, "")
-    assert "extended from 83 to 103 steps: from step 83 on the learning rate" in out
+    assert "extended from 83 to 103 steps: from step 83 on, the learning rate" in out
     assert metrics_log.read(place.folder / "longer/metrics.jsonl")[-1]["step"] == 103
     assert json.loads((place.folder / "longer/run.json").read_text())["extended_from"] == [40]
 
 
+@pytest.mark.slow
 def test_data_may_move_but_not_change(electra, place, tmp_path):
     recipe = (
         end_to_end_test.RECIPE + '\nDATA_2 = "?"\nelectra/training.PhaseConfig.data = %DATA_2\n'
@@ -212,6 +214,7 @@ def test_data_may_move_but_not_change(electra, place, tmp_path):
     assert_refused(result, "phase_data[1] was ")
 
 
+@pytest.mark.slow
 def test_free_settings_may_change(electra, place, run):
     shutil.copytree(run, place.folder / "free")
     words = ["train", "toy.gin", "DATA=data", "MODEL_DIR=free", "KEEP=1", "KEEP_BEST=mlm_loss"]

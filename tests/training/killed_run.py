@@ -1,9 +1,10 @@
-"""Trains the toy task in processes that are killed; `resume_test.py` runs it.
+"""Train the toy task in processes that are killed; `resume_test.py` runs it.
 
     python tests/training/killed_run.py FOLDER [POINT=COUNT ...]
 
-Each POINT is a process that trains in FOLDER and is killed, by SIGKILL, when it reaches that point
-for the COUNTth time; a last process ends the run. They are forks, to import TensorFlow once.
+A run in FOLDER/expected is not interrupted. Another in FOLDER/killed consists of one process for
+each POINT, which SIGKILL ends when it reaches that point for the COUNTth time, and of a last one
+that ends the run. All are forks of this process, so that TensorFlow is imported once.
 """
 
 import functools
@@ -20,20 +21,20 @@ import rich.console
 
 from official_nlp import training
 from official_nlp.files import atomic
-from official_nlp.training import checkpoints, metrics_log
+from official_nlp.training import checkpoints, curves, metrics_log
 from official_nlp.training.evaluator import Evaluator
 from tests.training.toy import PairTask
 
 PHASES = (
-    training.PhaseConfig(steps=103, batch_size=8, length=4, loss_weights={"second": 0.0}),
-    training.PhaseConfig(steps=150, batch_size=16, length=4),
+    training.PhaseConfig(steps=43, batch_size=8, length=4, loss_weights={"second": 0.0}),
+    training.PhaseConfig(steps=50, batch_size=16, length=4),
 )
 CONFIG = training.TrainingConfig(
     learning_rate=1e-2,
     warmup_steps=20,
     steps_per_loop=5,
     log_interval=10,
-    checkpoint_interval=20,
+    checkpoint_interval=10,
     evaluation_interval=25,
     seed=3,
 )
@@ -44,12 +45,13 @@ def kill_self(*arguments, **keywords):
 
 
 def kill_within_line(path, line):
+    # The process dies after it wrote a part of a line.
     with open(path, "a") as file:
         file.write('{"step": 12')
     kill_self()
 
 
-# What is replaced by a fatal version of itself.
+# The function that is replaced by a fatal one, by name of the point.
 POINTS = {
     "checkpoint-written": (checkpoints, "_to_disk", kill_self),
     "before-rename-of-state": (checkpoints, "_write_state", kill_self),
@@ -63,7 +65,9 @@ POINTS = {
 def train(folder):
     with open(os.devnull, "w") as nowhere:
         console = rich.console.Console(file=nowhere)
-        training.train(PairTask(), PHASES, CONFIG, folder, console=console)
+        # The curves take longer than the training, and are no part of the state.
+        with mock.patch.object(curves, "draw"):
+            training.train(PairTask(), PHASES, CONFIG, folder, console=console)
 
 
 def train_until(folder, point: str, count: int):
@@ -102,7 +106,7 @@ def require_killed(child: int, point: str):
 
 
 def kill_after_lines(folder, child: int, lines: int, seed: int):
-    """Kills at a random moment after some lines were measured."""
+    """Kill a process at a random moment after it wrote some lines."""
     metrics = pathlib.Path(folder, "metrics.jsonl")
     while not metrics.exists() or metrics.read_bytes().count(b"\n") < lines:
         time.sleep(0.001)
@@ -110,17 +114,24 @@ def kill_after_lines(folder, child: int, lines: int, seed: int):
     os.kill(child, signal.SIGKILL)
 
 
+def require_finished(child: int):
+    _, status = os.waitpid(child, 0)
+    if status:
+        raise SystemExit(f"a run that was not to be killed ended with status {status}")
+
+
 def main(folder: str, *plan: str):
+    require_finished(forked(train, os.path.join(folder, "expected")))
+    killed = os.path.join(folder, "killed")
     for number, step in enumerate(plan):
         point, count = step.split("=")
         if point == "lines":
-            child = forked(train, folder)
-            kill_after_lines(folder, child, int(count), number)
+            child = forked(train, killed)
+            kill_after_lines(killed, child, int(count), number)
         else:
-            child = forked(train_until, folder, point, int(count))
+            child = forked(train_until, killed, point, int(count))
         require_killed(child, step)
-    _, status = os.waitpid(forked(train, folder), 0)
-    sys.exit(os.waitstatus_to_exitcode(status))
+    require_finished(forked(train, killed))
 
 
 if __name__ == "__main__":

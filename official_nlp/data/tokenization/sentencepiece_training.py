@@ -1,4 +1,4 @@
-"""Learns a SentencePiece model, with the package of its authors."""
+"""Train a SentencePiece model, with the package of its authors."""
 
 import io
 import itertools
@@ -9,16 +9,16 @@ import sentencepiece
 
 from official_nlp.errors import InputError
 
-# The trainer's time grows with the square of a line without spaces.
-_LONGEST_LINE = 2000
-# Above what such a line can have: the trainer leaves out longer ones without a word.
-_LONGEST_LINE_BYTES = 1 << 16
-# The sums of the threads are added, and must not depend on the machine.
+# Training time grows with the square of the length of a line without spaces.
+_MAX_LINE = 2000
+# More than such a line can have: the trainer silently ignores longer lines.
+_MAX_LINE_BYTES = 1 << 16
+# Rounding depends on the number of threads, so it must not depend on the machine.
 _THREADS = 8
 _ONLY_ERRORS = 2
-# Share of the text's characters that are pieces whatever they cost; the trainer's own 0.9995 leaves
-# some accented letters unknown.
-_KNOWN_CHARACTERS = 0.9999
+# Fraction of the text's characters that become pieces. The trainer's default, 0.9995, leaves some
+# accented letters unknown.
+_CHARACTER_COVERAGE = 0.9999
 
 
 def train(
@@ -28,20 +28,20 @@ def train(
     lower_case: bool,
     special_tokens: Sequence[str],
 ) -> bytes:
-    """Returns the content of a model's file.
+    """Train a model, and return the content of its file.
 
     Args:
       lines: the text.
-      size: the most pieces.
+      size: maximum number of pieces.
       algorithm: "unigram" or "bpe".
-      lower_case: capitals become small letters.
-      special_tokens: names of padding, the unknown, beginning, end and mask; their places are
-        their ids, and no text is ever cut into them.
+      lower_case: lower-case the text.
+      special_tokens: names of the tokens for padding, unknown, [CLS], [SEP] and mask, whose ids are
+        0 to 4. They are control symbols: text is never split into them.
 
     Raises:
-      InputError: there is no text, or it has more characters than the model pieces.
+      InputError: if there is no text, or it has more different characters than `size`.
     """
-    pad, unknown, beginning, end, mask = special_tokens
+    pad, unknown, cls, sep, mask = special_tokens
     counted = _Lines(lines)
     model = io.BytesIO()
     try:
@@ -50,7 +50,7 @@ def train(
             model_writer=model,
             model_type=algorithm,
             vocab_size=size,
-            # Text with little in it gives fewer.
+            # A small text results in fewer pieces, which would be an error.
             hard_vocab_limit=False,
             normalization_rule_name="nmt_nfkc_cf" if lower_case else "nmt_nfkc",
             pad_id=0,
@@ -58,12 +58,12 @@ def train(
             unk_id=1,
             unk_piece=unknown,
             bos_id=2,
-            bos_piece=beginning,
+            bos_piece=cls,
             eos_id=3,
-            eos_piece=end,
+            eos_piece=sep,
             control_symbols=[mask],
-            character_coverage=_KNOWN_CHARACTERS,
-            max_sentence_length=_LONGEST_LINE_BYTES,
+            character_coverage=_CHARACTER_COVERAGE,
+            max_sentence_length=_MAX_LINE_BYTES,
             num_threads=_THREADS,
             minloglevel=_ONLY_ERRORS,
         )
@@ -73,14 +73,21 @@ def train(
 
 
 class _Lines:
-    """Counts lines, and keeps what the reading of them raised, which the trainer would hide."""
+    """Yields lines to the trainer.
+
+    The trainer hides exceptions that reading raises behind its own, so they are recorded.
+
+    Attributes:
+      count: number of lines yielded.
+      error: the exception that reading raised, if any.
+    """
 
     def __init__(self, lines: Iterable[str]):
-        self._lines = itertools.chain.from_iterable(map(_cut, lines))
+        self._lines = itertools.chain.from_iterable(map(_shorten, lines))
         self.count = 0
         self.error: Exception | None = None
 
-    def __iter__(self):
+    def __iter__(self) -> "_Lines":
         return self
 
     def __next__(self) -> str:
@@ -95,25 +102,26 @@ class _Lines:
         return line
 
 
-def _cut(line: str) -> Iterator[str]:
-    """Yields a line in pieces that are short enough, cut at spaces where there are."""
-    while len(line) > _LONGEST_LINE:
-        middle = line.rfind(" ", 1, _LONGEST_LINE)
-        middle = middle if middle > 0 else _LONGEST_LINE
+def _shorten(line: str) -> Iterator[str]:
+    """Yield a line in parts of at most `_MAX_LINE` characters, split at spaces if possible."""
+    while len(line) > _MAX_LINE:
+        middle = line.rfind(" ", 1, _MAX_LINE)
+        middle = middle if middle > 0 else _MAX_LINE
         yield line[:middle]
         line = line[middle:]
     yield line
 
 
 def _explained(error: Exception, lines: _Lines, size: int) -> Exception:
+    """Return a clear error for an exception of the trainer, or that exception."""
     if lines.error is not None:
         return lines.error
     needed = re.search(r"required_chars[^0-9]*\d+ vs (\d+)", str(error))
     if needed:
         return InputError(
-            f"size must be more than {needed[1]}, the number of different characters of the text, "
-            f"was {size}: 30522 is usual"
+            f"size must be more than {needed[1]}, the number of different characters in the text, "
+            f"was {size}; 30522 is usual"
         )
     if not lines.count or "sentences_.empty()" in str(error) or "freq" in str(error):
-        return InputError("no text in the files given: give files that hold some")
+        return InputError("the files contain no text; give files with text")
     return error

@@ -1,4 +1,4 @@
-"""Learns the pieces of a vocabulary from text."""
+"""Train a vocabulary on text."""
 
 import collections
 import itertools
@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Iterable, Iterator
 
 import tokenizers
-from tokenizers import models, pre_tokenizers, trainers
+from tokenizers import models, normalizers, pre_tokenizers, trainers
 
 from official_nlp.data import corpus
 from official_nlp.data.tokenization import wordpiece, words
@@ -20,11 +20,11 @@ from official_nlp.progress import ByteProgress
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 KINDS = ("wordpiece", "sentencepiece", "sentencepiece-bpe")
 
-# Learning a SentencePiece model takes as many times its text in memory.
+# The SentencePiece trainer needs memory of many times the size of its text.
 _LEARN_BYTES = {kind: 2_000_000_000 if kind == "wordpiece" else 100_000_000 for kind in KINDS}
 _PREFIX = words.WORDPIECE_MARK
-# The most of the vocabulary that single characters get: rare ones would push the words out.
-_CHARACTERS_SHARE = 0.75
+# Maximum fraction of the vocabulary for single characters: rare ones would displace words.
+_CHARACTERS_FRACTION = 0.75
 _SMALLEST_SIZE = 64
 _SAMPLED_DOCUMENTS = 256
 _SAMPLED_CHARACTERS = 10_000
@@ -41,42 +41,42 @@ def train_vocabulary(
     progress: bool = True,
     kind: str = "wordpiece",
 ) -> ElectraTokenizer:
-    """Learns a vocabulary, and writes it as a tokenizer folder.
+    """Train a vocabulary, and write it as a tokenizer folder.
 
-    The same text and arguments give the same vocabulary. That of WordPiece: special tokens,
-    characters, characters inside a word, then pieces in the order they were merged.
+    The result depends on the text and the arguments only. A WordPiece vocabulary holds, in this
+    order, special tokens, characters, characters inside a word, and pieces as they were merged.
 
     Args:
       files: files, globs or folders of text, see `corpus.find_files`.
       to: the folder to make.
-      size: the most tokens; text with little in it gives fewer.
-      lower_case: text is lower-cased.
-      strip_accents: accents are taken off; None: when lower-casing. SentencePiece keeps them.
-      min_frequency: how often a piece of WordPiece must occur to be one.
-      learn_bytes: of larger files (as they are on disk), evenly chosen documents of about so many
-        bytes are learnt from; None: 2 GB for WordPiece, 100 MB for SentencePiece, which takes more
+      size: maximum number of tokens; a small text results in fewer.
+      lower_case: lower-case the text.
+      strip_accents: remove accents; None: if text is lower-cased. SentencePiece keeps them.
+      min_frequency: number of times that a piece of WordPiece must occur.
+      learn_bytes: train on about this many bytes (as stored on disk) of evenly spaced documents if
+        the files are larger; None: 2 GB for WordPiece, 100 MB for SentencePiece, which takes more
         time and memory.
-      progress: show a bar, and print size and share of unknown tokens.
-      kind: "wordpiece", which cuts words into pieces; "sentencepiece" (a unigram model) or
-        "sentencepiece-bpe", which need no notion of a word, as for Japanese or Thai.
+      progress: show a progress bar, and print size and fraction of unknown tokens.
+      kind: "wordpiece", which splits words into pieces; "sentencepiece" (a unigram model) or
+        "sentencepiece-bpe", which also suit languages without spaces, like Japanese or Thai.
 
     Returns:
       The tokenizer that was saved.
 
     Raises:
-      InputError: no text, text that cannot be read, `to` is not empty or cannot be written, or an
-        argument is out of range.
+      InputError: if there is no text, text cannot be read, `to` is not empty or cannot be written,
+        or an argument is out of range.
     """
     if size < _SMALLEST_SIZE:
         raise InputError(
-            f"size must be at least {_SMALLEST_SIZE} tokens, was {size}: 30522 is usual"
+            f"size must be at least {_SMALLEST_SIZE} tokens, was {size}; 30522 is usual"
         )
     if kind not in KINDS:
         raise InputError(f"kind must be one of {', '.join(KINDS)}, was {kind!r}")
     if kind != "wordpiece" and strip_accents:
         raise InputError(
             f"strip_accents must be left out for kind={kind!r}, which keeps accents, was True; "
-            'kind="wordpiece" can drop them'
+            'kind="wordpiece" can remove them'
         )
     learn_bytes = _LEARN_BYTES[kind] if learn_bytes is None else learn_bytes
     if min_frequency < 1 or learn_bytes < 1:
@@ -93,12 +93,16 @@ def train_vocabulary(
         else:
             tokenizer, sample = _learn_sentencepiece(text, folder, kind, lower_case, size)
     if progress:
-        print(_describe(tokenizer, size, text.stride, sample))
+        print(_summary(tokenizer, size, text.stride, sample))
     return tokenizer
 
 
 class _Text:
-    """The documents that are learnt from, which are read twice."""
+    """The documents to train on.
+
+    Attributes:
+      stride: every how many documents one is used.
+    """
 
     def __init__(self, files: list[pathlib.Path], learn_bytes: int, progress: bool):
         self._files = files
@@ -107,6 +111,7 @@ class _Text:
         self.stride = max(1, -(-self._total // learn_bytes))
 
     def documents(self, what: str) -> Iterator[list[str]]:
+        """Yield the lines of each document, showing progress under the name `what`."""
         with ByteProgress(what, self._total, self._progress) as bar:
             yield from itertools.islice(
                 corpus.documents(self._files, bar.advance), 0, None, self.stride
@@ -114,13 +119,21 @@ class _Text:
 
 
 class _Sample:
-    """The beginnings of some documents, evenly chosen, whatever their number turns out to be."""
+    """The first characters of evenly spaced documents.
 
-    def __init__(self):
+    The number of documents is not known in advance: whenever the sample is full, every second one
+    is dropped, and further ones are added half as often.
+
+    Attributes:
+      documents: the lines of each document of the sample.
+    """
+
+    def __init__(self) -> None:
         self.documents: list[list[str]] = []
         self._every, self._number = 1, 0
 
-    def add(self, joined: str):
+    def add(self, joined: str) -> None:
+        """Consider the next document for the sample."""
         if self._number % self._every == 0:
             self.documents.append(joined[:_SAMPLED_CHARACTERS].split("\n"))
         if len(self.documents) > _SAMPLED_DOCUMENTS:
@@ -131,7 +144,7 @@ class _Sample:
 def _learn_sentencepiece(
     text: _Text, folder: pathlib.Path, kind: str, lower_case: bool, size: int
 ) -> tuple[ElectraTokenizer, list[list[str]]]:
-    # Importing it takes time, and WordPiece needs it not.
+    # WordPiece does not need the package.
     from official_nlp.data.tokenization import sentencepiece_training
 
     sample = _Sample()
@@ -162,7 +175,7 @@ def _learn_wordpiece(
 def _count_characters(
     text: _Text, blank: ElectraTokenizer
 ) -> tuple[collections.Counter, list[list[str]]]:
-    """Counts the characters as the tokenizer will see them; returns some documents as well."""
+    """Count the characters of the normalized text; also return a sample of the documents."""
     normalizer = _normalizer(blank)
     characters: collections.Counter = collections.Counter()
     sample = _Sample()
@@ -173,26 +186,26 @@ def _count_characters(
     for space in [character for character in characters if character.isspace()]:
         del characters[space]
     if not characters:
-        raise InputError("no text in the files given: give files that hold some")
+        raise InputError("the files contain no text; give files with text")
     return characters, sample.documents
 
 
 def _choose_characters(
     counts: collections.Counter, blank: ElectraTokenizer, min_frequency: int, size: int
 ) -> tuple[list[str], list[str]]:
-    """The characters that begin a word, and with prefix those that go on with one, sorted."""
+    """Return the characters that begin a word, and, with prefix, that continue one, sorted."""
     normalizer, pre_tokenizer = _normalizer(blank), pre_tokenizers.BertPreTokenizer()
-    room = int(_CHARACTERS_SHARE * size) - len(SPECIAL_TOKENS)
+    room = int(_CHARACTERS_FRACTION * size) - len(SPECIAL_TOKENS)
     alphabet: list[str] = []
     inside: list[str] = []
     for character, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
-        # Punctuation marks and Chinese characters are words, and never inside one.
+        # Punctuation marks and Chinese characters are words of their own, never inside one.
         words = pre_tokenizer.pre_tokenize_str(normalizer.normalize_str(f"a{character}"))
-        goes_on = len(words) == 1
-        if count < min_frequency or len(alphabet) + len(inside) + 1 + goes_on > room:
+        continues = len(words) == 1
+        if count < min_frequency or len(alphabet) + len(inside) + 1 + continues > room:
             break
         alphabet.append(character)
-        if goes_on:
+        if continues:
             inside.append(_PREFIX + character)
     return sorted(alphabet), sorted(inside)
 
@@ -205,16 +218,17 @@ def _learn_pieces(
     min_frequency: int,
     size: int,
 ) -> list[str]:
+    """Return the pieces that the trainer merges from characters, in that order."""
     engine = tokenizers.Tokenizer(models.WordPiece(unk_token="[UNK]"))
     engine.normalizer = _normalizer(blank)
     engine.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    # The trainer numbers pieces that it finds in the order of a hash table, and breaks ties by
-    # number. Given all characters in order it has nothing left to number so.
-    given = [*SPECIAL_TOKENS, *inside]
+    # The trainer numbers characters in the order of a hash table, which differs between processes,
+    # and breaks ties by number. With all characters passed in order, nothing is left to chance.
+    known = [*SPECIAL_TOKENS, *inside]
     trainer = trainers.WordPieceTrainer(
         vocab_size=size,
         min_frequency=min_frequency,
-        special_tokens=given,
+        special_tokens=known,
         initial_alphabet=alphabet,
         limit_alphabet=len(alphabet),
         continuing_subword_prefix=_PREFIX,
@@ -222,20 +236,20 @@ def _learn_pieces(
     )
     engine.train_from_iterator(text.documents("Learning pieces"), trainer)
     ids = engine.get_vocab()
-    known = {*given, *alphabet}
-    return [token for token in sorted(ids, key=lambda token: ids[token]) if token not in known]
+    characters = {*known, *alphabet}
+    return [token for token in sorted(ids, key=ids.__getitem__) if token not in characters]
 
 
-def _normalizer(blank: ElectraTokenizer):
+def _normalizer(blank: ElectraTokenizer) -> normalizers.Normalizer:
     return wordpiece.make_normalizer(blank.do_lower_case, blank.strip_accents)
 
 
-def _describe(tokenizer: ElectraTokenizer, size: int, stride: int, sample: list[list[str]]) -> str:
+def _summary(tokenizer: ElectraTokenizer, size: int, stride: int, sample: list[list[str]]) -> str:
     ids = [id for document in sample for line in tokenizer.encode_ids(document) for id in line]
     unknown = ids.count(tokenizer.unk_token_id) / max(1, len(ids))
     note = f"vocabulary of {tokenizer.vocab_size:,} tokens"
     if tokenizer.vocab_size < size:
-        note += f" (of {size:,} asked for: the text has no more pieces that are frequent enough)"
+        note += f" ({size:,} requested, but the text has no more pieces that are frequent enough)"
     if stride > 1:
-        note += f", learnt from every {stride}th document"
-    return f"{note}; unknown {unknown:.3%} of {len(ids):,} tokens in a sample"
+        note += f", trained on one in {stride} documents"
+    return f"{note}; {unknown:.3%} of {len(ids):,} tokens in a sample are unknown"

@@ -1,4 +1,4 @@
-"""Which pieces of a vocabulary make a word together."""
+"""Determine which pieces of a vocabulary form a word together."""
 
 import unicodedata
 from collections.abc import Collection, Iterable, Sequence
@@ -9,7 +9,7 @@ import numpy as np
 WORDPIECE_MARK = "##"
 SENTENCEPIECE_MARK = "\u2581"
 
-# Scripts that put no space between words: Thai, Lao, Myanmar, Khmer, kana, ideographs.
+# Scripts without spaces between words: Thai, Lao, Myanmar, Khmer, kana, ideographs.
 _UNSPACED = (
     (0x0E00, 0x0EFF),
     (0x1000, 0x109F),
@@ -26,18 +26,21 @@ _UNSPACED = (
 
 
 class WordJoins(NamedTuple):
-    """How the pieces of a vocabulary make words; special tokens join nothing.
+    """Which pieces of a vocabulary may be joined to form a word; special tokens never are.
+
+    Two consecutive pieces belong to one word if the first joins to the right and the second to the
+    left.
 
     Attributes:
-      left: bool `[V]`: the piece goes on with the word before it, if that one joins to the right.
-      right: bool `[V]`: the piece may be gone on with.
+      left: bool `[V]`: whether a piece may continue the word before it.
+      right: bool `[V]`: whether a piece may be continued.
     """
 
     left: np.ndarray
     right: np.ndarray
 
     def continues(self, ids: np.ndarray) -> np.ndarray:
-        """bool like `ids`: which of these consecutive tokens go on with a word; not the first."""
+        """Return which of consecutive tokens `[N]` continue a word, bool `[N]`; never the first."""
         result = np.zeros(len(ids), bool)
         result[1:] = self.left[ids[1:]] & self.right[ids[:-1]]
         return result
@@ -46,12 +49,12 @@ class WordJoins(NamedTuple):
 def wordpiece_joins(
     vocab: Sequence[str], special: Collection[int], prefix: str = WORDPIECE_MARK
 ) -> WordJoins:
-    """The joins of a WordPiece vocabulary, where a prefix marks what goes on.
+    """Return the joins of a WordPiece vocabulary, where a prefix marks continuations.
 
     Args:
       vocab: the tokens.
       special: ids of special tokens.
-      prefix: the mark.
+      prefix: the mark of pieces that continue a word.
     """
     left = np.array([token.startswith(prefix) for token in vocab], bool)
     right = np.ones(len(vocab), bool)
@@ -61,16 +64,16 @@ def wordpiece_joins(
 def sentencepiece_joins(
     vocab: Sequence[str], special: Collection[int], joining: Iterable[int]
 ) -> WordJoins:
-    """The joins of a SentencePiece vocabulary, where a mark stands where there was a space.
+    """Return the joins of a SentencePiece vocabulary, where a mark replaces each space.
 
-    Between letters and anything else a word ends, as it does for WordPiece. In scripts that put no
-    space between words each piece is a word, for nothing says where one ends.
+    As for WordPiece, a word also ends between letters and other characters. In scripts without
+    spaces between words each piece is a word, as nothing tells where a word ends.
 
     Args:
       vocab: the pieces.
       special: ids of special tokens.
-      joining: ids of pieces that are part of the word they stand in, whatever their names say:
-        bytes and what is unknown.
+      joining: ids of pieces that always join, whatever their names are: bytes and the unknown
+        piece.
     """
     left = np.array([_is_in_word(piece[:1]) for piece in vocab], bool)
     right = np.array(
@@ -80,7 +83,7 @@ def sentencepiece_joins(
     return _without(left, right, special)
 
 
-def _without(left, right, special) -> WordJoins:
+def _without(left: np.ndarray, right: np.ndarray, special: Collection[int]) -> WordJoins:
     left[list(special)] = right[list(special)] = False
     return WordJoins(left, right)
 

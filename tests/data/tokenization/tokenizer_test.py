@@ -1,3 +1,4 @@
+import concurrent.futures
 import json
 
 import hypothesis
@@ -53,7 +54,7 @@ def test_several_texts_are_padded(tiny):
     assert tiny([], padding=True)["input_ids"].shape == (0, 0)
 
 
-def test_without_padding_rows_keep_their_lengths(tiny):
+def test_sequences_keep_their_lengths_without_padding(tiny):
     rows = tiny(["a", "a b"], ["b", "."])["input_ids"]
     assert [row.tolist() for row in rows] == [[CLS, A, SEP, B, SEP], [CLS, A, B, SEP, DOT, SEP]]
     assert tiny([])["input_ids"] == []
@@ -68,7 +69,7 @@ def test_without_padding_rows_keep_their_lengths(tiny):
         ("only_second", [CLS, A, A, A, SEP, B, SEP]),
     ],
 )
-def test_what_is_too_long_is_cut(tiny, truncation, expected):
+def test_long_pairs_are_truncated(tiny, truncation, expected):
     encoding = tiny("a a a", "b b b", max_length=7, truncation=truncation)
     assert encoding["input_ids"].tolist() == expected
     assert len(tiny("a a a", "b b b")["input_ids"]) == 9
@@ -81,7 +82,7 @@ def test_offsets_point_into_the_text(tiny):
     assert tiny("", return_offsets_mapping=True)["offset_mapping"].shape == (2, 2)
 
 
-def test_names_of_special_tokens_stand_for_them_but_not_in_data(tiny):
+def test_special_tokens_are_matched_by_name_except_in_data(tiny):
     assert tiny.tokenize("a[MASK]b") == ["a", "[MASK]", "b"]
     (ids,) = tiny.encode_ids(["a [SEP] b"])
     assert ids.tolist() == [A, 1, 1, 1, B]
@@ -107,14 +108,14 @@ def test_decoding_joins_pieces(tiny):
     assert tiny.decode([]) == ""
 
 
-def test_names_and_ids_are_exchanged(tiny):
+def test_tokens_are_converted_to_ids_and_back(tiny):
     assert tiny.convert_ids_to_tokens([5, 7]) == ["a", "##c"]
     assert tiny.convert_tokens_to_ids(["##c", "what"]) == [7, 1]
     assert len(tiny) == tiny.vocab_size == len(VOCABULARY)
     assert tiny.special_ids == [2, 3, 4, 0]
 
 
-def test_a_folder_comes_back(tmp_path):
+def test_a_saved_folder_is_loaded_again(tmp_path):
     settings = {"do_lower_case": False, "strip_accents": True, "tokenize_chinese_chars": False}
     names = {"mask_token": "<mask>", "unk_token": "a", "model_max_length": 77}
     first = ElectraTokenizer([*VOCABULARY, "<mask>", "\x85", "#"], **settings, **names)
@@ -127,7 +128,7 @@ def test_a_folder_comes_back(tmp_path):
     ).do_lower_case
 
 
-def test_hugging_faces_forms_of_special_tokens_are_read(tmp_path):
+def test_special_tokens_in_hugging_faces_form_are_read(tmp_path):
     (tmp_path / "vocab.txt").write_text("\n".join([*VOCABULARY, "<mask>", "<pad>"]))
     config = {"mask_token": {"content": "<mask>", "lstrip": True}, "sep_token": None}
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
@@ -152,7 +153,7 @@ def test_a_vocabulary_without_a_special_token_is_refused(tmp_path, missing):
     )
 
 
-def test_an_added_token_of_which_nothing_would_be_left_is_refused():
+def test_an_added_token_that_normalization_removes_is_refused():
     added = {len(VOCABULARY): {"content": "\u200b", "normalized": True}}
     with pytest.raises(
         InputError, match=r"'\\u200b' must not be `normalized`, as normalization leav"
@@ -162,7 +163,7 @@ def test_an_added_token_of_which_nothing_would_be_left_is_refused():
     assert found.tokenize("a\u200bb") == ["a", "\u200b", "b"]
 
 
-def test_added_tokens_that_a_text_cannot_tell_apart_are_refused():
+def test_added_tokens_that_normalization_makes_equal_are_refused():
     tokens = [{"content": name, "normalized": True} for name in ("Foo", "foo")]
     added = dict(enumerate(tokens, start=len(VOCABULARY)))
     with pytest.raises(InputError, match=r"'Foo' and 'foo' must not both be .* both 'foo'"):
@@ -187,7 +188,7 @@ def test_folders_without_a_usable_tokenizer_are_refused(tmp_path):
         ElectraTokenizer(tmp_path)
 
 
-def test_a_place_that_cannot_be_written_is_refused(tiny, tmp_path):
+def test_a_folder_that_cannot_be_written_is_refused(tiny, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"cannot write the tokenizer to .*file"):
         tiny.save_pretrained(tmp_path / "file" / "folder")
@@ -205,22 +206,21 @@ def test_a_place_that_cannot_be_written_is_refused(tiny, tmp_path):
         ({"truncation": "only_second", "max_length": 3}, "truncation='only_second', max_length=3"),
     ],
 )
-def test_arguments_that_do_not_fit_are_refused(tiny, arguments, message):
+def test_contradictory_arguments_are_refused(tiny, arguments, message):
     with pytest.raises(InputError, match=message):
         tiny(["a a a", "b"], **arguments)
 
 
 @hypothesis.given(strategies.text())
-def test_any_text_is_encoded_and_offsets_stay_in_it(text):
-    tokenizer = ElectraTokenizer(VOCABULARY)
-    encoding = tokenizer(text, return_offsets_mapping=True)
+def test_any_text_is_encoded_with_valid_offsets(tiny, text):
+    encoding = tiny(text, return_offsets_mapping=True)
     assert encoding["input_ids"][0] == CLS
     assert encoding["input_ids"][-1] == SEP
     assert (encoding["offset_mapping"] <= len(text)).all()
-    assert tokenizer(text, truncation=True, max_length=4)["input_ids"].shape[0] <= 4
+    assert tiny(text, truncation=True, max_length=4)["input_ids"].shape[0] <= 4
 
 
-def test_words_may_come_cut_already(tiny):
+def test_texts_may_be_lists_of_words(tiny):
     row = tiny(
         ["Acd", "", "b.", "[MASK]"],
         is_split_into_words=True,
@@ -229,7 +229,7 @@ def test_words_may_come_cut_already(tiny):
     )
     assert row["input_ids"].tolist() == [CLS, A, C, D, B, DOT, 4, SEP]
     assert row["word_ids"].tolist() == [-1, 0, 0, 0, 2, 2, 3, -1]
-    # Each word's own characters.
+    # Offsets are relative to the word.
     assert row["offset_mapping"][4:6].tolist() == [[0, 1], [1, 2]]
     batch = tiny([["a", "b"], ["b"]], [["b"], []], is_split_into_words=True, return_word_ids=True)
     assert [ids.tolist() for ids in batch["input_ids"]] == [[CLS, A, B, SEP, B, SEP], [CLS, B, SEP]]
@@ -239,7 +239,7 @@ def test_words_may_come_cut_already(tiny):
     assert ours.encode(["A.", "a"], is_split_into_words=True) == [CLS, 1, A, SEP]
 
 
-def test_words_of_a_text_are_numbered(tiny):
+def test_word_ids_number_the_words_of_a_text(tiny):
     found = tiny(["Acd b.", "a"], padding=True, return_word_ids=True)["word_ids"]
     assert found.tolist() == [[-1, 0, 0, 0, 1, 2, -1], [-1, 0, -1, -1, -1, -1, -1]]
     ours = ElectraTokenizer(VOCABULARY, never_split=["A."])
@@ -252,7 +252,7 @@ def test_words_of_a_text_are_numbered(tiny):
     ]
 
 
-def test_a_long_text_is_read_in_windows(tiny):
+def test_a_long_text_is_split_into_windows(tiny):
     options = {"truncation": "only_second", "max_length": 7, "return_overflowing_tokens": True}
     rows = tiny(["b", "a"], ["a b . a b", "."], stride=1, padding=True, **options)
     assert rows["input_ids"].tolist() == [
@@ -265,7 +265,7 @@ def test_a_long_text_is_read_in_windows(tiny):
     assert row.tolist() == [CLS, A, SEP]
 
 
-def test_sides_are_chosen():
+def test_padding_and_truncation_sides_are_respected():
     left = ElectraTokenizer(VOCABULARY, padding_side="left", truncation_side="left")
     rows = left(["a b .", "a"], truncation=True, max_length=4, padding=True)
     assert rows["input_ids"].tolist() == [[CLS, B, DOT, SEP], [0, CLS, A, SEP]]
@@ -274,7 +274,7 @@ def test_sides_are_chosen():
     assert rows["input_ids"].tolist()[1] == [CLS, A, SEP, 0, 0]
 
 
-def test_the_tokenizers_own_length_is_taken_where_none_is_given():
+def test_model_max_length_is_the_default_length():
     short = ElectraTokenizer(VOCABULARY, model_max_length=4)
     assert short.encode("a a a a", truncation=True) == [CLS, A, A, SEP]
     assert short("a", padding="max_length")["input_ids"].tolist() == [CLS, A, SEP, 0]
@@ -282,7 +282,7 @@ def test_the_tokenizers_own_length_is_taken_where_none_is_given():
     assert ElectraTokenizer(VOCABULARY, model_max_length=1e30).model_max_length is None
 
 
-def test_padding_goes_to_a_multiple(tiny):
+def test_sequences_are_padded_to_a_multiple(tiny):
     rows = tiny("a", padding=True, pad_to_multiple_of=8, return_special_tokens_mask=True)
     assert rows["input_ids"].shape == (8,)
     assert rows["special_tokens_mask"].tolist() == [1, 0, 1, 1, 1, 1, 1, 1]
@@ -290,7 +290,7 @@ def test_padding_goes_to_a_multiple(tiny):
 
 
 @pytest.mark.parametrize("kind", ["np", "tf"])
-def test_arrays_and_tensors_hold_all_rows(tiny, kind):
+def test_arrays_and_tensors_hold_all_sequences(tiny, kind):
     one = tiny("a", return_tensors=kind)
     assert one["input_ids"].shape == (1, 3)
     assert np.asarray(one["input_ids"]).dtype == np.int32
@@ -301,7 +301,7 @@ def test_arrays_and_tensors_hold_all_rows(tiny, kind):
         tiny(["a", "a b"], return_tensors=kind)
 
 
-def test_text_is_tidied_as_wished(tiny):
+def test_spaces_are_cleaned_up_on_request(tiny):
     tokens = ["do", "n", "'", "t", "?", "it", "'", "s", "a", "!"]
     assert tiny.convert_tokens_to_string(tokens) == "don't? it's a!"
     assert tiny.convert_tokens_to_string(tokens, False) == "do n ' t ? it ' s a !"
@@ -311,7 +311,7 @@ def test_text_is_tidied_as_wished(tiny):
     assert tiny.batch_decode([[CLS, A], [B]], skip_special_tokens=True) == ["a", "b"]
 
 
-def test_rows_are_built_of_ids(tiny):
+def test_sequences_are_built_from_ids(tiny):
     assert tiny.build_inputs_with_special_tokens([A]) == [CLS, A, SEP]
     assert tiny.build_inputs_with_special_tokens([A], [B]) == [CLS, A, SEP, B, SEP]
     assert tiny.create_token_type_ids_from_sequences([A], [B]) == [0, 0, 0, 1, 1]
@@ -322,7 +322,7 @@ def test_rows_are_built_of_ids(tiny):
     assert tiny.encode("a", add_special_tokens=False) == [A]
 
 
-def test_single_names_and_ids_are_exchanged(tiny):
+def test_single_tokens_are_converted_to_ids_and_back(tiny):
     assert tiny.convert_ids_to_tokens(A) == "a"
     assert tiny.convert_tokens_to_ids("a") == A
     assert tiny.convert_ids_to_tokens([CLS, A], skip_special_tokens=True) == ["a"]
@@ -338,12 +338,12 @@ def test_special_tokens_can_be_added():
     assert (len(found), found.vocab[-1], found.convert_tokens_to_ids("<t>")) == (13, "<t>", 12)
     assert found.additional_special_tokens == ["<t>", "b"]
     assert found.decode(found.encode("a <t> b"), skip_special_tokens=True) == "a"
-    # In a text that is data they are text.
+    # In data, their names are ordinary text.
     assert 12 not in found.encode_ids(["<t>"])[0]
     assert not found.word_joins.right[12]
 
 
-def test_added_words_are_met_in_data_too():
+def test_added_words_are_matched_in_data_too():
     words = {12: {"content": "New York"}, "13": "a.b", 5: {"content": "a", "single_word": True}}
     found = ElectraTokenizer(VOCABULARY, added_tokens_decoder=words)
     assert [token.content for token in found.added_tokens if not token.special] == [
@@ -358,7 +358,7 @@ def test_added_words_are_met_in_data_too():
     assert np.split(flat, np.cumsum(sizes)[:-1])[0].tolist() == [B, 12, A]
 
 
-def test_every_argument_comes_back_from_a_folder(tmp_path):
+def test_every_setting_is_saved_and_loaded(tmp_path):
     settings = {
         "do_lower_case": False,
         "never_split": ("A.", "b"),
@@ -408,7 +408,7 @@ def test_the_tokenizers_package_reads_what_is_saved(tmp_path):
 
 
 @pytest.mark.parametrize("settings", [{"never_split": ["a"]}, {"do_basic_tokenize": False}])
-def test_tokenizer_json_is_not_left_where_it_would_not_say_all(tiny, tmp_path, settings):
+def test_tokenizer_json_is_removed_if_it_cannot_represent_the_tokenizer(tiny, tmp_path, settings):
     tiny.save_pretrained(tmp_path)
     ElectraTokenizer(VOCABULARY, **settings).save_pretrained(tmp_path)
     assert not (tmp_path / "tokenizer.json").exists()
@@ -428,7 +428,7 @@ def test_a_folder_with_tokenizer_json_alone_is_read(tmp_path):
     assert second.encode("<t> É") == first.encode("<t> É")
     for name in settings:
         assert getattr(second, name) == getattr(first, name)
-    # What newer versions of transformers write beside it.
+    # Newer versions of transformers write this file beside it.
     config = {"extra_special_tokens": ["<t>"], "max_len": 9, "auto_map": "code", "mine": 1}
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
     third = ElectraTokenizer.from_pretrained(tmp_path, clean_text=True)
@@ -471,7 +471,7 @@ def test_a_tokenizer_json_of_another_kind_is_refused(tiny, tmp_path, path, value
     assert str(tmp_path / "only") in str(error.value)
 
 
-def test_a_tokenizer_json_without_a_frame_is_read_and_one_with_another_refused(tiny, tmp_path):
+def test_a_tokenizer_json_may_lack_a_post_processor_but_not_have_another(tiny, tmp_path):
     tiny.save_pretrained(tmp_path)
     file = tmp_path / "tokenizer.json"
     content = json.loads(file.read_text())
@@ -514,7 +514,7 @@ def test_a_tokenizer_json_without_a_frame_is_read_and_one_with_another_refused(t
         ('{"word_tokenizer_type": "mecab"}', "word_tokenizer_type must be one that splits"),
     ],
 )
-def test_a_folder_that_says_what_cannot_be_is_refused(tmp_path, config, message):
+def test_a_folder_with_an_invalid_config_is_refused(tmp_path, config, message):
     (tmp_path / "vocab.txt").write_text("\n".join(VOCABULARY))
     (tmp_path / "tokenizer_config.json").write_text(config)
     with pytest.raises(InputError, match=message) as error:
@@ -569,7 +569,7 @@ def test_unknown_arguments_are_refused(tmp_path):
         ),
     ],
 )
-def test_what_a_tokenizer_cannot_be_made_of_is_refused(vocab, settings, message):
+def test_invalid_vocabularies_and_settings_are_refused(vocab, settings, message):
     with pytest.raises(InputError, match=message):
         ElectraTokenizer(vocab, **settings)
 
@@ -620,19 +620,32 @@ def test_what_a_tokenizer_cannot_be_made_of_is_refused(vocab, settings, message)
         ),
     ],
 )
-def test_what_cannot_be_encoded_is_refused(tiny, text, options, message):
+def test_invalid_calls_are_refused(tiny, text, options, message):
     with pytest.raises(InputError, match=message):
         tiny(text, **options)
 
 
-def test_data_that_is_no_text_is_refused(tiny):
+def test_values_that_are_not_text_are_refused_in_data(tiny):
     with pytest.raises(InputError, match="text must be str, but one was float: nan"):
         tiny.encode_ids(["a", float("nan")])
     with pytest.raises(InputError, match="one contains half of a surrogate pair"):
         tiny.encode_ids(["\udfff"])
 
 
-def test_texts_may_lie_in_an_array(tiny):
+def test_threads_may_encode_with_different_options():
+    tokenizer = ElectraTokenizer(VOCABULARY)
+    text = "a b . " * 100
+
+    def encode(length: int) -> list[int]:
+        return tokenizer.encode(text, truncation=True, max_length=length)
+
+    lengths = [*range(2, 202)] * 5
+    with concurrent.futures.ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(encode, lengths))
+    assert list(map(len, found)) == lengths
+
+
+def test_texts_may_be_an_array(tiny):
     rows = tiny(np.array(["a", "b"]), np.array(["b", ""]))["input_ids"]
     assert [row.tolist() for row in rows] == [[CLS, A, SEP, B, SEP], [CLS, B, SEP]]
 
@@ -645,13 +658,13 @@ def test_a_file_that_is_not_a_tokenizer_is_refused(tmp_path):
         tokenizer_json.read_object(tmp_path)
 
 
-def test_added_tokens_are_taken_as_they_are_given_back(tiny):
+def test_added_tokens_are_accepted_as_arguments(tiny):
     mask = tiny.added_tokens[4]
     assert ElectraTokenizer(VOCABULARY, mask_token=mask).added_tokens == tiny.added_tokens
 
 
 @pytest.mark.parametrize("name", ["vocab.txt", "tokenizer_config.json", "special_tokens_map.json"])
-def test_a_folder_is_not_left_by_links(tmp_path, name):
+def test_links_out_of_a_folder_are_refused(tmp_path, name):
     folder = tmp_path / "folder"
     tokenizer = ElectraTokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
     tokenizer.save_pretrained(folder)

@@ -21,7 +21,7 @@ def grouped(tokens, joins, vocab) -> list[str]:
         ("[UNK] a [MASK] ##b", "[UNK] a [MASK] ##b"),
     ],
 )
-def test_pieces_of_wordpiece_make_words(tokens, expected):
+def test_pieces_of_wordpiece_form_words(tokens, expected):
     vocab = [*SPECIAL, "a", "##b", "##c", "."]
     joins = words.wordpiece_joins(vocab, [0, 2, 3, 4])
     assert grouped(tokens.split(), joins, vocab) == expected.split()
@@ -43,7 +43,7 @@ def test_pieces_of_wordpiece_make_words(tokens, expected):
         ("[CLS] rest [SEP] rest", "[CLS] rest [SEP] rest"),
     ],
 )
-def test_pieces_of_sentencepiece_make_words(tokens, expected):
+def test_pieces_of_sentencepiece_form_words(tokens, expected):
     vocab = [*SPECIAL, "▁", "▁un", "rest", ".", "'", "▁(", ")", "36", "北京", "大学", "カタ"]
     vocab += ["ภาษา", "ไทย", "\u0308", "<0xC3>"]
     joining = [1, vocab.index("<0xC3>")]
@@ -51,6 +51,6 @@ def test_pieces_of_sentencepiece_make_words(tokens, expected):
     assert grouped(tokens.split(), joins, vocab) == expected.split()
 
 
-def test_a_row_of_no_tokens_has_no_words():
+def test_no_tokens_have_no_words():
     joins = words.wordpiece_joins(SPECIAL, [])
     assert joins.continues(np.array([], int)).tolist() == []

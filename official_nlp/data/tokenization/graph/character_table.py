@@ -4,6 +4,7 @@ Both are asked about every Unicode character, so that looking up the arrays give
 whatever version of Unicode they implement.
 """
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -103,17 +104,17 @@ def _make(
     fence = characters == ord(FENCE)
     starts, ends = _word_bounds(pre_tokenizer, text)
     remains = (np.cumsum(starts - ends)[:-1] > 0) & ~fence
-    ranks, vanishing = _ranks(normalize, points)
 
     # Each original character becomes `number` remaining ones, from `first` on.
     number = np.bincount(np.cumsum(fence)[remains] - 1, minlength=len(points))
     first = np.cumsum(number) - number
+    one, none, more = number == 1, number == 0, number > 1
+    ranks, vanishing = _ranks(normalize, points[none])
     positions = np.flatnonzero(remains)
     found = characters[positions] | ranks[characters[positions]] << RANK_SHIFT
     found |= starts[positions] * BREAK_BEFORE | ends[positions + 1] * BREAK_AFTER
 
     entries = np.zeros(_CODE_POINTS, np.int32)
-    one, none, more = number == 1, number == 0, number > 1
     single = found[first[one]]
     # Differences instead of code points: unchanged characters have equal entries, so that most
     # pages are equal and stored once.
@@ -136,10 +137,10 @@ def _make(
     )
 
 
-def _ranks(normalize: Callable[[str], str], points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the ranks of all code points, and the code points that vanish between marks."""
+def _ranks(normalize: Callable[[str], str], removed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ranks of all code points, and which of the removed vanish between marks."""
     ranks = np.zeros(_CODE_POINTS, np.int32)
-    marks = "".join(c for c in _marks(points) if normalize(c) == c)
+    marks = "".join(c for c in _marks() if normalize(c) == c)
     forth, back = normalize(marks), normalize(marks[::-1])
     if (forth, back) == (marks, marks[::-1]):
         return ranks, np.zeros(0, np.int32)
@@ -152,14 +153,15 @@ def _ranks(normalize: Callable[[str], str], points: np.ndarray) -> tuple[np.ndar
         seen ^= {mark} ^ {other}
         rank += not seen
     low, high = forth[0], forth[-1]
-    between = normalize(_fenced([high + c + low for c in _characters(points)])).split(FENCE)[1:-1]
-    return ranks, points[np.array(between) == low + high]
+    between = normalize(_fenced([high + c + low for c in _characters(removed)])).split(FENCE)[1:-1]
+    return ranks, removed[np.array(between) == low + high]
 
 
-def _marks(points: np.ndarray) -> list[str]:
+@functools.cache
+def _marks() -> list[str]:
     """Return the characters that change places with marks of other ranks."""
     nfd = normalizers.NFD().normalize_str
-    characters = _characters(points)
+    characters = _characters(ASKED)
     before = nfd(_fenced([c + _FIRST_MARK for c in characters])).split(FENCE)[1:-1]
     after = nfd(_fenced([_LAST_MARK + c for c in characters])).split(FENCE)[1:-1]
     found = zip(characters, before, after)

@@ -1,18 +1,19 @@
-"""Text to ids in a graph: for `tf.data`, and for SavedModels that take strings.
+"""Convert text to ids in a graph: for `tf.data`, and for SavedModels that take strings.
 
-The ids are those of `ElectraTokenizer`. For WordPiece, its engine is asked about every character,
-and its answers are stored in tables (`character_table.py`). So the graph has the engine's version
-of Unicode, its kinds of white space and punctuation, and its treatment of accents, case, Chinese
-and control characters. Names of special tokens are found in the text as it is given.
-`tensorflow_text` divides words into the longest pieces, or runs a SentencePiece model.
+The ids are those of `ElectraTokenizer`. For WordPiece, its engine is asked about every Unicode
+character when the graph is built, and the answers are stored in tables (`character_table.py`). So
+the graph has the engine's version of Unicode and its treatment of white space, punctuation,
+accents, case, Chinese and control characters. Names of special tokens are found in the original
+text. tensorflow_text splits words into the longest pieces, or does all of SentencePiece.
 
-No difference is known for WordPiece: none occurred in 14 MB of English, German and Chinese under
-any setting (`tools/compare_tokenizers.py`). For a SentencePiece model,
+With WordPiece no difference is known: none in any line of 14 MB of English, German and Chinese,
+with any setting (`tools/compare_tokenizers.py`). With a SentencePiece model there are two:
 
-- pieces of a unigram model that have the same score in two orders ("222" as 22 2 or 2 22) may come
-  in the other order, because two releases of SentencePiece round sums differently: 3 lines in
-  10,000 of that text;
-- `single_word` tokens that share characters with other added tokens may be found elsewhere.
+- A unigram model can score two orders of the same pieces equally ("222" as 22 2 or 2 22). Two
+  releases of SentencePiece round sums differently, so that the other order may be chosen: in 3
+  lines in 10,000 of that text.
+- `single_word` tokens that share characters with other added tokens may be found at other
+  positions.
 """
 
 import tensorflow as tf

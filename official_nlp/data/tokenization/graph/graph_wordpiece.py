@@ -1,5 +1,7 @@
 """WordPiece in a graph, with tensorflow_text."""
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 import tokenizers
@@ -140,6 +142,11 @@ def _is_in_words(piece: str, longest: int) -> bool:
     """Return whether a word of at most `longest` characters can contain the piece."""
     if not 0 < len(piece) <= longest or _CONTINUES in piece:
         return False
+    if "\x00" in piece:
+        raise InputError(
+            f"a token must not contain a zero character to be found in a graph, but {piece!r} "
+            "does; remove it from the vocabulary"
+        )
     size = len(piece.encode())
     if size > _MAX_PIECE_BYTES:
         raise InputError(
@@ -149,6 +156,7 @@ def _is_in_words(piece: str, longest: int) -> bool:
     return True
 
 
+@functools.cache
 def _touching() -> str:
     """Return a pattern for the characters beside which the engine finds no `single_word` token.
 
