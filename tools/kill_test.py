@@ -1,15 +1,19 @@
-"""Kills real runs of the command at random moments, and compares what they end in.
+"""Interrupt real runs of the command at random moments, and compare the results bit for bit.
 
     python tools/kill_test.py [--kills 20] [--seed N] [--only NAME ...] [--folder DIR]
 
-For each combination a run is left alone, and another is killed by SIGKILL again and again, every
-second time while a checkpoint is being written, and continued by the same command. In the end every
-variable, every slot of the optimizer, the metrics, the description of the run and the list of
-checkpoints must be the same, bit for bit. The exit code is 1 where they are not.
+For each combination of settings one run is not interrupted. Another is interrupted again and again
+and continued by the same command: by SIGKILL while a checkpoint is being written, by SIGKILL at any
+moment, and by SIGTERM, in turns. In the end every variable, every slot of the optimizer,
+`run.json`, the list of checkpoints and `metrics.jsonl` must be the same. One difference is allowed:
+SIGTERM saves a checkpoint out of turn, which splits a line of `metrics.jsonl` in two; their means
+must combine to the line of the other run. The exit code is 1 where anything else differs.
 """
 
 import argparse
 import collections
+import json
+import math
 import os
 import pathlib
 import random
@@ -23,8 +27,8 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
-# What is combined: the settings of the command. Every run has two phases, of the second of which
-# kills meet a part, and its steps are no multiple of an epoch.
+# Settings of the command by the name of a combination. Every run has two phases, and its steps are
+# no multiple of an epoch. A window is two loops, so that a run may stop within one.
 COMBINATIONS = {
     "one device": [],
     "two mirrored devices": ["STRATEGY=mirrored"],
@@ -63,12 +67,15 @@ mlm/training.PhaseConfig.loss_weights = {"mlm": 1.0, "rtd": 0.0}
 electra/training.PhaseConfig.steps = 50
 
 training.TrainingConfig.steps_per_loop = 5
+training.TrainingConfig.log_interval = 10
 training.TrainingConfig.checkpoint_interval = 10
 training.TrainingConfig.evaluation_interval = 20
 """
 STEPS = 93
+# Exit code of a run that was stopped and saved.
+STOPPED = 42
 
-# The command with the processor as two devices.
+# The command, with the CPU as two devices.
 PROGRAM = """
 import sys
 
@@ -85,13 +92,17 @@ sys.exit(main.main(sys.argv[1:]))
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--kills", type=int, default=20, help="over all combinations")
-    parser.add_argument("--seed", type=int, default=None, help="of the moments; by default random")
+    parser.add_argument("--kills", type=int, default=20, help="interruptions over all combinations")
+    parser.add_argument(
+        "--seed", type=int, default=None, help="seed of the moments (default: random)"
+    )
     parser.add_argument("--only", nargs="*", default=list(COMBINATIONS), metavar="NAME",
-                        choices=list(COMBINATIONS), help="combinations")  # fmt: skip
-    parser.add_argument("--folder", type=pathlib.Path, help="kept afterwards; by default temporary")
+                        choices=list(COMBINATIONS), help="combinations (default: all)")  # fmt: skip
+    parser.add_argument(
+        "--folder", type=pathlib.Path, help="retained afterwards (default: temporary)"
+    )
     options = parser.parse_args()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # Else TensorFlow says a dozen lines.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow would log a dozen lines.
     seed = random.randrange(2**32) if options.seed is None else options.seed
     print(f"seed {seed}", flush=True)
     folder = options.folder or pathlib.Path(tempfile.mkdtemp(prefix="kills-"))
@@ -100,43 +111,54 @@ def main() -> int:
     for number, name in enumerate(options.only):
         kills = len(range(number, options.kills, len(options.only)))
         results.append(Combination(name, folder).test(kills, draw))
-    done = sum((result.kills for result in results), collections.Counter())
+    done: collections.Counter[str] = collections.Counter()
+    for result in results:
+        done += result.kills
     failed = [result.name for result in results if result.differences]
-    print(f"{sum(done.values())} kills, {done['saving']} of them while a checkpoint was written")
-    print(f"not the same: {', '.join(failed)}" if failed else "every run ended in the same bits")
+    print(
+        f"{sum(done.values())} interruptions: {done['saving']} by SIGKILL while a checkpoint was "
+        f"written, {done['anywhere']} by SIGKILL at other moments, {done['stopping']} by SIGTERM"
+    )
+    print(f"different: {', '.join(failed)}" if failed else "every run ended in the same bits")
     if options.folder is None:
         shutil.rmtree(folder)
     return 1 if failed else 0
 
 
 class Combination:
-    """One combination: a run left alone, and one that is killed.
+    """A run without interruption and one with interruptions, of the same settings.
 
     Attributes:
-      name: see `COMBINATIONS`.
-      kills: how many of which kind.
-      differences: what differs in the end.
+      name: name of the settings, see `COMBINATIONS`.
+      kills: number of interruptions by kind.
+      differences: differences between the two runs at the end.
     """
 
     def __init__(self, name: str, folder: pathlib.Path):
         self.name = name
-        self.kills = collections.Counter()
+        self.kills: collections.Counter[str] = collections.Counter()
         self.differences: list[str] = []
         self._folder = folder
         self._whole = f"whole {name}"
         self._killed = f"killed {name}"
 
     def test(self, kills: int, draw: random.Random) -> "Combination":
+        """Run both and compare them.
+
+        Args:
+          kills: number of interruptions.
+          draw: generator of the moments.
+        """
         start = time.monotonic()
         self._finish(self._whole)
         lines = len(metrics(self._folder / self._whole))
         for number in range(kills):
-            # Each in its own stretch of the run, so that there is something left to be killed.
+            # Each in its own part of the run, so that steps remain for the next ones.
             at = [int(lines * 0.9 * (number + more) / kills) for more in (0, 1)]
-            kind = "saving" if number % 2 == 0 else "anywhere"
-            kind, step = self._kill(kind, draw.randrange(at[0], max(at[1], at[0] + 1)), draw)
+            kind = ("saving", "stopping", "anywhere")[number % 3]
+            kind, step = self._interrupt(kind, draw.randrange(at[0], max(at[1], at[0] + 1)), draw)
             self.kills[kind] += 1
-            print(f"{self.name}: killed {kind}, last checkpoint {step}", flush=True)
+            print(f"{self.name}: interrupted ({kind}), last checkpoint {step}", flush=True)
         self._finish(self._killed)
         self.differences = differences(*(self._folder / n for n in (self._whole, self._killed)))
         verdict = "; ".join(self.differences) or "the same"
@@ -146,66 +168,80 @@ class Combination:
     def _start(self, run: str) -> subprocess.Popen:
         settings = COMBINATIONS[self.name]
         two = "STRATEGY=mirrored" in settings
-        program = ["-c", PROGRAM] if two else ["-m", "official_nlp"]
+        program = ("-c", PROGRAM) if two else ("-m", "official_nlp")
         return electra(self._folder, "train", "recipe.gin", "DATA=data", f"MODEL_DIR={run}",
                        *settings, program=program)  # fmt: skip
 
-    def _finish(self, run: str):
+    def _finish(self, run: str) -> None:
         require_done(self._start(run))
 
-    def _kill(self, kind: str, lines: int, draw: random.Random) -> tuple[str, int]:
-        """Kills once so many lines are written, and then at once, or while it saves."""
+    def _interrupt(self, kind: str, lines: int, draw: random.Random) -> tuple[str, int]:
+        """Start the run and interrupt it after some lines of metrics.
+
+        Args:
+          kind: `saving` waits for a checkpoint that is being written; `stopping` sends SIGTERM.
+          lines: number of lines of metrics to wait for.
+          draw: generator of the moment after that.
+
+        Returns:
+          The kind that it was in fact, and the step of the last checkpoint.
+        """
         process, run = self._start(self._killed), self._folder / self._killed
-        moment = draw.uniform(0, 0.3) if kind == "anywhere" else draw.uniform(0, 0.003)
+        moment = draw.uniform(0, 0.003 if kind == "saving" else 0.3)
 
         def reached() -> bool:
-            return len(metrics(run)) > lines and (kind == "anywhere" or bool(being_written(run)))
+            return len(metrics(run)) > lines and (kind != "saving" or bool(being_written(run)))
 
         while not reached():
             if process.poll() is not None:
-                raise SystemExit(f"{self.name}: ended unharmed: {process.communicate()[1][-2000:]}")
+                raise SystemExit(
+                    f"{self.name}: ended too early: {process.communicate()[1][-2000:]}"
+                )
             time.sleep(0.0002 if kind == "saving" else 0.002)
         time.sleep(moment)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        if process.returncode != -signal.SIGKILL:
-            raise SystemExit(f"{self.name}: ended with {process.returncode} before it was killed")
-        return ("saving" if being_written(run) else "anywhere"), max(named(run), default=0)
+        number, expected = signal.SIGKILL, -signal.SIGKILL
+        if kind == "stopping":
+            number, expected = signal.SIGTERM, STOPPED
+        process.send_signal(number)
+        _, err = process.communicate()
+        if process.returncode != expected:
+            raise SystemExit(f"{self.name}: expected {expected}, got {process.returncode}: {err}")
+        if kind != "stopping":
+            kind = "saving" if being_written(run) else "anywhere"
+        return kind, max(listed(run), default=0)
 
 
-# === What is seen from outside ===
+# === Run folders ===
 
 
 def metrics(run: pathlib.Path) -> list[bytes]:
+    """Return the lines of `metrics.jsonl`."""
     file = run / "metrics.jsonl"
     return file.read_bytes().splitlines() if file.exists() else []
 
 
-def named(run: pathlib.Path) -> set[int]:
-    """Returns the steps of the checkpoints that count."""
+def listed(run: pathlib.Path) -> set[int]:
+    """Return the steps of the checkpoints that are complete."""
     state = run / "checkpoints/checkpoint"
     text = state.read_text() if state.exists() else ""
     return {int(step) for step in re.findall(r'"ckpt-(\d+)"', text)}
 
 
 def being_written(run: pathlib.Path) -> set[int]:
-    """Returns the steps of checkpoints of which there are files, but which do not count yet."""
-    names = [path.name for path in (run / "checkpoints").glob("ckpt-*")]
-    steps = {int(re.match(r"ckpt-(\d+)", name)[1]) for name in names}
-    newest = max(named(run), default=0)
-    return {step for step in steps if step > newest}
+    """Return the steps of checkpoints that have files and are not complete yet."""
+    names = (re.match(r"ckpt-(\d+)", path.name) for path in (run / "checkpoints").glob("ckpt-*"))
+    newest = max(listed(run), default=0)
+    return {int(name[1]) for name in names if name and int(name[1]) > newest}
 
 
 def differences(one: pathlib.Path, other: pathlib.Path) -> list[str]:
-    """Returns what differs between two runs."""
+    """Return the differences between a run without interruption and another one."""
     import numpy as np
     import tensorflow as tf
 
-    found = [
-        name
-        for name in ("metrics.jsonl", "run.json")
-        if (one / name).read_bytes() != (other / name).read_bytes()
-    ]
+    found = metric_differences(*([json.loads(x) for x in metrics(run)] for run in (one, other)))
+    if (one / "run.json").read_bytes() != (other / "run.json").read_bytes():
+        found.append("run.json")
     names = [sorted(path.name for path in (run / "checkpoints").iterdir()) for run in (one, other)]
     if names[0] != names[1]:
         found.append(f"checkpoints {names}")
@@ -215,7 +251,7 @@ def differences(one: pathlib.Path, other: pathlib.Path) -> list[str]:
     readers = [tf.train.load_checkpoint(path) for path in paths]
     variables = [reader.get_variable_to_shape_map() for reader in readers]
     if variables[0] != variables[1]:
-        return [*found, "the variables' names or shapes"]
+        return [*found, "names or shapes of variables"]
     for name in sorted(variables[0]):
         values = [np.asarray(reader.get_tensor(name)) for reader in readers]
         if name == "_CHECKPOINTABLE_OBJECT_GRAPH":
@@ -225,10 +261,62 @@ def differences(one: pathlib.Path, other: pathlib.Path) -> list[str]:
     return found
 
 
+def metric_differences(one: list[dict], other: list[dict]) -> list[str]:
+    """Return the differences between lines of metrics, except for lines that are split.
+
+    A line of training may be split where the loss and the gradient norm of its window, which are
+    means over steps, are the means of its parts, and the last part has its learning rate.
+
+    Args:
+      one: lines of the run without interruption.
+      other: lines of the other run.
+    """
+    found, start, rest = [], 0, list(other)
+    for line in one:
+        parts = [line]
+        if "train/loss" in line:
+            parts = [x for x in rest if "train/loss" in x and start < x["step"] <= line["step"]]
+            if parts != [line] and not _combine(parts, start, line):
+                found.append(f"the line of step {line['step']}")
+            start = line["step"]
+        elif line not in rest:
+            found.append(f"the evaluation of step {line['step']}")
+        rest = [x for x in rest if x not in parts]
+    return found + [f"another line of step {line['step']}" for line in rest]
+
+
+def _combine(parts: list[dict], start: int, line: dict) -> bool:
+    """Return whether the means of consecutive windows after step `start` combine to a line."""
+    if not parts or any(part.keys() != line.keys() for part in parts):
+        return False
+    steps = [end["step"] - begin for begin, end in zip([start, *_steps(parts)], parts)]
+    same = ("step", "phase", "learning_rate")
+    if any(parts[-1][name] != line[name] for name in same):
+        return False
+    means = (
+        (sum(part[name] * n for part, n in zip(parts, steps)) / sum(steps), line[name])
+        for name in ("train/loss", "grad_norm")
+    )
+    return all(math.isclose(mean, expected, rel_tol=1e-9) for mean, expected in means)
+
+
+def _steps(lines: list[dict]) -> list[int]:
+    return [line["step"] for line in lines]
+
+
 # === The command ===
 
 
-def electra(folder: pathlib.Path, *words, program=("-m", "official_nlp")) -> subprocess.Popen:
+def electra(
+    folder: pathlib.Path, *words: object, program: tuple[str, ...] = ("-m", "official_nlp")
+) -> subprocess.Popen:
+    """Start the command in a folder.
+
+    Args:
+      folder: working directory of the process.
+      words: words after `electra`.
+      program: arguments of the interpreter that run the command.
+    """
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
     return subprocess.Popen(
         [sys.executable, *program, *map(str, words)],
@@ -240,14 +328,15 @@ def electra(folder: pathlib.Path, *words, program=("-m", "official_nlp")) -> sub
     )
 
 
-def require_done(process: subprocess.Popen):
+def require_done(process: subprocess.Popen) -> None:
+    """Exit with the messages of a process that failed."""
     _, err = process.communicate()
     if process.returncode:
         raise SystemExit(f"{process.args}: exit code {process.returncode}\n{err[-3000:]}")
 
 
-def make_data(folder: pathlib.Path):
-    """Writes a recipe, text, a vocabulary and examples."""
+def make_data(folder: pathlib.Path) -> None:
+    """Write a recipe, text, a vocabulary and examples."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "recipe.gin").write_text(RECIPE)
     if (folder / "data").exists():
