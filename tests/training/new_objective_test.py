@@ -1,12 +1,17 @@
 """An objective that the package does not know is used through the command, by a recipe."""
 
+import errno
 import json
+import os
 import pathlib
 import random
+import shutil
+import signal
 
 import pytest
 
 from official_nlp.cli import main
+from official_nlp.training import checkpoints
 from tests.training.toy import assert_same_state, state
 
 MODULE = pathlib.Path(__file__).with_name("linear_task.py")
@@ -60,8 +65,8 @@ def electra(folder, monkeypatch, capsys):
 
     def call(*words):
         code = main.main([str(word) for word in words])
-        said = capsys.readouterr()
-        return code, said.out, said.err
+        output = capsys.readouterr()
+        return code, output.out, output.err
 
     return call
 
@@ -154,3 +159,91 @@ def test_a_class_that_no_package_declares_is_not_imported(electra, run, folder):
         code, _, err = electra(*words)
         assert code == 2
         assert "the task 'os.system', which is not installed here; known tasks: " in err
+
+
+# === Interruptions and changes, which the command reports alike for every objective ===
+
+
+def _train(electra, run, *settings):
+    return electra("train", "linear.gin", "DATA=train.csv", f"MODEL_DIR={run}", *settings)
+
+
+def _assert_same_run(one, other):
+    assert_same_state(state(one / "checkpoints"), state(other / "checkpoints"))
+    for name in ("metrics.jsonl", "run.json"):
+        assert (one / name).read_bytes() == (other / name).read_bytes()
+
+
+def test_a_request_to_stop_has_exit_code_42_and_the_same_command_continues(
+    electra, run, folder, monkeypatch
+):
+    import linear_task
+
+    def stopping(task, *arguments, original=linear_task.LinearTask.train_dataset):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return original(task, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(linear_task.LinearTask, "train_dataset", stopping)
+        code, out, err = _train(electra, "stopped")
+    assert code == 42
+    assert "stopping after this loop and a checkpoint" in out
+    assert "asked to stop: the run is saved at step 10 of 60" in err
+    code, out, err = _train(electra, "stopped")
+    assert (code, err) == (0, "")
+    assert "continuing after step 10 of 60" in out
+    # A window is one loop here, so no line is split.
+    _assert_same_run(folder / "stopped", run)
+
+
+def test_on_a_full_disk_the_run_ends_and_the_same_command_continues(
+    electra, run, folder, monkeypatch
+):
+    # tests/training/checkpoints_test.py shows the same with a limit of the system.
+    def full(prefix, original=checkpoints._to_disk):
+        if prefix.endswith("-40"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        original(prefix)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "_to_disk", full)
+        code, _, err = _train(electra, "full")
+    assert code == 1
+    assert err.startswith("electra: storage error: the checkpoint of step 40 could not be written")
+    assert "No space left on device" in err
+    assert err.count("\n") == 1
+    assert not list((folder / "full/checkpoints").glob("ckpt-40.*"))
+    code, out, err = _train(electra, "full")
+    assert (code, err) == (0, "")
+    assert "continuing after step 20 of 60" in out
+    _assert_same_run(folder / "full", run)
+
+
+def test_more_steps_need_the_setting_extend(electra, run, folder):
+    shutil.copytree(run, folder / "longer")
+    code, _, err = _train(electra, "longer", "STEPS=80")
+    assert code == 2
+    assert "phases[0].steps was 60, is now 80" in err
+    assert "EXTEND=true" in err
+    code, out, err = _train(electra, "longer", "STEPS=80", "EXTEND=true")
+    assert (code, err) == (0, "")
+    assert "extended from 60 to 80 steps" in out
+    assert json.loads((folder / "longer/run.json").read_text())["extended_from"] == [60]
+
+
+def test_data_may_move_but_not_change(electra, run, folder):
+    (folder / "moved.csv").write_text((folder / "train.csv").read_text())
+    words = ["train", "linear.gin", "DATA=moved.csv", "MODEL_DIR=run", "--dry-run"]
+    assert electra(*words)[0] == 0
+    (folder / "moved.csv").write_text((folder / "train.csv").read_text() + "0.5,0.5,1\n")
+    code, _, err = electra(*words)
+    assert code == 2
+    assert "data was " in err
+
+
+def test_a_dry_run_checks_and_writes_nothing(electra, folder):
+    code, out, err = _train(electra, "dry", "--dry-run")
+    assert (code, err) == (0, "")
+    assert "phase 1: 60 steps of 8 examples, 9.6 passes over 50 examples" in out
+    assert "built 3 parameters" in out
+    assert not (folder / "dry").exists()

@@ -1,7 +1,7 @@
+"""The run folder: run.json, what it refuses and reports, and the lock."""
+
+import fcntl
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 import tensorflow as tf
@@ -160,21 +160,26 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
             RunFolder(tmp_path).describe()
 
 
+def test_a_process_that_does_not_write_only_compares(tmp_path):
+    reader, calls = RunFolder(tmp_path, writes=False), []
+    with reader.locked():
+        assert reader.claim(IDENTITY) == []
+    reader.prepare(calls.append, "SEED = 1\n")
+    reader.add_to_origin({"warm_start": {"loaded": 3}})
+    assert (list(tmp_path.iterdir()), calls) == ([], [])
+    RunFolder(tmp_path).claim(IDENTITY)
+    with pytest.raises(InputError, match='data was "abc", is now "xyz"'):
+        reader.claim(_changed(data="xyz"))
+
+
 def test_only_one_process_trains_in_a_folder(tmp_path):
-    code = f"""
-import fcntl, sys
-file = open({str(tmp_path / ".lock")!r}, "w")
-fcntl.flock(file, fcntl.LOCK_EX)
-print("locked", flush=True)
-sys.stdin.read()
-"""
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as other:
-        other.stdout.readline()
-        lock = RunFolder(tmp_path).locked()
-        with pytest.raises(InputError, match="another process is training in"):
-            lock.__enter__()
-        other.kill()
+    # Each opened file has a lock of its own, so another one stands for another process.
+    with open(tmp_path / ".lock", "w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with (
+            pytest.raises(InputError, match="another process is training in"),
+            RunFolder(tmp_path).locked(),
+        ):
+            raise AssertionError("the folder is locked")
     with RunFolder(tmp_path).locked():
-        assert os.path.exists(tmp_path / ".lock")
+        assert (tmp_path / ".lock").exists()
