@@ -1,9 +1,9 @@
-"""The command, killed by SIGKILL at a point of its own; `end_to_end_test.py` runs it.
+"""Run the command in a process that kills itself at a point; `end_to_end_test.py` starts it.
 
     python tests/killed_command.py POINT=COUNT VERB ...
 
-Runs `electra VERB ...` and kills it when it reaches the point for the COUNTth time; the points are
-those of `tests/training/killed_run.py`.
+The process runs `electra VERB ...` and ends by SIGKILL when it reaches the point for the COUNTth
+time. `tests/training/killed_run.py` lists the points.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""Trains a few steps in this process and prints its largest resident size and the estimate of it.
+"""Train a few steps in this process; print its largest resident size and the estimate of it.
 
 python -m tests.measured_memory RECIPE DATA RUN [NAME=value ...]
 """
@@ -26,7 +26,7 @@ def main(recipe: str, data: str, run: str, *settings: str) -> None:
 
 
 def _largest_resident_size() -> int:
-    """Of this process alone: what getrusage knows is inherited from the one that started it."""
+    """Return the peak in bytes of this process alone; getrusage includes that of its parent."""
     with open("/proc/self/status") as status:
         (line,) = [line for line in status if line.startswith("VmHWM")]
     return int(line.split()[1]) * 1024

@@ -1,4 +1,4 @@
-"""What preflight says of memory, beside what processes of their own need."""
+"""Compare the estimate of preflight with the memory that processes of their own need."""
 
 import functools
 import json
@@ -18,7 +18,7 @@ TWO_PHASES = [*FEW, "MLM_STEPS=10", "ELECTRA_STEPS=10"]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Makes a data folder of words drawn at random from a vocabulary of a size."""
+    """Return a function that builds a data folder of random words from a vocabulary of a size."""
 
     @functools.cache
     def make(vocabulary, length):
