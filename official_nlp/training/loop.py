@@ -434,8 +434,9 @@ class _Run:
             return
         try:
             curves.draw(self._folder.metrics, self._folder.curves, self._baselines)
-        except OSError as error:
-            self._progress.message(f"{self._folder.curves} could not be drawn: {error.strerror}")
+        except Exception as error:
+            reason = getattr(error, "strerror", None) or error
+            self._progress.message(f"{self._folder.curves} could not be drawn: {reason}")
 
     def promise(self) -> str:
         """Return the immediate answer to a request to stop."""
