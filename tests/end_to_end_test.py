@@ -254,7 +254,7 @@ def test_the_resolved_recipe_continues_the_run(electra, place, run):
     shutil.copytree(run, place.folder / "copy")
     (place.folder / "copy/config.gin").replace(place.folder / "resolved.gin")
     code, out, err = electra("train", "resolved.gin", "MODEL_DIR=copy")
-    assert code == 0, err
+    assert (code, err) == (0, "")
     assert "continuing after step 83 of 83" in out
     for name in ("metrics.jsonl", "run.json"):
         assert (place.folder / "copy" / name).read_bytes() == (run / name).read_bytes()
@@ -262,7 +262,7 @@ def test_the_resolved_recipe_continues_the_run(electra, place, run):
 
 def test_a_dry_run_leaves_nothing(electra, place):
     code, out, err = electra("train", "toy.gin", "DATA=data", "MODEL_DIR=dry", "--dry-run")
-    assert code == 0, err
+    assert (code, err) == (0, "")
     assert "trainable parameters" in out
     assert "MODEL_DIR = 'dry'" in out
     assert not (place.folder / "dry").exists()
@@ -357,7 +357,7 @@ def test_a_formulaic_text_is_learned(electra, place):
     settings = ["DROPOUT=0.0", "BATCH_SIZE=32", "MLM_STEPS=300", "ELECTRA_STEPS=300"]
     settings += ["LOOP=50", "INTERVAL=300", "DATA=data", "MODEL_DIR=learnt"]
     code, _, err = electra("train", "toy.gin", *settings)
-    assert code == 0, err
+    assert (code, err) == (0, "")
     last = metrics_log.read(place.folder / "learnt/metrics.jsonl")[-1]
     baselines = data.measure_ngram_baselines(data.open_folder(place.folder / "data"))
     assert last["held_out/mlm_mask_loss"] < baselines.unigram - 0.8
