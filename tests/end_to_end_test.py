@@ -450,7 +450,8 @@ def test_no_such_file(electra, place, words, name):
 def test_an_empty_corpus(electra, place, tmp_path, verb, content):
     (tmp_path / "empty.txt").write_bytes(content)
     result = electra(*verb.split(), tmp_path / "empty.txt", "--to", tmp_path / "new")
-    assert_refused(result, "no text")
+    message = "the files contain no text" if verb == "vocab" else "no text in"
+    assert_refused(result, message)
     assert not (tmp_path / "new").exists()
 
 
