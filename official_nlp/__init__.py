@@ -3,8 +3,7 @@
 `__init__.pyi` repeats the table for editors and type checkers.
 """
 
-import importlib
-from typing import Any
+from official_nlp.lazy_imports import lazy_attributes
 
 __version__ = "0.1.0"
 
@@ -26,18 +25,4 @@ _WHERE = {
 
 __all__ = sorted(_WHERE)
 
-
-def __getattr__(name: str) -> Any:
-    """Import a public name: TensorFlow takes seconds, and the help of the command needs none."""
-    if name not in _WHERE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, _, attribute = _WHERE[name].partition(":")
-    value = importlib.import_module(module)
-    if attribute:
-        value = getattr(value, attribute)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_attributes(__name__, _WHERE)

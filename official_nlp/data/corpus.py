@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from official_nlp.errors import InputError
 
+# The message of every tool that finds nothing to work on.
+NO_TEXT = "the files contain no text; give files that contain text"
 SUFFIXES = (".txt", ".txt.gz", ".jsonl", ".jsonl.gz")
 
 # Longer documents and lines are split, so that memory is bounded for any input.

@@ -1,25 +1,13 @@
 """Trained models applied to text. This list is the public API; a part is imported on first use."""
 
-import importlib
-from typing import Any
+from official_nlp.lazy_imports import lazy_attributes
 
 _WHERE = {
-    "Predictor": "predictor",
-    "WordSwapTest": "word_swap",
-    "word_swap_test": "word_swap",
+    "Predictor": ".predictor:Predictor",
+    "WordSwapTest": ".word_swap:WordSwapTest",
+    "word_swap_test": ".word_swap:word_swap_test",
 }
 
 __all__ = sorted(_WHERE)
 
-
-def __getattr__(name: str) -> Any:
-    # The command imports this package for its help, which must not wait for TensorFlow.
-    if name not in _WHERE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_attributes(__name__, _WHERE)

@@ -1,6 +1,6 @@
 """Run a network over sequences of many lengths in few static shapes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -61,7 +61,9 @@ class BatchRunner:
         self._exact_lengths = exact_lengths
         self._traced: dict[tuple, tf.types.experimental.ConcreteFunction] = {}
 
-    def run(self, sequences: Sequence[TokenSequence], **options) -> list[dict[str, np.ndarray]]:
+    def run(
+        self, sequences: Sequence[TokenSequence], **options: Hashable
+    ) -> list[dict[str, np.ndarray]]:
         """Return the outputs for each sequence, in order, without the axis of the batch.
 
         Axes of tokens are as long as the padded batch was.

@@ -3,7 +3,8 @@
 import logging
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -49,7 +50,7 @@ class AdamW(tf_keras.optimizers.Optimizer):
 
     def __init__(
         self,
-        learning_rate=5e-4,
+        learning_rate: Any = 5e-4,
         weight_decay: float = 0.01,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
@@ -59,7 +60,7 @@ class AdamW(tf_keras.optimizers.Optimizer):
         exclude_from_weight_decay: tuple[str, ...] = NO_DECAY,
         learning_rate_scale: Callable[[tf.Variable], float] | None = None,
         name: str = "AdamW",
-        **kwargs,
+        **kwargs: Any,
     ):
         for field, beta in (("beta_1", beta_1), ("beta_2", beta_2)):
             if not 0 <= beta < 1:
@@ -75,7 +76,7 @@ class AdamW(tf_keras.optimizers.Optimizer):
         self.no_decay = tuple(exclude_from_weight_decay)
         self._scale_of = learning_rate_scale or (lambda variable: 1.0)
 
-    def build(self, var_list):
+    def build(self, var_list: Sequence[tf.Variable]) -> None:
         super().build(var_list)
         if getattr(self, "_built", False):
             return
@@ -88,14 +89,14 @@ class AdamW(tf_keras.optimizers.Optimizer):
 
     def apply_gradients(
         self,
-        grads_and_vars,
-        name=None,
+        grads_and_vars: Iterable[tuple[tf.Tensor, tf.Variable]],
+        name: str | None = None,
         skip_gradients_aggregation: bool = False,
         *,
         gate: tf.Tensor | None = None,
         gradient_norm: tf.Tensor | None = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> tf.Variable:
         """Update the variables, in replica context.
 
         Args:
@@ -132,13 +133,13 @@ class AdamW(tf_keras.optimizers.Optimizer):
                 tf.cond(gate, update, lambda: tf.constant(0))
         return self.iterations
 
-    def update_step(self, gradient, variable):
+    def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
         """Update one variable without clipping and without advancing `iterations`."""
         self._update_one(
             gradient, variable, None, self.learning_rate, self._corrections([variable])[0]
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         # Fields of the base class that this optimizer does not support.
         for unused in ("clipnorm", "clipvalue", "use_ema", "ema_momentum", "jit_compile"):
@@ -157,7 +158,7 @@ class AdamW(tf_keras.optimizers.Optimizer):
         )
         return config
 
-    def decays(self, variable) -> bool:
+    def decays(self, variable: tf.Variable) -> bool:
         """Return whether weight decay applies to a variable."""
         return not any(re.search(pattern, variable.name) for pattern in self.no_decay)
 

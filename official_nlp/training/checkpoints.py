@@ -313,7 +313,7 @@ def damage(path: str) -> str | None:
     return None
 
 
-def restore(checkpoint: tf.train.Checkpoint, path: str):
+def restore(checkpoint: tf.train.Checkpoint, path: str) -> "_Status":
     """Restore a checkpoint; return a status whose assertions raise `InputError`."""
     try:
         return _Status(checkpoint.restore(path), path)
@@ -435,16 +435,7 @@ def _remove_unfinished(folder: pathlib.Path) -> None:
 
 def _to_disk(prefix: str) -> None:
     path = pathlib.Path(prefix)
-    _sync(*path.parent.glob(f"{path.name}.*"), path.parent)
-
-
-def _sync(*paths: str | os.PathLike) -> None:
-    for path in paths:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    atomic.sync(*path.parent.glob(f"{path.name}.*"), path.parent)
 
 
 def _first_line(error: BaseException) -> str:

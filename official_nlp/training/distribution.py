@@ -117,7 +117,9 @@ def replicas_and_hosts(name: str) -> tuple[int, int]:
     return strategy.num_replicas_in_sync, max(hosts, 1)
 
 
-def distribute(strategy: tf.distribute.Strategy, make_dataset):
+def distribute(
+    strategy: tf.distribute.Strategy, make_dataset: Callable[[int, int], tf.data.Dataset]
+) -> tf.distribute.DistributedDataset:
     """Return a dataset of global batches, divided into consecutive examples for the replicas.
 
     Args:

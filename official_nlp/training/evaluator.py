@@ -1,5 +1,8 @@
 """Evaluation on the sets of a task, during training and afterwards."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import orbit
 import tensorflow as tf
@@ -7,7 +10,7 @@ import tensorflow as tf
 from official_nlp import randomness
 from official_nlp.training import distribution
 from official_nlp.training.sums import Sums
-from official_nlp.training.task import VALID, Task
+from official_nlp.training.task import VALID, Rows, Task
 
 # Purpose of a key that is derived from the run's seed; training has its own in trainer.py.
 _EVALUATION = 1
@@ -23,7 +26,7 @@ class Evaluator(orbit.AbstractEvaluator):
       seed: seed of the run.
     """
 
-    def __init__(self, task: Task, model, strategy: tf.distribute.Strategy, seed: int):
+    def __init__(self, task: Task, model: Any, strategy: tf.distribute.Strategy, seed: int):
         self.sets = {
             name: SetEvaluator(task, model, dataset, strategy, seed)
             for name, dataset in task.evaluation_sets().items()
@@ -52,7 +55,7 @@ class SetEvaluator(orbit.StandardEvaluator):
     def __init__(
         self,
         task: Task,
-        model,
+        model: Any,
         dataset: tf.data.Dataset,
         strategy: tf.distribute.Strategy,
         seed: int,
@@ -81,7 +84,7 @@ class SetEvaluator(orbit.StandardEvaluator):
         self._sums.reset()
         return []
 
-    def eval_step(self, iterator):
+    def eval_step(self, iterator: Iterator) -> Rows:
         """Add the sums of one batch and return its rows; traced, in cross-replica context."""
         packed, rows = self._strategy.run(self._replica_step, args=(next(iterator),))
         self._sums.add(self._strategy.reduce("SUM", packed, axis=None))

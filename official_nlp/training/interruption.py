@@ -4,7 +4,7 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -21,7 +21,7 @@ class StopRequest:
         self._interrupts = 0
 
     @contextlib.contextmanager
-    def watched(self, answer: Callable[[], None] = lambda: None):
+    def watched(self, answer: Callable[[], None] = lambda: None) -> Iterator[None]:
         """Handle the signals during the block; outside the main thread this is not possible.
 
         Args:

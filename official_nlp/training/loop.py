@@ -5,7 +5,7 @@ import dataclasses
 import logging
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -37,7 +37,7 @@ class WarmStart(Protocol):
     def describe(self) -> dict[str, Any]:
         """Return what `run.json` records of the sources."""
 
-    def assign(self, model: Any, report) -> dict[str, Any]:
+    def assign(self, model: Any, report: Callable[[str], None]) -> dict[str, Any]:
         """Assign the weights to a model; call `report` with lines; return the final record."""
 
 
@@ -186,7 +186,7 @@ class _Window:
     """Rates of the last metric window, for the progress line."""
 
     tokens_per_second: float | None = None
-    input_share: float | None = None
+    input_fraction: float | None = None
 
 
 class _Run:
@@ -411,14 +411,14 @@ class _Run:
             if self._config.corrupt_records == "skip":
                 line["corrupt_rows"] = sum(data.corrupt_rows for data in self._data)
             self._log.write_timing(line)
-            self._window = _Window(line["tokens_per_second"], line["input_share"])
+            self._window = _Window(line["tokens_per_second"], line["input_fraction"])
         self._progress.show(
             step,
             stage.index,
             self._metrics,
             self._window.tokens_per_second,
             self._watch.seconds_left(step, self._total),
-            self._window.input_share,
+            self._window.input_fraction,
         )
 
     # === At the end ===

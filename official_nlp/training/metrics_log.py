@@ -58,8 +58,7 @@ class MetricsLog:
     def to_disk(self) -> None:
         """Return when the lines will survive a power failure."""
         if self._writes and self._metrics.exists():
-            with open(self._metrics, "rb") as file:
-                os.fsync(file.fileno())
+            atomic.sync(self._metrics)
 
     def evaluations(self) -> list[dict[str, Any]]:
         """Return the lines of evaluations."""

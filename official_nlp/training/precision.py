@@ -1,6 +1,7 @@
 """Number formats of a model, and the loss scale that keeps float16 gradients above 0."""
 
 import contextlib
+from collections.abc import Iterator
 
 import tensorflow as tf
 import tf_keras
@@ -22,7 +23,7 @@ def require_known(name: str) -> None:
 
 
 @contextlib.contextmanager
-def policy(name: str):
+def policy(name: str) -> Iterator[None]:
     """Create layers that compute in this format; variables are float32 under every policy."""
     require_known(name)
     before = tf_keras.mixed_precision.global_policy()

@@ -36,7 +36,7 @@ class TrainingProgress(Progress):
         metrics: Mapping[str, float] | None,
         tokens_per_second: float | None,
         seconds_left: float | None,
-        input_share: float | None = None,
+        input_fraction: float | None = None,
     ) -> None:
         """Show the state after a loop.
 
@@ -46,18 +46,18 @@ class TrainingProgress(Progress):
           metrics: metrics of the window that just ended; None within a window.
           tokens_per_second: rate of the last window, padding included; None if unknown.
           seconds_left: estimated seconds until the end of the run; None if unknown.
-          input_share: fraction of the last window's training time spent waiting for batches.
+          input_fraction: fraction of the last window's training time spent waiting for batches.
         """
         if metrics is not None:
             self._metrics = metrics
-        line = self._line(step, phase, tokens_per_second, seconds_left, input_share)
+        line = self._line(step, phase, tokens_per_second, seconds_left, input_fraction)
         self.update(step, line, milestone=metrics is not None)
 
     def evaluated(self, step: int, name: str, metrics: Mapping[str, float]) -> None:
         """Print the metrics of an evaluation set."""
         self.message(f"step {step} {name}  {_shown(metrics, 2 * _SHOWN)}")
 
-    def _line(self, step, phase, tokens_per_second, seconds_left, input_share) -> str:
+    def _line(self, step, phase, tokens_per_second, seconds_left, input_fraction) -> str:
         parts = [f"step {step}/{self._steps}"]
         if self._phases > 1:
             parts.append(f"phase {phase + 1}/{self._phases}")
@@ -65,8 +65,8 @@ class TrainingProgress(Progress):
             parts.append(f"{datetime.timedelta(seconds=round(seconds_left))} left")
         if tokens_per_second:
             parts.append(f"{tokens_per_second:,.0f} tokens/s")
-        if input_share is not None:
-            parts.append(f"input {input_share:.0%}")
+        if input_fraction is not None:
+            parts.append(f"input {input_fraction:.0%}")
         # Metrics come last: a narrow terminal cuts off the end.
         parts.append(_shown(self._metrics, _SHOWN))
         return "  ".join(part for part in parts if part)

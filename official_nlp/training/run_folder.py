@@ -7,7 +7,7 @@ import json
 import os
 import pathlib
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -137,18 +137,14 @@ class RunFolder:
           recipe: text of the resolved recipe, `config.gin`; nothing is written where it is empty.
 
         Raises:
-          InputError: the folder cannot be written.
+          StorageError: the folder cannot be written.
         """
         if not self.writes or self.has_checkpoint:
             return
-        try:
+        with disk_errors.writing("the run's files", self.path, "Make room, or give another folder"):
             write_files(self.path)
             if recipe:
                 atomic.write(self.path / RECIPE, recipe)
-        except OSError as error:
-            raise InputError(
-                f"cannot write the run folder {self.path}: {error.strerror}; give another folder"
-            ) from error
 
     def add_to_origin(self, more: Mapping[str, Any]) -> None:
         """Add to the part `origin` of `run.json`."""
@@ -200,7 +196,7 @@ class RunFolder:
             )
 
     @contextlib.contextmanager
-    def locked(self):
+    def locked(self) -> Iterator[None]:
         """Keep other processes from training here; a killed process holds no lock."""
         if not self.writes:
             yield

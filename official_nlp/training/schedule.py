@@ -1,5 +1,7 @@
 """The learning rate as a function of the step."""
 
+from typing import Any
+
 import tensorflow as tf
 import tf_keras
 
@@ -42,7 +44,7 @@ class WarmupDecay(tf_keras.optimizers.schedules.LearningRateSchedule):
         self.power = power
         self.from_zero = from_zero
 
-    def __call__(self, step) -> tf.Tensor:
+    def __call__(self, step: tf.Tensor | int) -> tf.Tensor:
         """Return the float32 rate of the update that follows `step` finished updates."""
         done = tf.cast(step, tf.float32)
         left = 1.0 - tf.minimum(done, float(self.total_steps)) / float(self.total_steps)
@@ -52,7 +54,7 @@ class WarmupDecay(tf_keras.optimizers.schedules.LearningRateSchedule):
         warm = done if self.from_zero else done + 1.0
         return rate * tf.minimum(1.0, warm / float(self.warmup_steps))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "learning_rate": self.learning_rate,
             "total_steps": self.total_steps,

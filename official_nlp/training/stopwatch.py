@@ -75,9 +75,9 @@ class Stopwatch:
             "wall_seconds": now - self._run_start,
             "steps_per_second": (step - self._window_step) / training,
             "tokens_per_second": self._tokens / training,
-            "input_share": min(self._seconds["input"] / training, 1.0),
-            "evaluation_share": self._seconds["evaluation"] / wall,
-            "checkpoint_share": self._seconds["checkpoint"] / wall,
+            "input_fraction": min(self._seconds["input"] / training, 1.0),
+            "evaluation_fraction": self._seconds["evaluation"] / wall,
+            "checkpoint_fraction": self._seconds["checkpoint"] / wall,
         }
         self._window_start, self._window_step, self._tokens = now, step, 0
         self._seconds = dict.fromkeys(self._seconds, 0.0)

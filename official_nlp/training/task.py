@@ -20,6 +20,8 @@ if TYPE_CHECKING:  # These modules import this one.
     from official_nlp.training.config import TrainingConfig
     from official_nlp.training.phase import PhaseConfig
 
+# Tensors `[batch, ...]` by name, with static shapes.
+Batch = dict[str, tf.Tensor]
 # Tensors of any static shape by name. They are added over steps, replicas and hosts, so a
 # histogram is a sum too. Ratios do not add up: they are computed at the end, on the host.
 Sums = dict[str, tf.Tensor]
@@ -164,7 +166,7 @@ class Task(abc.ABC):
         """
 
     @abc.abstractmethod
-    def weights(self, batch: dict[str, tf.Tensor], phase: "PhaseConfig") -> dict[str, tf.Tensor]:
+    def weights(self, batch: Batch, phase: "PhaseConfig") -> dict[str, tf.Tensor]:
         """Return the weight of each loss term, a scalar, from the batch alone.
 
         It is the number of tokens or examples that the sum of the term runs over. Weights are
@@ -174,7 +176,7 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def losses(
-        self, model: Any, batch: dict[str, tf.Tensor], phase: "PhaseConfig"
+        self, model: Any, batch: Batch, phase: "PhaseConfig"
     ) -> tuple[dict[str, tf.Tensor], Sums]:
         """Run the model for training on the batch of one replica; called while tracing.
 
@@ -192,7 +194,7 @@ class Task(abc.ABC):
         """
         return {}
 
-    def evaluate(self, model: Any, batch: dict[str, tf.Tensor]) -> tuple[Sums, Rows]:
+    def evaluate(self, model: Any, batch: Batch) -> tuple[Sums, Rows]:
         """Run the model on the evaluation batch of one replica.
 
         Returns:
@@ -221,7 +223,7 @@ class Task(abc.ABC):
 
     # === Prediction and files ===
 
-    def predict(self, model: Any, batch: dict[str, tf.Tensor]) -> Rows:
+    def predict(self, model: Any, batch: Batch) -> Rows:
         """Return the rows that `electra predict` writes, for the batch of one replica."""
         return self.evaluate(model, batch)[1]
 

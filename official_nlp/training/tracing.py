@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+from collections.abc import Iterator
 
 import tensorflow as tf
 
@@ -9,7 +10,7 @@ from official_nlp.errors import InputError
 
 
 @contextlib.contextmanager
-def plain_errors():
+def plain_errors() -> Iterator[None]:
     """Raise an `InputError` from the block as an `InputError`.
 
     AutoGraph wraps exceptions that are raised while tracing, and an error in the Python generator

@@ -1,5 +1,6 @@
 """The train step of one phase, and the loop of steps that runs on the device."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import orbit
@@ -55,7 +56,7 @@ class PhaseTrainer(orbit.StandardTrainer):
     def __init__(
         self,
         task: Task,
-        model,
+        model: Any,
         optimizer: AdamW,
         schedule: WarmupDecay,
         global_step: tf.Variable,
@@ -143,7 +144,7 @@ class PhaseTrainer(orbit.StandardTrainer):
 
     # === One step, on all replicas ===
 
-    def train_step(self, iterator):
+    def train_step(self, iterator: Iterator) -> None:
         """Run one step on all replicas; called while tracing, in cross-replica context."""
         results = self._strategy.run(self._replica_step, args=(self.waiting.next(iterator),))
         packed, failure, overflow = results

@@ -1,6 +1,10 @@
 """Time that steps wait for their batches."""
 
+from collections.abc import Iterator
+
 import tensorflow as tf
+
+from official_nlp.training.task import Batch
 
 
 class InputWait:
@@ -14,7 +18,7 @@ class InputWait:
         with tf.device("CPU:0"):
             self._seconds = tf.Variable(0.0, dtype=tf.float64, trainable=False)
 
-    def next(self, iterator):
+    def next(self, iterator: Iterator) -> Batch:
         """Return the next batch of the iterator; called while tracing."""
         before = tf.timestamp()
         with tf.control_dependencies([before]):

@@ -6,7 +6,7 @@ import json
 import pytest
 import tensorflow as tf
 
-from official_nlp.errors import InputError
+from official_nlp.errors import InputError, StorageError
 from official_nlp.training.run_folder import RunFolder
 
 IDENTITY = {
@@ -58,11 +58,11 @@ def test_files_of_the_task_are_written_until_there_is_a_checkpoint(tmp_path):
     assert (tmp_path / "config.gin").read_text() == "SEED = 1\n"
 
 
-def test_a_file_of_the_task_that_cannot_be_written_is_an_input_error(tmp_path):
+def test_a_file_of_the_task_that_cannot_be_written_is_a_storage_error(tmp_path):
     def write(path):
         raise PermissionError(13, "Permission denied", str(path))
 
-    with pytest.raises(InputError, match=r"cannot write the run folder .*: Permission denied"):
+    with pytest.raises(StorageError, match=r"the run's files could not be written to .*denied"):
         RunFolder(tmp_path).prepare(write)
 
 

@@ -28,12 +28,12 @@ def test_a_window_reports_where_its_time_went(clock):
         "wall_seconds": 10,
         "steps_per_second": 5,
         "tokens_per_second": 1000,
-        "input_share": 0.25,
-        "evaluation_share": 0.3,
-        "checkpoint_share": 0.2,
+        "input_fraction": 0.25,
+        "evaluation_fraction": 0.3,
+        "checkpoint_fraction": 0.2,
     }
     next_window = watch.window(120)
-    assert (next_window["tokens_per_second"], next_window["input_share"]) == (0, 0)
+    assert (next_window["tokens_per_second"], next_window["input_fraction"]) == (0, 0)
 
 
 def test_the_first_loop_is_left_out_of_the_estimate(clock):

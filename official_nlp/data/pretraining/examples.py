@@ -137,7 +137,7 @@ def build_examples(
             # the document with the smallest one.
             settings = dataclasses.replace(settings, held_out_below=counts.smallest_hash + 1)
             shards, unigram, counts = _write(folder, paths, settings, *options)
-        _check_found(shards, counts, paths, held_out)
+        _check_found(shards, counts, held_out)
         summary = _summary(shards, counts, length, time.monotonic() - start)
         stored = dataclasses.asdict(settings) | dataclasses.asdict(summary)
         # The bytes must not depend on where and when the folder was built.
@@ -257,12 +257,9 @@ def _check(
         )
 
 
-def _check_found(
-    shards: dict[str, list[index.Shard]], counts: Counts, paths: list[pathlib.Path], held_out: float
-) -> None:
+def _check_found(shards: dict[str, list[index.Shard]], counts: Counts, held_out: float) -> None:
     if not counts.tokens:
-        more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-        raise InputError(f"no text in {paths[0]}{more}: give files that contain text")
+        raise InputError(corpus.NO_TEXT)
     if not shards[features.TRAIN]:
         raise InputError(
             f"held_out={held_out} leaves none of the {counts.documents} documents for training: "

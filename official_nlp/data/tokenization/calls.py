@@ -179,7 +179,7 @@ def padding(
     return Padding(pad_id, width, multiple, side)
 
 
-def check_multiple(padding: Padding | None, truncation: Truncation | None):
+def check_multiple(padding: Padding | None, truncation: Truncation | None) -> None:
     """Refuse a multiple that would make sequences longer than the length they are truncated to.
 
     Raises:

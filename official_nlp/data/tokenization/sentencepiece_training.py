@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import sentencepiece
 
+from official_nlp.data import corpus
 from official_nlp.errors import InputError
 
 # Training time grows with the square of the length of a line without spaces.
@@ -123,5 +124,5 @@ def _explained(error: Exception, lines: _Lines, size: int) -> Exception:
             f"was {size}; 30522 is usual"
         )
     if not lines.count or "sentences_.empty()" in str(error) or "freq" in str(error):
-        return InputError("the files contain no text; give files with text")
+        return InputError(corpus.NO_TEXT)
     return error

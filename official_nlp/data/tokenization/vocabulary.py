@@ -186,7 +186,7 @@ def _count_characters(
     for space in [character for character in characters if character.isspace()]:
         del characters[space]
     if not characters:
-        raise InputError("the files contain no text; give files with text")
+        raise InputError(corpus.NO_TEXT)
     return characters, sample.documents
 
 

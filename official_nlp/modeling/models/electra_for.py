@@ -207,7 +207,9 @@ class ElectraFor(Pretrained, tf_keras.Model):
         return {name: x for name, x in outputs.items() if name != "past_key_values"}
 
     # `train_step` of Keras calls this, and scales the result under mixed_float16.
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None) -> tf.Tensor:
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None
+    ) -> tf.Tensor:
         if self.loss:
             targets, predictions = self._masked_pairs(x, y, y_pred)
             return super().compute_loss(x, targets, predictions, sample_weight)
@@ -216,7 +218,9 @@ class ElectraFor(Pretrained, tf_keras.Model):
         self._fit_state.loss.update_state(_mean(terms), sample_weight=weight)
         return loss_terms.replica_loss(terms, _equal_weights(terms), self.losses)
 
-    def compute_metrics(self, x, y, y_pred, sample_weight) -> dict[str, tf.Tensor]:
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any
+    ) -> dict[str, tf.Tensor]:
         targets, predictions = self._masked_pairs(x, y, y_pred)
         return super().compute_metrics(x, targets, predictions, sample_weight)
 

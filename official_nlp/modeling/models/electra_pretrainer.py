@@ -404,7 +404,9 @@ class ElectraPretrainer(tf_keras.Model):
         self.compute_loss(inputs, y_pred=self(inputs, training=False))
         return self.get_metrics_result()
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None) -> tf.Tensor:
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None
+    ) -> tf.Tensor:
         terms = losses.electra_loss(x, y_pred)
         total = loss_terms.replica_loss(terms, self.loss_weights, self.losses)
         metrics = self._fit_state.metrics

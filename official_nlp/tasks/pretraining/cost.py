@@ -136,6 +136,7 @@ class Memory:
 
     @property
     def total(self) -> int:
+        """Return the bytes of the whole process at its largest."""
         batch = max(self.activations + self.vocabulary, self.evaluation)
         return self.program + self.state + batch
 

@@ -31,6 +31,7 @@ class PretrainingData(Data):
 
     @property
     def corrupt_rows(self) -> int:  # type: ignore[override]
+        """Return the number of records that were skipped since the folder was opened."""
         return self._corrupt_records.rows - self._earlier_rows
 
     def corruption(self) -> str:

@@ -21,7 +21,12 @@ _HISTOGRAM = "rtd_histogram"
 _MAIN = ("mlm_mask_loss", "rtd_auc", "rtd_below_entropy", "mlm_mask_accuracy")
 
 
-def generator_sums(batch, lm_outputs, mask_id: int, sampled_ids=None) -> dict[str, tf.Tensor]:
+def generator_sums(
+    batch: Mapping[str, tf.Tensor],
+    lm_outputs: tf.Tensor,
+    mask_id: int,
+    sampled_ids: tf.Tensor | None = None,
+) -> dict[str, tf.Tensor]:
     """Return the sums of one batch from which `compute` derives the generator's metrics.
 
     Args:
@@ -50,7 +55,9 @@ def generator_sums(batch, lm_outputs, mask_id: int, sampled_ids=None) -> dict[st
     return {_GENERATOR: tf.stack([tf.reduce_sum(part) for part in parts])}
 
 
-def discriminator_sums(batch, disc_logits, disc_label) -> dict[str, tf.Tensor]:
+def discriminator_sums(
+    batch: Mapping[str, tf.Tensor], disc_logits: tf.Tensor, disc_label: tf.Tensor
+) -> dict[str, tf.Tensor]:
     """Return the sums of one batch from which `compute` derives the discriminator's metrics.
 
     Args:
@@ -109,7 +116,7 @@ def _discriminator_metrics(tokens, loss, replaced, counts):
         "rtd_loss": _ratio(loss, tokens),
         "rtd_below_entropy": entropy(replaced_fraction) - _ratio(loss, tokens),
         "rtd_auc": histogram.auc(counts),
-        "rtd_replaced_share": replaced_fraction,
+        "rtd_replaced_fraction": replaced_fraction,
         "rtd_precision": _ratio(detected, claimed),
         "rtd_recall": _ratio(detected, replaced),
         "rtd_accuracy": _ratio(right, tokens),

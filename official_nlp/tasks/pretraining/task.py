@@ -16,6 +16,7 @@ from official_nlp.data.pretraining.ngram_baselines import unigram_probabilities
 from official_nlp.data.pretraining.pipeline import evaluation_dataset, pretraining_dataset
 from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 from official_nlp.errors import InputError
+from official_nlp.files import atomic
 from official_nlp.modeling import losses
 from official_nlp.modeling.models import pretrainer_tensors
 from official_nlp.modeling.models.electra_pretrainer import ElectraPretrainer
@@ -26,7 +27,8 @@ from official_nlp.tasks.pretraining import metrics
 from official_nlp.tasks.pretraining.data import PretrainingData
 from official_nlp.tasks.pretraining.generator_monitor import GeneratorMonitor
 from official_nlp.training import Task
-from official_nlp.training.task import DataByPath
+from official_nlp.training.phase import PhaseConfig
+from official_nlp.training.task import Batch, DataByPath, Rows, Sums
 
 if TYPE_CHECKING:  # It imports this module.
     from official_nlp.tasks.pretraining.config import PretrainingConfig
@@ -123,7 +125,9 @@ class ElectraPretraining(Task):
             items["sentence_head"] = model.classification
         return items
 
-    def trainable_variables(self, model: ElectraPretrainer, phase) -> list[tf.Variable]:
+    def trainable_variables(
+        self, model: ElectraPretrainer, phase: PhaseConfig
+    ) -> list[tf.Variable]:
         parts = []
         if phase.trains(MLM):
             parts += [model.generator_network, model.masked_lm]
@@ -162,7 +166,9 @@ class ElectraPretraining(Task):
 
     # === Training ===
 
-    def train_dataset(self, stage, phase, first_step, host, hosts) -> tf.data.Dataset:
+    def train_dataset(
+        self, stage: int, phase: PhaseConfig, first_step: int, host: int, hosts: int
+    ) -> tf.data.Dataset:
         return pretraining_dataset(
             self._data[phase.data].folder,
             batch_size=phase.batch_size,
@@ -176,15 +182,12 @@ class ElectraPretraining(Task):
             hosts=hosts,
         )
 
-    def weights(self, batch, phase) -> dict[str, tf.Tensor]:
-        weights = {}
-        if phase.trains(MLM):
-            weights[MLM] = tf.reduce_sum(losses.prediction_weights(batch))
-        if phase.trains(RTD):
-            weights[RTD] = tf.reduce_sum(losses.token_weights(batch))
-        return weights
+    def weights(self, batch: Batch, phase: PhaseConfig) -> dict[str, tf.Tensor]:
+        return losses.electra_weights(batch, [name for name in (MLM, RTD) if phase.trains(name)])
 
-    def losses(self, model: ElectraPretrainer, batch, phase):
+    def losses(
+        self, model: ElectraPretrainer, batch: Batch, phase: PhaseConfig
+    ) -> tuple[dict[str, tf.Tensor], Sums]:
         outputs, sums, sampled_ids = {}, {}, None
         if phase.trains(MLM):
             outputs = model.generate(batch, training=True)
@@ -221,7 +224,7 @@ class ElectraPretraining(Task):
             )
         }
 
-    def evaluate(self, model: ElectraPretrainer, batch):
+    def evaluate(self, model: ElectraPretrainer, batch: Batch) -> tuple[Sums, Rows]:
         generated = model.generate(batch)
         corrupted = model.corrupt(batch, generated["lm_outputs"])
         logits = self._discriminate(model, batch, corrupted)
@@ -232,7 +235,7 @@ class ElectraPretraining(Task):
         sums.update(self.unigram_sums(model, batch))
         return sums, {}
 
-    def unigram_sums(self, model: ElectraPretrainer, batch) -> dict[str, tf.Tensor]:
+    def unigram_sums(self, model: ElectraPretrainer, batch: Batch) -> Sums:
         """Return the sums of the discriminator on a corruption that needs no generator.
 
         Runs whose generators differ are compared by it.
@@ -271,8 +274,7 @@ class ElectraPretraining(Task):
     def write_files(self, folder: str | os.PathLike) -> None:
         for name, config in self.networks().items():
             pathlib.Path(folder, name).mkdir(parents=True, exist_ok=True)
-            file = pathlib.Path(folder, name, "config.json")
-            file.write_text(config.to_json(), encoding="utf-8")
+            atomic.write(pathlib.Path(folder, name, "config.json"), config.to_json())
         self.tokenizer.save_pretrained(pathlib.Path(folder, "tokenizer"))
 
     # === Corruption ===
@@ -293,7 +295,7 @@ class ElectraPretraining(Task):
         probabilities = unigram_probabilities(self._data[None].folder)
         return np.cumsum(probabilities)[:-1].astype(np.float32)
 
-    def _draw_unigram(self, batch) -> tf.Tensor:
+    def _draw_unigram(self, batch: Batch) -> tf.Tensor:
         """Draw tokens by their frequency in the training text; return int32 `[B, P]`."""
         positions = batch["masked_lm_positions"]
         with randomness.scope(_UNIGRAM):

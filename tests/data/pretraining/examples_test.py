@@ -204,7 +204,7 @@ def test_special_tokens_in_the_text_are_encoded_as_text(tokenizer_folder, tmp_pa
 def test_an_empty_corpus_is_refused(tokenizer_folder, tmp_path, content_of_file):
     (tmp_path / "a.txt").write_text(content_of_file)
     (tmp_path / "b.txt").write_text("")
-    with pytest.raises(InputError, match=r"no text in .*a.txt and 1 more: give files"):
+    with pytest.raises(InputError, match="the files contain no text"):
         build([tmp_path / "a.txt", tmp_path / "b.txt"], tokenizer_folder, tmp_path / "to")
     assert not (tmp_path / "to").exists()
 

@@ -75,7 +75,7 @@ RTD_LOSS = sum(math.log1p(math.exp(x)) for x in (-2, -2, -3, 1, -0.5, 1, -4, -5)
         ("mlm_accuracy", 3 / 5),
         ("mlm_mask_accuracy", 3 / 4),
         ("mlm_sampled_accuracy", 3 / 5),
-        ("rtd_replaced_share", 2 / 8),
+        ("rtd_replaced_fraction", 2 / 8),
         ("rtd_loss", RTD_LOSS),
         ("rtd_below_entropy", H_QUARTER - RTD_LOSS),
         # The found one is above all six others, the missed one above four of them.

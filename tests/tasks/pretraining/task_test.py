@@ -266,7 +266,7 @@ def test_every_evaluation_sees_the_same_masks_and_corruption(task):
     evaluator, first = evaluated(task, model)
     assert evaluator.evaluate(tf.constant(-1))["held_out"] == first
     assert 0 < first["rtd_unigram_auc"] < 1
-    assert first["rtd_replaced_share"] > 0.05
+    assert first["rtd_replaced_fraction"] > 0.05
 
 
 def test_evaluation_drops_nothing_out_and_samples_by_the_seed(task):
