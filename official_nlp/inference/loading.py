@@ -1,13 +1,13 @@
 """Load the models and the tokenizer of a run, a Hugging Face folder or a checkpoint."""
 
 import dataclasses
-import json
 import os
 import pathlib
 from collections.abc import Collection, Mapping
 
 from official_nlp.data import ElectraTokenizer
 from official_nlp.errors import InputError
+from official_nlp.files import guarded
 from official_nlp.interchange import sources
 from official_nlp.interchange.load_report import listed
 from official_nlp.interchange.weights import WORD_TABLE, Weights, most_rows
@@ -113,14 +113,13 @@ def _class_name(source: str, config: Mapping, tensors: Collection[str]) -> str:
 
 def _trained_length(place: pathlib.Path) -> int | None:
     """Return the longest sequence of a run's phases: later positions are not trained."""
+    if not (place / "run.json").is_file():
+        return None
+    phases = guarded.read_object(place / "run.json", "copy the run again").get("phases")
     try:
-        described = json.loads((place / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    if not isinstance(described, dict):
-        return None
-    phases = described.get("phases") or []
-    return max((phase["length"] for phase in phases), default=None)
+        return max((int(phase["length"]) for phase in phases or []), default=None)
+    except (KeyError, TypeError, ValueError):
+        raise InputError(f"{place / 'run.json'} must list phases with a length each") from None
 
 
 def check_vocabulary(tokenizer: ElectraTokenizer, config: ElectraConfig) -> None:

@@ -1,13 +1,13 @@
 """Read and write the JSON file that google-research keeps beside a checkpoint."""
 
 import dataclasses
-import json
 import os
 import pathlib
 from collections.abc import Mapping
 from typing import Any
 
 from official_nlp.errors import InputError
+from official_nlp.files import guarded
 from official_nlp.interchange.google_names import Sizes
 
 NETWORKS = ("generator", "discriminator")
@@ -151,15 +151,8 @@ def read_google_config(file: str | os.PathLike) -> GoogleConfig:
       InputError: the file cannot be read, is not JSON, or holds neither.
     """
     path = pathlib.Path(file)
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(
-            f"cannot read {path}: {error.strerror}; name the JSON file of the checkpoint"
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} must be JSON, is not: {error}") from error
-    found = _networks(values) if isinstance(values, dict) else {}
+    values = guarded.read_object(path, "name the JSON file of the checkpoint")
+    found = _networks(values)
     if not found:
         raise InputError(
             f"{path} must be a google-research JSON file with discriminator_bert_config and "

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from official_nlp.errors import InputError
-from official_nlp.files import atomic, disk_errors, safe_paths
+from official_nlp.files import atomic, disk_errors, guarded, safe_paths
 from official_nlp.interchange import keras_h5, safetensors, torch_pickle
 from official_nlp.interchange.load_report import listed
 from official_nlp.interchange.tensorflow_names import torch_name
@@ -188,15 +188,7 @@ def _names_by_shard(folder: pathlib.Path, file: str) -> dict[str, set[str]]:
 def _read_json(folder: pathlib.Path, name: str, reason: str = "copy it too") -> dict[str, Any]:
     if not (folder / name).exists():
         raise InputError(f"{folder} must have {name}, but has none: {reason}")
-    try:
-        values = json.loads(safe_paths.inside(folder, name).read_text(encoding="utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{folder / name} must be JSON, but is not: {error}") from error
-    if not isinstance(values, dict):
-        raise InputError(f"{folder / name} must be a JSON object, was {str(values)[:40]!r}")
-    return values
+    return guarded.read_object(safe_paths.inside(folder, name), "copy it again")
 
 
 def _check_is_float(file: pathlib.Path, name: str, dtype: str) -> None:

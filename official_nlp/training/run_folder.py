@@ -13,7 +13,7 @@ from typing import Any
 import tensorflow as tf
 
 from official_nlp.errors import InputError
-from official_nlp.files import atomic, disk_errors
+from official_nlp.files import atomic, disk_errors, guarded
 from official_nlp.training import checkpoints
 
 _PACKAGES = ("official_nlp", "tensorflow", "tf_keras", "tf-models-official", "numpy")
@@ -64,16 +64,11 @@ class RunFolder:
         Raises:
           InputError: the file is missing, or cannot be read.
         """
-        try:
-            described = json.loads(self.description.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise InputError(
-                f"{self.path} is not a run folder: it has no {self.description.name}"
-            ) from None
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{self.description} cannot be read: {error}") from error
+        if not self.description.exists():
+            raise InputError(f"{self.path} is not a run folder: it has no {self.description.name}")
+        described = guarded.read_object(self.description, "copy the run again")
         parts = ("phases", "training")
-        if not isinstance(described, dict) or any(part not in described for part in parts):
+        if any(part not in described for part in parts):
             raise InputError(
                 f"{self.description} must describe a run ({', '.join(parts)}), but does not: "
                 "another program wrote it, or it is truncated"

@@ -353,8 +353,8 @@ def test_a_json_file_that_does_not_fit_is_refused(folder, tmp_path, values, mess
     ("content", "message"),
     [
         (None, "cannot read"),
-        ("{", "must be JSON, is not"),
-        ("[" * 100_000, "must be JSON, is not: maximum recursion"),
+        ("{", "must be JSON"),
+        ("[" * 100_000, "must be JSON: maximum recursion"),
     ],
 )
 def test_a_json_file_that_cannot_be_read_is_refused(folder, tmp_path, content, message):

@@ -161,10 +161,10 @@ def test_a_path_that_is_no_folder_is_refused(tmp_path):
     ("config", "message"),
     [
         (None, r"must have config.json, but has none"),
-        ("{'a': 1}", r"config.json must be JSON, but is not: Expecting property name"),
-        (b"\xff\xfe", r"config.json must be JSON, but is not: .*utf-8"),
-        ("[1]", r"config.json must be a JSON object, was '\[1\]'"),
-        ("[" * 100_000 + "]" * 100_000, r"config.json must be JSON, but is not: .*recursion"),
+        ("{'a': 1}", r"config.json must be JSON: Expecting property name"),
+        (b"\xff\xfe", r"config.json must be UTF-8 text"),
+        ("[1]", r"config.json must hold a JSON object, but holds a list"),
+        ("[" * 100_000 + "]" * 100_000, r"config.json must be JSON: .*recursion"),
         (
             {"model_type": "bert"},
             r"model_type must be 'electra', was 'bert'; this is the folder of another model",

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from official_nlp.errors import InputError
-from official_nlp.files import atomic, disk_errors
+from official_nlp.files import atomic, disk_errors, guarded
 
 INDEX_FILE = "index.json"
 UNIGRAM_FILE = "unigram.npy"
@@ -131,6 +131,12 @@ class OffsetsWriter:
         np.lib.format.write_array_header_1_0(self._file, header)
 
 
+_AGAIN = (
+    "build the data again; if another program wrote the shards, delete the index, and it is made "
+    "again"
+)
+
+
 def read(folder: pathlib.Path) -> Index:
     """Read `index.json` of a data folder.
 
@@ -139,7 +145,7 @@ def read(folder: pathlib.Path) -> Index:
     """
     file = folder / INDEX_FILE
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = guarded.read_object(file, _AGAIN)
         if content.pop("version") != VERSION:
             raise InputError(
                 f"{file} was written by another version of this program: build the data again"
@@ -152,11 +158,8 @@ def read(folder: pathlib.Path) -> Index:
         return Index(**content)
     except InputError:
         raise
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise InputError(
-            f"{file} is not an index of training data: build the data again; if another program "
-            "wrote the shards, delete the index, and it is made again"
-        ) from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InputError(f"{file} is not an index of training data: {_AGAIN}") from error
 
 
 def offsets_file(split: str) -> str:

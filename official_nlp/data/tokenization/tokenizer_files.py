@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from official_nlp.data.tokenization import tokenizer_json, wordpiece
 from official_nlp.data.tokenization.token_table import ROLES
 from official_nlp.errors import InputError
-from official_nlp.files import safe_paths
+from official_nlp.files import guarded, safe_paths
 
 if TYPE_CHECKING:
     from official_nlp.data.tokenization.sentencepiece import SentencePieceModel
@@ -234,4 +234,4 @@ def _by_id(tokens: dict[str, Any]) -> dict[str, Any]:
 def _read_json(file: pathlib.Path) -> dict[str, Any]:
     if not file.is_file():
         return {}
-    return tokenizer_json.read_object(safe_paths.inside(file.parent, file.name))
+    return guarded.read_object(safe_paths.inside(file.parent, file.name))

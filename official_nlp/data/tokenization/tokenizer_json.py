@@ -1,11 +1,11 @@
 """Read `tokenizer.json`, the format of the `tokenizers` package, if it holds a WordPiece model."""
 
-import json
 import pathlib
 from typing import Any
 
 from official_nlp.data.tokenization.wordpiece import MAX_WORD_CHARACTERS
 from official_nlp.errors import InputError
+from official_nlp.files import guarded
 
 
 def read(file: pathlib.Path) -> tuple[list[str], dict[str, Any]]:
@@ -21,7 +21,7 @@ def read(file: pathlib.Path) -> tuple[list[str], dict[str, Any]]:
       InputError: if it is not such a file, or is not WordPiece with BERT's normalization and
         splitting into words.
     """
-    content = read_object(file)
+    content = guarded.read_object(file)
     try:
         return _read(file, content)
     except (AttributeError, KeyError, TypeError) as error:
@@ -29,25 +29,6 @@ def read(file: pathlib.Path) -> tuple[list[str], dict[str, Any]]:
             f"{file} must have the format of the tokenizers package, but reading it raised "
             f"{type(error).__name__}: {error}; save the tokenizer again, or give its vocab.txt"
         ) from error
-
-
-def read_object(file: pathlib.Path) -> dict[str, Any]:
-    """Read a JSON file that holds an object.
-
-    Raises:
-      InputError: if it cannot be read, or holds something else.
-    """
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{file} must be JSON: {error}; write it again") from error
-    except OSError as error:
-        raise InputError(f"cannot read {file}: {error.strerror}") from error
-    if not isinstance(content, dict):
-        raise InputError(
-            f"{file} must hold a JSON object, was a {type(content).__name__}; write it again"
-        )
-    return content
 
 
 def _read(file: pathlib.Path, content: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:

@@ -8,7 +8,6 @@ import tokenizers
 from hypothesis import strategies
 
 from official_nlp.data.pretraining import encoding
-from official_nlp.data.tokenization import tokenizer_json
 from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 from official_nlp.errors import InputError
 
@@ -652,10 +651,8 @@ def test_texts_may_be_an_array(tiny):
 
 def test_a_file_that_is_not_a_tokenizer_is_refused(tmp_path):
     (tmp_path / "x.json").write_bytes(b"\xff")
-    with pytest.raises(InputError, match=r"x.json must be JSON"):
+    with pytest.raises(InputError, match=r"x.json must be UTF-8 text"):
         ElectraTokenizer.from_pretrained(tmp_path / "x.json")
-    with pytest.raises(InputError, match=r"cannot read .*: Is a directory"):
-        tokenizer_json.read_object(tmp_path)
 
 
 def test_added_tokens_are_accepted_as_arguments(tiny):
