@@ -109,11 +109,12 @@ class MultipleChoiceHead(tf_keras.layers.Layer):
                 f"cls_index must be None with summary_type={self.summary_type!r}, was given; build "
                 "the head with summary_type='cls_index' to use it"
             )
+        # `features` may have the axis of choices or not, so axes are counted from the end.
         if self.summary_type == "first":
             return features[..., 0, :]
         if self.summary_type == "mean":
             return tf.reduce_mean(features, axis=-2)
-        if cls_index is None:
+        if cls_index is None:  # "last", or "cls_index" without an index
             return features[..., -1, :]
         return tf.gather(features, cls_index, axis=-2, batch_dims=len(features.shape) - 2)
 
