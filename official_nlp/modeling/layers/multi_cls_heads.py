@@ -83,7 +83,7 @@ class MultiClsHeads(tf_keras.layers.Layer):
             x = self.activation(self.dense(features[:, self.cls_token_idx, :]))  # [B, inner_dim]
         if only_project:
             return x
-        # One mask for all heads, which see the same vector.
+        # All heads share one mask, because they share the vector.
         x = ops.apply_dropout(x, self.dropout_rate, training)
         return {projection.name: projection(x) for projection in self.out_projs}
 

@@ -260,7 +260,7 @@ class MultiHeadAttention(tf_keras.layers.Layer):
         if isinstance(value, dict):  # `project` has computed keys and values before.
             query = self._linear(query, self.query_kernel, self.query_bias)
             return query, value["key"], value["value"]
-        # Identity, because equal contents are unknown while tracing.
+        # Tensors are compared by identity: their contents are unknown while tracing.
         self_attention = query is value and (key is None or key is value)
         if self_attention and self.key_dim == self.value_dim:
             # One product is faster than three. The variables stay separate, as in tf_keras, so
