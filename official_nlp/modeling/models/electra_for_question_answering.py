@@ -80,4 +80,5 @@ def _compare_positions(positions: Any, logits: tf.Tensor) -> Comparison:
     positions = tf.cast(positions, tf.int32)
     if positions.shape.rank == 2 and positions.shape[1] == 1:
         positions = positions[:, 0]
+    # As in Hugging Face's model, all positions beyond the length become `length`, which is ignored.
     return compare_classes(tf.clip_by_value(positions, 0, length), logits, ignored=length)

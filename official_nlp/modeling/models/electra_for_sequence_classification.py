@@ -89,6 +89,7 @@ class ElectraForSequenceClassification(ElectraFor):
         if logits.shape[-1] == 1:
             labels = tf.reshape(labels, [-1, 1])
         check_labels(labels, logits.shape)
+        # Every example has the weight 1: no number means an ignored label here.
         return {"logits": (labels, logits, tf.ones_like(logits[:, 0]))}
 
     def _element_losses(self, target, prediction):
