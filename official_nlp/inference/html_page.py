@@ -66,6 +66,7 @@ def _filling(text: str, blank: Sequence[Candidate]) -> str:
     return f"<p>{html.escape(text)}<br>&rarr; {best}</p>"
 
 
+# Doubled braces are single ones after `str.format`.
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>{title}</title>
 <style>
