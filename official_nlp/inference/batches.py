@@ -18,8 +18,8 @@ class TokenSequence(NamedTuple):
     Attributes:
       ids: integers `[length]`, special tokens included.
       type_ids: integers `[length]`; None for all of type 0.
-      position: a position to predict, passed on as `masked_lm_positions` `[batch, 1]`; None for
-        none. In one call of a `BatchRunner` all sequences have one, or none has.
+      position: a position to predict, passed on as `masked_lm_positions` `[batch, 1]`, or None.
+        In one call of a `BatchRunner` either all sequences have one or none has.
     """
 
     ids: Sequence[int] | np.ndarray
@@ -133,7 +133,7 @@ class BatchRunner:
 
 
 def _steps(first: int, factor: int, last: int) -> list[int]:
-    """Return first, first * factor, ... as far as they are below `last`, and `last`."""
+    """Return first, first * factor, ... up to the largest below `last`, and `last` itself."""
     steps = []
     while first < last:
         steps.append(first)

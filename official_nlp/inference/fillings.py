@@ -1,4 +1,4 @@
-"""Fill the blanks of a text by the generator."""
+"""Fill the blanks of a text with the generator."""
 
 import dataclasses
 import re

@@ -19,7 +19,7 @@ def page(
 
     Args:
       title: heading of the page.
-      test: a word-swap test, shown with all its sentences; None for none.
+      test: a word-swap test, shown with all its sentences; None if there is none.
       scored: texts with their scored words.
       filled: texts with the fillings of their blanks.
     """

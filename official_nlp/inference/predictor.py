@@ -120,7 +120,7 @@ class Predictor:
 
     @property
     def expects(self) -> str:
-        """Description of a valid input, completes the sentence "the input must be ..."."""
+        """Description of a valid input that completes the sentence "the input must be ..."."""
         return self._head.expects
 
     @property

@@ -1,4 +1,4 @@
-"""Score the words of a text by the discriminator: how probably was each replaced?"""
+"""Score the words of a text with the discriminator: the probability that each was replaced."""
 
 import dataclasses
 import re

@@ -100,7 +100,7 @@ class SequenceClassifier(Head):
           threshold: smallest probability of a predicted label in multi-label classification.
 
         Raises:
-          InputError: `threshold` is no probability.
+          InputError: `threshold` is not a probability.
         """
         if not 0 <= threshold <= 1:
             raise InputError(f"threshold must be a probability from 0 to 1, got {threshold!r}")

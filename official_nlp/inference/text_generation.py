@@ -1,4 +1,4 @@
-"""Continue texts by a decoder."""
+"""Continue texts with a decoder."""
 
 import dataclasses
 from collections.abc import Sequence

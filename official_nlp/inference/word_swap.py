@@ -92,7 +92,7 @@ def word_swap_test(
     """Swap one word in each of `count` sentences for another frequent one, and rank all words.
 
     Sentences lie within a line, start with a capital letter, end with a full stop, exclamation or
-    question mark, have 12 to 24 words, are no code, and fit into a sequence of the model. The
+    question mark, have 12 to 24 words, are not code, and fit into a sequence of the model. The
     seed determines the choice of sentences, of the word to swap and of its replacement among the
     `frequent` most frequent words of the text.
 

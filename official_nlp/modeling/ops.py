@@ -254,7 +254,7 @@ def sample_tokens(
       key: `randomness.Key` of this sample.
       first_row: position of the first example of the batch in the stream of examples.
       temperature: positive number.
-      disallowed: tokens that may not be drawn, integer `[B, P]`; None for none.
+      disallowed: tokens that may not be drawn, integer `[B, P]`; None if all may.
 
     Returns:
       Token ids, int32 `[B, P]`.

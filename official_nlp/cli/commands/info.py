@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> None:
     """Print what the path holds."""
     path = pathlib.Path(args.path)
     console = printing.console()
-    # Run, data and model folders may contain a vocabulary too, so the tokenizer comes last.
+    # Folders of runs, data and models may contain a vocabulary too, so tokenizer folders come last.
     has_vocabulary = any((path / name).is_file() for name in _VOCABULARY_FILES)
     if (path / "run.json").is_file():
         _print_run(path, console)

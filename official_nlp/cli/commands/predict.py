@@ -166,7 +166,7 @@ def _check(args: argparse.Namespace) -> None:
 def _inputs(args: argparse.Namespace) -> list[Any]:
     """Return the inputs of the command line and of --file."""
     inputs: list[Any] = [*args.texts] if args.pair is None else [(args.texts[0], args.pair)]
-    if args.file and args.word_swaps is None:  # The file of a word-swap test is no list of inputs.
+    if args.file and args.word_swaps is None:  # A word-swap test reads its file as running text.
         # `splitlines` would also split at characters that a text or JSON string may contain.
         lines = _read(args.file).split("\n")
         if args.file.endswith(".jsonl"):

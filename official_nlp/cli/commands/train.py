@@ -132,14 +132,14 @@ def _preflight(
     from official_nlp.training import preflight
 
     devices = preflight.find_devices(config.training.strategy, dry_run)
-    # First what holds for every task, then what depends on the objective.
+    # The checks of all tasks come first, then those of the objective.
     findings = preflight.check(phases, config.training, data, devices)
     findings += config.task.preflight(data, phases, config.training, devices)
     for line in findings.lines:
         console.print(line)
     for line in findings.warnings:
         console.print(f"warning: {line}", style="yellow")
-    if findings.errors:  # All of them at once, so that one attempt shows every mistake.
+    if findings.errors:  # They are reported together, so that one attempt shows them all.
         raise InputError("; ".join(findings.errors))
 
 

@@ -16,8 +16,8 @@ class DisentangledEmbeddings(tf_keras.layers.Layer):
 
     This is gradient-disentangled embedding sharing (GDES). The layer's own tables start at zero,
     so that the sum starts at the vectors of the other layer. No gradient reaches the other layer:
-    training the other network moves these vectors along, training this network changes the
-    differences alone. The LayerNorm is the layer's own. Each call looks vectors up in both tables
+    training the other network changes the sums as well, while training this network changes only
+    the differences. The layer has a LayerNorm of its own. Each call looks vectors up in both tables
     and adds them: no sum of two whole tables is computed in a training step.
 
     `variables` holds the differences, not the variables of the other layer. Checkpoints and files

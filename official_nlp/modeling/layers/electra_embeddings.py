@@ -129,7 +129,7 @@ class ElectraEmbeddings(tf_keras.layers.Layer):
         position_ids: tf.Tensor | None = None,
         inputs_embeds: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """Return the sum before the LayerNorm; arguments as of the call.
+        """Return the sum before the LayerNorm; the arguments are those of the call.
 
         Returns:
           Tensor `[batch, length, embedding_width]` in the compute dtype.

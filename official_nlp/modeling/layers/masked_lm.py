@@ -26,7 +26,7 @@ class MaskedLM(tf_keras.layers.Layer):
         variable `[vocab_size, embedding_width]` of another layer. Only an `OnDeviceEmbedding` can
         be serialized. Deserializing makes a copy of it, which the model that owns both layers ties
         again.
-      activation: activation of the dense layer; None for none.
+      activation: activation of the dense layer; None for the identity.
       initializer: initializer of the dense layer's kernel.
       output: `logits`, or `predictions` for log-probabilities.
       norm_epsilon: number added to the variance in LayerNorm.

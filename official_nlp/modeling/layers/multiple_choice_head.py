@@ -27,7 +27,7 @@ class MultipleChoiceHead(tf_keras.layers.Layer):
         all, or the token at `cls_index`.
       summary_use_proj: whether a dense layer, as wide as the input, transforms the summary.
       summary_activation: activation of the summary, a Hugging Face name or a callable; None for
-        none.
+        the identity.
       summary_first_dropout: dropout rate before the dense layer, in training.
       summary_last_dropout: dropout rate after the activation, in training.
       initializer: initializer of both kernels.

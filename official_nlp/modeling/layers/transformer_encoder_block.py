@@ -425,7 +425,7 @@ class TransformerEncoderBlock(tf_keras.layers.Layer):
           batch_size: number of sequences.
           length: number of slots, to be written with `cache_index`; 0 for a cache that grows.
           encoder_hidden_states: states `[batch, from, width]` of an encoder, which the cache then
-            holds in projected form; None for none.
+            holds in projected form; None if there is none.
 
         Returns:
           Dict of `key` and `value`, as in `MultiHeadAttention.init_cache`; with encoder states also

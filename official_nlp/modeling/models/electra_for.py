@@ -59,7 +59,7 @@ class ElectraFor(Pretrained, tf_keras.Model):
 
     Args:
       config: configuration of the encoder and the head.
-      recompute: compute activations twice to hold fewer, see `ElectraEncoder`.
+      recompute: recompute activations to save memory, see `ElectraEncoder`.
 
     Attributes:
       config: the configuration.

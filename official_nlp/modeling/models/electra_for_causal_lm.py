@@ -35,7 +35,7 @@ class ElectraForCausalLM(ElectraForMaskedLM):
     Args:
       config: configuration with `is_decoder`; with `add_cross_attention` the model also attends
         to the states of an encoder.
-      recompute: compute activations twice to hold fewer, see `ElectraEncoder`.
+      recompute: recompute activations to save memory, see `ElectraEncoder`.
 
     Raises:
       InputError: the configuration is not a decoder's (Hugging Face's class only warns), so that

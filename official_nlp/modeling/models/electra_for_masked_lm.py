@@ -28,7 +28,7 @@ class ElectraForMaskedLM(ElectraFor):
     Args:
       config: configuration. With `tie_word_embeddings` the output layer uses the word table,
         otherwise a table of its own.
-      recompute: compute activations twice to hold fewer, see `ElectraEncoder`.
+      recompute: recompute activations to save memory, see `ElectraEncoder`.
 
     Raises:
       InputError: `set_output_embeddings` is called on a model with tied tables.

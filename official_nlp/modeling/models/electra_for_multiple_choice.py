@@ -20,7 +20,7 @@ _WITHOUT_CHOICES = ("head_mask", "past_key_values")
 
 @tf_keras.utils.register_keras_serializable(package="official_nlp")
 class ElectraForMultipleChoice(ElectraFor):
-    """Chooses one of several texts, for example one of the answers to a question.
+    """Choose one of several texts, for example one of the answers to a question.
 
     Call: see `ElectraFor`; ids, mask, types and all other inputs of sequences are
     `[batch, choices, length]` (`inputs_embeds` `[batch, choices, length, embedding_size]`).
@@ -32,7 +32,7 @@ class ElectraForMultipleChoice(ElectraFor):
     Args:
       config: configuration; the head uses `summary_type`, `summary_use_proj`,
         `summary_activation`, `summary_first_dropout` and `summary_last_dropout`.
-      recompute: compute activations twice to hold fewer, see `ElectraEncoder`.
+      recompute: recompute activations to save memory, see `ElectraEncoder`.
 
     Raises:
       InputError: an input has no axis of choices, or the configuration sets

@@ -28,7 +28,7 @@ class ElectraForPreTraining(ElectraFor):
 
     Args:
       config: configuration; the head uses `hidden_act` as well.
-      recompute: compute activations twice to hold fewer, see `ElectraEncoder`.
+      recompute: recompute activations to save memory, see `ElectraEncoder`.
 
     Example:
       >>> model = ElectraForPreTraining(ElectraConfig(vocab_size=100, num_hidden_layers=2))

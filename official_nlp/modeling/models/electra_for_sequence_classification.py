@@ -19,7 +19,7 @@ _MULTI_LABEL = "multi_label_classification"
 
 @tf_keras.utils.register_keras_serializable(package="official_nlp")
 class ElectraForSequenceClassification(ElectraFor):
-    """Predicts classes or numbers for a text from its first token: sentiment, entailment, ...
+    """Predict classes or numbers for a text from its first token: sentiment, entailment, ...
 
     Call: see `ElectraFor`. `logits` are `[batch, num_labels]`. Labels and loss depend on
     `config.problem_type`:
@@ -33,7 +33,7 @@ class ElectraForSequenceClassification(ElectraFor):
     Args:
       config: configuration; the head uses `num_labels` or `id2label`, `problem_type` and
         `classifier_dropout`.
-      recompute: compute activations twice to hold fewer, see `ElectraEncoder`.
+      recompute: recompute activations to save memory, see `ElectraEncoder`.
 
     Raises:
       InputError: the labels do not fit the type of problem.

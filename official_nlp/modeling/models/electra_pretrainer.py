@@ -186,8 +186,8 @@ class ElectraPretrainer(tf_keras.Model):
     ) -> "ElectraPretrainer":
         """Return a model with both networks, and heads as in google-research/electra.
 
-        As in Hugging Face's models the generator's head has the exact GELU whatever activation the
-        networks have, and the discriminator's head the `hidden_act` of its network.
+        As in Hugging Face's models, the generator's head has the exact GELU whatever activation the
+        networks have, and the discriminator's head has the `hidden_act` of its network.
 
         Args:
           generator: configuration of the generator.
@@ -200,7 +200,7 @@ class ElectraPretrainer(tf_keras.Model):
           num_classes: number of outputs of the sentence head; 0 for no head.
           num_token_predictions: largest number of predicted positions per example; None for the
             length.
-          recompute: compute activations twice to hold fewer, see `ElectraEncoder`.
+          recompute: recompute activations to save memory, see `ElectraEncoder`.
           **kwargs: arguments of the constructor; `dtype` is also the policy of the networks.
 
         Raises:

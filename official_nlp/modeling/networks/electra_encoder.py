@@ -262,7 +262,7 @@ class ElectraEncoder(Pretrained, tf_keras.Model):
         cache_index: Size | None,
         training: bool | None,
     ) -> bool:
-        """Return whether to return a cache; raise if a cache is given or requested in vain."""
+        """Return whether to return a cache; raise if the network cannot use or return one."""
         config, past = self.config, inputs.get("past_key_values")
         if (use_cache or past is not None) and not config.is_decoder:
             raise InputError(
@@ -302,7 +302,7 @@ class ElectraEncoder(Pretrained, tf_keras.Model):
           length: number of slots, to be written with `cache_index`, which keeps shapes static; 0
             for a cache that grows.
           encoder_hidden_states: states `[batch, from, hidden_size]` of an encoder, which are then
-            projected once, here; None for none.
+            projected once, here; None if there is no encoder.
 
         Returns:
           List of dicts, one per layer; see `TransformerEncoderBlock.init_cache`.

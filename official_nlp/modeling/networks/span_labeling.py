@@ -20,7 +20,7 @@ class SpanLabeling(tf_keras.Model):
 
     Args:
       input_width: width of the tokens.
-      activation: activation of the dense layer; None for none.
+      activation: activation of the dense layer; None for the identity.
       initializer: initializer of the kernel.
       output: `logits`, or `predictions` for log-probabilities over the tokens of a sequence.
 
