@@ -2,9 +2,10 @@
 
 
 class InputError(ValueError):
-    """What the caller gave cannot be used: the message names it, says why and what to do."""
+    """An argument, file or setting cannot be used; the message says why and what to do."""
 
-    # By this AutoGraph knows that one message makes such an error, and hands it on as what it is.
+    # AutoGraph re-raises an error of a traced function in its own class only if `__init__` is
+    # that of `Exception`, and as a `StagingError` otherwise.
     __init__ = Exception.__init__
 
 
@@ -31,4 +32,4 @@ class Preempted(RuntimeError):
 
 
 class StorageError(RuntimeError):
-    """Something could not be written: the disk is full, or refuses. What was saved is whole."""
+    """Writing failed, because the disk is full or refuses; what was saved before is complete."""

@@ -38,6 +38,7 @@ def with_global_weights(terms: Mapping[str, Term]) -> dict[str, Term]:
 
     Gradients of the resulting ratios, added over replicas, are the gradients of the global ratio.
     """
+    # Weights are constants of the batch, so no gradient has to pass through their reduction.
     weights = sum_over_replicas({name: weight for name, (_, weight) in terms.items()})
     return {name: (loss_sum, weights[name]) for name, (loss_sum, _) in terms.items()}
 
@@ -51,6 +52,7 @@ def weighted_total(terms: Mapping[str, Term], loss_weights: Mapping[str, float])
     """
     total = tf.zeros([], tf.float32)
     for name, (loss_sum, weight) in terms.items():
+        # A batch may have no target at all, such as one whose labels are all ignored.
         total += loss_weights.get(name, 1.0) * tf.math.divide_no_nan(loss_sum, weight)
     return total
 

@@ -68,7 +68,7 @@ class Progress:
           milestone: True prints `text` where there is no terminal; False prints nothing there.
         """
         if self._live:
-            # Redrawing costs a millisecond, and some tasks report thousands of times a second.
+            # Redrawing costs a millisecond; some tasks call this thousands of times a second.
             now = time.monotonic()
             due = milestone or now >= self._next_update
             if due:
@@ -132,6 +132,7 @@ class ByteProgress:
         self._progress.update(self._done, self._text(now - self._start), milestone)
 
     def _text(self, seconds: float) -> str:
+        # The lower limits avoid divisions by zero in the first moment and before the first byte.
         rate = self._done / max(seconds, 1e-3)
         left = max(0, self._total - self._done) / max(rate, 1e-3)
         return (

@@ -57,6 +57,9 @@ class Key:
         """
         salt = self.salt
         for place in places:
+            # `_mix(0)` is 0: without the constant (2^64 / golden ratio, the increment of
+            # SplitMix64), place 0 would leave the salt 0 unchanged. Mixing the result again makes
+            # the order of the places count.
             salt = _mix(salt ^ _mix((place + 0x9E3779B97F4A7C15) & _WORD_64))
         return Key(self.seed, salt)
 
@@ -78,12 +81,13 @@ def random_bits(
     """
     rows, *row_shape = shape
     words = math.prod(row_shape)
-    blocks = -(-words // 4)
+    blocks = -(-words // 4)  # one counter value yields a block of four words
     # Rows start at multiples of `blocks`, so that no two rows share a counter.
     counter_low = tf.cast(first_row, tf.uint64) * tf.cast(blocks, tf.uint64)
     bits = tf.raw_ops.StatelessRandomUniformFullIntV2(
         shape=tf.stack([rows, blocks * 4]),
         key=tf.reshape(_uint64(key.seed), [1]),
+        # TensorFlow increments the low half, and carries into the high half only after 2^64 blocks.
         counter=tf.stack([counter_low, tf.constant(key.salt, tf.uint64)]),
         alg=_PHILOX,
         dtype=tf.uint32,
@@ -96,13 +100,14 @@ def uniform(
 ) -> tf.Tensor:
     """Return float32 numbers in [0, 1), multiples of 2^-24, equal under every executor.
 
-    Arguments as of `random_bits`.
+    The arguments are those of `random_bits`.
     """
     return to_uniform(random_bits(key, shape, first_row))
 
 
 def to_uniform(bits: tf.Tensor) -> tf.Tensor:
     """Convert uint32 bits to float32 in [0, 1), exactly, by their upper 24 bits."""
+    # A float32 holds 24 bits exactly. More bits would be rounded, and the largest values up to 1.
     upper = tf.cast(tf.bitwise.right_shift(bits, tf.constant(8, tf.uint32)), tf.int32)
     return tf.cast(upper, tf.float32) * 2.0**-24
 
@@ -184,6 +189,7 @@ def next_key() -> tuple[Key, int | tf.Tensor]:
     """
     current = getattr(_thread, "scope", None)
     if current is None:
+        # Every call has a key of its own here, so the rows need no numbers of a stream.
         return _stateful_key(), 0
     return _next_key(current, None), current.first_row
 
@@ -210,7 +216,7 @@ def _uint64(seed: int | tf.Tensor) -> tf.Tensor:
 
 
 def _mix(word: int) -> int:
-    """Apply the finaliser of SplitMix64, a bijection in which every bit affects every other."""
+    """Apply the finalizer of SplitMix64, a bijection in which every bit affects every other."""
     word = ((word ^ (word >> 30)) * 0xBF58476D1CE4E5B9) & _WORD_64
     word = ((word ^ (word >> 27)) * 0x94D049BB133111EB) & _WORD_64
     return word ^ (word >> 31)

@@ -11,7 +11,7 @@ def fraction(text: str) -> float:
     try:
         value = float(number) / (100 if percent else 1)
     except ValueError:
-        value = -1.0
+        value = -1.0  # out of range, so that one error covers both cases
     if rest or not 0 <= value < 1:
         raise argparse.ArgumentTypeError(f"must be a fraction such as 1% or 0.01; got {text!r}")
     return value
@@ -28,7 +28,8 @@ def add_texts(parser: argparse.ArgumentParser) -> None:
 
 
 def checkpoint(text: str) -> int | str:
-    """Return the step of a checkpoint as a number, or `newest` or `best` as they are."""
+    """Return the step of a checkpoint as a number, or `newest` or `best` unchanged."""
+    # Other words are refused where the checkpoints are known.
     return int(text) if text.isdigit() else text
 
 
@@ -46,7 +47,8 @@ def add_checkpoint(parser: argparse.ArgumentParser) -> None:
 def add_recipe(parser: argparse.ArgumentParser) -> None:
     """Add a recipe, its settings, and the options that only read them."""
     parser.usage = "%(prog)s RECIPE [NAME=value ...] [--dry-run]\n       %(prog)s --list"
-    # Optional here, so that `recipes.find` reports a missing recipe together with the known ones.
+    # The recipe is optional here, so that `recipes.find` reports a missing one together with the
+    # known ones.
     parser.add_argument(
         "recipe",
         nargs="?",
@@ -67,7 +69,7 @@ def add_recipe(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--list",
-        action=_ListRecipes,
+        action=_ListRecipes,  # As with `--help`, nothing else is required or checked.
         nargs=0,
         dest=argparse.SUPPRESS,
         default=argparse.SUPPRESS,

@@ -11,6 +11,7 @@ from official_nlp.cli import commands
 from official_nlp.configuration import recipes
 from official_nlp.errors import InputError, NotFiniteError, Preempted, StorageError
 
+# 2 is argparse's code for wrong usage, and 130 is 128 + SIGINT, as shells report an interruption.
 DONE, FAILED, USAGE, PREEMPTED, NOT_FINITE, INTERRUPTED = 0, 1, 2, 42, 43, 130
 
 _HELP = """\
@@ -45,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
       argv: the words after `electra`; by default those of this process.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    verb = words[0] if words else "--help"
+    verb = words[0] if words else "--help"  # `electra` alone prints the overview.
     try:
         if verb in ("-h", "--help", "help"):
             print(_overview(), end="")
@@ -53,15 +54,18 @@ def main(argv: list[str] | None = None) -> int:
             print(f"electra {_version()}")
         else:
             command = commands.load(verb)
+            # Intermixed, because options may stand between the words of a list such as TEXT.
             args = _parser(verb, command).parse_intermixed_args(words[1:])
-            # TensorFlow reads it when it is imported, and otherwise logs a dozen lines.
+            # TensorFlow reads the variable when it is imported, and otherwise logs a dozen lines.
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
             command.run(args)
+        # A closed pipe is detected here at the latest, and not by the interpreter after `main`.
         sys.stdout.flush()
         return DONE
-    except SystemExit as stop:  # Of argparse, after `--help`.
+    except SystemExit as stop:  # argparse exits after `--help`.
         return stop.code if isinstance(stop.code, int) else DONE
     except BrokenPipeError:  # The reader of our output, such as `head`, has closed the pipe.
+        # The interpreter flushes standard output once more at exit, which must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except KeyboardInterrupt:
@@ -118,7 +122,7 @@ def _report(error: Exception) -> int:
             return _fail(f"storage error: {_first_line(error)}", FAILED)
         case FileNotFoundError() | PermissionError() | IsADirectoryError() | NotADirectoryError():
             return _fail(f"error: {error.filename}: {error.strerror}", USAGE)
-        case OSError() if error.errno == errno.ENOSPC:
+        case OSError() if error.errno == errno.ENOSPC:  # by a library, not as a StorageError
             return _fail(f"storage error: {error.filename}: {error.strerror}", FAILED)
     traceback.print_exception(error)
     return _fail("internal error: this is a bug in electra; please report the traceback", FAILED)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import rich.console
 import rich.table
 
-if TYPE_CHECKING:  # Importing it takes seconds.
+if TYPE_CHECKING:  # The import takes seconds.
     from official_nlp.interchange.sources import Source
 
 
 def console(highlight: bool = True) -> rich.console.Console:
-    """Return a console for standard output, which takes no text for markup.
+    """Return a console for standard output that does not interpret markup.
 
-    It wraps lines in a terminal, and leaves them whole in a file or a pipe.
+    It wraps lines in a terminal, and not in a file or a pipe.
     """
     console = rich.console.Console(highlight=highlight, markup=False)
     console.soft_wrap = not console.is_terminal
@@ -34,7 +34,8 @@ def print_metrics(metrics: Mapping[str, float | None], console: rich.console.Con
     for set_name, values in sets.items():
         table = rich.table.Table(set_name, "", box=None, pad_edge=False)
         for metric, value in values.items():
-            # A metric may be undefined, as the area under a curve where no token was replaced.
+            # A metric may be undefined, such as the area under the ROC curve if no token was
+            # replaced.
             shown = "-" if value is None or math.isnan(value) else f"{value:.4f}"
             table.add_row(metric, shown)
         console.print(table)

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from official_nlp.errors import InputError
 
-_SHORTEST = 16
+_SHORTEST = 16  # Shorter sequences are padded to this: more shapes would only add traces.
 Call = Callable[..., Mapping[str, tf.Tensor]]
 
 
@@ -18,8 +18,8 @@ class TokenSequence(NamedTuple):
     Attributes:
       ids: integers `[length]`, special tokens included.
       type_ids: integers `[length]`; None for all of type 0.
-      position: a position to predict, passed on as `masked_lm_positions` `[batch, 1]`; None for
-        none. In one call of a `BatchRunner` all sequences have one, or none has.
+      position: a position to predict, passed on as `masked_lm_positions` `[batch, 1]`, or None.
+        In one call of a `BatchRunner` either all sequences have one or none has.
     """
 
     ids: Sequence[int] | np.ndarray
@@ -31,9 +31,9 @@ class BatchRunner:
     """Run a function of a padded batch over any number of sequences.
 
     Sequences are grouped by length. Each group is padded to 16, 32, 64, ... tokens or to `length`,
-    and its batches have 1, 4, 16, ... or `batch_size` rows: a function is traced once for each
-    shape that occurs, and these are few. The rows of a batch must be independent of one another
-    and of padding, so that neither grouping nor batch size changes a result.
+    and its batches have 1, 4, 16, ... or `batch_size` sequences: a function is traced once for each
+    shape that occurs, and these are few. The results of a sequence must depend neither on the other
+    sequences of a batch nor on padding, so that neither grouping nor batch size changes them.
 
     Args:
       call: function of a dict of int32 tensors `input_word_ids`, `input_mask`, `input_type_ids`
@@ -90,17 +90,18 @@ class BatchRunner:
     def _padded_length(self, length: int) -> int:
         if self._exact_lengths:
             return length
+        # There is always one: the callers truncate, cut or refuse longer sequences.
         return next(step for step in self._lengths if step >= length)
 
     def _run_batch(self, sequences, length, options) -> dict[str, np.ndarray]:
         rows = next(size for size in self._batch_sizes if size >= len(sequences))
-        # Surplus rows repeat the last sequence: rows of nothing but padding would be a special
-        # case for the attention.
+        # Surplus places are filled with the last sequence, and their results are ignored. Sequences
+        # of nothing but padding would be a special case for the attention.
         sequences = [*sequences, *[sequences[-1]] * (rows - len(sequences))]
         inputs = self._padded(sequences, length)
         key = (rows, length, *sorted(inputs), *sorted(options.items()))
         if key not in self._traced:
-            # Concrete functions are kept here because a tf.function logs a warning about
+            # Concrete functions are stored here because a tf.function logs a warning about
             # retracing if its first calls all have different shapes.
             function = tf.function(lambda batch: dict(self._call(batch, **options)))
             specs = {n: tf.TensorSpec(x.shape, tf.int32, name=n) for n, x in inputs.items()}
@@ -132,7 +133,7 @@ class BatchRunner:
 
 
 def _steps(first: int, factor: int, last: int) -> list[int]:
-    """Return first, first * factor, ... as far as they are below `last`, and `last`."""
+    """Return first, first * factor, ... up to the largest below `last`, and `last` itself."""
     steps = []
     while first < last:
         steps.append(first)

@@ -1,4 +1,4 @@
-"""Embed texts by an encoder without a head."""
+"""Embed texts with an encoder without a head."""
 
 import dataclasses
 from collections.abc import Sequence

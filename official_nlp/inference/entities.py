@@ -29,6 +29,7 @@ def decode(tags: Sequence[str], labels: Iterable[str]) -> list[EntitySpan]:
       tags: predicted label of each word.
       labels: all labels of the model.
     """
+    # The labels of the model decide, not the tags of one sentence, which may all be O.
     plain = not all(label == OUTSIDE or _TAG.fullmatch(label) for label in labels)
     spans: list[EntitySpan] = []
     ended = True
@@ -36,6 +37,7 @@ def decode(tags: Sequence[str], labels: Iterable[str]) -> list[EntitySpan]:
         if tag == OUTSIDE:
             ended = True
             continue
+        # A plain label behaves like an inside tag: it only starts an entity after another label.
         prefix, label = ("I", tag) if plain else _parts(tag)
         if ended or prefix in "BSU" or label != spans[-1].label:
             spans.append(EntitySpan(label, number, number + 1))
@@ -46,5 +48,5 @@ def decode(tags: Sequence[str], labels: Iterable[str]) -> list[EntitySpan]:
 
 
 def _parts(tag: str) -> tuple[str, str]:
-    prefix, _, label = tag.partition("-")
+    prefix, _, label = tag.partition("-")  # A type may contain further hyphens.
     return prefix, label

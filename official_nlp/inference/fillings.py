@@ -1,4 +1,4 @@
-"""Fill the blanks of a text by the generator."""
+"""Fill the blanks of a text with the generator."""
 
 import dataclasses
 import re
@@ -14,7 +14,7 @@ from official_nlp.inference import inputs
 from official_nlp.inference.batches import BatchRunner, TokenSequence
 from official_nlp.inference.head import Head, Prediction
 
-# Three at least: two are part of names such as __init__.
+# At least three underscores, because two are part of names such as __init__.
 _BLANK = re.compile(r"_{3,}")
 
 
@@ -61,15 +61,18 @@ class BlankFiller(Head):
     ):
         self.tokenizer = tokenizer
         self.length = length
-        # No text is written with special tokens, and a padded table has rows without a token:
-        # 1 for all others, [V].
+        # 1 for tokens that may fill a blank, [V]. No text is written with special tokens, and a
+        # padded table has rows without a token.
         allowed = np.zeros([vocab_size], np.float32)
         allowed[: tokenizer.vocab_size] = 1
         allowed[[*tokenizer.special_ids, tokenizer.unk_token_id]] = 0
         self._candidates = int(allowed.sum())
 
         def best_tokens(batch, top):
+            # A plain text is one segment, of type 0, which is the default of the networks.
             batch = {name: x for name, x in batch.items() if name != "input_type_ids"}
+            # One position per sequence. Softmax maps log-probabilities, which a pre-trainer may
+            # return instead of logits, to the same probabilities.
             probabilities = tf.nn.softmax(generate(batch)[:, 0])  # [B, V]
             best = tf.math.top_k(probabilities * allowed, top)
             return {"probabilities": best.values, "tokens": best.indices}
@@ -97,7 +100,7 @@ class BlankFiller(Head):
         """
         if not 1 <= top <= self._candidates:
             raise InputError(f"top must be 1 to {self._candidates} tokens, got {top!r}")
-        # A sequence for each blank, so that the number of blanks adds no shape to trace.
+        # Each blank gets a sequence of its own, so that the number of blanks adds no traced shape.
         sequences = [self._sequences(text) for text in texts]
         outputs = iter(self._runner.run([each for part in sequences for each in part], top=top))
         return [Fillings([self._best(next(outputs)) for _ in part]) for part in sequences]

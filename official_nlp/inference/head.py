@@ -12,7 +12,7 @@ from official_nlp.modeling.networks import ElectraConfig
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """The result for one input; each head has a subclass with the fields of its own."""
+    """The result for one input; each head has a subclass with its own fields."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as dicts, lists, strings and numbers."""
@@ -29,7 +29,7 @@ class Head(abc.ABC):
     Keyword arguments of a subclass's `predict` are the options of `Predictor.__call__`.
 
     Attributes:
-      expects: description of a valid input, completes the sentence "the input must be ...".
+      expects: description of a valid input that completes the sentence "the input must be ...".
       tokenizer: tokenizer of the model.
       length: largest number of tokens in a sequence, special tokens included.
     """

@@ -19,7 +19,7 @@ def page(
 
     Args:
       title: heading of the page.
-      test: a word-swap test, shown with all its sentences; None for none.
+      test: a word-swap test, shown with all its sentences; None if there is none.
       scored: texts with their scored words.
       filled: texts with the fillings of their blanks.
     """
@@ -66,6 +66,7 @@ def _filling(text: str, blank: Sequence[Candidate]) -> str:
     return f"<p>{html.escape(text)}<br>&rarr; {best}</p>"
 
 
+# Doubled braces are single ones after `str.format`.
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>{title}</title>
 <style>

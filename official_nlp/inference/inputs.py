@@ -41,7 +41,7 @@ def parse_text(value: Any) -> str | None:
 def parse_text_or_pair(value: Any) -> TextPair | None:
     """Return the texts of a string, of two strings, or of `{"text"}` with or without `text_pair`.
 
-    A `text_pair` of None, JSON's null, counts as left out.
+    A `text_pair` of None, which is null in JSON, is ignored.
     """
     if isinstance(value, str):
         return TextPair(value)

@@ -27,7 +27,7 @@ _CLASSES = {
         models.ElectraForQuestionAnswering,
     )
 }
-# Tensors that only one head has, for configurations that do not name the class.
+# Tensors that only one head has, to find the class if the configuration does not name it.
 _HEADS = {
     "discriminator_predictions.dense.weight": "ElectraForPreTraining",
     "generator_predictions.dense.weight": "ElectraForMaskedLM",
@@ -46,7 +46,8 @@ class LoadedModel:
       networks: models by the name of their part: "generator" and "discriminator", one of these,
         or "" for a model that is not part of a pair.
       tokenizer: their tokenizer.
-      length: tokens of the longest sequence in training, where the source records it; or None.
+      length: number of tokens of the longest sequence in training; None if the source does not
+        record it.
     """
 
     networks: dict
@@ -79,7 +80,8 @@ def _build(source: str, weights: Weights):
     """Return the Keras model with these weights; `source` is its name in messages."""
     config = ElectraConfig.from_dict(weights.config)
     name = _class_name(source, weights.config, weights.arrays)
-    # Before the model is allocated: a wrong configuration may ask for any amount of memory.
+    # This check comes before the model is allocated, because a wrong configuration may ask for any
+    # amount of memory.
     table = weights.arrays.get(WORD_TABLE)
     expected = (config.vocab_size, config.embedding_size)
     if table is not None and table.shape != expected:
@@ -88,6 +90,7 @@ def _build(source: str, weights: Weights):
             f"say, got {list(table.shape)}; put the config.json of this model there"
         )
     model = _CLASSES[name](config)
+    # Unlike `from_pretrained`, prediction accepts no newly initialized head.
     missing = [t.name for t in model.named_tensors() if t.name not in weights.arrays]
     if missing:
         raise InputError(
@@ -100,13 +103,14 @@ def _build(source: str, weights: Weights):
 
 def _class_name(source: str, config: Mapping, tensors: Collection[str]) -> str:
     named = config.get("architectures") or []
-    if named:
+    if named:  # Hugging Face writes a list with the class of the saved model.
         if named[0] not in _CLASSES:
             raise InputError(
                 f"{source}: architectures must name one of {', '.join(_CLASSES)}, got {named[0]!r}"
             )
         return named[0]
     found = next((name for tensor, name in _HEADS.items() if tensor in tensors), "ElectraModel")
+    # A decoder has the tensors of the generator.
     decoder = found == "ElectraForMaskedLM" and config.get("is_decoder")
     return "ElectraForCausalLM" if decoder else found
 
@@ -125,6 +129,7 @@ def _trained_length(place: pathlib.Path) -> int | None:
 def check_vocabulary(tokenizer: ElectraTokenizer, config: ElectraConfig) -> None:
     """Raise InputError unless the tokenizer belongs to a model of this configuration."""
     rows, tokens = config.vocab_size, tokenizer.vocab_size
+    # A table may be padded, so it may have a few more rows than there are tokens.
     if not tokens <= rows <= most_rows(tokens):
         raise InputError(
             f"the tokenizer must have a token for each of the model's {rows} vectors, got "

@@ -52,8 +52,8 @@ class ChoiceRanker(Head):
         self.length = length
 
         def logits(batch):
-            # Every choice is a sequence of its own to the network: [B, L] becomes [B, 1, L], so
-            # that choices of all questions share batches.
+            # [B, L] becomes [B, 1, L]: the network sees each choice as a question with one choice,
+            # so that questions with any number of choices share batches.
             batch = {name: x[:, tf.newaxis] for name, x in batch.items()}
             return {"logits": model(batch, training=False)["logits"][:, 0]}
 
@@ -76,6 +76,7 @@ class ChoiceRanker(Head):
         logits = iter([float(output["logits"]) for output in self._runner.run(rows)])
         predictions = []
         for question in questions:
+            # The probabilities of a question need all its logits, which may be of several batches.
             scores = softmax(np.array([next(logits) for _ in question.choices]))
             predictions.append(Choice(int(scores.argmax()), scores.tolist()))
         return predictions

@@ -20,8 +20,9 @@ from official_nlp.inference.text_generation import TextGenerator
 from official_nlp.inference.token_classification import TokenClassifier
 from official_nlp.modeling import models, networks
 
-_LONGEST_SHOWN = 80
-# A decoder is a masked language model by inheritance, so that it comes before that.
+_LONGEST_SHOWN = 80  # characters of an input in a message
+# Heads by the class of the model, tested in this order. The two that a pair consists of come after
+# these in `_head`: `ElectraForCausalLM` is a subclass of `ElectraForMaskedLM`.
 _HEADS = (
     (models.ElectraForSequenceClassification, SequenceClassifier),
     (models.ElectraForTokenClassification, TokenClassifier),
@@ -83,6 +84,7 @@ class Predictor:
         length: int | None = None,
         batch_size: int = 64,
     ):
+        # The name of a model that is not part of a pair is "", as in `loading.LoadedModel`.
         parts = dict(model) if isinstance(model, Mapping) else {"": model}
         configs = [config for part in parts.values() for config in _configs(part)]
         for config in configs:
@@ -104,9 +106,8 @@ class Predictor:
           path: a run folder; a Hugging Face folder of any ELECTRA model; a folder with
             `generator/` and `discriminator/`; or a google-research or Model Garden checkpoint with
             its vocabulary beside it.
-          length: as of the constructor; None for the longest sequence of a run's training where
-            the path is a run.
-          batch_size: as of the constructor.
+          length: as in the constructor; for a run, None means the longest sequence in training.
+          batch_size: as in the constructor.
 
         Raises:
           InputError: the path cannot be read, has no tokenizer, or its weights lack those of the
@@ -119,7 +120,7 @@ class Predictor:
 
     @property
     def expects(self) -> str:
-        """Description of a valid input, completes the sentence "the input must be ..."."""
+        """Description of a valid input that completes the sentence "the input must be ..."."""
         return self._head.expects
 
     @property
@@ -159,6 +160,7 @@ class Predictor:
         return list(self._head.predict(self._parse(inputs), **options))
 
     def _parse(self, inputs: Any) -> list:
+        # A single pair would be ambiguous: a tuple of two texts is a list of two inputs.
         if isinstance(inputs, (str, Mapping)):
             inputs = [inputs]
         if not isinstance(inputs, Iterable):
@@ -246,6 +248,7 @@ def _configs(model: Any) -> list[networks.ElectraConfig]:
         found = [model.generator_network, model.discriminator_network]
     else:
         found = [model]
+    # A foreign network of a pre-trainer has no `config`, or one of another class.
     configs = [getattr(each, "config", None) for each in found]
     return [each for each in configs if isinstance(each, networks.ElectraConfig)]
 
@@ -269,6 +272,7 @@ def _checked_length(
 
 
 def _option_names(head: Head) -> list[str]:
+    # The signature is the only declaration of the options: they are its keyword-only arguments.
     parameters = inspect.signature(head.predict).parameters.values()
     return [each.name for each in parameters if each.kind is each.KEYWORD_ONLY]
 

@@ -16,7 +16,7 @@ from official_nlp.inference.inputs import Question
 from official_nlp.inference.probabilities import softmax
 from official_nlp.modeling.models import ElectraForQuestionAnswering
 
-_FEWEST_CONTEXT_TOKENS = 8
+_FEWEST_CONTEXT_TOKENS = 8  # The question is truncated rather than leaving fewer in a window.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,6 +142,7 @@ class QuestionAnswerer(Head):
         ]
 
     def _windows(self, questions, stride, max_question_length) -> list[_Window]:
+        # 3 for [CLS] and two [SEP].
         limit = min(max_question_length, self.length - 3 - _FEWEST_CONTEXT_TOKENS)
         if limit < 1:
             raise InputError(
@@ -160,7 +161,8 @@ class QuestionAnswerer(Head):
                     f"the context of the question {question!r} has no tokens: {context!r}; give "
                     "a text that may hold the answer"
                 )
-            room = self.length - len(before) - 1
+            room = self.length - len(before) - 1  # 1 for the last [SEP]
+            # An overlap of more than half a window would multiply the number of windows.
             for cut in sequences.cut(len(tokens.ids), room, min(stride, room // 2)):
                 ids = [*before, *tokens.ids[cut.start : cut.stop], separator]
                 type_ids = [0] * len(before) + [1] * (len(ids) - len(before))
@@ -171,7 +173,7 @@ class QuestionAnswerer(Head):
             warnings.warn(
                 f"{truncated} of {len(questions)} questions have more than {limit} tokens and "
                 "were truncated",
-                # Past `predict` and `Predictor.__call__`, to their caller.
+                # The warning names the caller of `Predictor.__call__`, past `predict`.
                 stacklevel=4,
             )
         return windows
@@ -180,10 +182,11 @@ class QuestionAnswerer(Head):
 def _best_span(window: _Window, output: dict[str, np.ndarray], longest: int) -> _Candidate:
     """Return the best span of a window; of equal ones the first."""
     count = len(window.offsets)
-    # [CLS], and the tokens of the context: all that an answer may start or end with.
+    # An answer starts and ends at tokens of the context; index 0 is [CLS], which means no answer.
     positions = [0, *range(window.first, window.first + count)]
     starts, ends = output["start_logits"][positions], output["end_logits"][positions]
-    sums = starts[1:, np.newaxis] + ends[np.newaxis, 1:]  # [count, count]
+    sums = starts[1:, np.newaxis] + ends[np.newaxis, 1:]  # [count, count], start by end
+    # Length minus 1: a span ends at or after its start and has at most `longest` tokens.
     lengths = np.arange(count)[np.newaxis] - np.arange(count)[:, np.newaxis]
     sums[(lengths < 0) | (lengths >= longest)] = -np.inf
     first, last = np.unravel_index(int(sums.argmax()), sums.shape)
@@ -200,7 +203,8 @@ def _best_span(window: _Window, output: dict[str, np.ndarray], longest: int) -> 
 
 def _answer(context: str, found: list[_Candidate], null_threshold: float | None) -> Answer:
     best = max(found, key=lambda candidate: candidate.logit)
-    # The window that is least sure that it holds no answer decides on whether there is one.
+    # The window with the lowest logits of [CLS] decides whether there is an answer: windows without
+    # one say nothing about the others.
     null = min(found, key=lambda candidate: candidate.null_logit)
     if null_threshold is not None and null.null_logit - best.logit > null_threshold:
         return Answer("", 0, 0, null.null_score)

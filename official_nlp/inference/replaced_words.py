@@ -1,4 +1,4 @@
-"""Score the words of a text by the discriminator: how probably was each replaced?"""
+"""Score the words of a text with the discriminator: the probability that each was replaced."""
 
 import dataclasses
 import re
@@ -12,7 +12,7 @@ from official_nlp.inference import inputs, sequences
 from official_nlp.inference.batches import BatchRunner
 from official_nlp.inference.head import Head, Prediction
 
-# An ideograph is a word of its own, as it is to the tokenizer.
+# An ideograph is a word of its own, as in the tokenizer.
 _IDEOGRAPH = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f"
 _LETTERS = rf"[^\W{_IDEOGRAPH}]+"
 _WORD = re.compile(rf"[{_IDEOGRAPH}]|{_LETTERS}(?:['’-]{_LETTERS})*")
@@ -93,11 +93,11 @@ class WordScorer(Head):
                 for number, window in parts
             ]
         )
-        # Of several tokens with one span, such as the bytes of a rare character, the last counts.
+        # If several tokens have one span, such as the bytes of a rare character, the last counts.
         by_span: list[dict[tuple[int, int], float]] = [{} for _ in texts]
         for (number, window), output in zip(parts, outputs):
             spans = tokens[number].offsets[window.start : window.stop].tolist()
-            # Position 0 is [CLS].
+            # Position 0 is [CLS]; [SEP] and padding follow the tokens.
             scores = output["probabilities"][1 : 1 + len(spans)].tolist()
             by_span[number].update(zip(map(tuple, spans), scores))
         return [ReplacedWords(_words(text, spans)) for text, spans in zip(texts, by_span)]
@@ -121,6 +121,7 @@ def _words(text: str, probabilities: dict[tuple[int, int], float]) -> list[Score
         while first < len(spans) and spans[first][1] <= start:
             first += 1
         inside = []
+        # A word may have several tokens, and a token may reach beyond it, so any overlap counts.
         for span in spans[first:]:
             if span[0] >= end:
                 break

@@ -78,6 +78,7 @@ class SequenceClassifier(Head):
         self.length = length
         self.labels = label_names(config)
         default = "regression" if config.num_labels == 1 else "single_label_classification"
+        # The model can also decide by the labels, but there are none in prediction.
         self._problem_type = config.problem_type or default
         self._runner = BatchRunner(
             lambda batch: {"logits": model(batch, training=False)["logits"]},
@@ -99,7 +100,7 @@ class SequenceClassifier(Head):
           threshold: smallest probability of a predicted label in multi-label classification.
 
         Raises:
-          InputError: `threshold` is no probability.
+          InputError: `threshold` is not a probability.
         """
         if not 0 <= threshold <= 1:
             raise InputError(f"threshold must be a probability from 0 to 1, got {threshold!r}")

@@ -57,8 +57,11 @@ def cut(count: int, size: int, stride: int = 0) -> list[Window]:
       stride: number of tokens that neighbouring windows share, less than `size`.
     """
     windows: list[Window] = []
+    # A window that started within the last `stride` tokens would hold nothing new. The inner
+    # minimum keeps one window for a text of fewer tokens than that.
     for start in range(0, max(count - stride, min(count, 1)), size - stride):
         stop = min(start + size, count)
+        # Two neighbours divide the tokens that they share in the middle.
         own_start = start + stride // 2 if start else 0
         own_stop = count if stop == count else stop - (stride - stride // 2)
         windows.append(Window(start, stop, own_start, own_stop))
@@ -66,7 +69,7 @@ def cut(count: int, size: int, stride: int = 0) -> list[Window]:
 
 
 def stripped_span(text: str, start: int, end: int) -> tuple[int, int]:
-    """Return a span without white space at its ends, which SentencePiece counts to the tokens."""
+    """Return a span without the white space at its ends, which SentencePiece includes in tokens."""
     part = text[start:end]
     start += len(part) - len(part.lstrip())
     return int(start), int(start + len(part.strip()))
@@ -90,6 +93,7 @@ def truncated(
         encoded = tokenizer(text, pair)
         size = len(encoded["input_ids"])
         if size > length:
+            # Only long inputs are encoded twice: the full length is for the warning.
             count, longest = count + 1, max(longest, size)
             encoded = tokenizer(text, pair, max_length=length, truncation=True)
         result.append(TokenSequence(encoded["input_ids"], encoded["token_type_ids"]))
@@ -97,7 +101,7 @@ def truncated(
         warnings.warn(
             f"{count} of {len(texts)} texts or pairs have more than {length} tokens (the longest "
             f"has {longest}) and were truncated",
-            # Past `predict` of the head and `Predictor.__call__`, to their caller.
+            # The warning names the caller of `Predictor.__call__`, past `predict` of the head.
             stacklevel=4,
         )
     return result

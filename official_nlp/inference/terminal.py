@@ -31,8 +31,8 @@ from official_nlp.inference.word_colors import (
 )
 from official_nlp.inference.word_swap import WordSwapTest
 
-_LONGEST_INPUT = 60
-_SHOWN_NUMBERS = 4
+_LONGEST_INPUT = 60  # characters of an input in the table
+_SHOWN_NUMBERS = 4  # of an embedding
 
 
 def escaped(text: str) -> str:
@@ -46,8 +46,8 @@ def escaped(text: str) -> str:
 
 
 def _is_control(char: str) -> bool:
-    # Controls, separators of lines, and the overrides and isolates of bidirectional text. Joiners
-    # are of category Cf too, but belong to words of many scripts.
+    # Controls, line separators, and the overrides and isolates of bidirectional text. Those are
+    # listed by code point: joiners have the same category, Cf, but belong to words of many scripts.
     category = unicodedata.category(char)
     bidirectional = "\u202a" <= char <= "\u202e" or "\u2066" <= char <= "\u2069"
     return category in ("Cc", "Cs", "Zl", "Zp") or bidirectional
@@ -64,6 +64,7 @@ def colored(
       underlined: index of a word to underline, or None.
     """
     line, last, bold = rich.text.Text(), 0, bold_words(words)
+    # Spans refer to the text before escaping, so that each part is escaped by itself.
     for number, (word, color) in enumerate(zip(words, colors(words))):
         style = f"black on rgb({','.join(map(str, color))})"
         style = f"bold {style}" if word in bold else style
@@ -116,7 +117,7 @@ def print_table(pairs: Sequence[tuple[Any, Prediction]], console: rich.console.C
         return
     table = rich.table.Table("input", "result", box=None, pad_edge=False)
     for row in rows:
-        # As Text, because rich interprets markup and emoji codes in a plain string.
+        # Text objects, because rich interprets markup and emoji codes in plain strings.
         table.add_row(*map(rich.text.Text, row))
     console.print(table)
 

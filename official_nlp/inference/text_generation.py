@@ -1,4 +1,4 @@
-"""Continue texts by a decoder."""
+"""Continue texts with a decoder."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ class TextGenerator(Head):
       batch_size: largest number of sequences in a batch.
 
     Raises:
-      InputError: the model attends to an encoder, which no text stands for.
+      InputError: the model attends to an encoder, whose states cannot be given as text.
     """
 
     expects = inputs.TEXT
@@ -54,9 +54,10 @@ class TextGenerator(Head):
         self._batch_size = batch_size
         self._model = model
         ends = model.config.eos_token_id
+        # Without a token of its own, a text ends where the tokenizer ends it.
         ends = tokenizer.sep_token_id if ends is None else ends
         self._ends: list[int] = list(ends) if isinstance(ends, (list, tuple)) else [ends]
-        self._runners: dict[int, BatchRunner] = {}
+        self._runners: dict[int, BatchRunner] = {}  # by the largest number of tokens of a prompt
 
     def parse(self, value: Any) -> str | None:
         return inputs.parse_text(value)
@@ -95,8 +96,8 @@ class TextGenerator(Head):
             "top_k": top_k,
         }
         if do_sample:
-            # One text at a time, because the draws depend on the row in the batch; eagerly,
-            # because a graph would be traced again for every seed.
+            # Texts are continued one at a time, because the draws depend on the position in the
+            # batch, and eagerly, because a graph would be traced again for every seed.
             continued = [
                 self._model.generate(
                     tf.constant([sequence.ids]),
@@ -113,7 +114,7 @@ class TextGenerator(Head):
         return [GeneratedText(self._text(tokens[-max_new_tokens:])) for tokens in continued]
 
     def _sequence(self, text: str, room: int, max_new_tokens: int) -> TokenSequence:
-        # Without the final [SEP], which marks the end of a text.
+        # The final [SEP] is removed: it marks the end of a text.
         ids = self.tokenizer(text)["input_ids"][:-1]
         if len(ids) > room:
             raise InputError(
@@ -138,8 +139,9 @@ class TextGenerator(Head):
         return {"tokens": tokens}
 
     def _text(self, new: np.ndarray) -> str:
-        # The first end and the padding after it are no text.
+        # The first end token and the padding after it do not belong to the text.
         ends = np.flatnonzero(np.isin(new, self._ends))
         new = new[: ends[0]] if len(ends) else new
+        # A padded table has rows without a token, which a decoder may choose all the same.
         known = new[new < self.tokenizer.vocab_size]
         return self.tokenizer.decode(known, skip_special_tokens=True)

@@ -98,6 +98,7 @@ class TokenClassifier(Head):
                 for number, window in parts
             ]
         )
+        # Every token belongs to exactly one window, so the zeros are all overwritten.
         logits = [np.zeros([len(each.ids), len(self.labels)], np.float32) for each in tokens]
         for (number, window), output in zip(parts, outputs):
             # Position 0 is [CLS], so that token t is at position t - start + 1.
@@ -110,7 +111,8 @@ class TokenClassifier(Head):
     def _decode(self, text: str, tokens: TextTokens, logits: np.ndarray) -> TokenClassification:
         if not len(tokens.ids):
             return TokenClassification([], [])
-        # Words have ascending numbers: the first token of each, and the one after its last.
+        # Word numbers ascend, so `unique` returns the first token of each word in order. A word
+        # stops where the next one starts.
         _, first = np.unique(tokens.words, return_index=True)
         stops = [*first[1:], len(tokens.ids)]
         probabilities = softmax(logits[first])  # [words, labels]
@@ -119,6 +121,8 @@ class TokenClassifier(Head):
         tags = [self.labels[number] for number in best]
         found = []
         for label, word, stop in entities.decode(tags, self.labels):
+            # From the first character of the first word's first token to the end of the last word's
+            # last token.
             start, end = sequences.stripped_span(
                 text, tokens.offsets[first[word], 0], tokens.offsets[stops[stop - 1] - 1, 1]
             )

@@ -24,6 +24,7 @@ def colors(words: Sequence[ScoredWord]) -> list[tuple[int, int, int]]:
     Probabilities count relative to the highest in the sentence: those of a model that was trained
     for minutes are all small, and only their order is meaningful.
     """
+    # 1 stands in for a highest probability of 0, and for a text without words.
     highest = max((word.replaced for word in words), default=0.0) or 1.0
     weights = [(word.replaced / highest) ** 2 for word in words]
     pairs = list(zip(_LOWEST, _HIGHEST))

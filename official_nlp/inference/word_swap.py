@@ -11,12 +11,14 @@ import numpy as np
 from official_nlp.errors import InputError
 from official_nlp.inference.replaced_words import ReplacedWords, ScoredWord, find_words
 
+# White space after a full stop, exclamation or question mark, or the end of a line.
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
+# A capital letter, perhaps after a quote or bracket, to a final mark, perhaps before one.
 _SENTENCE = re.compile(r"[\"'“(]?[A-Z].*[.!?][\"'”)]?$")
-_SHORTEST, _LONGEST = 12, 24
+_SHORTEST, _LONGEST = 12, 24  # words
 # Smallest proportion of words among the parts between blanks: code has fewer.
 _WORD_PROPORTION = 0.8
-_FREQUENT = 500
+_FREQUENT = 500  # words of the text that may be swapped in
 
 
 class _Scorer(Protocol):
@@ -90,7 +92,7 @@ def word_swap_test(
     """Swap one word in each of `count` sentences for another frequent one, and rank all words.
 
     Sentences lie within a line, start with a capital letter, end with a full stop, exclamation or
-    question mark, have 12 to 24 words, are no code, and fit into a sequence of the model. The
+    question mark, have 12 to 24 words, are not code, and fit into a sequence of the model. The
     seed determines the choice of sentences, of the word to swap and of its replacement among the
     `frequent` most frequent words of the text.
 
@@ -130,8 +132,10 @@ def word_swap_test(
 
 
 def _sentences(scorer: _Scorer, text: str) -> list[str]:
+    # A dict removes repeated sentences and, unlike a set, keeps the order that the seed refers to.
     parts = dict.fromkeys(part.strip() for part in _SENTENCE_END.split(text))
     found = [part for part in parts if _is_sentence(part)]
+    # A sentence that is cut in two would be scored without a part of its context.
     found = [part for part in found if scorer.count_tokens(part) <= scorer.length - 2]
     if not found:
         raise InputError(
@@ -170,12 +174,13 @@ def _swapped(
             "the text has too few different words to swap one for another; give more text"
         )
     new = str(random.choice(others))
+    # The case must not reveal the swapped word.
     new = new.capitalize() if word[:1].isupper() else new
     return sentence[:start] + new + sentence[end:], word, position
 
 
 def _rank(words: Sequence[ScoredWord], position: int) -> int:
-    # Ties count against the word: a model that gives all words one probability finds nothing.
+    # Ties count against the word: a model that assigns one probability to all words finds nothing.
     return sum(word.replaced >= words[position].replaced for word in words)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-if TYPE_CHECKING:  # networks import this module
+if TYPE_CHECKING:  # The networks import this module: a plain import would be circular.
     from official_nlp.modeling.networks.electra_config import ElectraConfig
 
 
@@ -29,6 +29,7 @@ class Sinusoids(tf_keras.initializers.Initializer):
 
     def __call__(self, shape: tuple[int, int], dtype: Any = None, **kwargs: Any) -> tf.Tensor:
         positions, width = shape
+        # Wavelengths grow geometrically from 2 pi. An odd width has one more sine than cosines.
         half = -(-width // 2)
         rates = 10000.0 ** (-np.arange(half) / half)
         angles = np.arange(positions)[:, np.newaxis] * rates
@@ -56,5 +57,6 @@ def table_initializer(config: "ElectraConfig") -> tf_keras.initializers.Initiali
 def position_initializer(config: "ElectraConfig") -> tf_keras.initializers.Initializer:
     """Return the initializer of the position table of a network."""
     if config.initializer == "fan_in":
+        # The amplitude is the standard deviation of the other two tables.
         return Sinusoids(scale=0.05)
     return table_initializer(config)

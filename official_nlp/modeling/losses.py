@@ -73,6 +73,7 @@ def next_sentence_loss(sentence_outputs: tf.Tensor, next_sentence_labels: tf.Ten
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
         labels=labels, logits=tf.cast(sentence_outputs, tf.float32)
     )
+    # `electra_weights` uses the same definition of the weight.
     return tf.reduce_sum(losses), tf.reduce_sum(sentence_weights({"next_sentence_labels": labels}))
 
 
@@ -80,6 +81,7 @@ def prediction_weights(inputs: Mapping[str, Any]) -> tf.Tensor:
     """Return float32 `[B, P]`: the weight of each predicted position, 0 at unused slots."""
     if "masked_lm_weights" in inputs:
         return tf.cast(inputs["masked_lm_weights"], tf.float32)
+    # Unused slots point to position 0. It holds [CLS], which is never masked.
     return tf.cast(tf.convert_to_tensor(inputs["masked_lm_positions"]) != 0, tf.float32)
 
 
@@ -87,7 +89,7 @@ def token_weights(inputs: Mapping[str, Any]) -> tf.Tensor:
     """Return float32 `[B, L]`: 1 at tokens, 0 at padding."""
     if inputs.get("input_mask") is not None:
         return tf.cast(inputs["input_mask"], tf.float32)
-    if inputs.get("document_ids") is not None:
+    if inputs.get("document_ids") is not None:  # a packed batch, in which 0 is padding
         return tf.cast(tf.convert_to_tensor(inputs["document_ids"]) != 0, tf.float32)
     return tf.ones_like(tf.convert_to_tensor(inputs["input_word_ids"]), tf.float32)
 
@@ -142,7 +144,9 @@ def electra_loss(inputs: Mapping[str, Any], outputs: Mapping[str, tf.Tensor]) ->
       (sum, weight) by name of the term.
     """
     sums = {}
-    if "disc_label" in outputs:  # Their shape is that of the tokens, which a batch may lack.
+    if "disc_label" in outputs:
+        # Without a mask, `token_weights` needs the shape of the tokens, and the batch may lack
+        # them. The labels have the same shape; tokens in the batch take precedence.
         inputs = {"input_word_ids": outputs["disc_label"], **inputs}
     if "lm_outputs" in outputs:
         weights = prediction_weights(inputs)
@@ -155,5 +159,6 @@ def electra_loss(inputs: Mapping[str, Any], outputs: Mapping[str, tf.Tensor]) ->
         if sentence_outputs.shape[-1]:  # 0 classes: the model has no sentence head.
             labels = inputs["next_sentence_labels"]
             sums["next_sentence"], _ = next_sentence_loss(sentence_outputs, labels)
+    # The training loop divides by `electra_weights`; used here too, it keeps both equal.
     weights = electra_weights(inputs, sums)
     return {name: (loss_sum, weights[name]) for name, loss_sum in sums.items()}

@@ -48,7 +48,7 @@ def activation(identifier: Activation | None) -> Callable[[tf.Tensor], tf.Tensor
         empty name for the identity.
     """
     if identifier in _TANH_GELU:
-        return gelu_new
+        return gelu_new  # A registered function, unlike a lambda, can be serialized.
     if identifier == "gelu_python":
         identifier = "gelu"
     return tf_keras.activations.get(identifier or None)
@@ -65,7 +65,7 @@ def copy_initializer(
 ) -> tf_keras.initializers.Initializer:
     """Return a copy of an initializer, for another variable.
 
-    An instance without seed returns the same values in each call, and Keras warns if one
+    An instance without a seed returns the same values in each call, and Keras warns if one
     instance initializes several variables.
     """
     return initializer.__class__.from_config(initializer.get_config())
@@ -118,7 +118,7 @@ def apply_dropout(x: tf.Tensor, rate: float, training: bool | None) -> tf.Tensor
     """
     if not training or not rate:
         return x
-    dropped = round(rate * 2**16)
+    dropped = round(rate * 2**16)  # An element is dropped if its 16 bits are below this number.
     batch, *example_shape = shape_list(x)
     size = functools.reduce(lambda a, b: a * b, example_shape, 1)
     # Each word of 32 bits serves two elements. The comparison is exact in integers, which gives
@@ -127,7 +127,9 @@ def apply_dropout(x: tf.Tensor, rate: float, training: bool | None) -> tf.Tensor
     halves = tf.reshape(tf.bitcast(bits, tf.uint16), tf.stack([batch, (size + 1) // 2 * 2]))
     halves = tf.cast(halves[:, :size], tf.int32)
     keep = tf.reshape(halves >= dropped, tf.stack([batch, *example_shape]))
+    # The scale is that of the rounded rate, so that the expected value is preserved.
     scaled = x * tf.cast(2.0**16 / (2**16 - dropped), x.dtype)
+    # A product with 0, in place of the selection, would turn an infinite element into NaN.
     return tf.where(keep, scaled, tf.zeros([], x.dtype))
 
 
@@ -163,6 +165,8 @@ def packed_attention_mask(document_ids: tf.Tensor) -> tf.Tensor:
     """
     ids = tf.convert_to_tensor(document_ids)
     same = ids[:, :, tf.newaxis] == ids[:, tf.newaxis, :]  # [B, L, L]
+    # Padding equals padding. Excluding it as a key excludes it as a query too, because a query of
+    # padding equals no other key.
     return same & (ids > 0)[:, tf.newaxis, :]
 
 
@@ -194,9 +198,9 @@ def scatter_tokens(
 ) -> tf.Tensor:
     """Return a copy of `ids` with `updates` written at `positions`.
 
-    If several active slots name the same position, the first one counts. The
-    result is deterministic, whereas `tf.tensor_scatter_nd_update` leaves the order of duplicate
-    writes to the device.
+    If several active slots name the same position, the first one counts. The result is
+    deterministic, whereas `tf.tensor_scatter_nd_update` leaves the order of duplicate writes to the
+    device.
 
     Args:
       ids: integer `[B, L]`.
@@ -211,7 +215,7 @@ def scatter_tokens(
     """
     batch, length = shape_list(ids)
     slots = shape_list(positions)[1]
-    first_bins = tf.range(batch)[:, tf.newaxis] * length
+    first_bins = tf.range(batch)[:, tf.newaxis] * length  # [B, 1]
     updates = tf.cast(updates, ids.dtype)
     # One bin per token of the batch. Inactive slots go to an extra bin, which is cut off again.
     bins = tf.where(active, first_bins + tf.cast(positions, tf.int32), batch * length)
@@ -221,10 +225,12 @@ def scatter_tokens(
         written = tf.reshape(sums // tf.maximum(counts, 1), [batch, length])
         found = tf.reshape(counts > 0, [batch, length])
     else:
-        slot = tf.range(slots) + tf.zeros_like(bins)
+        # The smallest slot number of a bin is that of the first update.
+        slot = tf.range(slots) + tf.zeros_like(bins)  # [B, P]
         first = tf.math.unsorted_segment_min(slot, bins, batch * length + 1)[:-1]
         first = tf.reshape(first, [batch, length])
         found = first < slots  # an empty segment holds the largest integer
+        # The minimum only keeps the gather in range: `found` excludes these elements.
         written = tf.gather(updates, tf.minimum(first, slots - 1), batch_dims=1)
     return tf.where(found, written, ids)
 
@@ -248,7 +254,7 @@ def sample_tokens(
       key: `randomness.Key` of this sample.
       first_row: position of the first example of the batch in the stream of examples.
       temperature: positive number.
-      disallowed: tokens that may not be drawn, integer `[B, P]`; None for none.
+      disallowed: tokens that may not be drawn, integer `[B, P]`; None if all may.
 
     Returns:
       Token ids, int32 `[B, P]`.
@@ -258,6 +264,7 @@ def sample_tokens(
         logits /= temperature
     batch, slots, vocab = shape_list(logits)
     blocks = -(-vocab // _BLOCK)
+    # The vocabulary is padded to whole blocks; the padding has probability 0.
     padding = [[0, 0], [0, 0], [0, blocks * _BLOCK - vocab]]
     logits = tf.pad(logits, padding, constant_values=logits.dtype.min)
     if disallowed is not None:
@@ -267,9 +274,11 @@ def sample_tokens(
         tf.nn.softmax(logits, axis=-1), tf.stack([batch, slots, blocks, _BLOCK])
     )
     uniform = tf.cast(randomness.uniform(key, [batch, slots, 1], first_row), tf.float64)
+    # The float32 probabilities do not add up to exactly 1, so the threshold is relative to their
+    # sum.
     block_probabilities = tf.reduce_sum(probabilities, axis=-1)  # [B, P, blocks]
     total = tf.reduce_sum(tf.cast(block_probabilities, tf.float64), axis=-1, keepdims=True)
-    block, rest = _invert(block_probabilities, uniform * total)
+    block, rest = _invert(block_probabilities, uniform * total)  # [B, P], [B, P, 1]
     inside = tf.gather(probabilities, block, axis=2, batch_dims=2)  # [B, P, 256]
     token, _ = _invert(inside, rest)
     drawn = block * _BLOCK + token
@@ -277,6 +286,7 @@ def sample_tokens(
         # A compiled sum, added in another order, may land on a token of probability 0.
         neighbour = tf.where(disallowed + 1 < vocab, disallowed + 1, disallowed - 1)
         drawn = tf.where(drawn == disallowed, neighbour, drawn)
+    # Only a sum that rounds differently, or NaN logits, reach the padding of the last block.
     return tf.minimum(drawn, vocab - 1)
 
 
@@ -288,13 +298,15 @@ def _invert(weights: tf.Tensor, threshold: tf.Tensor) -> tuple[tf.Tensor, tf.Ten
       threshold: `[B, P, 1]`.
 
     Returns:
-      The index of the weight, int32 `[B, P]`, and how far into that weight the threshold lies,
-      float64 `[B, P, 1]`.
+      The index of the weight, int32 `[B, P]`, and the part of the threshold that exceeds the sum of
+      the weights before it, float64 `[B, P, 1]`.
     """
+    # In float64 the rounding of a sum, which depends on the executor, almost never matters.
     weights = tf.cast(weights, tf.float64)
     sums = tf.cumsum(weights, axis=-1)
     # Rounding must not lift the threshold to the total, past trailing weights of 0.
     threshold = tf.minimum(threshold, sums[..., -1:] * (1 - 2.0**-23))
+    # `right` finds the first sum above the threshold, which is never that of a weight of 0.
     index = tf.searchsorted(sums, threshold, side="right")
     index = tf.minimum(index, shape_list(weights)[-1] - 1)  # NaN logits must not index past the end
     before = tf.gather(sums - weights, index, axis=2, batch_dims=2)

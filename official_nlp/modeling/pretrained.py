@@ -79,6 +79,7 @@ class Pretrained:
             does not fit the model; or an override is no field.
         """
         options = {k: config_overrides.pop(k) for k in _OPTIONS if k in config_overrides}
+        # All checks come before the constructor, which allocates variables of the declared sizes.
         config = _overridden(cls.config_class, huggingface.read_config(folder), config_overrides)
         notes = _check_vocabulary(folder, config.vocab_size, ignore_mismatched_sizes)
         found = huggingface.read_folder(folder)
@@ -138,6 +139,7 @@ class Pretrained:
         Raises:
           InputError: no name matches; a shape differs; or, if strict, the names differ.
         """
+        # The report checks everything before the first assignment, as the docstring promises.
         tensors = {tensor.name: tensor for tensor in self.named_tensors()}
         report = LoadReport.compare(
             str(source),
@@ -168,6 +170,7 @@ def _overridden(config_class: Any, values: Mapping[str, Any], overrides: Mapping
     """Return the configuration of a file's values with overrides."""
     known = {field.name for field in dataclasses.fields(config_class)} - {"extra"}
     for name in overrides:
+        # A key that only the file has is a field too: it is retained in `extra`.
         if name not in known and name not in values:
             near = difflib.get_close_matches(name, known, 1)
             hint = f"did you mean {near[0]}?" if near else _NO_FIELD
@@ -180,6 +183,7 @@ def _overridden(config_class: Any, values: Mapping[str, Any], overrides: Mapping
 
 def _check_sizes(config: Any, state: Mapping[str, np.ndarray], source: str) -> None:
     """Check declared sizes against tensor shapes before allocating the model."""
+    # Layer 0 stands for all layers, which have equal shapes.
     width, embeddings, layer = config.hidden_size, "electra.embeddings", "electra.encoder.layer.0"
     expected = {
         WORD_TABLE: (config.vocab_size, config.embedding_size),
@@ -200,6 +204,7 @@ def _check_sizes(config: Any, state: Mapping[str, np.ndarray], source: str) -> N
 
 def _tied(tensors: Mapping[str, NamedTensor], state: Mapping[str, np.ndarray]) -> list[str]:
     """Return the output table's name if the model ties it and the file repeats the word table."""
+    # A model that has the bias of the output layer but no table of its own uses the word table.
     ties = "generator_lm_head.bias" in tensors and OUTPUT_TABLE not in tensors
     return [OUTPUT_TABLE] if ties and repeats_word_table(state) else []
 

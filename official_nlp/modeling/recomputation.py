@@ -27,10 +27,12 @@ def recompute(function: Callable, *arguments: Any) -> Any:
     leaves = tf.nest.flatten(arguments)
     float_indices = [i for i, x in enumerate(leaves) if tf.is_tensor(x) and x.dtype.is_floating]
     key, first_row = randomness.next_key()
+    # `run` may return a flat sequence only, so it leaves the nested outputs here.
     structure: list[Any] = []
 
     @tf.recompute_grad
     def run(*tensors):
+        # The union keeps the order of the first dict, which is that of the leaves.
         values = dict(enumerate(leaves)) | dict(zip(float_indices, tensors))
         packed = tf.nest.pack_sequence_as(arguments, list(values.values()))
         # If both passes drew bits from equal arguments, a compiler would merge the two draws and
@@ -48,7 +50,8 @@ def recompute(function: Callable, *arguments: Any) -> Any:
 def _opaque_zero(x: tf.Tensor) -> tf.Tensor:
     """Return an int64 scalar 0 that depends on a float tensor, so that no compiler folds it.
 
-    The lowest bit of the first element, shifted right by one, is 0 for any bit pattern.
+    The lowest bit of the first element, shifted right by one, is 0 for any bit pattern; a product
+    with 0.0 would be NaN for NaN and infinity.
     """
     first = tf.reshape(x, [-1])[:1]
     word = {2: tf.uint16, 4: tf.uint32, 8: tf.uint64}[x.dtype.size]

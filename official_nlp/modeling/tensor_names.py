@@ -38,12 +38,14 @@ class NamedTensor(NamedTuple):
             value = value + self.base.numpy()
         if not self.transpose:
             return value.reshape(self.shape)
+        # The reshape merges heads, to [inputs, outputs]; the transpose is that of the file.
         return np.ascontiguousarray(value.reshape(self.shape[::-1]).T)
 
     def assign_hugging_face(self, value: np.ndarray) -> None:
         """Assign a value in the layout of the file to the variable."""
         value = (value.T if self.transpose else value).reshape(self.variable.shape)
         if self.base is not None:
+            # The file stores the sum, so the base must have its final value by now.
             value = value - self.base.numpy()
         self.variable.assign(value)
 
@@ -127,7 +129,7 @@ def encoder(network: Any, prefix: str = "electra.") -> list[NamedTensor]:
 
     Args:
       network: the encoder.
-      prefix: beginning of all names.
+      prefix: prefix of all names.
     """
     tensors = embeddings(f"{prefix}embeddings", network.embeddings)
     if network.embeddings_project is not None:

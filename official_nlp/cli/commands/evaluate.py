@@ -38,6 +38,7 @@ def run(args: argparse.Namespace) -> None:
         metrics = _evaluate_run(args, console)
     else:
         metrics = _evaluate_networks(args)
+    # `print_metrics` expects SET/NAME, the form of the metrics log.
     named = {
         f"{s}/{name}": value for s, values in metrics.items() for name, value in values.items()
     }
@@ -55,6 +56,7 @@ def _evaluate_run(args, console: "rich.console.Console") -> dict[str, dict[str, 
             f"give DATA: {args.model} does not record the path of the data on which it was trained"
         )
     training = _on_available_devices(saved.training, console)
+    # None is the key of the data of the run, as opposed to that of single phases.
     task = saved.task_config.make({None: saved.task_config.open_data(data)}, training)
     if not task.evaluation_sets():
         raise InputError(

@@ -27,6 +27,7 @@ def run(args: argparse.Namespace) -> None:
     """Print what the path holds."""
     path = pathlib.Path(args.path)
     console = printing.console()
+    # Folders of runs, data and models may contain a vocabulary too, so tokenizer folders come last.
     has_vocabulary = any((path / name).is_file() for name in _VOCABULARY_FILES)
     if (path / "run.json").is_file():
         _print_run(path, console)
@@ -92,7 +93,7 @@ def _print_run(path: pathlib.Path, console: "rich.console.Console") -> None:
     from official_nlp.interchange.task_networks import HasNetworks
 
     run = load_run(path)
-    step = run.step if run.is_saved else 0
+    step = run.step if run.is_saved else 0  # A run may have stopped before its first checkpoint.
     name = type(run.task_config).__name__
     console.print(
         f"run of {name}: saved at step {step:,} of {run.last_step:,}, seed {run.training.seed}"

@@ -38,8 +38,10 @@ if TYPE_CHECKING:
     from official_nlp.inference.predictor import Predictor
     from official_nlp.inference.word_swap import WordSwapTest
 
-# Sentences of a word-swap test whose original word the generator predicts, too.
+# Number of sentences of a word-swap test whose original word the generator also predicts.
 _FILLED_SENTENCES = 5
+# Prefix of the class names of tasks whose models `Predictor` applies to texts. Tasks of other
+# packages predict rows of data files only.
 _OWN_TASKS = "official_nlp."
 
 
@@ -77,6 +79,7 @@ def run(args: argparse.Namespace) -> None:
     if _task_is_foreign(args.model):
         predict_rows(args.model, args)
         return
+    # Mistakes in the options and inputs are reported before the model is loaded.
     _check(args)
     inputs = _inputs(args)
     if not inputs and not args.word_swaps:
@@ -126,10 +129,12 @@ def predict_rows(run: str, args: argparse.Namespace) -> None:
 
     saved = load_run(run)
     data = saved.task_config.open_data(args.file)
+    # The devices of the training may not be here, and predictions do not need them.
     training = dataclasses.replace(saved.training, strategy="one_device")
     task = saved.task_config.make({None: data}, training)
     by_set = loop.predict(task, training, run)
     lines = []
+    # Arrays by column become one object per row; the set is named only if there are several.
     for name, rows in by_set.items():
         for values in zip(*rows.values()):
             row = {key: value.tolist() for key, value in zip(rows, values)}
@@ -161,7 +166,8 @@ def _check(args: argparse.Namespace) -> None:
 def _inputs(args: argparse.Namespace) -> list[Any]:
     """Return the inputs of the command line and of --file."""
     inputs: list[Any] = [*args.texts] if args.pair is None else [(args.texts[0], args.pair)]
-    if args.file and args.word_swaps is None:
+    if args.file and args.word_swaps is None:  # A word-swap test reads its file as running text.
+        # `splitlines` would also split at characters that a text or JSON string may contain.
         lines = _read(args.file).split("\n")
         if args.file.endswith(".jsonl"):
             inputs += _objects(args.file, lines)
@@ -176,7 +182,7 @@ def _objects(file: str, lines: list[str]) -> Iterator[dict]:
             continue
         try:
             value = json.loads(line)
-        except (ValueError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # The latter comes from deep nesting.
             raise InputError(f"{file} line {number} must be a JSON object: {error}") from error
         if not isinstance(value, dict):
             raise InputError(f'{file} line {number} must be a JSON object, such as {{"text": ...}}')
@@ -185,7 +191,7 @@ def _objects(file: str, lines: list[str]) -> Iterator[dict]:
 
 def _read(file: str) -> str:
     try:
-        return pathlib.Path(file).read_text(encoding="utf-8-sig")
+        return pathlib.Path(file).read_text(encoding="utf-8-sig")  # with or without byte order mark
     except UnicodeDecodeError as error:
         raise InputError(
             f"{file} must be UTF-8 text, but byte {error.start} is not; convert the file"
@@ -226,7 +232,7 @@ def _print_results(inputs: list[Any], results: list, console: rich.console.Conso
     from official_nlp.inference.fillings import Fillings
     from official_nlp.inference.replaced_words import ReplacedWords
 
-    others = []
+    others = []  # Results of other kinds share one table.
     for value, result in zip(inputs, results):
         if isinstance(result, ReplacedWords):
             terminal.print_words(_text(value), result, console)

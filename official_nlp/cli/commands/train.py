@@ -35,6 +35,7 @@ def run(args: argparse.Namespace) -> None:
     from official_nlp.configuration import gin_resolver
     from official_nlp.training import RunConfig, loop
 
+    # `text` is the resolved configuration, which the run stores as config.gin and which replays it.
     values, text = gin_resolver.resolve(recipe, settings, RunConfig)
     if args.dry_run:
         print(text)
@@ -63,6 +64,7 @@ def run(args: argparse.Namespace) -> None:
             console=console,
         )
     finally:
+        # Corrupt records are reported even if the run fails, as they may be the cause.
         for each in data.values():
             if each.corruption():
                 console.print(each.corruption())
@@ -130,13 +132,14 @@ def _preflight(
     from official_nlp.training import preflight
 
     devices = preflight.find_devices(config.training.strategy, dry_run)
+    # The checks of all tasks come first, then those of the objective.
     findings = preflight.check(phases, config.training, data, devices)
     findings += config.task.preflight(data, phases, config.training, devices)
     for line in findings.lines:
         console.print(line)
     for line in findings.warnings:
         console.print(f"warning: {line}", style="yellow")
-    if findings.errors:
+    if findings.errors:  # They are reported together, so that one attempt shows them all.
         raise InputError("; ".join(findings.errors))
 
 
@@ -164,7 +167,7 @@ def _warm_start(
     from official_nlp.training.run_folder import RunFolder
 
     folder = RunFolder(config.model_dir)
-    # Before anything is read: the folder may hold another run.
+    # This check comes before any source is read, because the folder may hold another run.
     folder.require_same(loop.identity(task, phases, config.training, data), config.extend)
     sources = {network: path for network, path in config.init.items() if path is not None}
     if folder.has_checkpoint:
@@ -191,6 +194,7 @@ def _require_same_sources(folder, found: "WarmStart | None") -> None:
         return
     old = folder.describe().get("origin", {}).get("warm_start", {})
     new = found.describe() if found else {}
+    # Equal hashes are equal weights, wherever the file is now.
     if {n: x["sha256"] for n, x in old.items()} != {n: x["sha256"] for n, x in new.items()}:
         from official_nlp.interchange import warm_start
 

@@ -16,8 +16,8 @@ class DisentangledEmbeddings(tf_keras.layers.Layer):
 
     This is gradient-disentangled embedding sharing (GDES). The layer's own tables start at zero,
     so that the sum starts at the vectors of the other layer. No gradient reaches the other layer:
-    training the other network moves these vectors along, training this network changes the
-    differences alone. The LayerNorm is the layer's own. Each call looks vectors up in both tables
+    training the other network changes the sums as well, while training this network changes only
+    the differences. The layer has a LayerNorm of its own. Each call looks vectors up in both tables
     and adds them: no sum of two whole tables is computed in a training step.
 
     `variables` holds the differences, not the variables of the other layer. Checkpoints and files
@@ -47,7 +47,8 @@ class DisentangledEmbeddings(tf_keras.layers.Layer):
         # A namespace hides `base` from Keras, which would count its variables among those of this
         # layer and let the optimizer of this network train them.
         self._hidden = types.SimpleNamespace(base=base)
-        # Checkpoints and SavedModels need it nevertheless. TensorFlow has no public call for that.
+        # Checkpoints and SavedModels need the base nevertheless, because its values are part of the
+        # vectors. TensorFlow has no public call for that.
         self._track_trackable(base, "base")
         self.norm_epsilon = base.norm_epsilon if norm_epsilon is None else norm_epsilon
         self.own = self._like_base("zeros", name="own")
@@ -67,7 +68,7 @@ class DisentangledEmbeddings(tf_keras.layers.Layer):
 
     def build(self, input_shape: Shape | None = None) -> None:
         for part in (self.base, self.own):
-            if not part.built:
+            if not part.built:  # The base usually exists, as part of the other network.
                 part.build(None)
         super().build(input_shape)
 
@@ -83,6 +84,8 @@ class DisentangledEmbeddings(tf_keras.layers.Layer):
         if inputs_embeds is not None:
             inputs_embeds = tf.zeros_like(inputs_embeds)
         base = self.base.sum_vectors(word_ids, type_ids, position_ids, inputs_embeds)
+        # sg(E_base) + E_delta, where sg stops the gradient (DeBERTaV3 section 3.2). The two
+        # networks may have different dtype policies.
         return self.own.normalize(own + tf.cast(tf.stop_gradient(base), own.dtype))  # [B, L, E]
 
     @property

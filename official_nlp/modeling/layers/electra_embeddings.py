@@ -70,6 +70,7 @@ class ElectraEmbeddings(tf_keras.layers.Layer):
         self.initializer = tf_keras.initializers.get(initializer)
         self.position_initializer = tf_keras.initializers.get(position_initializer or initializer)
         self.norm_epsilon = norm_epsilon
+        # A shared word table is the same layer object in both networks, not a copy of its values.
         self.word_embeddings = word_embeddings or self._table(vocab_size, "word_embeddings")
         self._check_word_embeddings()
         self.position_embedding_type = position_embedding_type
@@ -107,7 +108,7 @@ class ElectraEmbeddings(tf_keras.layers.Layer):
     def build(self, input_shape: Shape | None = None) -> None:
         shape = [None, None, self.embedding_width]
         for table in (self.word_embeddings, self.position_embeddings, self.type_embeddings):
-            if not table.built:  # a shared table exists already
+            if not table.built:  # A shared table exists already.
                 table.build(shape)
         self.layer_norm.build(shape)
         super().build(input_shape)
@@ -128,7 +129,7 @@ class ElectraEmbeddings(tf_keras.layers.Layer):
         position_ids: tf.Tensor | None = None,
         inputs_embeds: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """Return the sum before the LayerNorm; arguments as of the call.
+        """Return the sum before the LayerNorm; the arguments are those of the call.
 
         Returns:
           Tensor `[batch, length, embedding_width]` in the compute dtype.
@@ -141,7 +142,7 @@ class ElectraEmbeddings(tf_keras.layers.Layer):
         words = self.word_embeddings(word_ids) if inputs_embeds is None else inputs_embeds
         words = tf.cast(words, self.compute_dtype)  # [B, L, E]
         if type_ids is None:
-            type_ids = tf.zeros([1, 1], tf.int32)
+            type_ids = tf.zeros([1, 1], tf.int32)  # broadcast to [B, L]
         summed = words + self.type_embeddings(type_ids)
         if self.position_embedding_type == "absolute":
             summed += self.position_embeddings(words, position_ids=position_ids)
@@ -153,7 +154,7 @@ class ElectraEmbeddings(tf_keras.layers.Layer):
 
     @property
     def tables(self) -> list[tf.Variable]:
-        """The word, position and type tables."""
+        """The word, position and type tables, an order on which other modules rely."""
         return [
             self.word_embeddings.embeddings,
             self.position_embeddings.position_embeddings,
@@ -165,6 +166,8 @@ class ElectraEmbeddings(tf_keras.layers.Layer):
         return self.word_embeddings.embeddings
 
     def get_config(self) -> dict[str, Any]:
+        # A shared word table is not part of the configuration: the model that owns both networks
+        # passes it again.
         return {
             **super().get_config(),
             "vocab_size": self.vocab_size,

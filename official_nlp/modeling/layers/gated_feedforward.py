@@ -147,12 +147,13 @@ class GatedFeedforward(tf_keras.layers.Layer):
     def _block(self, i: int, x: tf.Tensor, training: bool | None) -> tf.Tensor:
         inner = self.inner_activation(self.intermediate[i](x))  # [B, L, inner_dim]
         if self.use_gate:
-            inner *= self.gate[i](x)
+            inner *= self.gate[i](x)  # The gate is linear: the activation is on the other factor.
         output = self.output_dense[i](inner)  # [B, L, H]
         if self.dropout_position == "before_residual":
             output = ops.apply_dropout(output, self.dropout, training)
         if self.apply_output_layer_norm:
             output = self.output_norm[i](output + tf.cast(x, output.dtype))
+            # LayerNorm returns float32 under every policy.
             output = tf.cast(output, self.compute_dtype)
         if self.dropout_position == "after_residual":
             output = ops.apply_dropout(output, self.dropout, training)

@@ -26,7 +26,7 @@ class MaskedLM(tf_keras.layers.Layer):
         variable `[vocab_size, embedding_width]` of another layer. Only an `OnDeviceEmbedding` can
         be serialized. Deserializing makes a copy of it, which the model that owns both layers ties
         again.
-      activation: activation of the dense layer; None for none.
+      activation: activation of the dense layer; None for the identity.
       initializer: initializer of the dense layer's kernel.
       output: `logits`, or `predictions` for log-probabilities.
       norm_epsilon: number added to the variance in LayerNorm.
@@ -57,6 +57,7 @@ class MaskedLM(tf_keras.layers.Layer):
         # `dtype` is the policy of the dense layer. What follows it is float32 under every policy:
         # LayerNorm, the product with the table (a variable in float32) and the bias.
         dense_policy = kwargs.pop("dtype", None)
+        # Without autocast the hidden states reach the dense layer in their own dtype.
         super().__init__(name=name, autocast=False, dtype="float32", **kwargs)
         ops.check_output(output)
         self.embedding_table = embedding_table
@@ -64,6 +65,7 @@ class MaskedLM(tf_keras.layers.Layer):
         self.initializer = tf_keras.initializers.get(initializer)
         self.output_type = output
         self.norm_epsilon = norm_epsilon
+        # The width of the dense layer is that of the table, which therefore has to exist.
         if isinstance(embedding_table, tf_keras.layers.Layer) and not embedding_table.built:
             embedding_table.build(None)
         self.dense = tf_keras.layers.Dense(
@@ -115,6 +117,7 @@ class MaskedLM(tf_keras.layers.Layer):
             )
         return {
             **super().get_config(),
+            # The argument `dtype` is the policy of the dense layer, see the constructor.
             "dtype": self.dense.dtype_policy.name,
             "embedding_table": tf_keras.saving.serialize_keras_object(self.embedding_table),
             "activation": tf_keras.activations.serialize(self.activation),

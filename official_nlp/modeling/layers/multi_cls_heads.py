@@ -65,7 +65,7 @@ class MultiClsHeads(tf_keras.layers.Layer):
             self.dense = ops.dense(inner_dim, self.initializer, self.dtype_policy, "pooler_dense")
         self.out_projs = [
             ops.dense(classes, self.initializer, tf.float32, name) for name, classes in cls_list
-        ]
+        ]  # Each layer has the name of its classification, which `call` uses as the key.
 
     def build(self, input_shape: Shape) -> None:
         width = input_shape[-1]
@@ -83,6 +83,7 @@ class MultiClsHeads(tf_keras.layers.Layer):
             x = self.activation(self.dense(features[:, self.cls_token_idx, :]))  # [B, inner_dim]
         if only_project:
             return x
+        # All heads share one mask, because they share the vector.
         x = ops.apply_dropout(x, self.dropout_rate, training)
         return {projection.name: projection(x) for projection in self.out_projs}
 

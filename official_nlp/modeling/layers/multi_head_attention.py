@@ -150,6 +150,7 @@ class MultiHeadAttention(tf_keras.layers.Layer):
             shapes of query, value and, if it differs from the value, key.
         """
         shapes = list(input_shape)
+        # The first element of a single shape is a size, that of a list of shapes is a shape.
         if not isinstance(shapes[0], (list, tuple, tf.TensorShape)):
             shapes = [shapes, shapes]
         query_width, value_width = shapes[0][-1], shapes[1][-1]
@@ -201,7 +202,7 @@ class MultiHeadAttention(tf_keras.layers.Layer):
         **kwargs: Any,
     ) -> Any:
         # Keras builds a layer from the shape of the first argument alone, but key and value may
-        # have other widths. `init_scope` creates the variables outside a function being traced.
+        # have other widths. `init_scope` lifts the variables out of a function being traced.
         value = query if value is None else value
         if not self.built:
             tensors: tuple = (query, value, key)
@@ -223,27 +224,31 @@ class MultiHeadAttention(tf_keras.layers.Layer):
         cache: Cache | None = None,
         cache_index: Size | None = None,
     ) -> tf.Tensor | tuple:
+        # B batch, T queries, S keys, N heads, D head width: [B, T, N, D] and twice [B, S, N, D].
         query_heads, key_heads, value_heads = self._project_heads(query, value, key)
         offset: Size = 0  # position of the first query among the keys
         if cache is not None:
+            # From here on S counts the slots of the cache, written or not.
             offset = tf.shape(cache["key"])[1] if cache_index is None else cache_index
             key_heads = _extend(cache["key"], key_heads, cache_index)
             value_heads = _extend(cache["value"], value_heads, cache_index)
             cache = {"key": key_heads, "value": value_heads}
-        scores = self._scores(query_heads, key_heads, offset)
+        scores = self._scores(query_heads, key_heads, offset)  # [B, N, T, S]
         allowed = _merge_masks(attention_mask, use_causal_mask, cache_index, offset, scores)
         if allowed is not None:
-            # Replaced, not lowered by a large number: a position that may attend nowhere then
-            # attends equally everywhere in half precision too, and its scores get no gradient.
+            # The scores are replaced, not lowered by a large number as in google-research. A
+            # position that may attend nowhere then attends equally everywhere in half precision
+            # too, and its scores get no gradient.
             scores = tf.where(allowed, scores, tf.float32.min)
         probabilities = tf.cast(tf.nn.softmax(scores), self.compute_dtype)
         with randomness.scope(training=bool(training) and self.dropout > 0):
             dropped = ops.apply_dropout(probabilities, self.dropout, training)
         if head_mask is not None:
+            # The returned probabilities are masked, but never dropped out.
             head_mask = tf.cast(_broadcast_head_mask(head_mask), self.compute_dtype)
             probabilities, dropped = probabilities * head_mask, dropped * head_mask
         mixed = tf.einsum("BNTS,BSND->BTND", dropped, value_heads)
-        output = self._linear(mixed, self.output_kernel, self.output_bias, axes=2)
+        output = self._linear(mixed, self.output_kernel, self.output_bias, axes=2)  # [B, T, H]
         extra = [probabilities] if return_attention_scores else []
         extra += [] if cache is None else [cache]
         return (output, *extra) if extra else output
@@ -252,9 +257,10 @@ class MultiHeadAttention(tf_keras.layers.Layer):
         self, query: tf.Tensor, value: tf.Tensor | Cache, key: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Return query `[B, T, N, D]`, key and value `[B, S, N, D]`."""
-        if isinstance(value, dict):
+        if isinstance(value, dict):  # `project` has computed keys and values before.
             query = self._linear(query, self.query_kernel, self.query_bias)
             return query, value["key"], value["value"]
+        # Tensors are compared by identity: their contents are unknown while tracing.
         self_attention = query is value and (key is None or key is value)
         if self_attention and self.key_dim == self.value_dim:
             # One product is faster than three. The variables stay separate, as in tf_keras, so
@@ -263,6 +269,7 @@ class MultiHeadAttention(tf_keras.layers.Layer):
             bias = None
             if self.use_bias:
                 bias = tf.concat([self.query_bias, self.key_bias, self.value_bias], axis=0)
+            # The kernels are concatenated along the heads: [H, 3 N, D] gives [B, T, 3 N, D].
             query, key, value = tf.split(self._linear(query, kernel, bias), 3, axis=2)
             return query, key, value
         projected = self.project(value, key)
@@ -279,10 +286,14 @@ class MultiHeadAttention(tf_keras.layers.Layer):
 
     def _scores(self, query_heads: tf.Tensor, key_heads: tf.Tensor, offset: Size) -> tf.Tensor:
         """Return the scores before masking and softmax, float32 `[B, N, T, S]`."""
+        # softmax(Q K^T / sqrt(D)), Vaswani et al. equation 1. The query is scaled rather than the
+        # larger product, as in tf_keras.
         scale = self.key_dim**-0.5
         scores = tf.einsum("BTND,BSND->BNTS", query_heads * scale, key_heads)
         scores = tf.cast(scores, tf.float32)
         if self.relative_key is not None:
+            # The query is not scaled here, because one part of these scores holds the key alone;
+            # Hugging Face, too, divides the sum of all scores.
             distance_scores = self.relative_key(query_heads, key_heads, query_offset=offset)
             scores += tf.cast(distance_scores, tf.float32) * scale
         return scores
@@ -348,6 +359,7 @@ def _extend(past: tf.Tensor, new: tf.Tensor, index: Size | None) -> tf.Tensor:
     """
     if index is None:
         return tf.concat([past, new], axis=1)
+    # A full cache can be detected only if the sizes are known while tracing.
     length, count = past.shape[1], new.shape[1]
     first = tf.get_static_value(index)
     if None not in (length, count, first) and first + count > length:
@@ -375,11 +387,12 @@ def _merge_masks(
     masks = []
     if attention_mask is not None:
         masks.append(_broadcast_attention_mask(attention_mask))
-    to_length, from_length = tf.shape(scores)[2], tf.shape(scores)[3]
+    to_length, from_length = tf.shape(scores)[2], tf.shape(scores)[3]  # T and S
     keys, offset = tf.range(from_length), tf.cast(offset, tf.int32)
     if use_causal_mask:
         masks.append(keys <= tf.range(to_length)[:, tf.newaxis] + offset)
-    elif cache_index is not None:  # slots after the last token are not written yet
+    elif cache_index is not None:
+        # Slots after the last token are not written yet. A causal mask excludes them as well.
         masks.append(keys < to_length + offset)
     return functools.reduce(tf.logical_and, masks) if masks else None
 
@@ -398,8 +411,8 @@ def _broadcast_attention_mask(attention_mask: tf.Tensor) -> tf.Tensor:
         )
     mask = tf.cast(attention_mask, tf.bool)
     if rank == 2:
-        return mask[:, tf.newaxis, tf.newaxis, :]
-    return mask[:, tf.newaxis, :, :] if rank == 3 else mask
+        return mask[:, tf.newaxis, tf.newaxis, :]  # [B, 1, 1, S]
+    return mask[:, tf.newaxis, :, :] if rank == 3 else mask  # [B, 1, T, S] or [B, N, T, S]
 
 
 def _broadcast_head_mask(head_mask: tf.Tensor) -> tf.Tensor:
@@ -415,4 +428,5 @@ def _broadcast_head_mask(head_mask: tf.Tensor) -> tf.Tensor:
             "head_mask must be [heads], [batch, heads] or [batch, heads, 1 or to, 1 or from], had "
             f"{rank} axes"
         )
+    # [N, 1, 1] or [B, N, 1, 1]: one number for all pairs of a head.
     return head_mask if rank == 4 else head_mask[..., tf.newaxis, tf.newaxis]

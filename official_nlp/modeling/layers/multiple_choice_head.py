@@ -27,7 +27,7 @@ class MultipleChoiceHead(tf_keras.layers.Layer):
         all, or the token at `cls_index`.
       summary_use_proj: whether a dense layer, as wide as the input, transforms the summary.
       summary_activation: activation of the summary, a Hugging Face name or a callable; None for
-        none.
+        the identity.
       summary_first_dropout: dropout rate before the dense layer, in training.
       summary_last_dropout: dropout rate after the activation, in training.
       initializer: initializer of both kernels.
@@ -109,11 +109,12 @@ class MultipleChoiceHead(tf_keras.layers.Layer):
                 f"cls_index must be None with summary_type={self.summary_type!r}, was given; build "
                 "the head with summary_type='cls_index' to use it"
             )
+        # `features` may have the axis of choices or not, so axes are counted from the end.
         if self.summary_type == "first":
             return features[..., 0, :]
         if self.summary_type == "mean":
             return tf.reduce_mean(features, axis=-2)
-        if cls_index is None:
+        if cls_index is None:  # "last", or "cls_index" without an index
             return features[..., -1, :]
         return tf.gather(features, cls_index, axis=-2, batch_dims=len(features.shape) - 2)
 

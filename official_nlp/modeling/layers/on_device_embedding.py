@@ -18,8 +18,8 @@ class OnDeviceEmbedding(tf_keras.layers.Layer):
     Call: integer ids of any shape `[...]` to `[..., embedding_width]`, in the compute dtype.
 
     Args:
-      vocab_size: number of rows of the table.
-      embedding_width: number of columns.
+      vocab_size: number of tokens, that is rows of the table.
+      embedding_width: width of a vector.
       initializer: initializer of the table.
       use_one_hot: multiply the table by one-hot vectors instead of gathering its rows; for very
         small tables on accelerators that gather slowly.

@@ -68,6 +68,7 @@ class PositionEmbedding(tf_keras.layers.Layer):
             )
         if length is None:
             length = tf.shape(inputs)[self.seq_axis]
+        # [1, ..., length, ..., 1, width], then broadcast: tfnlp's layer returns the full shape.
         shape = [1] * len(inputs.shape)
         shape[self.seq_axis], shape[-1] = length, table.shape[-1]
         return tf.broadcast_to(tf.reshape(table[:length], shape), tf.shape(inputs))

@@ -78,6 +78,7 @@ class RelativeKeyEmbedding(tf_keras.layers.Layer):
             )
         query_positions = tf.range(tf.shape(query)[1]) + tf.cast(query_offset, tf.int32)
         distances = query_positions[:, tf.newaxis] - tf.range(tf.shape(key)[1])  # [T, S]
+        # Distances start at 1 - max_length, rows of the table at 0, as in Hugging Face's files.
         vectors = tf.gather(self.embeddings, distances + self.max_length - 1)  # [T, S, D]
         vectors = tf.cast(vectors, self.compute_dtype)
         scores = tf.einsum("BTND,TSD->BNTS", tf.cast(query, vectors.dtype), vectors)

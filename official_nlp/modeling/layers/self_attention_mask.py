@@ -33,5 +33,5 @@ class SelfAttentionMask(tf_keras.layers.Layer):
             raise InputError("to_mask must be [batch, to_length], was None; give the input mask")
         dtype = x.dtype if x.dtype.is_floating else tf.as_dtype(self.compute_dtype)
         batch, from_length = tf.shape(x)[0], tf.shape(x)[1]
-        mask = tf.cast(to_mask, dtype)[:, tf.newaxis, :]
+        mask = tf.cast(to_mask, dtype)[:, tf.newaxis, :]  # [B, 1, S]
         return tf.broadcast_to(mask, [batch, from_length, tf.shape(to_mask)[1]])

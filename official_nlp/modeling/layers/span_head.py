@@ -44,6 +44,7 @@ class SpanHead(tf_keras.layers.Layer):
         if span_mask is not None:
             allowed = tf.cast(span_mask, tf.bool)[:, :, tf.newaxis]  # [B, L, 1]
             logits = tf.where(allowed, logits, tf.float32.min)
+        # As in Hugging Face's files, output 0 is the start and output 1 the end.
         start_logits, end_logits = tf.unstack(logits, axis=-1)
         return start_logits, end_logits
 

@@ -172,6 +172,7 @@ class TransformerEncoderBlock(tf_keras.layers.Layer):
         self.recompute = recompute
 
     def build(self, input_shape: Shape | list[Shape]) -> None:
+        # One shape [B, L, H], or a list of the shapes of the inputs.
         shapes = list(input_shape)
         is_list = isinstance(shapes[0], (list, tuple, tf.TensorShape))
         shape = shapes[0] if is_list else shapes
@@ -181,6 +182,7 @@ class TransformerEncoderBlock(tf_keras.layers.Layer):
                 "axes into the batch"
             )
         width = shape[-1]
+        # Of two inputs the second is the mask, of three it is `key_value`.
         key_value_width = shapes[1][-1] if is_list and len(shapes) == 3 else width
         if width % self.num_attention_heads and self.key_dim is None:
             raise InputError(
@@ -198,6 +200,7 @@ class TransformerEncoderBlock(tf_keras.layers.Layer):
         output_width = self.output_last_dim or width
         self.attention.build([[None, None, width], [None, None, key_value_width]])
         self.attention_norm = self._norm("self_attention_layer_norm")
+        # The LayerNorm is before the attention or after it, where the width may be another.
         self.attention_norm.build([None, None, width if self.norm_first else output_width])
         self.key_value_norm = None
         if self.diff_q_kv_att_layer_norm:
@@ -205,6 +208,8 @@ class TransformerEncoderBlock(tf_keras.layers.Layer):
             self.key_value_norm.build([None, None, key_value_width])
         self.cross_attention: Any = None
         if self.add_cross_attention:
+            # Positions are absolute here whatever the self-attention has, as in Hugging Face's
+            # model: queries and keys are of two sequences.
             self.cross_attention = self._attention(output_width, "cross_attention")
             self.cross_attention.build([None, None, output_width])
             self.cross_norm = self._norm("cross_attention_layer_norm")
@@ -251,6 +256,7 @@ class TransformerEncoderBlock(tf_keras.layers.Layer):
         )
 
     def _norm(self, name: str) -> tf_keras.layers.LayerNormalization:
+        # The variance of half precision would be inaccurate, and 1e-12 would vanish in it.
         return tf_keras.layers.LayerNormalization(
             axis=-1, epsilon=self.norm_epsilon, dtype=tf.float32, name=name
         )
@@ -294,6 +300,7 @@ class TransformerEncoderBlock(tf_keras.layers.Layer):
         if self.recompute and training:
             outputs = recomputed(compute, tensors)
         else:
+            # `recomputed` opens such a scope itself, so that both paths draw the same bits.
             with randomness.scope(training=bool(training)):
                 outputs = compute(tensors)
         return outputs if len(outputs) > 1 else outputs[0]
@@ -322,12 +329,14 @@ class TransformerEncoderBlock(tf_keras.layers.Layer):
             cache_index=cache_index,
             **options,
         )
+        # Lists of one element, or of none: the attention returns a cache only if one was given.
         scores, new_cache = scores_and_cache[:1], scores_and_cache[1:]
         states = self._projected_states(tensors["states"], cache)
         if states is not None:
             states_mask = _first_queries(states_mask, output_range)
             x, cross_scores = self._cross_attend(x, states, attention_mask=states_mask, **options)
             scores.append(cross_scores)
+            # The states were projected above, or came from the cache; the next step needs them.
             new_cache = [part | _as_cross_cache(states) for part in new_cache]
         output = self._feed_forward(x, training)
         return (output, *(scores if return_attention_scores else ()), *new_cache)
@@ -341,12 +350,13 @@ class TransformerEncoderBlock(tf_keras.layers.Layer):
         **options: Any,
     ) -> tuple:
         """Apply self-attention with its residual and norm; return output, scores and any cache."""
-        residual = x
+        residual = x  # before any LayerNorm
         if self.norm_first:
             key_norm = self.key_value_norm or self.attention_norm
             x = self.attention_norm(x)
             key_value = None if key_value is None else key_norm(key_value)
         key_value = x if key_value is None else key_value
+        # Only queries are restricted: they attend to the keys and values of all positions.
         if output_range:
             x, residual = x[:, :output_range], residual[:, :output_range]
         attended, *rest = self.attention(
@@ -355,6 +365,7 @@ class TransformerEncoderBlock(tf_keras.layers.Layer):
         attended = ops.apply_dropout(attended, self.output_dropout, training)
         if self.use_query_residual:
             attended = tf.cast(residual, attended.dtype) + attended
+        # ELECTRA is post-LN, LayerNorm(x + f(x)); `norm_first` means x + f(LayerNorm(x)).
         return (attended if self.norm_first else self.attention_norm(attended), *rest)
 
     def _projected_states(self, states: tf.Tensor | None, cache: Cache | None) -> Cache | None:
@@ -384,6 +395,7 @@ class TransformerEncoderBlock(tf_keras.layers.Layer):
         output = tf.cast(x, output.dtype) + output
         if not self.norm_first:
             output = self.output_norm(output)
+        # LayerNorm returns float32; the next block takes the compute dtype.
         return tf.cast(output, self.compute_dtype)
 
     def _check_states(self, states: tf.Tensor | None) -> None:
@@ -413,7 +425,7 @@ class TransformerEncoderBlock(tf_keras.layers.Layer):
           batch_size: number of sequences.
           length: number of slots, to be written with `cache_index`; 0 for a cache that grows.
           encoder_hidden_states: states `[batch, from, width]` of an encoder, which the cache then
-            holds in projected form; None for none.
+            holds in projected form; None if there is none.
 
         Returns:
           Dict of `key` and `value`, as in `MultiHeadAttention.init_cache`; with encoder states also

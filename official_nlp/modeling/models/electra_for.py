@@ -24,7 +24,7 @@ _CALL_OPTIONS = (
     "use_cache",
     "cache_index",
 )
-# Names of the inputs of a call with a list.
+# Names of the inputs of a call with a list, in this order.
 _LISTED_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 # As in PyTorch's losses and Hugging Face's datasets.
 IGNORED_LABEL = -100
@@ -59,7 +59,7 @@ class ElectraFor(Pretrained, tf_keras.Model):
 
     Args:
       config: configuration of the encoder and the head.
-      recompute: compute activations twice to hold fewer, see `ElectraEncoder`.
+      recompute: recompute activations to save memory, see `ElectraEncoder`.
 
     Attributes:
       config: the configuration.
@@ -94,15 +94,20 @@ class ElectraFor(Pretrained, tf_keras.Model):
         self.encoder = ElectraEncoder(
             config, recompute=recompute, dtype=self.dtype_policy, name="electra"
         )
-        # In a namespace, because Keras would count the metric's variables among the model's.
+        # The namespace hides the metric from Keras, which would count its variables among the
+        # model's.
         self._fit_state = types.SimpleNamespace(
             loss=tf_keras.metrics.Mean(name="loss"), add_mask=_AddMask(autocast=False)
         )
+        # Keras would consider the model built only after a call. Subclasses build their heads in
+        # the constructor, so weights can be loaded before that.
         self.built = True
 
     # === Call ===
 
     def __call__(self, inputs: Any = None, *args: Any, **keywords: Any) -> dict[str, Any]:
+        # Keras takes one argument of inputs. The labels are removed before it sees them, so that a
+        # saved model does not require any.
         options = {name: keywords.pop(name) for name in _CALL_OPTIONS if name in keywords}
         inputs, labels = self._split_labels(_named_inputs(inputs, keywords))
         outputs = super().__call__(inputs, *args, **options)
@@ -177,7 +182,8 @@ class ElectraFor(Pretrained, tf_keras.Model):
             if sample_weight is not None:
                 weights *= _broadcastable(sample_weight, weights)
             each = self._element_losses(target, prediction)
-            # Selected, not only multiplied: the loss of an ignored target may be infinite.
+            # A product with the weight 0 is not enough: the loss of an ignored target may be
+            # infinite.
             each = tf.where(weights > 0, each * weights, 0.0)
             terms[name] = (tf.reduce_sum(each), tf.reduce_sum(weights))
         return terms
@@ -191,6 +197,7 @@ class ElectraFor(Pretrained, tf_keras.Model):
 
     @property
     def metrics(self) -> list[tf_keras.metrics.Metric]:
+        # With a loss of Keras, `super().metrics` contains its mean. `loss` exists after `compile`.
         own = [] if getattr(self, "loss", None) else [self._fit_state.loss]
         return own + super().metrics
 
@@ -213,6 +220,8 @@ class ElectraFor(Pretrained, tf_keras.Model):
         if self.loss:
             targets, predictions = self._masked_pairs(x, y, y_pred)
             return super().compute_loss(x, targets, predictions, sample_weight)
+        # The metric is the mean of this replica's batch, weighted by its number of targets. The
+        # gradient is that of the sums over replicas.
         terms = self._loss_terms(y_pred, y, x, sample_weight)
         (_, weight), *_ = terms.values()
         self._fit_state.loss.update_state(_mean(terms), sample_weight=weight)
@@ -250,6 +259,7 @@ class ElectraFor(Pretrained, tf_keras.Model):
         for name, (target, prediction, weights) in comparisons.items():
             targets[name] = target
             predictions[name] = self._fit_state.add_mask((prediction, weights > 0))
+        # Keras gives each metric one pair, or with several outputs the pair of its name.
         if len(comparisons) > 1:
             return targets, predictions
         return *targets.values(), *predictions.values()
@@ -287,6 +297,7 @@ class ElectraFor(Pretrained, tf_keras.Model):
           InputError: `size` is not a positive integer, or the configuration names a token that
             would be dropped.
         """
+        # Both models create their variables in the same order.
         resized = self.from_config({**self.get_config(), "vocab_size": size})
         # Only tables and biases of the vocabulary differ in shape, and only in their first axis.
         for old, new in zip(self.variables, resized.variables):
@@ -403,7 +414,7 @@ def _list(labels: Any) -> list[Any]:
 def _broadcastable(sample_weight: Any, weights: tf.Tensor) -> tf.Tensor:
     """Return sample weights `[batch]` with as many axes as the weights of the targets."""
     sample_weight = tf.cast(sample_weight, tf.float32)
-    missing = len(weights.shape) - len(sample_weight.shape)
+    missing = len(weights.shape) - len(sample_weight.shape)  # [B] becomes [B, 1, ...]
     return tf.reshape(sample_weight, tf.concat([tf.shape(sample_weight), [1] * missing], axis=0))
 
 

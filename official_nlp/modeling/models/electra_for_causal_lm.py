@@ -35,7 +35,7 @@ class ElectraForCausalLM(ElectraForMaskedLM):
     Args:
       config: configuration with `is_decoder`; with `add_cross_attention` the model also attends
         to the states of an encoder.
-      recompute: compute activations twice to hold fewer, see `ElectraEncoder`.
+      recompute: recompute activations to save memory, see `ElectraEncoder`.
 
     Raises:
       InputError: the configuration is not a decoder's (Hugging Face's class only warns), so that
@@ -67,6 +67,7 @@ class ElectraForCausalLM(ElectraForMaskedLM):
     def _comparisons(self, outputs, labels, inputs):
         labels, logits = tf.convert_to_tensor(labels["labels"]), outputs["logits"]
         check_labels(labels, logits.shape[:-1])
+        # The scores at position i predict the token at i + 1; the last ones have no target.
         return {"logits": compare_classes(labels[:, 1:], logits[:, :-1])}
 
     # === Generation ===
@@ -116,6 +117,8 @@ class ElectraForCausalLM(ElectraForMaskedLM):
         mask = tf.ones_like(prompt) if attention_mask is None else tf.cast(attention_mask, tf.int32)
         # With the padding first, every text ends at the same index, where the next token goes.
         tokens, mask = _pad_left(prompt, mask)
+        # The slots of new tokens count as real from the start, so that one mask serves all steps:
+        # the causal mask excludes the slots that are not written yet.
         mask = tf.pad(mask, [[0, 0], [0, max_new_tokens]], constant_values=1)  # [B, L + new]
         cache = self.encoder.init_cache(batch, length + max_new_tokens, encoder_hidden_states)
         endings = self.config.eos_token_id if eos_token_id is None else eos_token_id
@@ -123,11 +126,13 @@ class ElectraForCausalLM(ElectraForMaskedLM):
         padding = self.config.pad_token_id or 0
 
         def next_token(step, tokens, first, cache, ended):
+            # `tokens` [B, T] take the slots from `first` on: the prompt, then one token at a time.
             scores, cache = self._next_scores(tokens, first, mask, cache, encoder_attention_mask)
             token = tf.where(ended, padding, choose(scores, step))  # [B]
             return token, cache, ended | _is_any(token, endings)
 
         def add_token(step, new, token, cache, ended):
+            # `token` was chosen in the step before, so its slot is `length + step - 1`.
             token, cache, ended = next_token(
                 step, token[:, tf.newaxis], length + step - 1, cache, ended
             )
@@ -135,6 +140,8 @@ class ElectraForCausalLM(ElectraForMaskedLM):
             new = tf.where(tf.range(max_new_tokens) == step, token[:, tf.newaxis], new)
             return step + 1, new, token, cache, ended
 
+        # Step 0 is outside the loop: the prompt is longer than the single tokens after it, and the
+        # shapes in a loop must not change.
         ended = tf.zeros([batch], tf.bool)
         token, cache, ended = next_token(tf.constant(0), tokens, 0, cache, ended)
         new = tf.where(tf.range(max_new_tokens) == 0, token[:, tf.newaxis], padding)
@@ -159,7 +166,9 @@ class ElectraForCausalLM(ElectraForMaskedLM):
 
     def _next_scores(self, tokens, first, mask, cache, encoder_attention_mask):
         """Return scores `[B, V]` of the token after `tokens` `[B, T]`, and the extended cache."""
-        positions = tf.maximum(tf.cumsum(mask, axis=1) - 1, 0)
+        # Positions count tokens only, so that padding does not shift them. At padding in front of a
+        # text they would be -1, which no table holds; nothing attends to it.
+        positions = tf.maximum(tf.cumsum(mask, axis=1) - 1, 0)  # [B, L + new]
         count = ops.shape_list(tokens)[1]
         inputs = {
             "input_word_ids": tokens,
@@ -174,6 +183,7 @@ class ElectraForCausalLM(ElectraForMaskedLM):
             use_cache=True,
             cache_index=first,
         )
+        # The vocabulary is scored at the last position only.
         last = encoded["sequence_output"][:, -1:]  # [B, 1, H]
         return self.masked_lm(last)[:, 0], encoded["past_key_values"]
 
@@ -205,13 +215,14 @@ class _Sampler:
     def __call__(self, scores: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
         """Return int32 `[B]` for scores `[B, V]`."""
         if self.top_k is not None:
-            least = tf.math.top_k(scores, self.top_k).values[:, -1:]
+            least = tf.math.top_k(scores, self.top_k).values[:, -1:]  # [B, 1]; ties with it remain
             scores = tf.where(scores >= least, scores, scores.dtype.min)
+        # The step may be a tensor of a loop, which `Key.fold` does not take; the seed may be one.
         seed = self.key.seed
         seed = tf.constant(seed % 2**64, tf.uint64) if isinstance(seed, int) else seed
         seed += tf.cast(step, tf.uint64) * tf.constant(_STRIDE, tf.uint64)
         key = dataclasses.replace(self.key, seed=seed)
-        scores = scores[:, tf.newaxis]
+        scores = scores[:, tf.newaxis]  # [B, 1, V]
         return ops.sample_tokens(scores, key, self.first_row, self.temperature)[:, 0]
 
 
@@ -228,5 +239,5 @@ def _is_any(tokens: tf.Tensor, endings: int | Sequence[int] | None) -> tf.Tensor
 
 def _pad_left(ids: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Return ids and mask with the padding before the tokens, which retain their order."""
-    order = tf.argsort(mask, axis=1, stable=True)
+    order = tf.argsort(mask, axis=1, stable=True)  # 0, padding, sorts before 1
     return tf.gather(ids, order, batch_dims=1), tf.gather(mask, order, batch_dims=1)

@@ -28,7 +28,7 @@ class ElectraForMaskedLM(ElectraFor):
     Args:
       config: configuration. With `tie_word_embeddings` the output layer uses the word table,
         otherwise a table of its own.
-      recompute: compute activations twice to hold fewer, see `ElectraEncoder`.
+      recompute: recompute activations to save memory, see `ElectraEncoder`.
 
     Raises:
       InputError: `set_output_embeddings` is called on a model with tied tables.
@@ -51,7 +51,7 @@ class ElectraForMaskedLM(ElectraFor):
         super().__init__(config, recompute, **kwargs)
         self.masked_lm = MaskedLM(
             self._output_table(),
-            activation="gelu",
+            activation="gelu",  # Hugging Face's head has it whatever `hidden_act` is.
             initializer=initializers.kernel_initializer(config),
             dtype=self.dtype_policy,
             name="generator_masked_lm",
@@ -71,6 +71,7 @@ class ElectraForMaskedLM(ElectraFor):
 
     def named_tensors(self) -> list[NamedTensor]:
         head = self.masked_lm
+        # A tied table is in the list already, as the word table of the encoder.
         table = [] if self.config.tie_word_embeddings else [("weight", head.table)]
         return [
             *tensor_names.encoder(self.encoder),

@@ -20,7 +20,7 @@ _WITHOUT_CHOICES = ("head_mask", "past_key_values")
 
 @tf_keras.utils.register_keras_serializable(package="official_nlp")
 class ElectraForMultipleChoice(ElectraFor):
-    """Chooses one of several texts, for example one of the answers to a question.
+    """Choose one of several texts, for example one of the answers to a question.
 
     Call: see `ElectraFor`; ids, mask, types and all other inputs of sequences are
     `[batch, choices, length]` (`inputs_embeds` `[batch, choices, length, embedding_size]`).
@@ -32,7 +32,7 @@ class ElectraForMultipleChoice(ElectraFor):
     Args:
       config: configuration; the head uses `summary_type`, `summary_use_proj`,
         `summary_activation`, `summary_first_dropout` and `summary_last_dropout`.
-      recompute: compute activations twice to hold fewer, see `ElectraEncoder`.
+      recompute: recompute activations to save memory, see `ElectraEncoder`.
 
     Raises:
       InputError: an input has no axis of choices, or the configuration sets
@@ -82,10 +82,10 @@ class ElectraForMultipleChoice(ElectraFor):
         sequences = {k: x for k, x in inputs.items() if k not in _WITHOUT_CHOICES}
         others = {k: x for k, x in inputs.items() if k in _WITHOUT_CHOICES}
         sequences = {name: _with_choices(name, x) for name, x in sequences.items()}
-        choices = ops.shape_list(next(iter(sequences.values())))[1]
+        choices = ops.shape_list(next(iter(sequences.values())))[1]  # equal in all inputs
         sequences = {name: _merge_choices(x) for name, x in sequences.items()}  # [B * C, L]
-        # Dropout is keyed by the index of the example, times `rows`, plus the choice. Replicas and
-        # micro-batches then drop the same units as one batch of all examples.
+        # The sequence of choice c of example i draws dropout as row i * choices + c of the stream.
+        # Replicas and micro-batches then drop the same units as one batch of all examples.
         with randomness.scope(training=bool(training), rows=choices):
             outputs = super().call({**sequences, **others}, training=training, **options)
         return {**outputs, "logits": tf.reshape(outputs["logits"], tf.stack([-1, choices]))}

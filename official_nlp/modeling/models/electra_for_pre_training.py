@@ -28,7 +28,7 @@ class ElectraForPreTraining(ElectraFor):
 
     Args:
       config: configuration; the head uses `hidden_act` as well.
-      recompute: compute activations twice to hold fewer, see `ElectraEncoder`.
+      recompute: recompute activations to save memory, see `ElectraEncoder`.
 
     Example:
       >>> model = ElectraForPreTraining(ElectraConfig(vocab_size=100, num_hidden_layers=2))
@@ -66,6 +66,8 @@ class ElectraForPreTraining(ElectraFor):
         labels, logits = tf.convert_to_tensor(labels["labels"]), outputs["logits"]
         check_labels(labels, logits.shape)
         weights = token_label_weights(labels, inputs)
+        # The last axis, of size 1, keeps the metrics of Keras from taking the mean over a sequence
+        # before they apply the weights [B, L].
         return {"logits": (labels[..., tf.newaxis], logits[..., tf.newaxis], weights)}
 
     def _element_losses(self, target, prediction):

@@ -15,7 +15,7 @@ from official_nlp.modeling.tensor_names import NamedTensor
 
 @tf_keras.utils.register_keras_serializable(package="official_nlp")
 class ElectraForQuestionAnswering(ElectraFor):
-    """Finds where in a text the answer to a question begins and ends.
+    """Find the first and the last token of the answer to a question in a text.
 
     Call: see `ElectraFor`. `start_logits` and `end_logits` are `[batch, length]`; the labels are
     `start_positions` and `end_positions`, both integer `[batch]`, of the first and the last token.
@@ -24,7 +24,7 @@ class ElectraForQuestionAnswering(ElectraFor):
 
     Args:
       config: configuration.
-      recompute: compute activations twice to hold fewer, see `ElectraEncoder`.
+      recompute: recompute activations to save memory, see `ElectraEncoder`.
 
     Raises:
       InputError: only one of the two labels is given.
@@ -80,4 +80,5 @@ def _compare_positions(positions: Any, logits: tf.Tensor) -> Comparison:
     positions = tf.cast(positions, tf.int32)
     if positions.shape.rank == 2 and positions.shape[1] == 1:
         positions = positions[:, 0]
+    # As in Hugging Face's model, all positions beyond the length become `length`, which is ignored.
     return compare_classes(tf.clip_by_value(positions, 0, length), logits, ignored=length)

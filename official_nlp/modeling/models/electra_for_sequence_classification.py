@@ -19,7 +19,7 @@ _MULTI_LABEL = "multi_label_classification"
 
 @tf_keras.utils.register_keras_serializable(package="official_nlp")
 class ElectraForSequenceClassification(ElectraFor):
-    """Predicts classes or numbers for a text from its first token: sentiment, entailment, ...
+    """Predict classes or numbers for a text from its first token: sentiment, entailment, ...
 
     Call: see `ElectraFor`. `logits` are `[batch, num_labels]`. Labels and loss depend on
     `config.problem_type`:
@@ -33,7 +33,7 @@ class ElectraForSequenceClassification(ElectraFor):
     Args:
       config: configuration; the head uses `num_labels` or `id2label`, `problem_type` and
         `classifier_dropout`.
-      recompute: compute activations twice to hold fewer, see `ElectraEncoder`.
+      recompute: recompute activations to save memory, see `ElectraEncoder`.
 
     Raises:
       InputError: the labels do not fit the type of problem.
@@ -89,6 +89,7 @@ class ElectraForSequenceClassification(ElectraFor):
         if logits.shape[-1] == 1:
             labels = tf.reshape(labels, [-1, 1])
         check_labels(labels, logits.shape)
+        # Every example has the weight 1: no number means an ignored label here.
         return {"logits": (labels, logits, tf.ones_like(logits[:, 0]))}
 
     def _element_losses(self, target, prediction):

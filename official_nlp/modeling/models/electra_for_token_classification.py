@@ -13,7 +13,7 @@ from official_nlp.modeling.tensor_names import NamedTensor
 
 @tf_keras.utils.register_keras_serializable(package="official_nlp")
 class ElectraForTokenClassification(ElectraFor):
-    """Predicts a class for every token: named entities, parts of speech.
+    """Predict a class for every token: named entities, parts of speech.
 
     Call: see `ElectraFor`. `logits` are `[batch, length, num_labels]`; `labels` integer
     `[batch, length]`, -100 at tokens that are ignored, such as padding and all but the first piece
@@ -21,7 +21,7 @@ class ElectraForTokenClassification(ElectraFor):
 
     Args:
       config: configuration; the head uses `num_labels` or `id2label`, and `classifier_dropout`.
-      recompute: compute activations twice to hold fewer, see `ElectraEncoder`.
+      recompute: recompute activations to save memory, see `ElectraEncoder`.
 
     Example:
       >>> names = {0: "O", 1: "B-PER", 2: "I-PER"}

@@ -126,12 +126,16 @@ class ElectraPretrainer(tf_keras.Model):
         )
         self.sharing = sharing_modes.checked(sharing, generator_network, discriminator_network)
         self._build_heads(generator_width, discriminator_width)
+        # Weights of the joint loss L_MLM + lambda * L_Disc (paper section 2); the paper's lambda.
         self.generator_weight, self.discriminator_weight = 1.0, 50.0
-        # In a namespace, because Keras would count the metrics' variables among the model's.
+        # The namespace hides the metrics from Keras, which would count their variables among the
+        # model's.
         self._fit_state = types.SimpleNamespace(compile_options=None, metrics={})
         self.built = True
 
     def _build_heads(self, generator_width: int, discriminator_width: int) -> None:
+        # The head is tied to the generator's table. Unless the mode is `untied` or `gdes`, the
+        # discriminator has the same table.
         table = network_contract.embedding_table(self.generator_network)
         if table.shape[0] != self.vocab_size:
             raise InputError(
@@ -182,8 +186,8 @@ class ElectraPretrainer(tf_keras.Model):
     ) -> "ElectraPretrainer":
         """Return a model with both networks, and heads as in google-research/electra.
 
-        As in Hugging Face's models the generator's head has the exact GELU whatever activation the
-        networks have, and the discriminator's head the `hidden_act` of its network.
+        As in Hugging Face's models, the generator's head has the exact GELU whatever activation the
+        networks have, and the discriminator's head has the `hidden_act` of its network.
 
         Args:
           generator: configuration of the generator.
@@ -196,7 +200,7 @@ class ElectraPretrainer(tf_keras.Model):
           num_classes: number of outputs of the sentence head; 0 for no head.
           num_token_predictions: largest number of predicted positions per example; None for the
             length.
-          recompute: compute activations twice to hold fewer, see `ElectraEncoder`.
+          recompute: recompute activations to save memory, see `ElectraEncoder`.
           **kwargs: arguments of the constructor; `dtype` is also the policy of the networks.
 
         Raises:
@@ -255,13 +259,14 @@ class ElectraPretrainer(tf_keras.Model):
             sequence = network_contract.run(self.generator_network, inputs, training)
             lm_outputs = self.masked_lm(sequence, inputs["masked_lm_positions"])
             if self.classification is None:
+                # tfnlp's contract has four outputs: without the head this one is empty, [B, 0].
                 sentence_outputs = tf.zeros([tf.shape(sequence)[0], 0], tf.float32)
             else:
                 sentence_outputs = self.classification(sequence, training=training)
         return {"lm_outputs": lm_outputs, "sentence_outputs": sentence_outputs}
 
     def _check_predictions(self, positions: Any) -> None:
-        slots = tf.convert_to_tensor(positions).shape[1]
+        slots = tf.convert_to_tensor(positions).shape[1]  # None if it is not known while tracing
         if slots is not None and slots > self.num_token_predictions:
             raise InputError(
                 "masked_lm_positions must have at most num_token_predictions="
@@ -297,7 +302,7 @@ class ElectraPretrainer(tf_keras.Model):
         positions = tf.convert_to_tensor(inputs["masked_lm_positions"])
         masked_ids = tf.convert_to_tensor(inputs["input_word_ids"])
         active = losses.prediction_weights(inputs) > 0
-        average = self.average_duplicates
+        average = self.average_duplicates  # a reference quirk, see `ReferenceQuirks`
         # The original text is restored first. A sample that equals the original token is therefore
         # no replacement, and tokens that masking left unchanged are compared like the others.
         original = ops.scatter_tokens(
@@ -306,6 +311,7 @@ class ElectraPretrainer(tf_keras.Model):
         corrupted = ops.scatter_tokens(original, positions, sampled_ids, active, average)
         label = tf.cast(corrupted != original, tf.int32)
         return {
+            # The discriminator's loss is not propagated through the sampling (paper section 2).
             "input_word_ids": tf.stop_gradient(corrupted),
             "disc_label": label,
             "sampled_ids": sampled_ids,
@@ -339,6 +345,7 @@ class ElectraPretrainer(tf_keras.Model):
         }
         with randomness.scope(_DISCRIMINATE, training=bool(training)):
             sequence = network_contract.run(self.discriminator_network, inputs, training)
+            # D(x, t) = sigmoid(w^T h_D(x)_t), with a dense layer before w as in google-research.
             hidden = self.discriminator_activation(self.discriminator_projection(sequence))
             return self.discriminator_head(hidden)[..., 0]
 
@@ -393,8 +400,8 @@ class ElectraPretrainer(tf_keras.Model):
         if isinstance(self.optimizer, tf_keras.optimizers.legacy.Optimizer):
             self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
         else:
-            # `minimize` would warn of variables that no loss reaches, such as the pooler of a
-            # foreign network, which is no mistake here.
+            # `minimize` would warn about variables that no loss reaches. Here that is no mistake:
+            # a foreign network may have a pooler, for example.
             pairs = self.optimizer.compute_gradients(loss, self.trainable_variables, tape)
             self.optimizer.apply_gradients([(g, v) for g, v in pairs if g is not None])
         return self.get_metrics_result()

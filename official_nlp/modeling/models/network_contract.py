@@ -30,6 +30,7 @@ def network_inputs(inputs: Mapping[str, Any]) -> dict[str, tf.Tensor]:
         documents = tf.convert_to_tensor(inputs["document_ids"])
         return {"input_word_ids": ids, "input_type_ids": types, "document_ids": documents}
     mask = tf.ones_like(ids) if mask is None else tf.convert_to_tensor(mask)
+    # A foreign network may refuse any other key, and rely on these three.
     return dict(zip(INPUTS, (ids, mask, types), strict=True))
 
 
@@ -100,7 +101,7 @@ def embedding_table(network: Any) -> tf.Variable:
 
 
 def norm_epsilon(network: Any) -> float:
-    """Return the epsilon of the network's LayerNorms; a foreign network's is taken as 1e-12."""
+    """Return the epsilon of the network's LayerNorms; 1e-12 is assumed for a foreign network."""
     return network.config.layer_norm_eps if isinstance(network, ElectraEncoder) else 1e-12
 
 
@@ -114,9 +115,10 @@ def serialize(network: Any, argument: str) -> dict[str, Any]:
     Raises:
       InputError: the network cannot be rebuilt.
     """
-    # A foreign network may fail with any exception, and its message tells the user what to repair.
+    # A foreign network may fail with any exception, whose message tells the user what to repair.
     try:
         config = tf_keras.saving.serialize_keras_object(network)
+        # Only an attempt shows whether the configuration of a foreign network is complete.
         if not isinstance(network, ElectraEncoder):
             rebuilt = tf_keras.saving.deserialize_keras_object(config)
             checked_width(rebuilt, argument)

@@ -16,7 +16,8 @@ HUGGING_FACE_CLASSES = {
     "discriminator": "ElectraForPreTraining",
 }
 EMBEDDINGS = "electra.embeddings."
-# Beginning of the names of tensors that are one variable of both networks, by sharing mode.
+# Prefix of the names of tensors that are one variable of both networks, by sharing mode. `untied`
+# and `gdes` have no such tensor.
 _SHARED = {
     "shared": EMBEDDINGS,
     "word_only": f"{EMBEDDINGS}word_embeddings.",
@@ -31,6 +32,7 @@ def generator(model: "ElectraPretrainer") -> list[NamedTensor]:
         *tensor_names.encoder(model.generator_network),
         *tensor_names.dense(f"{head}.dense", model.masked_lm.dense),
         *tensor_names.layer_norm(f"{head}.LayerNorm", model.masked_lm.layer_norm),
+        # Without a weight: the output layer is tied to the word table.
         tensor_names.same_layout("generator_lm_head.bias", model.masked_lm.bias),
     ]
 

@@ -83,6 +83,7 @@ def detect(generator: Any, discriminator: Any) -> str:
     """Return the mode of two networks, from the variables that they have in common."""
     if generator is discriminator:
         return "whole"
+    # The order matters: two encoders that share all embeddings share the word table, too.
     first, second = (getattr(network, "embeddings", None) for network in (generator, discriminator))
     if first is not None and first is second:
         return "shared"
@@ -143,6 +144,7 @@ def deserialize(config: Mapping[str, Any], custom_objects: Any = None) -> dict[s
     elif mode == "whole":
         discriminator = generator
     else:
+        # Built by itself, the discriminator would get copies of the shared variables.
         sizes, options, _ = ElectraEncoder.read_config(serialized["config"])
         discriminator = partner(generator, sizes, mode, **options)
     return {"generator_network": generator, "discriminator_network": discriminator}

@@ -55,6 +55,7 @@ class Classification(tf_keras.Model):
         self.dense = tf_keras.layers.Dense(
             num_classes, kernel_initializer=self.initializer, dtype=tf.float32, name="logits"
         )
+        # The symbolic call creates the variables; tfnlp's network has these attributes as well.
         self.inputs = [tf_keras.Input([input_width], name="cls_output")]
         self.logits = self.dense(self.inputs[0])
         self.built = True

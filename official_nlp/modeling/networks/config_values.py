@@ -11,6 +11,8 @@ import tf_keras
 
 from official_nlp.errors import InputError
 
+# Key of the dict that stands for an object. The value is the name under which Keras registered the
+# object or its class.
 _NAME = "registered"
 # The parts of Keras are not registered; their public names identify them.
 _KERAS = (
@@ -40,6 +42,7 @@ def encode(value: Any, argument: str) -> Any:
         return [encode(part, argument) for part in value]
     if inspect.isclass(value) or inspect.isfunction(value):
         return {_NAME: _registered_name(value, argument)}
+    # A configuration may hold classes and layers in turn, such as those of a nested network.
     name, config = _registered_name(type(value), argument), _config(value, argument)
     return {_NAME: name, "config": encode(config, f"{argument}: {type(value).__name__}")}
 
@@ -70,6 +73,7 @@ def decode(value: Any, custom_objects: dict[str, Any] | None = None) -> Any:
         )
     if "config" not in value:
         return found
+    # `from_config` of a class may look up names itself, as that of a nested Keras model does.
     with tf_keras.saving.custom_object_scope(custom_objects or {}):
         return found.from_config(decode(value["config"], custom_objects))
 
@@ -118,6 +122,7 @@ def _config(value: Any, argument: str) -> dict[str, Any]:
 def _find(name: str, custom_objects: dict[str, Any] | None = None) -> Any:
     """Return the registered object or the Keras class of this name; None if there is none."""
     found = tf_keras.saving.get_registered_object(name, custom_objects=custom_objects)
+    # The class of functional models is not public; a `tf_keras.Model` is built from its config.
     if found is None and name == "Functional":
         return tf_keras.Model
     return found or next((getattr(part, name) for part in _KERAS if hasattr(part, name)), None)

@@ -7,6 +7,8 @@ from typing import Any
 from official_nlp.errors import InputError
 from official_nlp.modeling.layers.multi_head_attention import POSITION_TYPES
 
+# Differences from the defaults, which are those of ELECTRA-Small. Sizes and generator fractions are
+# those of paper table 6; Small++, the released small model, has a generator of full width.
 _PRESETS: dict[str, dict[str, Any]] = {
     "small": {"generator_size": 1 / 4},
     "small_plus_plus": {"generator_size": 1.0},
@@ -155,7 +157,7 @@ class ElectraConfig:
         # same by these values.
         for name, none in (("summary_activation", ""), ("summary_last_dropout", 0.0)):
             if getattr(self, name) is None:
-                object.__setattr__(self, name, none)
+                object.__setattr__(self, name, none)  # the way past `frozen`
         self._check_sizes()
         self._check_flags()
         self._check_names()
@@ -210,7 +212,7 @@ class ElectraConfig:
             if not isinstance(field.default, bool):
                 continue
             value = getattr(self, field.name)
-            if value == "true":  # some published files have the string
+            if value == "true":  # Some published files have the string.
                 object.__setattr__(self, field.name, True)
             elif not isinstance(value, bool):
                 raise InputError(f"{field.name} must be true or false, was {value!r}")
@@ -250,7 +252,7 @@ class ElectraConfig:
                     f"{count}; use replace(num_labels=...) of the configuration to drop the names, "
                     "replace(id2label=...) to change them"
                 )
-            # Names that only count may give way to another number of labels.
+            # Default names carry no information, so another number of labels may replace them.
             id2label = label2id = None
         if id2label is None:
             count = 2 if count is None else count
@@ -304,6 +306,7 @@ class ElectraConfig:
         """
         named = changes.keys() & {"id2label", "label2id"}
         if named or changes.get("num_labels", self.num_labels) != self.num_labels:
+            # The fields that are not given become None and are derived from the others again.
             changes = {**dict.fromkeys(_LABEL_FIELDS), **changes}
         return dataclasses.replace(self, **changes)
 
@@ -326,12 +329,13 @@ class ElectraConfig:
                 f"size must be a positive fraction of the discriminator's width, was {size!r}; "
                 "presets have a default, other configurations need one, for example 0.25"
             )
+        # As `get_generator_config` of google-research; the number of layers stays.
         hidden_size = round(self.hidden_size * size)
         return dataclasses.replace(
             self,
             hidden_size=hidden_size,
             intermediate_size=4 * hidden_size,
-            num_attention_heads=max(1, hidden_size // 64),
+            num_attention_heads=max(1, hidden_size // 64),  # heads of width 64, paper table 6
             generator_size=None,
         )
 
@@ -355,6 +359,7 @@ class ElectraConfig:
         for field in dataclasses.fields(self):
             if field.name in _OWN_FIELDS and values[field.name] == field.default:
                 del values[field.name]
+        # A field takes precedence over a key of the same name in `extra`.
         return {**extra, **values}
 
     @classmethod

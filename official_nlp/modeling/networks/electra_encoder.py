@@ -199,7 +199,9 @@ class ElectraEncoder(Pretrained, tf_keras.Model):
         outputs = {"sequence_output": x, "encoder_outputs": hidden_states[1:]}
         if _or_default(output_hidden_states, self.config.output_hidden_states):
             outputs["hidden_states"] = hidden_states
-        by_kind = [list(parts) for parts in zip(*extras)]
+        by_kind = [list(parts) for parts in zip(*extras)]  # from per layer to per kind
+        # All layers have a cache or none has. A cache that was given is extended, and comes last in
+        # the outputs of a block, even if the caller does not want it back.
         if cache is not None:
             new_caches = by_kind.pop()
         if use_cache:
@@ -216,6 +218,7 @@ class ElectraEncoder(Pretrained, tf_keras.Model):
             position_ids=self._position_ids(inputs, cache_index),
             inputs_embeds=inputs.get("inputs_embeds"),
         )  # [B, L, E]
+        # The order of google-research: LayerNorm, dropout, then the projection from E to H.
         x = ops.apply_dropout(x, self.config.hidden_dropout_prob, training)
         return x if self.embeddings_project is None else self.embeddings_project(x)
 
@@ -226,7 +229,7 @@ class ElectraEncoder(Pretrained, tf_keras.Model):
         if "position_ids" in inputs or "past_key_values" not in inputs:
             return inputs.get("position_ids")
         tokens = inputs["input_word_ids" if "input_word_ids" in inputs else "inputs_embeds"]
-        past = inputs["past_key_values"][0]["key"]
+        past = inputs["past_key_values"][0]["key"]  # [B, past, N, D]
         first = tf.shape(past)[1] if cache_index is None else cache_index
         known = past.shape[1] if cache_index is None else tf.get_static_value(cache_index)
         # The number of earlier tokens can be checked only if it is known while tracing.
@@ -249,6 +252,7 @@ class ElectraEncoder(Pretrained, tf_keras.Model):
                 f"head_mask must be [heads], [{count} layers, heads] or [{count} layers, batch, "
                 f"heads, to, from], was {head_mask.shape.as_list()}"
             )
+        # One mask [N] is for all layers; otherwise the first axis counts them.
         return [head_mask] * count if rank == 1 else tf.unstack(head_mask)
 
     def _use_cache(
@@ -258,7 +262,7 @@ class ElectraEncoder(Pretrained, tf_keras.Model):
         cache_index: Size | None,
         training: bool | None,
     ) -> bool:
-        """Return whether to return a cache; raise if a cache is given or requested in vain."""
+        """Return whether to return a cache; raise if the network cannot use or return one."""
         config, past = self.config, inputs.get("past_key_values")
         if (use_cache or past is not None) and not config.is_decoder:
             raise InputError(
@@ -281,7 +285,7 @@ class ElectraEncoder(Pretrained, tf_keras.Model):
     ) -> list[Cache] | list[None]:
         if "past_key_values" in inputs:
             return inputs["past_key_values"]
-        if use_cache:
+        if use_cache:  # The first call of a decoder: an empty cache, which grows.
             return self.init_cache(tf.shape(x)[0])
         return [None] * self.config.num_hidden_layers
 
@@ -298,7 +302,7 @@ class ElectraEncoder(Pretrained, tf_keras.Model):
           length: number of slots, to be written with `cache_index`, which keeps shapes static; 0
             for a cache that grows.
           encoder_hidden_states: states `[batch, from, hidden_size]` of an encoder, which are then
-            projected once, here; None for none.
+            projected once, here; None if there is no encoder.
 
         Returns:
           List of dicts, one per layer; see `TransformerEncoderBlock.init_cache`.
@@ -358,6 +362,7 @@ class ElectraEncoder(Pretrained, tf_keras.Model):
         """
         sizes, options, disentangled = cls.read_config(config)
         if disentangled and embeddings is None:
+            # The encoder is loaded without its partner, so it gets a base of its own.
             policy = options.get("dtype")
             base = _new_embeddings(sizes, None, policy)
             embeddings = DisentangledEmbeddings(base, dtype=policy, name="embeddings")
@@ -433,7 +438,7 @@ def _named_inputs(inputs: dict[str, Any] | list[tf.Tensor] | tf.Tensor) -> dict[
                 f"a list of inputs must hold ids, mask and types, held {len(inputs)} tensors; pass "
                 "other inputs by name in a dict"
             )
-        inputs = dict(zip(_INPUTS, inputs, strict=False))
+        inputs = dict(zip(_INPUTS, inputs, strict=False))  # The first three are ids, mask, types.
     elif not isinstance(inputs, dict):
         inputs = {"input_word_ids": inputs}
     named: dict[str, Any] = {}
@@ -445,7 +450,7 @@ def _named_inputs(inputs: dict[str, Any] | list[tf.Tensor] | tf.Tensor) -> dict[
             other = next(alias for alias, known in _ALIASES.items() if known == target)
             raise InputError(f"give {target!r} or {other!r}, not both: they are one input")
         if value is not None:
-            nested = target == "past_key_values"
+            nested = target == "past_key_values"  # a list of dicts of tensors
             named[target] = value if nested else tf.convert_to_tensor(value)
     _check_combination(named)
     _check_lengths(named)
@@ -462,6 +467,7 @@ def _check_lengths(named: dict[str, Any]) -> None:
             "types"
         )
     tokens = named["inputs_embeds"] if ids is None else ids
+    # With a cache the mask also covers the earlier tokens, whose number may be unknown here.
     for name in ("input_type_ids", "input_mask"):
         if name in named and "past_key_values" not in named:
             shape, length = named[name].shape, tokens.shape[1:2]

@@ -145,6 +145,7 @@ class EncoderScaffold(tf_keras.Model):
         self.feed_layer_idx = feed_layer_idx
         self.recursive = recursive
         # === Layers ===
+        # Layers built without `dtype` take the global policy, which must be that of this network.
         with _global_policy(self.dtype_policy):
             self._embedding_network: Any = None
             self._embeddings: Any = None
@@ -220,7 +221,7 @@ class EncoderScaffold(tf_keras.Model):
     def _hidden_cfg(self, cls: type, index: int) -> dict[str, Any]:
         """Return the arguments of the layer at `index`."""
         cfg = dict(self._arguments.hidden_cfg or {})
-        if cls is TransformerEncoderBlock:
+        if cls is TransformerEncoderBlock:  # Other classes receive the arguments as they are named.
             cfg = {_BLOCK_NAMES.get(name, name): value for name, value in cfg.items()}
         if self.layer_idx_as_attention_seed:
             if "attention_cfg" not in cfg:
@@ -237,11 +238,13 @@ class EncoderScaffold(tf_keras.Model):
     def call(
         self, inputs: dict[str, tf.Tensor] | list[tf.Tensor], training: bool | None = None
     ) -> dict[str, Any] | list | tf.Tensor:
+        # Layers called without `training` inherit it from this call, as in every Keras model.
         with randomness.scope(training=bool(training)):
             x, mask = self._embed(self._in_order(inputs), training)
             outputs = self._encode(x, mask)
         if self._output_layer_norm is not None:
             outputs[-1] = self._output_layer_norm(outputs[-1])
+        # Layers may return half precision; the contract of the networks is float32.
         outputs = [tf.cast(output, tf.float32) for output in outputs]
         pooled = None
         if self._pooler_layer is not None:
@@ -330,6 +333,7 @@ class EncoderScaffold(tf_keras.Model):
             return self._embeddings.word_embeddings
         if hasattr(network, "get_embedding_layer"):
             return network.get_embedding_layer()
+        # The table was given as a variable: find the layer that owns this very object.
         for layer in network.submodules:
             if table is not None and getattr(layer, "embeddings", None) is table:
                 return layer
@@ -365,6 +369,7 @@ class EncoderScaffold(tf_keras.Model):
 
     # === Config ===
     def get_config(self) -> dict[str, Any]:
+        # A variable is no configuration. A loaded network returns the table through its layer.
         parts = {k: v for k, v in vars(self._arguments).items() if k != "embedding_data"}
         return {
             "pooled_output_dim": self.pooled_output_dim,

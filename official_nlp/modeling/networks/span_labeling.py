@@ -20,7 +20,7 @@ class SpanLabeling(tf_keras.Model):
 
     Args:
       input_width: width of the tokens.
-      activation: activation of the dense layer; None for none.
+      activation: activation of the dense layer; None for the identity.
       initializer: initializer of the kernel.
       output: `logits`, or `predictions` for log-probabilities over the tokens of a sequence.
 
@@ -59,6 +59,7 @@ class SpanLabeling(tf_keras.Model):
             dtype=tf.float32,
             name="logits",
         )
+        # The symbolic call creates the variables; tfnlp's network has these attributes as well.
         self.inputs = [tf_keras.Input([None, input_width], name="sequence_data")]
         self.start_logits, self.end_logits = tf.unstack(self.dense(self.inputs[0]), axis=-1)
         self.built = True
