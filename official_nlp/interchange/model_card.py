@@ -1,4 +1,4 @@
-"""Write the model card of a pre-trained network: what is known about it, and what is not."""
+"""Write the model card of a pre-trained network, from the records of its run."""
 
 import dataclasses
 import math
