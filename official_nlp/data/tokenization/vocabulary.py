@@ -183,6 +183,7 @@ def _count_characters(
         joined = "\n".join(document)
         characters.update(normalizer.normalize_str(joined))
         sample.add(joined)
+    # No piece contains white space, at which words are split.
     for space in [character for character in characters if character.isspace()]:
         del characters[space]
     if not characters:

@@ -91,4 +91,5 @@ def _without(left: np.ndarray, right: np.ndarray, special: Collection[int]) -> W
 def _is_in_word(character: str) -> bool:
     if not character or any(first <= ord(character) <= last for first, last in _UNSPACED):
         return False
+    # Category M: combining marks belong to the letter before them.
     return character.isalnum() or unicodedata.category(character).startswith("M")

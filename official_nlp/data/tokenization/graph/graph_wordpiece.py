@@ -84,6 +84,7 @@ class GraphWordPiece(tf.Module):
             spans = spans.split(lambda texts: find(_joined(normalize(texts))))
         words = self._words(spans.texts)
         strings = tf.strings.unicode_encode(words.values, "UTF-8")
+        # The kernel limits bytes, but the engine's limit is in characters.
         strings = tf.where(words.values.row_lengths() > self._longest_word, _UNKNOWN, strings)
         pieces = self._pieces.tokenize(strings)
         ids = pieces.with_flat_values(tf.gather(self._ids, pieces.flat_values))
