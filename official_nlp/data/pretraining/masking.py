@@ -22,7 +22,7 @@ REPLACEMENT_BITS = 2
 
 @dataclasses.dataclass(frozen=True)
 class MaskingConfig:
-    """How many tokens are predicted and how many of those are hidden.
+    """Configuration of masking: how many tokens are predicted, and how many of those are hidden.
 
     Attributes:
       probability: fraction of the tokens of an example, [CLS] and [SEP] included, that are

@@ -89,7 +89,7 @@ def measure_ngram_baselines(
 
 
 class _Neighbors:
-    """How much a neighbor changes the probability of each token: the gain `p(w|n) / p(w)`.
+    """The effect of a neighbor on the probability of each token: the gain `p(w|n) / p(w)`.
 
     Witten and Bell estimate `p(w|n) = (c(n, w) + d(n) p(w)) / (c(n) + d(n))`, where `d(n)` is the
     number of different tokens seen beside n. The gain is then `rest(n) * (1 + excess(n, w))` with

@@ -101,7 +101,7 @@ class _Text:
     """The documents to train on.
 
     Attributes:
-      stride: every how many documents one is used.
+      stride: one in this many documents is used.
     """
 
     def __init__(self, files: list[pathlib.Path], learn_bytes: int, progress: bool):

@@ -147,7 +147,7 @@ class ElectraPretraining(Task):
 
     @property
     def sharing(self) -> str:
-        """Which variables both networks share."""
+        """How the networks share variables, a mode of `ElectraPretrainer`."""
         return self.config.sharing
 
     def networks(self) -> dict[str, ElectraConfig]:

@@ -1,7 +1,7 @@
 """Convert text to ids in a graph: for `tf.data`, and for SavedModels that take strings.
 
-The ids are those of `ElectraTokenizer`. For WordPiece, its engine is asked about every Unicode
-character when the graph is built, and the answers are stored in tables (`character_table.py`). So
+The ids are those of `ElectraTokenizer`. For WordPiece, its engine is applied to every Unicode
+character when the graph is built, and the results are stored in tables (`character_table.py`). So
 the graph has the engine's version of Unicode and its treatment of white space, punctuation,
 accents, case, Chinese and control characters. Names of special tokens are found in the original
 text. tensorflow_text splits words into the longest pieces, or does all of SentencePiece.

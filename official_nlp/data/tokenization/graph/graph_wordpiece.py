@@ -161,7 +161,7 @@ def _is_in_words(piece: str, longest: int) -> bool:
 def _touching() -> str:
     """Return a pattern for the characters beside which the engine finds no `single_word` token.
 
-    The engine is asked about every character, so that its version of Unicode counts.
+    The engine is applied to every character, so that its version of Unicode counts.
     """
     engine = tokenizers.Tokenizer(tokenizers.models.WordPiece({"?": 0}, unk_token="?"))
     engine.add_tokens([tokenizers.AddedToken(FENCE, single_word=True, normalized=False)])
