@@ -30,6 +30,7 @@ def inside(folder: str | os.PathLike, name: str, index: str | None = None) -> pa
     file = folder / name
     real, root = file.resolve(), folder.resolve()
     roots = [root]
+    # The layout is models--OWNER--NAME/snapshots/REVISION/FILE, a link to ../../blobs/HASH.
     if root.parent.name == "snapshots":
         roots.append(root.parents[1] / "blobs")
     if not any(real.is_relative_to(allowed) for allowed in roots):

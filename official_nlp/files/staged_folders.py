@@ -36,11 +36,13 @@ def staged(to: str | os.PathLike) -> Iterator[pathlib.Path]:
             prefix = f".{to.name}.partial-"
             _remove_leftovers(to.parent, prefix)
             partial = pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir=to.parent))
-            # mkdtemp denies access to everybody else; the folder shall obey the umask.
+            # mkdtemp denies access to everybody else; the folder must obey the umask.
             os.chmod(partial, 0o777 & ~_umask())
             with _lock(partial):
                 yield partial
+                # The content must be on the disk before the rename makes it visible.
                 atomic.sync(*partial.rglob("*"), partial)
+                # The lock is held on the open file; only its name must not appear in the result.
                 (partial / _LOCK_FILE).unlink()
                 os.rename(partial, to)
             atomic.sync(to.parent)

@@ -52,7 +52,7 @@ def _write_google(source: Source, folder: pathlib.Path) -> list[str]:
         network = networks.pop("")
         is_generator = "generator_lm_head.bias" in network.arrays
         networks["generator" if is_generator else "discriminator"] = network
-    # The format has no file for a SentencePiece model.
+    # google-research reads nothing but a vocab.txt.
     tokenizer = source.load_tokenizer()
     wordpiece = tokenizer if tokenizer and tokenizer.kind == "wordpiece" else None
     lower = wordpiece.do_lower_case if wordpiece else None

@@ -175,6 +175,7 @@ def _parts(shapes: Shapes, prefix: pathlib.Path) -> dict[str, _Part]:
 
     has_head = {network: has(_HEADS[network][1]) for network in NETWORKS}
     trunk = has("electra/encoder/")
+    # With `untied_generator_embeddings` the generator has tables of its own scope and width.
     own_tables = "generator/embeddings" if has("generator/embeddings/") else "electra/embeddings"
     parts = {}
     if has("generator/encoder/"):
@@ -306,6 +307,7 @@ def write_google(
     values = google_config(
         configs.get("generator"), configs["discriminator"], sharing, do_lower_case
     )
+    # Both networks contribute the variables that they share, whose values are then equal.
     variables: dict[str, np.ndarray] = {}
     dropped: dict[str, list[str]] = {}
     for name, part in _parts_to_write(networks, sharing).items():
@@ -316,7 +318,9 @@ def write_google(
     prefix = pathlib.Path(folder) / f"model.ckpt-{step}"
     try:
         prefix.parent.mkdir(parents=True, exist_ok=True)
+        # int64 is the dtype that TensorFlow 1 restores `global_step` with.
         _save(prefix, {**variables, _STEP: np.int64(step)})
+        # After the variables, because `latest_checkpoint` follows it.
         (prefix.parent / STATE_FILE).write_text(state_text(prefix), encoding="utf-8")
         content = json.dumps(values, indent=2) + "\n"
         (prefix.parent / CONFIG_FILE).write_text(content, encoding="utf-8")

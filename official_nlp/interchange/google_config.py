@@ -12,6 +12,7 @@ from official_nlp.interchange.google_names import Sizes
 
 NETWORKS = ("generator", "discriminator")
 
+# All sizes of the paper have heads of this width (Clark et al. 2020, appendix A).
 _HEAD_WIDTH = 64
 # Activations of google-research; Hugging Face has the same names for the same functions.
 ACTIVATIONS = ("gelu", "relu", "tanh", "linear")
@@ -170,6 +171,7 @@ def _networks(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
         bert = values.get(f"{network}_bert_config")
         if isinstance(bert, dict):
             found[network] = bert
+    # A BertConfig alone, like bert_config.json of BERT.
     if not found and "num_attention_heads" in values:
         found["discriminator"] = values
     return found
@@ -211,6 +213,7 @@ def google_config(
         "model_hparam_overrides": _bert(discriminator),
     }
     if generator is not None:
+        # google-research multiplies the discriminator's sizes by these fractions and rounds.
         for ours, name in (("hidden_size", "hidden_size"), ("num_hidden_layers", "layers")):
             settings[f"generator_{name}"] = generator[ours] / discriminator[ours]
     if do_lower_case is not None:
@@ -248,6 +251,7 @@ def _check_pair(
     }
     if sharing != "whole":
         width = generator["hidden_size"]
+        # These rules are those of `get_generator_config` in google-research.
         expected |= {"num_attention_heads": heads_by_rule(width), "intermediate_size": 4 * width}
     for name, value in expected.items():
         if generator[name] != value:

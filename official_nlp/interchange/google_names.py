@@ -91,6 +91,7 @@ def blocks(scope: str, sizes: Sizes) -> list[NamedVariable]:
     """Return the layers, and the embedding projection if the widths differ."""
     width, inner = sizes.hidden_size, sizes.intermediate_size
     found = []
+    # google-research creates the projection only where it changes the width.
     if sizes.embedding_size != width:
         project = "embeddings_project"
         found += _dense(f"{scope}/{project}", f"electra.{project}", sizes.embedding_size, width)
@@ -127,6 +128,7 @@ def discriminator_head(sizes: Sizes) -> list[NamedVariable]:
     scope, width = "discriminator_predictions", sizes.hidden_size
     return [
         *_dense(f"{scope}/dense", f"{scope}.dense", width, width),
+        # The two layers have no names in google-research: TensorFlow 1 numbers them.
         *_dense(f"{scope}/dense_1", f"{scope}.dense_prediction", width, 1),
     ]
 
@@ -160,6 +162,7 @@ def _matrix(shapes: Shapes, variable: str) -> Sequence[int]:
 def _number_of_layers(shapes: Shapes, scope: str) -> int:
     layer = re.compile(rf"{re.escape(scope)}/encoder/layer_(\d+)/")
     numbers = {int(found[1]) for found in map(layer.match, shapes) if found}
+    # A gap means that variables are missing, not that the network is smaller.
     absent = sorted(set(range(len(numbers))) - numbers)
     if absent:
         raise InputError(

@@ -30,6 +30,8 @@ _READERS = {
     "pytorch_model.bin": torch_pickle.read,
     "pytorch_model.bin.index.json": torch_pickle.read,
 }
+# Names that `write_folder` gives to weights. Those of an earlier model are removed: a stale file
+# would be read instead of the new index.
 _WRITTEN = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?")
 # transformers saves a bare encoder without the prefix `electra.`.
 _BARE_ENCODER = ("embeddings.", "embeddings_project.", "encoder.")
@@ -69,6 +71,7 @@ def read_folder(folder: str | os.PathLike) -> HuggingFaceFolder:
     dtypes = set()
     for stored_name, array, dtype in _tensors(folder, file):
         name = _canonical(stored_name)
+        # The numbers 0, 1, 2, ..., which older versions of transformers stored with the weights.
         if name.endswith(_BUFFER):
             continue
         _check_is_float(folder / file, name, dtype)
@@ -143,6 +146,7 @@ def vocabulary_size(folder: str | os.PathLike) -> int | None:
 
 def _weights_file(folder: pathlib.Path) -> str:
     for name in _READERS:
+        # A broken link is not skipped for the next format: reading it reports which file is absent.
         if (folder / name).exists() or (folder / name).is_symlink():
             return name
     whole = [name for name in _READERS if not name.endswith(".json")]
@@ -248,6 +252,7 @@ def write_folder(
             arrays = {name.removeprefix(PREFIX): array for name, array in arrays.items()}
     # transformers creates the model in this dtype, whatever the file stores.
     config = {**config, "dtype": dtype}
+    # Older versions of transformers read this key, and its value must not contradict `dtype`.
     if "torch_dtype" in config:
         config["torch_dtype"] = dtype
     shards = _shards(arrays, dtype, _bytes(max_shard_size))
@@ -278,6 +283,7 @@ def _shards(arrays: Mapping[str, np.ndarray], dtype: str, limit: int) -> dict[st
     free = 0
     for name, array in arrays.items():
         size = safetensors.nbytes(array, dtype)
+        # A tensor above the limit gets a file of its own.
         if not parts or size > free:
             parts.append([])
             free = limit

@@ -9,8 +9,9 @@ import numpy as np
 from official_nlp.errors import InputError
 from official_nlp.interchange.tensorflow_names import torch_name
 
-# Upper bound on the compression ratio of HDF5's filters. A dataset that claims to be larger than
-# this times its stored bytes is forged: reading it would allocate memory for nothing.
+# Upper bound on the compression ratio of HDF5's filters; that of deflate is 1032. A dataset that
+# claims to be larger than this times its stored bytes is forged: reading it would allocate memory
+# for nothing.
 _LARGEST_RATIO = 1100
 
 
@@ -70,6 +71,7 @@ def _tensor(dataset: h5py.Dataset, path: str, file: pathlib.Path) -> tuple[str, 
             f"{file} must contain its tensors completely, but stores {stored} bytes of {where} "
             f"{list(dataset.shape)}; save the model again"
         )
+    # Only now is memory for the tensor allocated: its size is plausible.
     array = dataset[()].astype(np.float32, copy=False)
     name, transposed = torch_name(path)
     return name, array.T if transposed else array, dataset.dtype.name

@@ -1,4 +1,4 @@
-"""Write the model card of a pre-trained network: what is known about it, and what is not."""
+"""Write the model card of a pre-trained network, from the records of its run."""
 
 import dataclasses
 import math
@@ -10,7 +10,7 @@ from official_nlp.reference_quirks import ReferenceQuirks
 
 
 class _Role(NamedTuple):
-    """What distinguishes the card of one network.
+    """The entries in which the cards of the two networks differ.
 
     Attributes:
       purpose: what the network computes, as a predicate.
@@ -55,7 +55,7 @@ _UNKNOWN = "not recorded"
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """What a run records about itself, as plain values of JSON.
+    """Records of a run, as plain values of JSON.
 
     Attributes:
       step: step of the checkpoint.

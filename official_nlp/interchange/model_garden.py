@@ -190,6 +190,7 @@ class _Graph:
     def array(self, *names: str, start: int) -> np.ndarray:
         """Return the value of the variable that a path of attributes leads to, as float32."""
         # A shared variable is stored under one of its paths; the node knows which.
+        # Its only attribute is the value.
         key = self._nodes[self.require(*names, start=start)].attributes[0].checkpoint_key
         self._read.add(key)
         return np.asarray(self._value(key), np.float32)
@@ -242,8 +243,11 @@ def _network(
     graph: _Graph, encoder: int, architecture: str, head: Mapping[str, np.ndarray]
 ) -> Weights:
     """Return the network of a `BertEncoder`, with its sizes from the shapes of the variables."""
+    # Names with an underscore are private attributes of Model Garden's `BertEncoder` and of its
+    # layers: the object graph has no other names.
     blocks = graph.require("_transformer_layers", start=encoder)
     arrays = _embeddings(graph, encoder)
+    # The children of a tracked list are named by their positions, 0, 1, ...
     for number, block in graph.children(blocks).items():
         arrays |= _block(graph, block, f"electra.encoder.layer.{number}")
     words = arrays[WORD_TABLE]
@@ -279,6 +283,7 @@ def _embeddings(graph: _Graph, encoder: int) -> dict[str, np.ndarray]:
         arrays[f"{EMBEDDINGS}{name}.weight"] = table
     norm = graph.require("_embedding_norm_layer", start=encoder)
     arrays |= _norm(graph, norm, f"{EMBEDDINGS}LayerNorm")
+    # As in google-research, absent where embeddings have the width of the layers.
     projection = graph.at("_embedding_projection", start=encoder)
     if projection is not None:
         arrays |= _dense(graph, projection, "electra.embeddings_project")

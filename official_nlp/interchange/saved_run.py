@@ -49,6 +49,8 @@ class SavedRun:
     @functools.cached_property
     def model(self) -> Any:
         """The model of the checkpoint. The state of the optimizer is not read."""
+        # Outside the policy of the run: a saved model computes in float32, in which its variables
+        # are stored under every policy.
         model = self.task.build()
         items = self.task.checkpoint_items(model)
         checkpoints.restore_items(items, self._folder.checkpoints, self._which)

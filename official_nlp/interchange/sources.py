@@ -236,7 +236,7 @@ def _tokenizer_beside(
     count = tokenizer.vocab_size
     for network in networks.values():
         rows = network.config["vocab_size"]
-        # Too few tokens reveal a truncated file; a table may only exceed them by its padding.
+        # Too few tokens reveal a truncated file; a table may exceed them only by its padding.
         if not count <= rows <= most_rows(count):
             raise InputError(
                 f"{vocabulary} must have a token for each of the {rows} rows of the word table, "
@@ -289,6 +289,7 @@ def _run_of(checkpoint: pathlib.Path) -> pathlib.Path | None:
 def _open_run(path: pathlib.Path, checkpoint: int | str | None) -> Source:
     folder = _run_of(path)
     if folder and checkpoint is None:
+        # Both ckpt-1000 and its file ckpt-1000.index name the step.
         step = path.name.partition(".")[0].rpartition("-")[2]
         checkpoint = int(step) if step.isdigit() else step
     from official_nlp.interchange.saved_run import load_run

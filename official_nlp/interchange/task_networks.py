@@ -1,4 +1,4 @@
-"""What a task offers so that its networks can be converted and initialized from other weights."""
+"""The interface of tasks whose networks can be converted and initialized from other weights."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable

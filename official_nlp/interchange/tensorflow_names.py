@@ -1,5 +1,7 @@
 """Translate variable names of the TensorFlow classes of transformers to those of torch."""
 
+# Keras names the tables of `Embedding` layers "embeddings". transformers' own word embeddings are
+# named "weight" already.
 _LEAVES = {"kernel": "weight", "embeddings": "weight", "gamma": "weight", "beta": "bias"}
 
 

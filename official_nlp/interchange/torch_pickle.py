@@ -26,6 +26,7 @@ def read(file: pathlib.Path) -> Iterator[tuple[str, np.ndarray, str]]:
     """
     torch = _torch(file)
     try:
+        # On the CPU, because tensors that were saved on a GPU would otherwise require that GPU.
         content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # the unpickler may raise almost anything for a damaged file
         reason = str(error).partition("\n")[0] or type(error).__name__
@@ -41,6 +42,7 @@ def read(file: pathlib.Path) -> Iterator[tuple[str, np.ndarray, str]]:
                 "the model's state_dict()"
             )
         dtype = str(tensor.dtype).removeprefix("torch.")
+        # Converted by torch, because numpy has no bfloat16.
         yield name, tensor.detach().to(torch.float32).numpy(), dtype
 
 

@@ -73,6 +73,7 @@ class _Pretrained:
         digest = hashlib.sha256()
         for name in sorted(self.weights.arrays):
             digest.update(name.encode())
+            # Bytes in the order of the axes: readers return transposed views of some formats.
             digest.update(np.ascontiguousarray(self.weights.arrays[name]).data)
         return digest.hexdigest()
 

@@ -10,7 +10,8 @@ EMBEDDINGS = "electra.embeddings."
 WORD_TABLE = f"{EMBEDDINGS}word_embeddings.weight"
 OUTPUT_TABLE = "generator_lm_head.weight"
 
-# Programs pad word tables to a multiple of at most this many rows, because hardware prefers it.
+# Programs pad word tables to a multiple of at most this many rows, because matrix products of such
+# sizes are faster.
 _PADDING = 128
 
 

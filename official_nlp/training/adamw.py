@@ -13,6 +13,8 @@ import tf_keras
 from official_nlp.errors import InputError
 
 # Layer normalization and biases are not decayed. Patterns are searched in the variable's name.
+# The first three are those of google-research/electra; the last one matches the variables of a
+# Keras LayerNormalization of any name.
 NO_DECAY = ("LayerNorm", "layer_norm", "bias", r"(^|/)(gamma|beta)(:|$)")
 
 
@@ -119,6 +121,8 @@ class AdamW(tf_keras.optimizers.Optimizer):
                 self.build([variable for _, variable in pairs])
             if aggregate and not skip_gradients_aggregation:
                 pairs = self.aggregate_gradients(pairs)
+            # The fused kernel takes dense gradients only; those of embedding tables are
+            # IndexedSlices.
             gradients = [tf.convert_to_tensor(gradient) for gradient, _ in pairs]
             variables = [variable for _, variable in pairs]
             scale = self._clip_scale(gradients, gradient_norm)
@@ -130,6 +134,7 @@ class AdamW(tf_keras.optimizers.Optimizer):
             if gate is None:
                 update()
             else:
+                # A branch, because a product with 0 would still turn an infinite gradient into NaN.
                 tf.cond(gate, update, lambda: tf.constant(0))
         return self.iterations
 
@@ -173,6 +178,7 @@ class AdamW(tf_keras.optimizers.Optimizer):
         if not self.global_clipnorm:
             return None
         norm = tf.linalg.global_norm(gradients) if norm is None else norm
+        # Equal to min(1, clip / norm), without a division by 0.
         return self.global_clipnorm / tf.maximum(norm, self.global_clipnorm)
 
     def _update_all(self, gradients, variables, scale):
@@ -198,9 +204,9 @@ class AdamW(tf_keras.optimizers.Optimizer):
         indices = [self._index(variable) for variable in variables]
         updated = tf.constant([i in set(indices) for i in range(self._updates.shape[0])])
         count = tf.cast(self._updates.assign_add(tf.cast(updated, tf.int64)), tf.float32)
-        count = tf.maximum(
-            count, 1.0
-        )  # For variables that are not updated, whose value is not used.
+        # For variables that were never updated: their corrections are not used, but 0 would make
+        # them NaN.
+        count = tf.maximum(count, 1.0)
         # expm1: 1 - beta ** n would lose four digits at n = 1.
         root = tf.sqrt(-tf.math.expm1(count * _log(beta_2)))  # [variables]
         factor = root / -tf.math.expm1(count * _log(beta_1))
@@ -217,6 +223,7 @@ class AdamW(tf_keras.optimizers.Optimizer):
         if scale is not None:
             gradient = gradient * tf.cast(scale, dtype)
         if self.weight_decay and self.decays(variable):
+            # Before the kernel, so that the decayed value is that of p before this update.
             variable.assign_sub(variable * (rate * self.weight_decay))
         # Powers of 0 disable the kernel's own correction, in which epsilon has another meaning.
         tf.raw_ops.ResourceApplyAdam(
@@ -243,4 +250,5 @@ class AdamW(tf_keras.optimizers.Optimizer):
 
 
 def _log(beta: float) -> float:
+    # With beta = 0 the expression expm1(n * -inf) is -1, which means no correction.
     return math.log(beta) if beta else -math.inf

@@ -1,4 +1,4 @@
-"""Which checkpoint is the best, by a metric of an evaluation set."""
+"""Select the best checkpoint by a metric of an evaluation set."""
 
 import json
 import math

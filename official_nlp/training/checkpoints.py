@@ -28,6 +28,7 @@ from official_nlp.training.best import Best
 
 _NAME = "ckpt"
 _STATE = "checkpoint"
+# Must not begin with `_NAME`: files that do are deleted if they are not listed.
 _ASIDE = "damaged-"
 
 
@@ -110,6 +111,7 @@ class Checkpoints:
         if step in self._steps:
             return None
         if not self._writes:
+            # The variables are equal in all processes, so the files of the first serve all.
             self._steps = self._retained([*self._steps, step])
             return self._path(step)
         start = time.perf_counter()
@@ -117,6 +119,7 @@ class Checkpoints:
             with disk_errors.writing(f"the checkpoint of step {step}", self._folder):
                 # Not a count of saves, which would differ in a run that was asked to stop.
                 self._root.save_counter.assign(step)
+                # `save` would replace TensorFlow's list before the files have reached the disk.
                 self._root.write(self._path(step))
                 _to_disk(self._path(step))
                 retained = self._retained([*self._steps, step])
@@ -193,6 +196,7 @@ class Checkpoints:
         with disk_errors.writing("the list of checkpoints", self._folder):
             self._best.write()
             retained = self._retained(self._steps)
+            # The list before the deletions: a listed checkpoint without files counts as damaged.
             if retained != self._steps:
                 _write_state(self._folder, retained)
         self._delete_all_but(retained)
@@ -345,6 +349,7 @@ class _Status:
         try:
             assertion()
         except AssertionError as error:
+            # Otherwise TensorFlow warns about every unused value when the status is deleted.
             self._status.expect_partial()
             raise InputError(
                 f"checkpoint {self._path} belongs to another model: {_first_line(error)}"
@@ -388,6 +393,8 @@ def _lost(state: pathlib.Path, what: str, found: list[int]) -> str:
 
 
 def _write_state(folder: pathlib.Path, steps: list[int]) -> None:
+    # TensorFlow's own format, so that `tf.train.latest_checkpoint` works in the folder, too. Names
+    # are relative, because the folder may be moved.
     lines = [f'model_checkpoint_path: "{_NAME}-{steps[-1]}"']
     lines += [f'all_model_checkpoint_paths: "{_NAME}-{step}"' for step in steps]
     atomic.write(folder / _STATE, "\n".join(lines) + "\n")

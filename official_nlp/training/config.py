@@ -1,4 +1,4 @@
-"""How a run trains, apart from what it trains and on what."""
+"""Settings of the loop and of the optimizer, which hold for every objective."""
 
 import dataclasses
 from typing import Any

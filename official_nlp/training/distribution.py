@@ -1,4 +1,4 @@
-"""Where a run runs: strategies by name, and one stream of examples for all replicas."""
+"""Distribution strategies by name, and one stream of examples for all replicas."""
 
 import functools
 import json
@@ -89,12 +89,14 @@ def create_strategy(name: str) -> tf.distribute.Strategy:
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
     """Return whether this process is the one that writes the run folder."""
     resolver = strategy.cluster_resolver
+    # Without a job `chief` in the cluster, worker 0 is the chief.
     return resolver is None or not resolver.task_id or resolver.task_type != "worker"
 
 
 def any_process(strategy: tf.distribute.Strategy, flag: bool) -> bool:
     """Return whether the flag is true in any process; all of them must call at the same step."""
     if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        # A tensor as the argument, so that the function is traced once, not once for each value.
         return bool(_added(strategy)(tf.constant(float(flag))) > 0)
     return flag
 
@@ -148,6 +150,7 @@ def share_of_host(dataset: tf.data.Dataset, host: int, hosts: int) -> tf.data.Da
 
 def _cut(dataset: tf.data.Dataset, replicas: int) -> tf.data.Dataset:
     """Divide each batch into equal parts of consecutive examples, with static shapes."""
+    # `distribute_datasets_from_function` gives consecutive elements to consecutive replicas.
     return _rows(dataset, replicas, "replicas").unbatch()
 
 

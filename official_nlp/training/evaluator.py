@@ -71,6 +71,8 @@ class SetEvaluator(orbit.StandardEvaluator):
         super().__init__(
             distribution.distribute(
                 strategy,
+                # Endless, as `distribute` requires. `evaluate` limits the number of batches, and
+                # the base class creates a new iterator for each evaluation.
                 lambda host, hosts: distribution.share_of_host(dataset.repeat(), host, hosts),
             )
         )

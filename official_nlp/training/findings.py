@@ -1,11 +1,11 @@
-"""What is known of a run before its first step."""
+"""Results of the checks before the first step of a run."""
 
 import dataclasses
 
 
 @dataclasses.dataclass(frozen=True)
 class Devices:
-    """Where a run runs.
+    """Devices of a run.
 
     Attributes:
       strategy: name of the strategy.

@@ -54,11 +54,13 @@ class StopRequest:
 def _announced(received: Callable[[int], None], answer: Callable[[], None]):
     """Call `received` for each signal as soon as it arrives, and `answer` for the first."""
     reading, writing = os.pipe()
+    # `set_wakeup_fd` requires it: a signal handler must never wait for a full pipe.
     os.set_blocking(writing, False)
 
     def listen():
         answered = False
         while number := os.read(reading, 1):
+            # Every signal that has a Python handler is written to the pipe.
             if number[0] not in _SIGNALS:
                 continue
             received(number[0])
@@ -68,11 +70,14 @@ def _announced(received: Callable[[int], None], answer: Callable[[], None]):
 
     thread = threading.Thread(target=listen, daemon=True)
     thread.start()
+    # Python's C-level handler writes the signal's number into the pipe at once, whatever the main
+    # thread does meanwhile.
     before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     try:
         yield
     finally:
         signal.set_wakeup_fd(before)
+        # The thread reads the end of the pipe now, and ends.
         os.close(writing)
         thread.join()
         os.close(reading)

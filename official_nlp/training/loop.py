@@ -90,6 +90,7 @@ def train(
     run = _Run(task, phases, config, strategy, folder, progress)
 
     with folder.locked(), progress, stop.watched(lambda: progress.message(run.promise())):
+        # Outside the `try`: a refused folder holds another run, whose curves must not be redrawn.
         run.claim(identity(task, phases, config, data), data, warm_start, recipe, extend)
         try:
             run.build(data)
@@ -101,6 +102,8 @@ def train(
                 while run.step < stage.end:
                     end = run.begin_loop(stage)
                     with _quiet_orbit(), plain_errors():
+                        # Exactly one loop, because `begin_loop` returns a step at most
+                        # `steps_per_loop` ahead. Orbit's own checkpoints are off; `end_loop` saves.
                         controller.train(end, checkpoint_at_completion=False)
                     run.end_loop(stage, stop.made)
             return run.last_evaluation()
@@ -190,7 +193,7 @@ class _Window:
 
 
 class _Run:
-    """The parts of a run, and what happens to them between loops of steps."""
+    """The parts of a run, and the work between its loops of steps."""
 
     def __init__(self, task, phases, config, strategy, folder, progress):
         self._task = task
@@ -247,6 +250,8 @@ class _Run:
                 self._loss_scale = precision.LossScale()
             self._step = orbit.utils.create_global_step()
             self._optimizer = _optimizer(config, self._schedule, task)
+            # A restored checkpoint must find every slot, also those of variables that only a later
+            # phase trains.
             self._optimizer.build(self._all_variables())
         self._evaluator = None
         if config.evaluation_interval != 0:
@@ -275,6 +280,7 @@ class _Run:
         every = [
             v for each in self._phases for v in self._task.trainable_variables(self._model, each)
         ]
+        # Each variable once, in a fixed order: the slots in a checkpoint are numbered by it.
         return list({variable.ref(): variable for variable in every}.values())
 
     def restore(self, warm_start: WarmStart | None) -> None:
@@ -286,6 +292,9 @@ class _Run:
             self._folder.add_to_origin({"warm_start": record})
         # Metrics after the checkpoint are removed; the steps are run again.
         self._log.truncate(self.step)
+        # Derived from the truncated log, not from best.json, which may name an evaluation that was
+        # just removed: after setting aside a damaged checkpoint, a run continues from an earlier
+        # one.
         self._checkpoints.tidy(self._log.evaluations())
         self._watch.start(self.step)
         if self._extended_from is not None:
@@ -336,6 +345,8 @@ class _Run:
         self._loop_start = self.step
         self._watch.loop()
         per_loop = self._config.steps_per_loop
+        # A run may continue at a step that is no multiple, since `steps_per_loop` may change. Loops
+        # return to multiples, so that windows, checkpoints and evaluations stay at their steps.
         return min(self._loop_start // per_loop * per_loop + per_loop, stage.end)
 
     def end_loop(self, stage: phase.Stage, asked_to_stop: bool) -> None:
@@ -354,6 +365,8 @@ class _Run:
         tokens = (step - self._loop_start) * stage.phase.batch_size * stage.phase.length
         self._watch.trained(step, tokens, self._checkpoints.seconds - saving)
         if stopping:
+            # An evaluation that is due at this step is left to the run that continues; see
+            # `restore`.
             raise Preempted(f"asked to stop: the run is saved at step {step} of {self._total}")
         self._evaluate_if_due()
         self._show(stage)
@@ -362,6 +375,8 @@ class _Run:
         if self._metrics is None:
             # The checkpoint is out of turn: the window ends here, so that it need not be saved.
             self._end_window(self._trainer.end_window())
+        # Before the checkpoint: its lines then always exist, while lines without a checkpoint are
+        # removed when the run continues.
         self._summaries.flush()
         self._log.to_disk()
         self._checkpoints.save()
@@ -386,6 +401,8 @@ class _Run:
         if self._evaluator is None or not self._evaluator.sets or not due:
             return
         # A process that was killed while evaluating left a checkpoint of this step, but no line.
+        # On several hosts all read the same file and decide alike: evaluating is collective, so
+        # the first host cannot write the line before the others have begun.
         if self._log.evaluation_at(step) is not None:
             return
         with self._watch.part("evaluation"), plain_errors():
@@ -401,6 +418,7 @@ class _Run:
         self._checkpoints.tidy([{"step": step, **line}])
 
     def _write(self, line: Mapping[str, float]) -> None:
+        # Minus 1: the line at the last step of a phase belongs to that phase, not to the next.
         index = phase.stage_at(self._phases, self.step - 1).index
         self._log.write(self.step, index, line)
 

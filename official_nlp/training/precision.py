@@ -39,8 +39,7 @@ class LossScale(tf.Module):
 
     float16 has no numbers between 0 and 6e-8, where most gradients are. The scale lifts them; it
     is halved when a gradient overflows, and doubled after 2000 steps without overflow
-    (Micikevicius et al. 2018, section 3.2). It is a power of two, so that
-    scaling rounds nothing.
+    (Micikevicius et al. 2018, section 3.2). It is a power of two, so that scaling rounds nothing.
 
     Create it in the strategy's scope and update it in cross-replica context. It is part of the
     checkpoint.

@@ -1,7 +1,7 @@
 """Checks of a run before its first step that hold for every objective.
 
-What only one objective can know, such as its number of parameters, is checked by the `preflight`
-of its task config. Sizes and counts in, text out: nothing is built.
+The `preflight` of a task config checks what depends on the objective, such as the number of
+parameters. Sizes and counts in, text out: nothing is built.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What the user sees while a run trains: one live line, or plain lines without a terminal."""
+"""Show the progress of a run: one live line in a terminal, plain lines elsewhere."""
 
 import datetime
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Everything that a training run is told."""
+"""All settings of a training run."""
 
 import dataclasses
 from collections.abc import Mapping

@@ -197,6 +197,8 @@ class RunFolder:
             yield
             return
         self._make()
+        # A file of its own: run.json is replaced by renames, and a lock would stay with the old
+        # file. The kernel releases the lock when the process ends, however it ends.
         with open(self.path / ".lock", "w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -211,6 +213,7 @@ class RunFolder:
     def _make(self) -> None:
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
+            # An existing folder may be read-only, which only an attempt to write shows.
             with open(self.path / ".lock", "a"):
                 pass
         except OSError as error:
@@ -235,6 +238,7 @@ def _surroundings() -> dict:
         "devices": {
             "devices": [device.device_type for device in tf.config.list_logical_devices()],
             "machine": platform.machine(),
+            # The number of threads determines how sums are divided, and with it their last bits.
             "threads": len(os.sched_getaffinity(0))
             if hasattr(os, "sched_getaffinity")
             else os.cpu_count(),

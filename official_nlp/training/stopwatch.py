@@ -1,4 +1,4 @@
-"""Where the time of a run goes."""
+"""Measure how the time of a run is divided."""
 
 import contextlib
 import time

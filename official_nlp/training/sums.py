@@ -27,6 +27,8 @@ class Sums:
     def add(self, packed: tf.Tensor) -> None:
         """Add a vector of `pack` that was summed over replicas, in cross-replica context."""
         if self._total is None:
+            # Only the trace of `pack` determines the size. The price is a second trace, because
+            # tf.function repeats a trace that created a variable.
             with tf.init_scope():
                 self._total = tf.Variable(
                     tf.zeros([self._size()], tf.float64),

@@ -1,4 +1,4 @@
-"""What the loop trains: the interface between training and every objective.
+"""The interface between the training loop and an objective.
 
 A *task config* is a frozen dataclass that a recipe binds and that `run.json` stores. With opened
 data it makes a *task*: a model, its batches, its losses and its metrics. The loop, the commands and

@@ -78,10 +78,12 @@ class PhaseTrainer(orbit.StandardTrainer):
         self._sums = Sums()
         self._failure_names: list[str] = []
         self.waiting = InputWait()
+        # By phase, because positions in the stream begin at 0 again with each phase.
         self._key = randomness.Key(config.seed).fold(_TRAINING, stage.index)
         self._micro_batch = self._micro_batch_gradients
         if config.jit_compile or config.accumulation > 1:
-            # Traced once for all micro-batches.
+            # Traced once for all micro-batches. None instead of False leaves the choice to the
+            # device: a TPU always compiles.
             self._micro_batch = tf.function(
                 self._micro_batch_gradients, jit_compile=config.jit_compile or None
             )
@@ -132,6 +134,7 @@ class PhaseTrainer(orbit.StandardTrainer):
         own = {name: sums.pop(name) for name in ("_loss", "_gradient_norm", "_steps", "_skipped")}
         updates = max(float(own["_steps"] - own["_skipped"]), 1.0)
         metrics = {
+            # The schedule maps a number of finished updates to the rate of the next update.
             "learning_rate": float(self._schedule(step - 1)),
             "grad_norm": float(own["_gradient_norm"] / updates),
             "loss": float(own["_loss"] / own["_steps"]),
@@ -172,6 +175,7 @@ class PhaseTrainer(orbit.StandardTrainer):
         phase = self._stage.phase
         weights = self._task.weights(batch, phase)
         names = list(weights)
+        # Python state that is set while tracing; the step returns indices into it.
         self._failure_names = ["loss" if name == "loss" else f"{name} loss" for name in names]
         self._failure_names += [
             "gradient norm",
@@ -199,7 +203,9 @@ class PhaseTrainer(orbit.StandardTrainer):
             gradient_norm=norm,
         )
         own_sums = {
+            # Reported as the ratio of global sums in bug-compatible mode, too.
             "_loss": self._total(names, term_sums, totals),
+            # The norm of a gradient that overflowed would make the mean of the window infinite.
             "_gradient_norm": tf.where(overflow, 0.0, norm),
             "_steps": tf.ones([]),
             "_skipped": tf.cast(overflow, tf.float32),
@@ -248,6 +254,9 @@ class PhaseTrainer(orbit.StandardTrainer):
         def add(i, so_far):
             return i + 1, tf.nest.map_structure(tf.add, so_far, result_of(i))
 
+        # The first micro-batch runs outside the loop, because its result determines the structure
+        # and shapes of the loop variables. Iterations must not overlap, or their activations would
+        # be in memory together.
         _, result = tf.while_loop(
             lambda i, _: i < parts, add, (tf.constant(1), result_of(0)), parallel_iterations=1
         )
@@ -271,6 +280,8 @@ class PhaseTrainer(orbit.StandardTrainer):
             loss = self._total(list(terms), term_sums, divisors) * scale
         gradients = tape.gradient(loss, self._variables)
         self._require_gradients(gradients)
+        # Gradients of embedding tables are IndexedSlices with a data-dependent number of rows.
+        # Adding over micro-batches and replicas needs dense tensors of static shape.
         return [tf.convert_to_tensor(gradient) for gradient in gradients], term_sums, sums
 
     def _total(self, names, term_sums, divisors):

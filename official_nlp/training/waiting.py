@@ -1,4 +1,4 @@
-"""Time that steps wait for their batches."""
+"""Measure how long steps wait for their batches."""
 
 from collections.abc import Iterator
 
@@ -23,6 +23,7 @@ class InputWait:
         before = tf.timestamp()
         with tf.control_dependencies([before]):
             batch = next(iterator)
+        # With several replicas the values of the batch are PerReplica, which are composites.
         with tf.control_dependencies(tf.nest.flatten(batch, expand_composites=True)):
             after = tf.timestamp()
         self._seconds.assign_add(after - before)

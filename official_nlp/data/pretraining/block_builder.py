@@ -162,8 +162,11 @@ class BlockBuilder:
 
     def _split(self, text: str, counts: Counts) -> str:
         """Return the split of a document, which depends only on its text."""
+        # A hash of the text and not a draw: copies of a document get the same split, so that no
+        # held-out document is also trained on, whatever the corpus around it.
         data = text.encode()
         digest = int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big")
+        # Plus the newline at the end, which splitting into lines has removed.
         counts.text_bytes += len(data) + 1
         counts.smallest_hash = min(counts.smallest_hash, digest)
         held_out = digest < self._settings.held_out_below
@@ -180,6 +183,7 @@ class BlockBuilder:
         settings = self._settings
         cls = np.array([self._tokenizer.cls_token_id], np.int32)
         sep = np.array([self._tokenizer.sep_token_id], np.int32)
+        # `random` hashes a string by SHA-512, which unlike `hash` is the same in every process.
         draw = random.Random(f"{settings.seed} {number}")
         packed = 0
         continues = self._joins.continues(tokens).tolist()

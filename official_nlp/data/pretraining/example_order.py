@@ -31,6 +31,8 @@ def position_to_example(
     epochs = np.broadcast_to(np.asarray(epoch, np.uint64), positions.shape)
     # The network needs an even number of bits, to split them into halves.
     half = np.uint64(max(1, (int(count - 1).bit_length() + 1) // 2))
+    # The seed is mixed first: otherwise all pairs with the same `seed ^ epoch` would share an
+    # order.
     keys = _mix(_mix(np.uint64(seed & 0xFFFFFFFFFFFFFFFF)) ^ epochs)
     result = _permute(positions, keys, half)
     # At most three of four results lie outside, so few rounds are needed.

@@ -168,6 +168,8 @@ def _write(
     progress: bool,
 ) -> tuple[dict[str, list[index.Shard]], np.ndarray, Counts]:
     """Write all shards and return them by split, the unigram counts of train, and the counts."""
+    # Shards of a first pass. Their names contain the number of shards, so the second pass might
+    # not overwrite them.
     for file in folder.glob("*.tfrecord"):
         file.unlink()
     unigram, counts = np.zeros(vocab_size, np.int64), Counts()
@@ -198,6 +200,7 @@ def _write(
 def _blocks(documents: Iterable[list[str]]) -> Iterator[Block]:
     """Group consecutive documents into blocks of similar size."""
     block: list[list[str]] = []
+    # Documents are numbered through the corpus, so that the seed of each is independent of blocks.
     number = size = 0
     for document in documents:
         block.append(document)

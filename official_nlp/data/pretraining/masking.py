@@ -22,7 +22,7 @@ REPLACEMENT_BITS = 2
 
 @dataclasses.dataclass(frozen=True)
 class MaskingConfig:
-    """How many tokens are predicted and how many of those are hidden.
+    """Configuration of masking: how many tokens are predicted, and how many of those are hidden.
 
     Attributes:
       probability: fraction of the tokens of an example, [CLS] and [SEP] included, that are
@@ -185,6 +185,7 @@ def mask_tokens(
     # With replacement more slots can be used than there are candidates, unless there are none.
     limit = tf.where(available > 0, max_predictions, 0) if with_replacement else available
     used = tf.range(max_predictions) < tf.minimum(counts, limit)[:, None]
+    # As in google-research/electra, unused slots point to [CLS]; their weight is 0.
     positions = tf.where(used, positions, 0)
 
     uniform = randomness.uniform(
@@ -222,6 +223,7 @@ def predictions_by_length(probability: float, max_predictions: int, length: int)
 
     This is a table computed in numpy, because executors round products of floats differently.
     """
+    # float32, and half to even, as `tf.round` of the product in google-research/electra.
     expected = np.arange(length + 1, dtype=np.float32) * np.float32(probability)
     return np.clip(np.rint(expected), 1, max_predictions).astype(np.int32)
 

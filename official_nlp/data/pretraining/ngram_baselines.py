@@ -89,7 +89,7 @@ def measure_ngram_baselines(
 
 
 class _Neighbors:
-    """How much a neighbor changes the probability of each token: the gain `p(w|n) / p(w)`.
+    """The effect of a neighbor on the probability of each token: the gain `p(w|n) / p(w)`.
 
     Witten and Bell estimate `p(w|n) = (c(n, w) + d(n) p(w)) / (c(n) + d(n))`, where `d(n)` is the
     number of different tokens seen beside n. The gain is then `rest(n) * (1 + excess(n, w))` with
@@ -122,6 +122,8 @@ class _Neighbors:
     def gain(self, neighbor: np.ndarray, token: np.ndarray) -> np.ndarray:
         """Return float64 gains of pairs, in the shape of `token`."""
         pair = neighbor * len(self._unigram) + token
+        # Pairs are sorted, as `np.unique` returns them. A pair above all others would be out of
+        # range.
         index = np.minimum(np.searchsorted(self._pairs, pair), len(self._pairs) - 1)
         excess = np.where(self._pairs[index] == pair, self._excess[index], 0.0)
         return self._rest[neighbor] * (1 + excess)
@@ -156,6 +158,7 @@ def _triples(
     split = folder.split(name)
     length = max(3, folder.index.longest_row)
     rows = min(split.count, -(-tokens // length))
+    # Sorted, so that shards are read in order.
     chosen = np.sort(example_order.position_to_example(seed, 0, np.arange(rows), split.count))
     found = []
     # Blocks bound the memory of parsing.

@@ -48,6 +48,7 @@ def pack(
       The runs of tokens of the first and of the second segment; the second may be empty.
     """
     if original:
+        # google-research/electra cuts anywhere, as if no token continued a word.
         lines = _runs(line_lengths, continues, None)
         continues = [False] * len(continues)
     else:
@@ -95,6 +96,8 @@ def _runs(
 
 def _draw_target(length: int, draw: random.Random) -> int:
     """Return the number of tokens at which the next example is full."""
+    # Only `random()`: of the methods of `random.Random`, its sequence alone is guaranteed to be the
+    # same in every version of Python.
     if draw.random() < _SHORT_EXAMPLE:
         return _SHORTEST_TARGET + int(draw.random() * (length - _SHORTEST_TARGET + 1))
     return length
@@ -108,6 +111,7 @@ def _divide(
     single = draw.random() < _SINGLE_SEGMENT
     if single or segments == 1:
         return lines, []
+    # 3: [CLS] and two [SEP].
     middle = (target - 3) // 2
     first: list[Run] = []
     second: list[Run] = []
@@ -115,6 +119,7 @@ def _divide(
     for line in lines:
         length = line[1] - line[0]
         crosses = not second and size < middle
+        # In the original, a short line may still join the first segment after the second has begun.
         if not first or (size + length < middle and (original or not second)):
             here = first
         else:

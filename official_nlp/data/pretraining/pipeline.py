@@ -75,6 +75,7 @@ def pretraining_dataset(
     order_seed = (seed << 16) + phase
 
     def positions() -> Iterator[np.ndarray]:
+        # Computed from the step: a resumed run reads none of the earlier examples.
         first = first_step * batch_size + host * rows
         while True:
             yield np.arange(first, first + rows)
@@ -134,6 +135,7 @@ def evaluation_dataset(
         return position[position < count]
 
     serialized = _read(source, positions, examples, batch_size)
+    # A dataset from a generator has no known length, which the evaluator needs.
     serialized = serialized.apply(tf.data.experimental.assert_cardinality(-(-count // batch_size)))
     key = Key(seed).fold(EVALUATION_MASKS)
     return _batches(folder, serialized, batch_size, length, masking or MaskingConfig(), key, False)
@@ -150,6 +152,7 @@ def _read(
     def read() -> Iterator[tuple[np.ndarray, list[bytes]]]:
         for position in positions():
             serialized = split.read(examples(position))
+            # An empty string parses as an example without tokens, whose mask and weights are 0.
             yield position, serialized + [b""] * (rows - len(serialized))
 
     signature = (tf.TensorSpec([rows], tf.int64), tf.TensorSpec([rows], tf.string))
@@ -217,6 +220,8 @@ def parse(serialized: tf.Tensor, rows: int, length: int) -> list[tf.Tensor]:
     """
     names = features.RECORD_FEATURES
     parsed = tf.io.parse_example(serialized, {n: tf.io.RaggedFeature(tf.int64) for n in names})
+    # Cut to `length` too: records of google-research are padded to a length of their own. `_check`
+    # makes sure that only padding is cut.
     return [tf.cast(parsed[name].to_tensor(shape=[rows, length]), tf.int32) for name in names]
 
 

@@ -70,6 +70,7 @@ def choose(
         hide = randomness.to_uniform(
             _bits(key.fold(REPLACEMENT_BITS, number), candidates, first_row)
         )
+        # One draw for each span, so that a word or n-gram is hidden as a whole or not at all.
         hide = tf.gather(hide < replaced, span, batch_dims=1)
         chosen |= taken
         hidden |= taken & hide
@@ -106,6 +107,7 @@ def _begin_ngrams(
     # Special tokens end an n-gram.
     transitions = tf.where(candidates[..., None], transitions, 0)
     length, reach = candidates.shape[1], 1
+    # The map of the empty prefix, for tokens with fewer than `reach` tokens before them.
     identity = tf.broadcast_to(states, tf.shape(transitions))
     while reach < length:
         # Each entry covers `reach` tokens up to its own; compose it with the `reach` before them.
@@ -137,6 +139,7 @@ def _take(
     rows, length = rows_of(free), free.shape[1]
     # Tokens before the first span get number 0, too, but are not free.
     span = tf.maximum(tf.cumsum(tf.cast(begins, tf.int32), 1) - 1, 0)  # [B, L]
+    # Numbered through the batch, because `unsorted_segment_sum` has no batch dimension.
     flat = span + length * tf.range(rows)[:, None]
     sizes = tf.math.unsorted_segment_sum(tf.cast(free, tf.int32), flat, rows * length)
     sizes = tf.reshape(sizes, [rows, length])
@@ -158,6 +161,7 @@ def _take(
     waiting = (sizes > 0) & (sizes <= budget[:, None])
     state = waiting, tf.zeros_like(waiting), budget
     _, taken, _ = tf.while_loop(more, turn, state)
+    # `argsort` of a permutation is its inverse: back from random order to numbers of spans.
     taken = tf.gather(taken, tf.argsort(shuffled, axis=1), batch_dims=1)
     return free & tf.gather(taken, span, batch_dims=1), span
 

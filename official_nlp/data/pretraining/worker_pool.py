@@ -78,6 +78,7 @@ class WorkerPool(Generic[Settings, Job, Result]):
             for job in jobs:
                 with _isolated_start():
                     waiting.append(self._executor.submit(_work, job))
+                # Waiting for the oldest result bounds memory, and keeps the order of the jobs.
                 if len(waiting) > self._jobs_ahead:
                     yield waiting.popleft().result()
             while waiting:

@@ -64,6 +64,7 @@ class CorruptRecords:
             # of the class in it distinguishes bad input from a bug.
             raise InputError(str(record)) from record
         with self._lock:
+            # By position, so that a record that is met again in another epoch is listed once.
             self._found[str(record.file), record.offset] = record.what
 
     def add_truncated(self, file: str | os.PathLike, what: str) -> None:

@@ -98,6 +98,7 @@ class DataFolder:
     def unigram_counts(self) -> np.ndarray:
         """Return int64 `[vocabulary]`, how often each id is a real token of the train split."""
         counts = _load(self.path / index.UNIGRAM_FILE)
+        # An index of shards of other programs ends at the largest id that occurs.
         return np.pad(counts, (0, max(0, self.tokenizer.vocab_size - len(counts))))
 
 
@@ -154,6 +155,7 @@ class Split:
     def _read(self, shard: int, example: int) -> bytes:
         start = int(self._offsets[example])
         last = example + 1 == self._ends[shard]
+        # The offset after the last record of a shard belongs to another file.
         end = self._shards[shard].end if last else int(self._offsets[example + 1])
         file = self._files[shard]
         try:
@@ -168,6 +170,7 @@ class _OpenFiles:
     def __init__(self) -> None:
         self._descriptors: collections.OrderedDict[pathlib.Path, int] = collections.OrderedDict()
         self._lock = threading.Lock()
+        # The finalizer refers to the dictionary only: a reference to `self` would keep it alive.
         weakref.finalize(self, _close_all, self._descriptors)
 
     def read(self, file: pathlib.Path, start: int, size: int) -> bytes:
@@ -201,6 +204,8 @@ def _check_size(file: pathlib.Path, shard: index.Shard, policy: CorruptRecords) 
             f"{file} is missing, but listed in {index.INDEX_FILE}: copy the whole folder"
         )
     expected = f"but {index.INDEX_FILE} lists {shard.bytes}"
+    # A truncated shard can be used if corrupt records are skipped: those beyond its end read as
+    # corrupt ones.
     if size < shard.bytes:
         policy.add_truncated(file, f"ends at byte {size}, {expected}")
     if size > shard.bytes:

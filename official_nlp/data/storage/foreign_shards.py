@@ -81,6 +81,8 @@ def build_index(
         length=tally.length,
         settings={"made_by": "another program"},
     )
+    # Only the held-out part is read twice, because which records it has is known after the first
+    # pass.
     unigram = tally.counts - _counts(splits[features.HELD_OUT], len(tally.counts), on_corrupt)
     for name, split in splits.items():
         of_parts = [part.offsets[part.first : part.last] for part in split]
@@ -97,6 +99,7 @@ def find_shards(folder: pathlib.Path) -> list[pathlib.Path]:
     Raises:
       InputError: there are none.
     """
+    # google-research names them pretrain_data.tfrecord-0-of-1000, with numbers of any width.
     files = [file for file in folder.iterdir() if ".tfrecord" in file.name and file.is_file()]
     if not files:
         raise InputError(
@@ -181,6 +184,7 @@ def _refuse(
     file: pathlib.Path, block: list[tuple[int, bytes]], cause: Exception | None = None
 ) -> NoReturn:
     """Raise the error for the first record of a block that has another format."""
+    # Records are parsed one by one only here, to find out which of them the message is about.
     for offset, data in block:
         fault = _fault(data)
         if fault:
@@ -226,6 +230,7 @@ def _divide(parts: list[_Part], held_out: float) -> dict[str, list[_Part]]:
             raise InputError(f"{named[0].file.parent} holds held-out shards only, none to train on")
         return {features.TRAIN: train, features.HELD_OUT: named}
     records = sum(part.last for part in parts)
+    # At least one record is left to train on, however large `held_out` is.
     left = records - min(records - 1, int(np.ceil(held_out * records)))
     splits: dict[str, list[_Part]] = {features.TRAIN: [], features.HELD_OUT: []}
     for part in parts:

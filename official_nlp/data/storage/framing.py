@@ -89,6 +89,8 @@ def records(
         while header := stream.read(HEADER_BYTES):
             data: bytes | None
             try:
+                # The length has a checksum of its own, so a corrupt length never determines how
+                # much is read.
                 length = _length(header, file, offset)
                 rest = stream.read(length + FOOTER_BYTES)
                 if len(rest) < length + FOOTER_BYTES:
@@ -126,6 +128,8 @@ def _parse_length(header: bytes) -> int | None:
 
 def _checksum(data: bytes) -> bytes:
     crc = google_crc32c.value(data)
-    # The format masks the CRC: the CRC of data that contains CRCs is otherwise weak.
+    # The format masks the CRC, because the CRC of data that contains CRCs is otherwise weak.
+    # Rotation and constant are those of `crc32c::Mask` in TensorFlow, lib/hash/crc32c.h. The bits
+    # above the lowest 32 are cut off last; they do not reach the lower ones.
     rotated = (crc >> 15) | (crc << 17)
     return _CHECKSUM.pack((rotated + 0xA282EAD8) & 0xFFFFFFFF)

@@ -1,6 +1,6 @@
 """The index of a data folder: `index.json` and the offset of every record.
 
-With it any record is found without reading the others.
+It gives access to any record without reading the others.
 """
 
 import contextlib

@@ -14,6 +14,8 @@ import numpy as np
 
 from official_nlp.data.storage import features
 
+# A tag is `number of the field << 3 | 2`, where 2 stands for content that a length precedes. The
+# key of a map entry is field 1, its value field 2; `Feature.int64_list` is field 3.
 _KEY, _VALUE = b"\x0a", b"\x12"
 _FIRST_FIELD, _INT64_LIST = b"\x0a", b"\x1a"
 
@@ -60,6 +62,7 @@ def varint_rows(values: np.ndarray) -> list[bytes]:
       N strings, each the varints of one row.
     """
     values = np.ascontiguousarray(values, np.uint32)
+    # A varint has one byte for every seven bits begun.
     sizes = np.ones(values.shape, np.int64)
     for bits in (7, 14, 21):
         sizes += values >= 1 << bits
@@ -68,7 +71,7 @@ def varint_rows(values: np.ndarray) -> list[bytes]:
     code = np.empty(int(ends[-1]) if len(ends) else 0, np.uint8)
     for byte in range(4):
         here = sizes > byte
-        # The high bit of a byte says that more bytes follow.
+        # The high bit of a byte means that more bytes follow.
         more = (sizes > byte + 1)[here].astype(np.uint32) << 7
         code[starts[here] + byte] = ((values[here] >> (7 * byte)) & 0x7F) | more
     bounds = np.concatenate([[0], np.cumsum(sizes.sum(1))])

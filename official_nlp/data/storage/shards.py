@@ -45,6 +45,7 @@ class ShardWriter:
             file = self._file or self._open()
             here = min(len(sizes) - done, self._records_per_shard - self._count)
             end_byte = int(ends[done + here - 1])
+            # `starts` and `first_byte` count within `records`; offsets count within the open shard.
             starts = ends[done : done + here] - sizes[done : done + here] - first_byte
             self._offsets.append(starts + self._bytes)
             file.write(records[first_byte:end_byte])

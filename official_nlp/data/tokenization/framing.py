@@ -28,7 +28,7 @@ _PLACEHOLDER = "x"
 
 @dataclasses.dataclass(frozen=True)
 class Truncation:
-    """How sequences are shortened.
+    """Settings that determine how sequences are shortened.
 
     Attributes:
       max_length: maximum number of tokens, including special tokens.
@@ -47,7 +47,7 @@ class Truncation:
 
 @dataclasses.dataclass(frozen=True)
 class Padding:
-    """How sequences are brought to one length.
+    """Settings that determine how sequences are brought to one length.
 
     Attributes:
       pad_id: id of the padding token.
@@ -249,7 +249,7 @@ def _array(name: str, values: list, *shape: int) -> np.ndarray:
 
 @functools.cache
 def _placeholders() -> tokenizers.Tokenizer:
-    """Return a tokenizer of which each placeholder letter is a piece."""
+    """Return a tokenizer that makes each placeholder letter a piece."""
     return _empty_tokenizer()
 
 

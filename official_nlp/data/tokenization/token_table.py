@@ -47,6 +47,7 @@ class TokenTable:
           InputError: if tokens are not different strings, or a special token is missing.
         """
         self.vocab = list(tokens)
+        # The tokens appended below are found by their names only, never as pieces of a word.
         self._file_size = len(self.vocab)
         _check_different(source, self.vocab)
         added_tokens.extend(self.vocab, decoder, additional, source)

@@ -164,7 +164,7 @@ class ElectraTokenizer(TokenTable):
 
     @functools.cached_property
     def word_joins(self) -> WordJoins:
-        """Which pieces form words together."""
+        """The pieces that form words together."""
         return self.engine.word_joins(
             [id for id in self.all_special_ids if id != self.unk_token_id]
         )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from official_nlp.data.tokenization.sentencepiece import SentencePieceModel
 
 VOCABULARY_FILE = wordpiece.FILE
-# Not taken from sentencepiece.py, which imports its package.
+# Not imported from sentencepiece.py, which loads the package of that name.
 MODEL_FILE = "spm.model"
 MODEL_SUFFIX = ".model"
 ENGINE_FILE = "tokenizer.json"
@@ -177,7 +177,7 @@ def _read_settings(path: pathlib.Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the arguments of `ElectraTokenizer` in a folder's JSON files, and other entries."""
     config = _read_json(path / CONFIG_FILE)
     specials = _read_json(path / SPECIAL_TOKENS_FILE)
-    # The precedence of Hugging Face's tokenizers: newer folders have all in the one file.
+    # The precedence of Hugging Face's tokenizers: newer folders have everything in one file.
     is_new = "added_tokens_decoder" in config
     merged = specials | config if is_new else config | specials
     decoder = config.get("added_tokens_decoder") or _by_id(_read_json(path / ADDED_TOKENS_FILE))

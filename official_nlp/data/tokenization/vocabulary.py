@@ -101,7 +101,7 @@ class _Text:
     """The documents to train on.
 
     Attributes:
-      stride: every how many documents one is used.
+      stride: one in this many documents is used.
     """
 
     def __init__(self, files: list[pathlib.Path], learn_bytes: int, progress: bool):
@@ -183,6 +183,7 @@ def _count_characters(
         joined = "\n".join(document)
         characters.update(normalizer.normalize_str(joined))
         sample.add(joined)
+    # No piece contains white space, at which words are split.
     for space in [character for character in characters if character.isspace()]:
         del characters[space]
     if not characters:

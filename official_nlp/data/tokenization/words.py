@@ -26,7 +26,7 @@ _UNSPACED = (
 
 
 class WordJoins(NamedTuple):
-    """Which pieces of a vocabulary may be joined to form a word; special tokens never are.
+    """The pieces of a vocabulary that may be joined to form a word; special tokens never are.
 
     Two consecutive pieces belong to one word if the first joins to the right and the second to the
     left.
@@ -67,7 +67,7 @@ def sentencepiece_joins(
     """Return the joins of a SentencePiece vocabulary, where a mark replaces each space.
 
     As for WordPiece, a word also ends between letters and other characters. In scripts without
-    spaces between words each piece is a word, as nothing tells where a word ends.
+    spaces between words each piece is a word, as nothing marks the end of a word.
 
     Args:
       vocab: the pieces.
@@ -91,4 +91,5 @@ def _without(left: np.ndarray, right: np.ndarray, special: Collection[int]) -> W
 def _is_in_word(character: str) -> bool:
     if not character or any(first <= ord(character) <= last for first, last in _UNSPACED):
         return False
+    # Category M: combining marks belong to the letter before them.
     return character.isalnum() or unicodedata.category(character).startswith("M")

@@ -24,7 +24,7 @@ from official_nlp.training.task import DataByPath
 
 @dataclasses.dataclass(frozen=True)
 class PretrainingConfig(TaskConfig):
-    """What is pre-trained, and on which predictions.
+    """Configuration of pre-training: the two networks, their masking and their vocabulary.
 
     Attributes:
       generator: sizes of the generator.
@@ -156,6 +156,6 @@ class PretrainingConfig(TaskConfig):
 
     @classmethod
     def from_run(cls, values: Mapping[str, Any], folder: str | os.PathLike) -> "PretrainingConfig":
-        # Shards of other programs have no tokenizer beside them, but the run has it.
+        # Shards of other programs have no tokenizer beside them, but the run folder has one.
         config = cls.from_dict(values)
         return dataclasses.replace(config, vocabulary=str(pathlib.Path(folder, "tokenizer")))

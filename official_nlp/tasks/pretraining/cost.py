@@ -58,6 +58,7 @@ def _trunk(sizes: ElectraConfig) -> int:
     width, inner = sizes.hidden_size, sizes.intermediate_size
     attention = 4 * (width * width + width)
     feedforward = 2 * width * inner + inner + width
+    # 2 * 2: scale and offset of the two layer normalizations of a layer.
     layers = sizes.num_hidden_layers * (attention + feedforward + 2 * 2 * width)
     return layers + _projection(sizes) * (sizes.embedding_size + 1) * width
 
@@ -67,10 +68,13 @@ def _projection(sizes: ElectraConfig) -> int:
 
 
 def _generator_head(sizes: ElectraConfig) -> int:
+    # A dense layer H to E, its layer normalization, and the output bias. The output matrix is the
+    # word table, which `_tables` counts.
     return (sizes.hidden_size + 1 + 2) * sizes.embedding_size + sizes.vocab_size
 
 
 def _discriminator_head(sizes: ElectraConfig) -> int:
+    # Two dense layers: H to H, and H to 1.
     return (sizes.hidden_size + 1) * sizes.hidden_size + sizes.hidden_size + 1
 
 
@@ -197,6 +201,7 @@ def _layers(config, phase) -> int:
 
 def _phase_memory(config, stage, training, replicas) -> tuple[int, int]:
     phase = stage.phase
+    # Rounded up, because the batch size may be no multiple; `training.preflight` reports that.
     rows = -(-phase.batch_size // (replicas * training.accumulation))
     size = _FLOAT if training.policy == "float32" else 2
     tokens = rows * phase.length

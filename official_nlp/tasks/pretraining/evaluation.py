@@ -55,7 +55,8 @@ def evaluate(
     config = PretrainingConfig(
         generator=configs.get("generator", first),
         discriminator=configs.get("discriminator", first),
-        # One network alone stands for both: the other one is never run.
+        # The networks of a pair get arrays of their own, even if these are equal. One network alone
+        # stands for both: the other one is never run.
         sharing="untied" if is_pair else "whole",
         vocab_size=first.vocab_size,
     )
@@ -76,7 +77,7 @@ def evaluate(
 
 
 class _Pretrained(ElectraPretraining):
-    """A pre-training task whose model starts from given arrays, and may lack a network."""
+    """A pre-training task whose model is initialized from arrays, and may lack a network."""
 
     def __init__(
         self, config: PretrainingConfig, data: DataByPath, given: Mapping[str, Network], seed: int

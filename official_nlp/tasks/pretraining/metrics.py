@@ -39,6 +39,8 @@ def generator_sums(
     weights = losses.prediction_weights(batch)
     nll = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=lm_outputs)
     correct = _equal(tf.argmax(lm_outputs, axis=-1, output_type=tf.int32), labels)
+    # Some predicted tokens stay visible (15 % by default), and the generator can copy them. Those
+    # hidden by [MASK] are therefore counted separately, too.
     shown = ops.gather_positions(batch["input_word_ids"], batch["masked_lm_positions"])
     hidden = weights * _equal(shown, mask_id)
     sampled = weights * _equal(sampled_ids, labels) if sampled_ids is not None else 0.0 * weights
@@ -109,6 +111,7 @@ def _generator_metrics(
 def _discriminator_metrics(tokens, loss, replaced, counts):
     replaced_fraction = _ratio(replaced, tokens)
     bins = counts.shape[1]
+    # The upper half of the bins holds logits from 0 on, that is probabilities from 1/2 on.
     detected = counts[1, bins // 2 :].sum()
     claimed = counts[:, bins // 2 :].sum()
     right = detected + counts[0, : bins // 2].sum()

@@ -115,6 +115,8 @@ class ElectraPretraining(Task):
     def checkpoint_items(self, model: ElectraPretrainer) -> dict:
         head = tf.Module()
         head.projection, head.head = model.discriminator_projection, model.discriminator_head
+        # The names are the paths of the variables in every checkpoint of a run. The two layers of
+        # the head get a common root, because they are attributes of the pre-trainer itself.
         items = {
             "generator": model.generator_network,
             "discriminator": model.discriminator_network,
@@ -145,7 +147,7 @@ class ElectraPretraining(Task):
 
     @property
     def sharing(self) -> str:
-        """Which variables both networks share."""
+        """How the networks share variables, a mode of `ElectraPretrainer`."""
         return self.config.sharing
 
     def networks(self) -> dict[str, ElectraConfig]:
@@ -214,6 +216,8 @@ class ElectraPretraining(Task):
         if folder is None or not folder.count("held_out"):
             return {}
         return {
+            # The masking of the run, not of a phase: the same examples with the same masks are
+            # predicted at every step, so that evaluations of all phases compare.
             "held_out": evaluation_dataset(
                 folder,
                 batch_size=self.config.evaluation_batch_size,
@@ -293,6 +297,8 @@ class ElectraPretraining(Task):
     def _unigram(self) -> np.ndarray:
         """Inner borders of the cumulative unigram distribution, float32 `[V - 1]`."""
         probabilities = unigram_probabilities(self._data[None].folder)
+        # The last border is 1 up to rounding. Below 1, it would let a draw fall behind the last
+        # token.
         return np.cumsum(probabilities)[:-1].astype(np.float32)
 
     def _draw_unigram(self, batch: Batch) -> tf.Tensor:

@@ -1,6 +1,6 @@
 """The effect of a normalizer and a word splitter of the `tokenizers` package, as arrays.
 
-Both are asked about every Unicode character, so that looking up the arrays gives the same result,
+Both are applied to every Unicode character, so that looking up the arrays gives the same result,
 whatever version of Unicode they implement.
 """
 
@@ -48,7 +48,7 @@ def _asked() -> np.ndarray:
     return points[asked]
 
 
-# The code points that normalizers are asked about: all, except that the first character of an
+# The code points that normalizers are applied to: all, except that the first character of an
 # unassigned plane represents the others.
 ASKED = _asked()
 
@@ -96,7 +96,7 @@ def character_table(
 def _make(
     normalize: Callable[[str], str], pre_tokenizer: pre_tokenizers.PreTokenizer | None
 ) -> CharacterTable:
-    # One call normalizes all characters, and one splits the result. The fences tell which
+    # One call normalizes all characters, and one splits the result. The fences show which
     # characters of the result belong to which of the original.
     points = ASKED
     text = normalize(_fenced(_characters(points)))

@@ -63,6 +63,7 @@ class GraphSentencePiece(tf.Module):
         return spans, pieces
 
     def _with_both(self, texts: tf.Tensor, continues: tf.Tensor) -> tf.RaggedTensor:
+        # An empty string has no pieces, so each text gets those of one of the two models.
         first = self._model.tokenize(tf.where(continues, "", texts))
         return tf.concat([first, self._inside.tokenize(tf.where(continues, texts, ""))], 1)
 

@@ -1,7 +1,7 @@
 """Convert text to ids in a graph: for `tf.data`, and for SavedModels that take strings.
 
-The ids are those of `ElectraTokenizer`. For WordPiece, its engine is asked about every Unicode
-character when the graph is built, and the answers are stored in tables (`character_table.py`). So
+The ids are those of `ElectraTokenizer`. For WordPiece, its engine is applied to every Unicode
+character when the graph is built, and the results are stored in tables (`character_table.py`). So
 the graph has the engine's version of Unicode and its treatment of white space, punctuation,
 accents, case, Chinese and control characters. Names of special tokens are found in the original
 text. tensorflow_text splits words into the longest pieces, or does all of SentencePiece.
@@ -98,11 +98,13 @@ class GraphTokenizer(tf.Module):
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def pieces(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """Return the ids of texts `[B]`, without special tokens: ragged int32 `[B, pieces]`."""
+        # Transcoding replaces invalid bytes by U+FFFD; kernels and patterns expect valid UTF-8.
         spans, pieces = self._engine(tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8"))
         is_name = spans.ids != TEXT
         names = tf.RaggedTensor.from_row_lengths(
             tf.boolean_mask(spans.ids, is_name), tf.cast(is_name, tf.int64), validate=False
         )
+        # A span is a name or text, so that one of the two parts is empty.
         ids = tf.concat([pieces, names], 1)
         count = tf.size(texts, tf.int64)
         rows = tf.RaggedTensor.from_value_rowids(ids, spans.rows, count, validate=False)

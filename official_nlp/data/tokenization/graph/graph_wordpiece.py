@@ -84,6 +84,7 @@ class GraphWordPiece(tf.Module):
             spans = spans.split(lambda texts: find(_joined(normalize(texts))))
         words = self._words(spans.texts)
         strings = tf.strings.unicode_encode(words.values, "UTF-8")
+        # The kernel limits bytes, but the engine's limit is in characters.
         strings = tf.where(words.values.row_lengths() > self._longest_word, _UNKNOWN, strings)
         pieces = self._pieces.tokenize(strings)
         ids = pieces.with_flat_values(tf.gather(self._ids, pieces.flat_values))
@@ -160,7 +161,7 @@ def _is_in_words(piece: str, longest: int) -> bool:
 def _touching() -> str:
     """Return a pattern for the characters beside which the engine finds no `single_word` token.
 
-    The engine is asked about every character, so that its version of Unicode counts.
+    The engine is applied to every character, so that its version of Unicode counts.
     """
     engine = tokenizers.Tokenizer(tokenizers.models.WordPiece({"?": 0}, unk_token="?"))
     engine.add_tokens([tokenizers.AddedToken(FENCE, single_word=True, normalized=False)])

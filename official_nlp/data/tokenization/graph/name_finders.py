@@ -215,6 +215,7 @@ def _near(parts: tf.RaggedTensor, flags: tf.Tensor, distance: int) -> tf.Tensor:
     """Return for each part the flag of the part at a distance; False outside of the row."""
     position = _positions(parts) + distance
     exists = (position >= 0) & (position < tf.gather(parts.row_lengths(), parts.value_rowids()))
+    # Rolling crosses the borders of rows and of the batch; `exists` excludes these.
     return exists & tf.roll(flags, -distance, 0)
 
 

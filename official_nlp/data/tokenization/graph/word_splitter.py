@@ -46,6 +46,8 @@ class WordSplitter(tf.Module):
         page = tf.gather(self._pages, tf.bitwise.right_shift(points, PAGE_BITS))
         found = tf.gather(self._entries, page * PAGE + (points & (PAGE - 1)))
         expands = found < 0
+        # The entry holds the difference of the code points modulo 2**21, so that one addition maps
+        # changed and unchanged characters alike.
         entries = tf.where(expands, found, found & ~POINT | (points + found) & POINT)
         entries, rows = tf.cond(
             tf.reduce_any(expands),
@@ -86,7 +88,10 @@ def _split(entries: tf.Tensor, rows: tf.Tensor, num_texts: tf.Tensor) -> tf.Ragg
     """Return the words of texts; `rows` are the indices of the characters' texts."""
     before = tf.cast((entries & BREAK_BEFORE != 0) | _is_first(rows), tf.int32)
     after = tf.cast(entries & BREAK_AFTER != 0, tf.int32)
+    # Number of the word: a break before a character counts from this character on, one after it
+    # from the next.
     word = tf.cumsum(before) + tf.cumsum(after, exclusive=True)
+    # Dropped characters are removed only now, because they can end words.
     remaining = tf.where(entries & DROPPED == 0)[:, 0]
     starts = tf.where(_is_first(tf.gather(word, remaining)))[:, 0]
     words = tf.RaggedTensor.from_row_starts(
