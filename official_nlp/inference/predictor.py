@@ -116,7 +116,7 @@ class Predictor:
         loaded = loading.load(path)
         parts = loaded.networks
         model = parts if len(parts) > 1 else next(iter(parts.values()))
-        return cls(model, loaded.tokenizer, length or loaded.length, batch_size)
+        return cls(model, loaded.tokenizer, loaded.length if length is None else length, batch_size)
 
     @property
     def expects(self) -> str:

@@ -203,8 +203,8 @@ def _training(training: Training) -> dict[str, Any]:
         f"{settings['warmup_steps']:,} steps, then decay to 0 at the last step (power "
         f"{settings['decay_power']:g})",
         "optimizer": f"AdamW, betas {settings['beta_1']:g} and {settings['beta_2']:g}, epsilon "
-        f"{settings['epsilon']:g}, weight decay {settings['weight_decay']:g}, gradients clipped "
-        f"to norm {settings['clip']}",
+        f"{settings['epsilon']:g}, weight decay {settings['weight_decay']:g}, "
+        f"{_clipping(settings)}",
         "predicted tokens": _masking(training.masking),
         "precision policy": settings["policy"],
         "seed": settings["seed"],
@@ -214,14 +214,21 @@ def _training(training: Training) -> dict[str, Any]:
     return rows
 
 
+def _clipping(settings: Mapping[str, Any]) -> str:
+    clip = settings["clip"]
+    return "gradients not clipped" if clip is None else f"gradients clipped to norm {clip:g}"
+
+
 def _phase(phase: Mapping[str, Any]) -> str:
     weights = ", ".join(
         f"{_LOSSES.get(name, name)} {weight:g}" for name, weight in phase["loss_weights"].items()
     )
     own_data = f"; its own examples, hash `{phase['data']}`" if phase.get("data") else ""
+    probability = phase.get("mask_probability")
+    own_mask = "" if probability is None else f"; predicted tokens: {probability:.3g}"
     return (
         f"{phase['steps']:,} steps of {phase['batch_size']:,} sequences of {phase['length']} "
-        f"tokens; loss weights: {weights}{own_data}"
+        f"tokens; loss weights: {weights}{own_mask}{own_data}"
     )
 
 

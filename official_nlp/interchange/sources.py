@@ -369,9 +369,15 @@ def _training(run: "SavedRun", task: HasNetworks) -> model_card.Training:
 
 
 def _phases(described: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the phases, each with the hash of its own data."""
-    hashes = described.get("phase_data") or [None] * len(described["phases"])
-    return [{**phase, "data": own} for phase, own in zip(described["phases"], hashes)]
+    """Return the phases, each with the hash of its own data and its own mask probability."""
+    phases = described["phases"]
+    hashes = described.get("phase_data") or [None] * len(phases)
+    probabilities = [*described["task"]["config"].get("phase_mask_probabilities", [])]
+    probabilities += [None] * (len(phases) - len(probabilities))
+    return [
+        {**phase, "data": own_data, "mask_probability": probability}
+        for phase, own_data, probability in zip(phases, hashes, probabilities)
+    ]
 
 
 def _held_out(evaluation: Mapping[str, Any]) -> dict[str, Any]:

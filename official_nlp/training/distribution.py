@@ -89,8 +89,12 @@ def create_strategy(name: str) -> tf.distribute.Strategy:
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
     """Return whether this process is the one that writes the run folder."""
     resolver = strategy.cluster_resolver
-    # Without a job `chief` in the cluster, worker 0 is the chief.
-    return resolver is None or not resolver.task_id or resolver.task_type != "worker"
+    # A TPU has one process, whose job has another name.
+    if resolver is None or resolver.task_type not in ("chief", "worker"):
+        return True
+    # Worker 0 is the chief of a cluster without a job of this name.
+    job = "chief" if "chief" in resolver.cluster_spec().jobs else "worker"
+    return resolver.task_type == job and not resolver.task_id
 
 
 def any_process(strategy: tf.distribute.Strategy, flag: bool) -> bool:

@@ -39,7 +39,10 @@ TRAINING = model_card.Training(
     step=1200,
     last_step=1200,
     settings=SETTINGS,
-    phases=[PHASE, {**PHASE, "steps": 10, "length": 512, "data": "fed"}],
+    phases=[
+        PHASE,
+        {**PHASE, "steps": 10, "length": 512, "data": "fed", "mask_probability": 0.25},
+    ],
     masking={"probability": 0.15, "replaced": 0.85},
     sharing="shared",
     data={"name": "wikipedia", "train": 1_000_000, "held_out": 10_000, "length": 128},
@@ -64,7 +67,7 @@ def card(network="discriminator", **changes):
         "| phase 1 | 90 steps of 1,024 sequences of 128 tokens; loss weights: masked language "
         "modelling 1, replaced token detection 50 |",
         "| phase 2 | 10 steps of 1,024 sequences of 512 tokens",
-        "replaced token detection 50; its own examples, hash `fed` |",
+        "replaced token detection 50; predicted tokens: 0.25; its own examples, hash `fed` |",
         "| predicted tokens | 0.15 of the tokens, of which 0.85 are replaced by [MASK] |",
         "| vocabulary | wordpiece, 30,522 tokens, lower-cased |",
         "at step 1,000",
@@ -107,6 +110,11 @@ def test_a_warm_start_is_recorded_without_paths_of_the_machine():
     text = card(warm_start={"discriminator": origin})
     assert "- discriminator: from huggingface, `b` (sha256 of the tensors `012`), 7 tensors" in text
     assert "- generator: randomly, except for shared variables" in text
+
+
+def test_a_run_without_clipping_is_recorded_as_such():
+    assert "gradients clipped to norm 1 |" in card()
+    assert "gradients not clipped |" in card(settings={**SETTINGS, "clip": None})
 
 
 def test_whole_word_masking_is_stated():

@@ -1,5 +1,7 @@
 """Strategies by name, and the division of batches among replicas and hosts."""
 
+import types
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -68,3 +70,22 @@ def test_an_index_beyond_the_list_of_workers_is_refused(monkeypatch):
 def test_without_a_tpu_the_error_names_two_ways_to_one():
     with pytest.raises(InputError, match=r"finds no TPU named 'local'.*run it on a TPU VM"):
         distribution.create_strategy("tpu")
+
+
+@pytest.mark.parametrize(
+    ("job", "index", "chief_job", "writes"),
+    [
+        ("worker", 0, False, True),
+        ("worker", 1, False, False),
+        ("worker", 0, True, False),
+        ("chief", 0, True, True),
+        ("tpu_worker", 0, False, True),
+    ],
+)
+def test_one_process_of_a_cluster_writes_the_run_folder(job, index, chief_job, writes):
+    cluster = {"worker": ["a:1", "b:1"], **({"chief": ["c:1"]} if chief_job else {})}
+    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+        tf.train.ClusterSpec(cluster), task_type=job, task_id=index
+    )
+    strategy = types.SimpleNamespace(cluster_resolver=resolver)
+    assert distribution.is_chief(strategy) is writes

@@ -295,7 +295,7 @@ def _fill_originals(
     texts = []
     for swap in test.sentences[:_FILLED_SENTENCES]:
         word = swap.words[swap.position]
-        texts.append(f"{swap.text[: word.start]}[MASK]{swap.text[word.end :]}")
+        texts.append(f"{swap.text[: word.start]}___{swap.text[word.end :]}")
     filled = list(zip(texts, predictor.blank_filler.predict(texts)))
     for text, fillings in filled:
         terminal.print_fillings(text, fillings, console)

@@ -57,9 +57,11 @@ class PositionEmbedding(tf_keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, inputs: tf.Tensor, position_ids: tf.Tensor | None = None) -> tf.Tensor:
-        table = tf.cast(self.position_embeddings, self.compute_dtype)
+        # Rows are selected and repeated over the batch in float32 and cast afterwards: the gradient
+        # of a row is a sum over the batch, and half precision would lose small terms of it.
+        table = self.position_embeddings
         if position_ids is not None:
-            return tf.gather(table, position_ids)
+            return tf.cast(tf.gather(table, position_ids), self.compute_dtype)
         length = inputs.shape[self.seq_axis]
         if length is not None and length > self.max_length:
             raise InputError(
@@ -71,7 +73,8 @@ class PositionEmbedding(tf_keras.layers.Layer):
         # [1, ..., length, ..., 1, width], then broadcast: tfnlp's layer returns the full shape.
         shape = [1] * len(inputs.shape)
         shape[self.seq_axis], shape[-1] = length, table.shape[-1]
-        return tf.broadcast_to(tf.reshape(table[:length], shape), tf.shape(inputs))
+        rows = tf.broadcast_to(tf.reshape(table[:length], shape), tf.shape(inputs))
+        return tf.cast(rows, self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {

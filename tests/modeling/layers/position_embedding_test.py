@@ -42,3 +42,15 @@ def test_an_input_that_is_too_long_raises():
 def test_a_table_without_length_raises():
     with pytest.raises(InputError, match="max_length must be a number of positions, was None"):
         layers.PositionEmbedding(None)
+
+
+def test_gradients_are_summed_over_the_batch_in_float32():
+    # A sum of ones in bfloat16, which has 8 significant bits, does not exceed 256.
+    layer = layers.PositionEmbedding(2, dtype="mixed_bfloat16")
+    inputs = tf.zeros([1000, 2, 4])
+    for ids in (None, tf.zeros([1000, 2], tf.int32)):
+        with tf.GradientTape() as tape:
+            vectors = layer(inputs, position_ids=ids)
+        assert vectors.dtype == tf.bfloat16
+        gradient = tf.convert_to_tensor(tape.gradient(vectors, layer.position_embeddings))
+        assert float(gradient[0, 0]) == (1000 if ids is None else 2000)
