@@ -1,5 +1,6 @@
 """What all tests share: a quiet TensorFlow, two devices, the way to data outside the checkout."""
 
+import gc
 import os
 import pathlib
 import sys
@@ -10,6 +11,10 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 import hypothesis
 import pytest
 
+# Traced functions are millions of objects. With the default thresholds Python visits them again and
+# again, which took 4 % of the time of the tests of modeling.
+gc.set_threshold(50_000, 20, 20)
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 # TensorFlow's first call of an operation is slow, and a failure must be repeatable.
@@ -19,9 +24,18 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("repeatable")
 
 
+# Folders whose files share a trained run. With `--dist loadgroup` their tests stay in one process,
+# which trains the run once. Elsewhere a process takes one file at a time.
+SHARE_A_RUN = [ROOT / "tests/cli/commands", ROOT / "tests/interchange"]
+
+
 def pytest_collection_modifyitems(items):
-    """Begins with the tests of whole commands, which take longest: no process ends alone then."""
-    items.sort(key=lambda item: item.path.parent != ROOT / "tests")
+    """Distribute the tests over processes; the longest first, so that no process ends alone."""
+    for item in items:
+        folder = next((path for path in SHARE_A_RUN if path in item.path.parents), item.path)
+        item.add_marker(pytest.mark.xdist_group(str(folder.relative_to(ROOT))))
+    first = [ROOT / "tests", *SHARE_A_RUN]
+    items.sort(key=lambda item: item.path.parent not in first)
 
 
 def pytest_collection_finish():
