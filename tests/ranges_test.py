@@ -35,7 +35,7 @@ def test_a_range_accepts_its_values_and_no_other(allowed, accepted, refused):
     for value in accepted:
         allowed.require("x", value)
     for value in refused:
-        with pytest.raises(InputError, match="^x.* must be .*, was "):
+        with pytest.raises(InputError, match=r"^x.* must be .*, was "):
             allowed.require("x", value)
 
 
@@ -112,13 +112,13 @@ def test_every_field_of_a_configuration_refuses_another_type(config, field):
     ids=str,
 )
 def test_training_that_cannot_work_is_refused_when_it_is_configured(fields):
-    ((name, value),) = fields.items()
+    ((name, _),) = fields.items()
     with pytest.raises(InputError, match=f"^{name} must be .*, was "):
         TrainingConfig(**fields)
 
 
 def test_an_integer_that_python_does_not_print_is_shown_by_its_size():
     with pytest.raises(
-        InputError, match="^x must be true or false, was an integer of 16,610 bits$"
+        InputError, match=r"^x must be true or false, was an integer of 16,610 bits$"
     ):
         Flag().require("x", 10**5000)

@@ -45,7 +45,7 @@ def add_checkpoint(parser: argparse.ArgumentParser) -> None:
 
 def add_recipe(parser: argparse.ArgumentParser) -> None:
     """Add a recipe, its settings, and the options that only read them."""
-    parser.usage = "%(prog)s RECIPE [NAME=value ...] [--dry-run]\n       %(prog)s --list"
+    parser.usage = "%(prog)s RECIPE [NAME=value ...] [--dry-run] [--trust]\n       %(prog)s --list"
     # Optional here, so that `recipes.find` reports a missing recipe together with the known ones.
     parser.add_argument(
         "recipe",
@@ -64,6 +64,13 @@ def add_recipe(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="print all settings, estimated cost, warnings and errors; build the model, but train "
         "and write nothing",
+    )
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="let RECIPE import any module, call any function and include any file, which can run "
+        "any program with your rights: only for a recipe that you have read (default: it can set "
+        "fields of configuration classes, and include files of its folder and packaged ones)",
     )
     parser.add_argument(
         "--list",

@@ -48,7 +48,7 @@ PREDICT = {
     "word_swaps": None,
     "html": None,
 }
-TRAIN = {"recipe": "small", "settings": [], "dry_run": False}
+TRAIN = {"recipe": "small", "settings": [], "dry_run": False, "trust": False}
 
 
 def electra(*words):
@@ -103,6 +103,7 @@ def assert_refused(capsys, code, *parts):
         ("train small", TRAIN),
         ("train small A=1 B=2", {**TRAIN, "settings": ["A=1", "B=2"]}),
         ("train --dry-run small A=1", {**TRAIN, "settings": ["A=1"], "dry_run": True}),
+        ("train --trust small", {**TRAIN, "trust": True}),
         ("train small A=1 --dry-run B=", {**TRAIN, "settings": ["A=1", "B="], "dry_run": True}),
         ("evaluate runs/a", {"model": "runs/a", "data": None, "checkpoint": None}),
         (

@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> None:
     from official_nlp.configuration import gin_resolver
     from official_nlp.training import RunConfig, loop
 
-    values, text = gin_resolver.resolve(recipe, settings, RunConfig)
+    values, text = gin_resolver.resolve(recipe, settings, RunConfig, args.trust)
     if args.dry_run:
         print(text)
     console = printing.console()

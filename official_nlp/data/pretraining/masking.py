@@ -40,8 +40,8 @@ class MaskingConfig:
       whole_word: whether all pieces of a word are predicted and hidden together (whole word
         masking, Cui et al. 2019). A Chinese character is a word.
       max_ngram: largest number of consecutive words (of tokens, unless `whole_word`) that are
-        predicted together, at most 100; 3 is usual for n-gram masking. A length of n has probability proportional to 1/n (ALBERT, Lan et al.
-        2020, section 4.1).
+        predicted together, at most 100; 3 is usual. A length of n has probability proportional to
+        1/n (ALBERT, Lan et al. 2020, section 4.1).
     """
 
     probability: float = 0.15

@@ -278,3 +278,17 @@ def test_a_recipe_is_resolved_once(words, command, monkeypatch):
     monkeypatch.setattr(gin_resolver, "resolve", lambda *args: calls.append(args) or resolve(*args))
     command(*words, "--dry-run")
     assert len(calls) == 1
+
+
+def test_a_recipe_calls_nothing_unless_it_is_trusted(words, command, recipe, tmp_path):
+    words[1] = recipe.parent / "calling.gin"
+    words[1].write_text(
+        'include "tiny.gin"\nfrom __gin__ import dynamic_registration\nimport os\n'
+        f'VOCABULARY = @os.mkdir()\nos.mkdir.path = "{tmp_path / "called"}"\n'
+    )
+    refused = command.refused(*words, "--dry-run")
+    assert "calling.gin:3: a recipe must import modules of official_nlp only" in refused
+    assert "give --trust" in refused
+    assert not (tmp_path / "called").exists()
+    command(*words, "--dry-run", "--trust")
+    assert (tmp_path / "called").exists()
