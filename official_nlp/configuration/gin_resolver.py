@@ -160,7 +160,7 @@ class _Files:
 
     def _read(self, path: str) -> io.StringIO:
         text = io.StringIO(guarded.read_text(path, "give a gin file", _LARGEST_FILE))
-        text.name = path  # type: ignore[attr-defined]  # For the locations in gin's messages.
+        text.name = path  # For the locations in gin's messages.
         return text
 
     def _require_allowed(self, path: str) -> None:
@@ -353,7 +353,7 @@ def _is_text(name: str) -> bool:
     kinds: set[Any] = set()
     for (_, selector), values in gin.config._CONFIG.items():
         for field, value in values.items():
-            if selector != _MACRO and name in _macros_used(value):
+            if selector != _MACRO and name in _macros_named(value):
                 hints = inspect.signature(gin.config._REGISTRY[selector].wrapped).parameters
                 kinds |= _leaves(hints[field].annotation) if field in hints else {Any}
     return bool(kinds) and kinds <= {str, type(None)}
@@ -422,6 +422,12 @@ def _followed(macros: Mapping[str, Any], name: str) -> Any:
         return recipes.REQUIRED
     referred = "/".join(value.scopes)
     return _followed(macros, referred) if value.selector == _MACRO and referred in macros else None
+
+
+def _macros_named(values: Any) -> set[str]:
+    """Return the names of macros that values refer to directly."""
+    references = gin.config.iterate_references(values)
+    return {"/".join(each.scopes) for each in references if each.configurable.selector == _MACRO}
 
 
 def _macros_used(values: Any) -> set[str]:

@@ -129,6 +129,11 @@ class PretrainingConfig(TaskConfig):
     def open_data(self, path: str | os.PathLike, corrupt_records: str = "stop") -> PretrainingData:
         return open_data(path, self.vocabulary, corrupt_records)
 
+    def inspect_data(
+        self, path: str | os.PathLike, corrupt_records: str = "stop"
+    ) -> PretrainingData:
+        return open_data(path, self.vocabulary, corrupt_records, writes=False)
+
     def preflight(
         self,
         data: DataByPath,
