@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from official_nlp import ranges
+
 
 @dataclasses.dataclass(frozen=True)
 class ReferenceQuirks:
@@ -27,6 +29,9 @@ class ReferenceQuirks:
     bias_correction: bool = True
     warmup_from_zero: bool = False
     loss_per_replica: bool = False
+
+    def __post_init__(self) -> None:
+        ranges.check(self, {field.name: ranges.Flag() for field in dataclasses.fields(self)})
 
     @classmethod
     def original(cls) -> "ReferenceQuirks":

@@ -553,9 +553,9 @@ def test_an_unknown_name_in_a_recipe(electra, place, tmp_path, line, parts):
     [
         ("LEARNIGN_RATE=1", "did you mean LEARNING_RATE"),
         ("BATCH_SIZE=many", "BATCH_SIZE must be an integer"),
-        ("BATCH_SIZE=0", "batch_size of a phase must be at least 1, was 0"),
+        ("BATCH_SIZE=0", "batch_size must be an integer from 1 to 1,000,000, was 0"),
         ("DROPOUT=1.5", "hidden_dropout_prob must be a dropout rate in [0, 1), was 1.5"),
-        ("INTERVAL=7", "checkpoint_interval must be a positive multiple of steps_per_loop (5)"),
+        ("INTERVAL=7", "checkpoint_interval must be a multiple of steps_per_loop (5)"),
         ("STRATEGY=many", "strategy must be"),
     ],
 )

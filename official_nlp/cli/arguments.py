@@ -1,8 +1,54 @@
 """Arguments that several verbs share."""
 
 import argparse
+import os
+import re
+from collections.abc import Callable
 
+from official_nlp import ranges
 from official_nlp.configuration import recipes
+
+
+def integer(low: int, high: int) -> Callable[[str], int]:
+    """Return a function that converts text to an integer of a range, for `type=`."""
+    allowed = ranges.Integer(low, high)
+
+    def convert(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = low - 1
+        if not allowed.accepts(value):
+            raise argparse.ArgumentTypeError(f"must be {allowed}; got {ranges.shown(text)}")
+        return value
+
+    return convert
+
+
+def path(text: str) -> str:
+    """Return a path. An empty one, as of an unset variable of the shell, is refused."""
+    if not ranges.Text().accepts(text):
+        raise argparse.ArgumentTypeError(f"must be a path; got {ranges.shown(text)}")
+    return text
+
+
+def model(text: str) -> str:
+    """Return the path of a run or a model. A recipe is refused with what to give instead."""
+    if text.endswith(".gin") or (text in recipes.names() and not os.path.lexists(text)):
+        raise argparse.ArgumentTypeError(
+            f"must be a run folder or a model, such as runs/a; got the recipe {text}"
+        )
+    return path(text)
+
+
+def data(text: str) -> str:
+    """Return the path of data. A setting of a recipe is refused with what to give instead."""
+    setting = re.match(r"[A-Z_]+=", text)
+    if setting and not os.path.lexists(text):
+        raise argparse.ArgumentTypeError(
+            f"must be a path alone, as settings are for train; got {ranges.shown(text)}"
+        )
+    return path(text)
 
 
 def fraction(text: str) -> float:
@@ -22,15 +68,22 @@ def add_texts(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "texts",
         nargs="+",
+        type=path,
         metavar="TEXT",
         help="text files in UTF-8 (.txt, .txt.gz, .jsonl, .jsonl.gz), folders of them, or patterns",
     )
 
 
 def checkpoint(text: str) -> int | str:
-    """Return the step of a checkpoint as a number, or `newest` or `best` unchanged."""
-    # Other words are refused where the checkpoints are known.
-    return int(text) if text.isdigit() else text
+    """Return the step of a checkpoint as a number, or `newest` or `best` as they are."""
+    if text in ("newest", "best"):
+        return text
+    try:
+        return integer(0, ranges.MOST_STEPS)(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(
+            f"must be newest, best or the number of a step; got {ranges.shown(text)}"
+        ) from error
 
 
 def add_checkpoint(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +99,7 @@ def add_checkpoint(parser: argparse.ArgumentParser) -> None:
 
 def add_recipe(parser: argparse.ArgumentParser) -> None:
     """Add a recipe, its settings, and the options that only read them."""
-    parser.usage = "%(prog)s RECIPE [NAME=value ...] [--dry-run]\n       %(prog)s --list"
+    parser.usage = "%(prog)s RECIPE [NAME=value ...] [--dry-run] [--trust]\n       %(prog)s --list"
     # The recipe is optional here, so that `recipes.find` reports a missing one together with the
     # known ones.
     parser.add_argument(
@@ -66,6 +119,13 @@ def add_recipe(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="print all settings, estimated cost, warnings and errors; build the model, but train "
         "and write nothing",
+    )
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="let RECIPE import any module, call any function and include any file, which can run "
+        "any program with your rights: only for a recipe that you have read (default: it can set "
+        "fields of configuration classes, and include files of its folder and packaged ones)",
     )
     parser.add_argument(
         "--list",

@@ -4,10 +4,12 @@ import ast
 import difflib
 import os
 import pathlib
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
 from official_nlp.errors import InputError
+from official_nlp.ranges import shown
 
 # Value of a setting that has to be given. Such a setting is a path, so its text is not parsed.
 REQUIRED = object()
@@ -68,7 +70,9 @@ def find(name: str | None) -> pathlib.Path:
             raise InputError(f"recipe {name} does not exist; give one of {listed()}")
         return file
     if name not in names():
-        raise InputError(f"unknown recipe {name!r}{nearest(name, names())}; give one of {listed()}")
+        raise InputError(
+            f"unknown recipe {shown(name)}{nearest(name, names())}; give one of {listed()}"
+        )
     return folder() / "experiments" / f"{name}.gin"
 
 
@@ -82,37 +86,46 @@ def split_settings(words: Iterable[str]) -> dict[str, str]:
     for word in words:
         name, equals, text = word.partition("=")
         if not equals or not name.isidentifier():
-            raise InputError(f"a setting must be NAME=value, such as SEED=3; got {word!r}")
+            raise InputError(f"a setting must be NAME=value, such as SEED=3; got {shown(word)}")
         settings[name] = text
     if {"STEPS", "EPOCHS"} <= set(settings):
         raise InputError("give STEPS or EPOCHS, not both: the epochs would replace the steps")
     return settings
 
 
-def setting_value(name: str, text: str, default: Any) -> Any:
+def setting_value(name: str, text: str, default: Any, is_text: bool = False) -> Any:
     """Return the value of `NAME=text`, of the type of the value that it replaces.
 
-    Text needs no quotes, `true` and `false` have any case, and integers are numbers too.
+    Text needs no quotes, `true` and `false` have any case, and integers are numbers too. The text
+    is a literal of Python or itself: it is never evaluated, and refers to nothing.
 
     Args:
       name: name of the setting.
       text: what was typed after the equals sign.
       default: value in the recipe; `REQUIRED` if it has none.
+      is_text: whether the setting holds text where its default, such as None, does not tell.
 
     Raises:
-      InputError: the text is a value of another type.
+      InputError: the text is empty, or a value of another type.
     """
     literal = _literal(text)
+    if text == "" or (isinstance(literal, str) and not literal.strip()):
+        raise InputError(
+            f"{name} must have a value, was empty; leave out {name}= to use the value of the recipe"
+        )
     if default is REQUIRED or isinstance(default, str):
         return literal if isinstance(literal, str) else text
     if default is None:
-        return literal
+        is_value = not is_text or literal is None or isinstance(literal, str)
+        return literal if is_value else text
     if isinstance(default, float) and _is_number(literal):
         return float(literal)
     if isinstance(default, (list, tuple)) and isinstance(literal, (list, tuple)):
         return type(default)(literal)
     if type(literal) is not type(default):
-        raise InputError(f"{name} must be {_type_name(default)}, such as {default!r}; got {text!r}")
+        raise InputError(
+            f"{name} must be {_type_name(default)}, such as {default!r}; got {shown(text)}"
+        )
     return literal
 
 
@@ -129,12 +142,20 @@ def _literal(text: str) -> Any:
     if text.lower() == "none":
         return None
     try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Of unknown escapes, as in quoted paths of Windows.
+            return ast.literal_eval(text)
+    # Python refuses deep nesting by the last two.
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return text
 
 
 def _is_number(value: Any) -> bool:
+    """Return whether a value is a number that a float can hold."""
+    try:
+        float(value)
+    except (OverflowError, TypeError, ValueError):
+        return False
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 

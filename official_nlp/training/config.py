@@ -3,7 +3,9 @@
 import dataclasses
 from typing import Any
 
+from official_nlp import ranges
 from official_nlp.errors import InputError
+from official_nlp.ranges import Choice, Flag, Instance, Integer, Number, OrNone, Text
 from official_nlp.reference_quirks import ReferenceQuirks
 from official_nlp.training import best, distribution, precision
 from official_nlp.training.phase import PhaseConfig
@@ -50,6 +52,34 @@ PHASE_FIELDS = {
 }
 # Policies for a corrupt record of the data.
 CORRUPT_RECORDS = ("stop", "skip")
+_STEPS = Integer(1, ranges.MOST_STEPS)
+# Numbers below the least are 0 in float32, or change no weight.
+_RANGES = {
+    "learning_rate": Number(1e-12, 100),
+    "warmup_steps": Integer(0, ranges.MOST_STEPS),
+    "decay_power": Number(0, 100),
+    "weight_decay": Number(0, 100),
+    "beta_1": Number(0, 1, below=True),
+    "beta_2": Number(0, 1, below=True),
+    "epsilon": Number(1e-30, 1),
+    "clip": OrNone(Number(1e-12, 1e12)),
+    "steps_per_loop": _STEPS,
+    "log_interval": OrNone(_STEPS),
+    "summary_interval": OrNone(_STEPS),
+    "checkpoint_interval": OrNone(_STEPS),
+    "evaluation_interval": OrNone(Integer(0, ranges.MOST_STEPS)),
+    "keep": Integer(1, 1_000_000),
+    "keep_every": OrNone(_STEPS),
+    "keep_best": OrNone(Text()),
+    "corrupt_records": Choice(CORRUPT_RECORDS),
+    "strategy": Choice(tuple(distribution.STRATEGIES)),
+    "seed": Integer(0, ranges.LARGEST_SEED),
+    "jit_compile": Flag(),
+    "policy": Choice(precision.POLICIES),
+    "accumulation": Integer(1, 1_000_000),
+    "recompute": Flag(),
+    "reference_quirks": Instance(ReferenceQuirks),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,9 +148,7 @@ class TrainingConfig:
     reference_quirks: ReferenceQuirks = dataclasses.field(default_factory=ReferenceQuirks)
 
     def __post_init__(self):
-        for name in ("steps_per_loop", "keep", "accumulation"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 1, was {getattr(self, name)}")
+        ranges.check(self, _RANGES)
         self._require_multiple("log_interval", "steps_per_loop")
         self._require_multiple("summary_interval", "window")
         self._require_multiple("checkpoint_interval", "window")
@@ -134,13 +162,6 @@ class TrainingConfig:
                     "keep_best needs evaluation metrics: evaluation_interval must not be 0, or "
                     "keep_best must be None"
                 )
-        if self.corrupt_records not in CORRUPT_RECORDS:
-            raise InputError(
-                f"corrupt_records must be one of {', '.join(CORRUPT_RECORDS)}, was "
-                f"{self.corrupt_records!r}"
-            )
-        distribution.require_known(self.strategy)
-        precision.require_known(self.policy)
 
     @property
     def window(self) -> int:
@@ -163,11 +184,11 @@ class TrainingConfig:
             return
         if unit is None:
             raise InputError(f"{name} must be None where {of} is, was {value}")
-        if value < 1 or value % unit:
+        if value % unit:
             label = of
             if of == "window":
                 label = "log_interval" if self.log_interval else "steps_per_loop"
-            raise InputError(f"{name} must be a positive multiple of {label} ({unit}), was {value}")
+            raise InputError(f"{name} must be a multiple of {label} ({unit}), was {value}")
 
 
 def fixed_of_phase(phase: PhaseConfig) -> dict[str, Any]:

@@ -30,11 +30,13 @@ class Findings:
       errors: reasons why the run cannot start. Each names a setting, its value and what to do.
       warnings: suspicious settings; training proceeds.
       lines: facts and estimates, such as the number of parameters.
+      checkpoint_bytes: size of a checkpoint; 0 where it is not known.
     """
 
     errors: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     lines: tuple[str, ...] = ()
+    checkpoint_bytes: int = 0
 
     def __add__(self, other: "Findings") -> "Findings":
         """Return both findings together."""
@@ -42,4 +44,5 @@ class Findings:
             self.errors + other.errors,
             self.warnings + other.warnings,
             self.lines + other.lines,
+            self.checkpoint_bytes + other.checkpoint_bytes,
         )

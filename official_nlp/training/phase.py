@@ -4,7 +4,18 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
+from official_nlp import ranges
 from official_nlp.errors import InputError
+from official_nlp.ranges import ByName, Integer, Number, OrNone, Text
+
+_RANGES = {
+    "steps": OrNone(Integer(1, ranges.MOST_STEPS)),
+    "batch_size": Integer(1, 1_000_000),
+    "length": Integer(1, 1_000_000),
+    "data": OrNone(Text()),
+    "loss_weights": ByName(Number(0, 1e6)),
+    "epochs": OrNone(Number(1e-9, 1e9)),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,18 +45,7 @@ class PhaseConfig:
                 f"a phase needs either steps or epochs: steps was {self.steps}, epochs was "
                 f"{self.epochs}"
             )
-        for name in ("steps", "batch_size", "length"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"{name} of a phase must be at least 1, was {value}")
-        if self.epochs is not None and not (_is_number(self.epochs) and self.epochs > 0):
-            raise InputError(f"epochs of a phase must be a number above 0, was {self.epochs!r}")
-        for name, weight in self.loss_weights.items():
-            if not _is_number(weight) or weight < 0:
-                raise InputError(
-                    f"the weight of the loss term {name!r} of a phase must be a number and at "
-                    f"least 0, was {weight!r}"
-                )
+        ranges.check(self, _RANGES)
 
     def in_steps(self, examples: int) -> "PhaseConfig":
         """Return this phase with a number of steps.
@@ -59,6 +59,11 @@ class PhaseConfig:
         if self.epochs is None:
             return self
         steps = max(1, math.ceil(self.epochs * examples / self.batch_size))
+        if steps > ranges.MOST_STEPS:
+            raise InputError(
+                f"epochs of a phase must result in at most {ranges.MOST_STEPS:,} steps, was "
+                f"{self.epochs:g}, which are {steps:,} steps of {examples:,} examples: use fewer"
+            )
         return dataclasses.replace(self, steps=steps, epochs=None)
 
     def with_loss_weights(self, defaults: Mapping[str, float]) -> "PhaseConfig":
@@ -86,11 +91,6 @@ class PhaseConfig:
     def trains(self, term: str) -> bool:
         """Return whether a loss term has a weight above 0 in this phase."""
         return self.loss_weights.get(term, 1.0) != 0
-
-
-def _is_number(value) -> bool:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return is_number and math.isfinite(value)
 
 
 @dataclasses.dataclass(frozen=True)

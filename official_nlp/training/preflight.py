@@ -5,6 +5,8 @@ parameters. Sizes and counts in, text out: nothing is built.
 """
 
 import os
+import pathlib
+import shutil
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -14,6 +16,7 @@ from official_nlp.training import distribution
 from official_nlp.training.config import TrainingConfig
 from official_nlp.training.findings import Devices, Findings
 from official_nlp.training.phase import PhaseConfig
+from official_nlp.training.run_folder import RunFolder
 from official_nlp.training.task import DataByPath
 
 
@@ -46,7 +49,13 @@ def check(
             )
         lines += _phase_lines(number, phase, training, examples, devices)
     steps = sum(phase.steps or 0 for phase in phases)
-    if training.warmup_steps >= steps:
+    if training.warmup_steps > steps:
+        errors.append(
+            f"warmup_steps must be at most {steps:,}, the steps of the run, was "
+            f"{training.warmup_steps:,}: the learning rate would not reach its peak; use a tenth "
+            f"of the steps (WARMUP_STEPS={steps // 10}) or fewer"
+        )
+    elif training.warmup_steps == steps:
         warnings.append(
             f"the warm-up of {training.warmup_steps:,} steps does not end before the last of "
             f"{steps:,} steps: the learning rate never reaches its peak"
@@ -54,6 +63,64 @@ def check(
     if devices.absent:
         warnings.append(f"{devices.absent}; estimates are for one replica")
     return Findings(tuple(errors), tuple(warnings), tuple(lines))
+
+
+def check_folder(
+    model_dir: str | os.PathLike, checkpoint_bytes: int, training: TrainingConfig
+) -> Findings:
+    """Check whether a run can write its folder; write nothing.
+
+    Args:
+      model_dir: the run folder, which may not exist yet.
+      checkpoint_bytes: size of a checkpoint; 0 where it is not known.
+      training: settings of the loop: how many checkpoints are retained.
+    """
+    folder = RunFolder(model_dir)
+    try:
+        existing = _nearest_existing(folder.path)
+        reason = _refusal(existing)
+        free = 0 if reason else shutil.disk_usage(existing).free
+    except (OSError, ValueError) as error:  # The path is too long, or holds a null byte.
+        reason = getattr(error, "strerror", None) or str(error)
+    if reason:
+        return Findings((f"the run folder must be writable, {folder.path} is not: {reason}",))
+    if folder.in_use():
+        return Findings((f"another process is training in {folder.path}",))
+    # While one is written, the others are still there.
+    needed = checkpoint_bytes * (1 if folder.has_checkpoint else training.keep + 1)
+    room = f"{existing} has room for {_gigabytes(free)}"
+    if checkpoint_bytes > free:
+        return Findings((f"a checkpoint takes {_gigabytes(checkpoint_bytes)}, but {room}",))
+    if needed > free:
+        return Findings(
+            warnings=(
+                f"{training.keep + 1} checkpoints take {_gigabytes(needed)}, but {room}: make "
+                "room, or use a smaller KEEP",
+            )
+        )
+    return Findings()
+
+
+def _nearest_existing(path: pathlib.Path) -> pathlib.Path:
+    """Return a path, or the first of its parents, that exists."""
+    while True:
+        try:
+            os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            path = path.parent
+        else:
+            return path
+
+
+def _refusal(existing: pathlib.Path) -> str | None:
+    """Return why nothing can be written into an existing path; None if it can."""
+    if not existing.is_dir():
+        return "Not a directory"
+    return None if os.access(existing, os.W_OK | os.X_OK) else "Permission denied"
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 1e9:,.1f} GB"
 
 
 def find_devices(strategy: str, dry_run: bool = False) -> Devices:

@@ -3,9 +3,24 @@
 import dataclasses
 from collections.abc import Mapping
 
+from official_nlp import ranges
+from official_nlp.ranges import ByName, Flag, Instance, ListOf, Number, OrNone, Text
 from official_nlp.training.config import TrainingConfig
 from official_nlp.training.phase import PhaseConfig
 from official_nlp.training.task import TaskConfig
+
+_RANGES = {
+    "task": Instance(TaskConfig),
+    "phases": ListOf(Instance(PhaseConfig), least=1),
+    "data": Text(),
+    "model_dir": Text(),
+    "training": Instance(TrainingConfig),
+    "epochs": OrNone(Number(1e-9, 1e9)),
+    "original": Flag(),
+    "extend": Flag(),
+    "init": ByName(OrNone(Text())),
+    "init_shared": OrNone(Text()),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,3 +53,6 @@ class RunConfig:
     extend: bool = False
     init: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
     init_shared: str | None = None
+
+    def __post_init__(self):
+        ranges.check(self, _RANGES)

@@ -90,15 +90,16 @@ class RunFolder:
           rounding: settings that may change, though they change the last bits.
           extend: whether the last phase may have more steps than before; `run.json` is updated.
           origin: where data and initial weights came from, for people. It is not compared, and
-            not changed once there is a checkpoint.
+            not changed once there is a checkpoint. Until then nothing bars another identity, as a
+            run that was refused or failed at its first steps has trained nothing.
 
         Returns:
           Lines about differences that are allowed but may change the last bits: those settings,
           versions, flags, devices.
 
         Raises:
-          InputError: the folder holds a run of another identity; the message lists the fields
-            that differ.
+          InputError: the folder holds checkpoints of a run of another identity; the message lists
+            the fields that differ.
         """
         if not self.writes:
             self.require_same(identity, extend)
@@ -106,21 +107,14 @@ class RunFolder:
         self._make()
         new = {**identity, "rounding": rounding or {}, "origin": origin or {}}
         new = _as_json({**new, **_surroundings()})
-        if not self.description.exists():
-            if (self.checkpoints / "checkpoint").exists():
-                raise InputError(
-                    f"{self.path} has checkpoints but no {self.description.name}; give another "
-                    "folder, or delete this one"
-                )
+        self.require_same(identity, extend)
+        if not self._was_trained:
             self._describe(new)
             return []
-        self.require_same(identity, extend)
         old = self.describe()
         if _identity(old) != _identity(new):
             earlier = [*old.get("extended_from", []), old["phases"][-1]["steps"]]
             self._describe({**old, **_identity(new), "extended_from": earlier})
-        elif old.get("origin") != new["origin"] and not self.has_checkpoint:
-            self._describe({**old, "origin": new["origin"]})
         parts = ("rounding", "versions", "flags", "devices")
         return [line for part in parts for line in _differences(old.get(part), new[part], part)]
 
@@ -156,7 +150,7 @@ class RunFolder:
         Returns:
           The number; None where there is no run, no growth, or another difference.
         """
-        if not self.description.exists():
+        if not self._was_trained:
             return None
         old, new = _identity(self.describe()), _as_json(identity)
         try:
@@ -169,17 +163,17 @@ class RunFolder:
         return steps if old == new else None
 
     def require_same(self, identity: Mapping[str, Any], extend: bool = False) -> None:
-        """Compare with `run.json`, if a run was started here; write nothing.
+        """Compare with `run.json`, if a run was trained here; write nothing.
 
         Args:
           identity: see `claim`.
           extend: see `claim`.
 
         Raises:
-          InputError: the folder holds a run of another identity; the message lists the fields
-            that differ.
+          InputError: the folder holds checkpoints of a run of another identity, or without a
+            `run.json`; the message lists the fields that differ.
         """
-        if not self.description.exists():
+        if not self._was_trained:
             return
         different = _differences(_identity(self.describe()), _as_json(identity))
         longer = self.extended_from(identity) is not None
@@ -189,6 +183,18 @@ class RunFolder:
                 f"{self.path} holds a run of another configuration: {'; '.join(different)}; give "
                 f"another folder, or these values{hint}"
             )
+
+    def in_use(self) -> bool:
+        """Return whether another process is training here; write nothing."""
+        try:
+            with open(self.path / ".lock") as file:
+                # Shared, so that two dry runs do not refuse each other. Closing releases it.
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -205,6 +211,22 @@ class RunFolder:
             except OSError:
                 raise InputError(f"another process is training in {self.path}") from None
             yield
+
+    @property
+    def _was_trained(self) -> bool:
+        """Whether the folder holds a checkpoint, with the description of its run.
+
+        Raises:
+          InputError: it has checkpoints, but no description.
+        """
+        if self.description.exists():
+            return self.has_checkpoint
+        if (self.checkpoints / "checkpoint").exists():
+            raise InputError(
+                f"{self.path} has checkpoints but no {self.description.name}; give another "
+                "folder, or delete this one"
+            )
+        return False
 
     def _describe(self, content: dict) -> None:
         with disk_errors.writing(self.description.name, self.path):

@@ -78,6 +78,13 @@ class TaskConfig(abc.ABC):
           InputError: the path cannot be read, or is no data of this task.
         """
 
+    def inspect_data(self, path: str | os.PathLike, corrupt_records: str = "stop") -> Data:
+        """Open data as `open_data` does, but write nothing: for a dry run.
+
+        A task whose `open_data` writes, such as an index beside the data, overrides it.
+        """
+        return self.open_data(path, corrupt_records)
+
     @abc.abstractmethod
     def make(self, data: DataByPath | None, training: "TrainingConfig") -> "Task":
         """Return the task.

@@ -4,6 +4,7 @@ import pytest
 
 from official_nlp.cli import main
 from official_nlp.configuration import recipes
+from official_nlp.training import preflight
 from tests import random_words
 
 # By the start of the name, longer names first.
@@ -27,7 +28,10 @@ def folder(tmp_path_factory):
     # Building takes seconds for the small sizes and half a minute for the large.
     [pytest.param(n, marks=[] if n == "demo" else [pytest.mark.slow]) for n in recipes.names()],
 )
-def test_a_recipe_builds_the_model_of_the_paper(tmp_path, folder, capsys, name):
+def test_a_recipe_builds_the_model_of_the_paper(tmp_path, folder, capsys, monkeypatch, name):
+    # As on a machine with a GPU, whose memory is not known: batches of the paper need more than
+    # most machines without one have.
+    monkeypatch.setattr(preflight, "_host_memory", lambda: None)
     words = ["train", name, f"DATA={folder}", f"MODEL_DIR={tmp_path / 'run'}", "--dry-run"]
     words += [f"SHORT_DATA={folder}"] if name.endswith("_128_512") else []
     code = main.main(words)
@@ -35,5 +39,5 @@ def test_a_recipe_builds_the_model_of_the_paper(tmp_path, folder, capsys, name):
     assert code == main.DONE, printed.err
     count = next(count for start, count in PARAMETERS.items() if name.startswith(start))
     assert f"model: {count} trainable parameters" in printed.out
-    assert f"built {count} parameters; everything fits" in printed.out
+    assert f"built {count} parameters; no errors found" in printed.out
     assert not (tmp_path / "run").exists()

@@ -48,7 +48,7 @@ PREDICT = {
     "word_swaps": None,
     "html": None,
 }
-TRAIN = {"recipe": "small", "settings": [], "dry_run": False}
+TRAIN = {"recipe": "small", "settings": [], "dry_run": False, "trust": False}
 
 
 def electra(*words):
@@ -103,6 +103,7 @@ def assert_refused(capsys, code, *parts):
         ("train small", TRAIN),
         ("train small A=1 B=2", {**TRAIN, "settings": ["A=1", "B=2"]}),
         ("train --dry-run small A=1", {**TRAIN, "settings": ["A=1"], "dry_run": True}),
+        ("train --trust small", {**TRAIN, "trust": True}),
         ("train small A=1 --dry-run B=", {**TRAIN, "settings": ["A=1", "B="], "dry_run": True}),
         ("evaluate runs/a", {"model": "runs/a", "data": None, "checkpoint": None}),
         (
@@ -150,7 +151,35 @@ def test_the_defaults_of_options_are_those_of_the_library(options, function):
         (["trian"], ["unknown verb 'trian' (did you mean train?)", "vocab, examples, train"]),
         (["vocab"], ["--to"]),
         (["vocab", "--to", "t"], ["TEXT"]),
-        (["vocab", "a", "--to", "t", "--size", "many"], ["invalid int value: 'many'"]),
+        (
+            ["vocab", "a", "--to", "t", "--size", "many"],
+            ["--size: must be an integer from 1 to 10,000,000; got 'many'"],
+        ),
+        (["vocab", "a", "--to", "t", "--size", "1" * 200], ["got '11", "1..."]),
+        (["vocab", "a", "--to", ""], ["argument --to: must be a path; got ''"]),
+        (["vocab", "", "--to", "t"], ["argument TEXT: must be a path; got ''"]),
+        (
+            ["examples", "a", "--to", "t", "--tokenizer", "v", "--seed", "-1"],
+            ["--seed: must be an integer from 0 to 4,294,967,295; got '-1'"],
+        ),
+        (
+            ["examples", "a", "--to", "t", "--tokenizer", "v", "--length", "1e9"],
+            ["--length: must be an integer from 1 to 1,000,000; got '1e9'"],
+        ),
+        (
+            ["evaluate", "a", "--checkpoint", "last"],
+            ["must be newest, best or the number of a step"],
+        ),
+        (["evaluate", "a", "--checkpoint", "\u00b2"], ["must be newest, best or the number"]),
+        (["evaluate", "a", "--checkpoint", "9" * 30], ["must be newest, best or the number"]),
+        (
+            ["evaluate", "runs/a.gin", "DATA=d", "MODEL_DIR=m"],
+            ["MODEL: must be a run folder or a model, such as runs/a; got the recipe runs/a.gin"],
+        ),
+        (["evaluate", "demo"], ["got the recipe demo"]),
+        (["predict", "demo", "text"], ["got the recipe demo"]),
+        (["evaluate", "runs/a", "DATA=d"], ["DATA: must be a path alone", "got 'DATA=d'"]),
+        (["info", " "], ["argument PATH: must be a path; got ' '"]),
         (["examples", "a", "--to", "t"], ["--tokenizer", "see `electra examples --help`"]),
         (
             ["examples", "a", "--to", "t", "--tokenizer", "v", "--held-out", "120%"],

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from contextlib import nullcontext as nothing
 
 import pytest
 
@@ -127,6 +128,12 @@ def test_settings_of_the_task_are_those_of_its_configuration(name):
     assert resolve(name, **settings, WHOLE_WORD="true", MAX_NGRAM=3).task == dataclasses.replace(
         task, sharing="untied", vocab_size=30528, vocabulary="vocab.txt", masking=masking
     )
+
+
+@pytest.mark.parametrize("name", ["KEEP_BEST", "VOCABULARY", "INIT_GENERATOR", "INIT_SHARED"])
+def test_a_setting_of_text_may_be_a_word_of_digits(name):
+    with pytest.raises(InputError, match="was '2024'") if name == "KEEP_BEST" else nothing():
+        assert "2024" in repr(resolve("small", **{name: 2024}))
 
 
 def test_a_setting_without_effect_is_refused():

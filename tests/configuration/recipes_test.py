@@ -6,6 +6,7 @@ import pytest
 
 from official_nlp.configuration import recipes
 from official_nlp.errors import InputError
+from official_nlp.ranges import shown
 
 
 @pytest.mark.parametrize(
@@ -17,7 +18,6 @@ from official_nlp.errors import InputError
         ("true", "x", "true"),
         ("7", recipes.REQUIRED, "7"),
         ("[1, 2]", recipes.REQUIRED, "[1, 2]"),
-        ("", "x", ""),
         ("7", 0, 7),
         ("-7", 0, -7),
         ("1_000", 0, 1000),
@@ -38,6 +38,43 @@ def test_a_value_gets_the_type_of_the_value_that_it_replaces(text, default, valu
     assert type(read) is type(value)
 
 
+@pytest.mark.parametrize("text", ["2024", "1e3", "[1]", "{}", "7", "true"])
+def test_a_setting_of_text_without_a_value_takes_any_word_as_text(text):
+    assert recipes.setting_value("NAME", text, None, is_text=True) == text
+
+
+@pytest.mark.parametrize("default", ["x", recipes.REQUIRED, None, 3, 0.5, True, (1,)])
+@pytest.mark.parametrize("text", ["", "''", '""', '" "'])
+def test_an_empty_setting_is_refused(text, default):
+    with pytest.raises(InputError, match=r"^NAME must have a value, was empty; leave out NAME= "):
+        recipes.setting_value("NAME", text, default)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(" * 5000,
+        "-" * 100_000 + "1",
+        "9" * 5000,
+        "{[]: 1}",
+        "__import__('os').getcwd()",
+        "@os.system()",
+        "%SEED",
+        "a\nSEED = 3",
+        '"\\d"',
+        "lambda: 1",
+        "\0",
+    ],
+    ids=lambda text: text[:12],
+)
+def test_a_value_that_is_no_literal_is_text(text, recwarn):
+    value = recipes.setting_value("NAME", text, "x")
+    assert value == (text if text[0] != '"' else "\\d")
+    assert not recwarn
+    with pytest.raises(InputError, match=r"^NAME must be an integer, such as 3; got "):
+        recipes.setting_value("NAME", text, 3)
+
+
 @pytest.mark.parametrize(
     ("text", "default", "must_be"),
     [
@@ -45,6 +82,7 @@ def test_a_value_gets_the_type_of_the_value_that_it_replaces(text, default, valu
         ("true", 0, "an integer"),
         ("x", 0.5, "a number"),
         ("true", 0.5, "a number"),
+        ("1" + "0" * 400, 0.5, "a number"),
         ("1", True, "true or false"),
         ("1", (3,), "a tuple"),
     ],
@@ -52,7 +90,7 @@ def test_a_value_gets_the_type_of_the_value_that_it_replaces(text, default, valu
 def test_a_value_of_another_type_is_refused(text, default, must_be):
     with pytest.raises(InputError) as raised:
         recipes.setting_value("NAME", text, default)
-    assert str(raised.value) == f"NAME must be {must_be}, such as {default!r}; got {text!r}"
+    assert str(raised.value) == f"NAME must be {must_be}, such as {default!r}; got {shown(text)}"
 
 
 def test_settings_are_split_at_the_first_equals_sign():

@@ -13,21 +13,24 @@ from official_nlp.training import PhaseConfig, TrainingConfig, best, config
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"steps_per_loop": 0}, "steps_per_loop must be at least 1, was 0"),
-        ({"keep": 0}, "keep must be at least 1, was 0"),
+        (
+            {"steps_per_loop": 0},
+            "steps_per_loop must be an integer from 1 to 1,000,000,000,000, was 0",
+        ),
+        ({"keep": 0}, "keep must be an integer from 1 to 1,000,000, was 0"),
         (
             {"log_interval": 15},
-            r"log_interval must be a positive multiple of steps_per_loop \(10\)",
+            r"log_interval must be a multiple of steps_per_loop \(10\)",
         ),
-        ({"log_interval": 0}, "log_interval must be a positive multiple"),
-        ({"summary_interval": 25}, "summary_interval must be a positive multiple"),
+        ({"log_interval": 0}, "log_interval must be an integer from 1 to .*, or None, was 0"),
+        ({"summary_interval": 25}, "summary_interval must be a multiple"),
         ({"checkpoint_interval": 25}, r"multiple of steps_per_loop \(10\), was 25"),
         (
             {"log_interval": 20, "checkpoint_interval": 50},
-            r"checkpoint_interval must be a positive multiple of log_interval \(20\), was 50",
+            r"checkpoint_interval must be a multiple of log_interval \(20\), was 50",
         ),
-        ({"evaluation_interval": 15}, "evaluation_interval must be a positive multiple"),
-        ({"keep_every": 150}, r"keep_every must be a positive multiple of checkpoint_interval"),
+        ({"evaluation_interval": 15}, "evaluation_interval must be a multiple"),
+        ({"keep_every": 150}, r"keep_every must be a multiple of checkpoint_interval"),
         (
             {"keep_every": 100, "checkpoint_interval": None},
             "keep_every must be None where checkpoint_interval is, was 100",

@@ -11,6 +11,7 @@ import signal
 import pytest
 
 from official_nlp.cli import main
+from official_nlp.errors import InputError
 from official_nlp.training import checkpoints
 from tests.training.toy import assert_same_state, state
 
@@ -194,6 +195,28 @@ def test_a_request_to_stop_has_exit_code_42_and_the_same_command_continues(
     assert "continuing after step 10 of 60" in out
     # A window is one loop here, so no line is split.
     _assert_same_run(folder / "stopped", run)
+
+
+def test_a_run_that_failed_before_its_first_checkpoint_bars_no_corrected_command(
+    electra, run, folder, monkeypatch
+):
+    import linear_task
+
+    def failing(*arguments):
+        raise InputError("the data of this task is odd")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(linear_task.LinearTask, "train_dataset", failing)
+        code, _, err = _train(electra, "failed", "SEED=1", "STEPS=50")
+    assert (code, err) == (2, "electra: error: the data of this task is odd\n")
+    assert (folder / "failed/run.json").exists()
+    code, out, err = _train(electra, "failed", "--dry-run")
+    assert (code, err) == (0, "")
+    assert json.loads((folder / "failed/run.json").read_text())["training"]["seed"] == 1
+    code, out, err = _train(electra, "failed")
+    assert (code, err) == (0, "")
+    assert "extended" not in out
+    _assert_same_run(folder / "failed", run)
 
 
 def test_on_a_full_disk_the_run_ends_and_the_same_command_continues(

@@ -25,17 +25,22 @@ def test_phases_follow_one_another():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"steps": 0}, "steps of a phase must be at least 1, was 0"),
-        ({"batch_size": -1}, "batch_size of a phase must be at least 1, was -1"),
-        ({"length": 0}, "length of a phase must be at least 1, was 0"),
+        ({"steps": 0}, "steps must be an integer from 1 to .*, or None, was 0"),
+        ({"batch_size": -1}, "batch_size must be an integer from 1 to 1,000,000, was -1"),
+        ({"length": 0}, "length must be an integer from 1 to 1,000,000, was 0"),
         ({"steps": None}, "either steps or epochs: steps was None, epochs was None"),
         ({"epochs": 2}, "either steps or epochs: steps was 1, epochs was 2"),
-        ({"steps": None, "epochs": 0}, "epochs of a phase must be a number above 0, was 0"),
-        ({"steps": None, "epochs": "x"}, "epochs of a phase must be a number above 0, was 'x'"),
-        ({"steps": None, "epochs": True}, "epochs of a phase must be a number above 0, was True"),
-        ({"loss_weights": {"mlm": -1.0}}, "the loss term 'mlm' of a phase .* at least 0, was -1"),
-        ({"loss_weights": {"mlm": "x"}}, "the loss term 'mlm' of a phase .* at least 0, was 'x'"),
-        ({"loss_weights": {"mlm": float("nan")}}, "the loss term 'mlm' .* at least 0, was nan"),
+        ({"steps": None, "epochs": 0}, "epochs must be a number of at least 1e-09 .*, was 0"),
+        ({"steps": None, "epochs": "x"}, "epochs must be a number .*, was 'x'"),
+        ({"steps": None, "epochs": True}, "epochs must be a number .*, was True"),
+        (
+            {"loss_weights": {"mlm": -1.0}},
+            r"loss_weights\['mlm'\] must be .* at least 0 .*, was -1",
+        ),
+        ({"loss_weights": {"mlm": "x"}}, r"loss_weights\['mlm'\] must be a number .*, was 'x'"),
+        ({"loss_weights": {"mlm": float("nan")}}, r"loss_weights\['mlm'\] must be .*, was nan"),
+        ({"loss_weights": [1.0]}, r"loss_weights must be a dict of values by name, was \[1.0\]"),
+        ({"data": ""}, "data must be text that is not empty, or None, was ''"),
     ],
 )
 def test_impossible_phases_are_refused(change, message):

@@ -2,11 +2,13 @@
 
 import dataclasses
 import re
+import types
 
 import pytest
 
 from official_nlp.errors import InputError
 from official_nlp.training import Devices, Findings, PhaseConfig, TrainingConfig, preflight
+from official_nlp.training.run_folder import RunFolder
 from tests.training.toy import ToyData
 
 PHASES = (
@@ -78,12 +80,83 @@ def test_a_warm_up_of_the_whole_run_is_a_warning(steps, warns):
     assert all("does not end before the last of 100 steps" in warning for warning in warnings)
 
 
+def test_a_warm_up_beyond_the_run_is_an_error():
+    findings = _check(warmup_steps=101)
+    (error,) = findings.errors
+    assert error == (
+        "warmup_steps must be at most 100, the steps of the run, was 101: the learning rate would "
+        "not reach its peak; use a tenth of the steps (WARMUP_STEPS=10) or fewer"
+    )
+    assert findings.warnings == ()
+
+
 def test_phases_have_their_own_data():
     phases = (PHASES[0], dataclasses.replace(PHASES[0], data="more"))
     data = {None: ToyData("data", examples=1000), "more": ToyData("more", examples=100)}
     lines = preflight.check(phases, TRAINING, data, Devices()).lines
     assert "0.4 passes over 1,000 examples" in lines[1]
     assert "4 passes over 100 examples" in lines[3]
+
+
+# === The run folder ===
+
+
+def test_a_folder_that_can_be_written_is_no_finding_and_is_not_made(tmp_path):
+    for folder in (tmp_path, tmp_path / "a/b/c"):
+        assert preflight.check_folder(folder, 10**6, TRAINING) == Findings()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("file", "Not a directory"),
+        ("file/run", "Not a directory"),
+        ("closed/run", "Permission denied"),
+        ("a" * 300, "File name too long"),
+        ("a\0b", "null byte"),
+    ],
+)
+def test_a_folder_that_cannot_be_written_is_an_error(tmp_path, name, reason, monkeypatch):
+    (tmp_path / "file").touch()
+    (tmp_path / "closed").mkdir()
+    # Root may write everywhere.
+    access = preflight.os.access
+    monkeypatch.setattr(
+        preflight.os, "access", lambda path, mode: path.name != "closed" and access(path, mode)
+    )
+    (error,) = preflight.check_folder(tmp_path / name, 1, TRAINING).errors
+    assert error.startswith(f"the run folder must be writable, {tmp_path / name} is not: ")
+    assert reason in error
+
+
+def test_a_folder_in_which_another_process_trains_is_an_error(tmp_path):
+    with RunFolder(tmp_path).locked():
+        found = preflight.check_folder(tmp_path, 1, TRAINING)
+    assert found.errors == (f"another process is training in {tmp_path}",)
+
+
+@pytest.mark.parametrize(
+    ("size", "errors", "warnings"),
+    [
+        (10 * 10**9, (), ()),
+        (
+            30 * 10**9,
+            (),
+            ("4 checkpoints take 120.0 GB, but {} has room for 100.0 GB: make room, ",),
+        ),
+        (101 * 10**9, ("a checkpoint takes 101.0 GB, but {} has room for 100.0 GB",), ()),
+    ],
+)
+def test_checkpoints_that_do_not_fit_the_disk_are_found(
+    tmp_path, monkeypatch, size, errors, warnings
+):
+    usage = types.SimpleNamespace(free=100 * 10**9)
+    monkeypatch.setattr(preflight.shutil, "disk_usage", lambda path: usage)
+    found = preflight.check_folder(tmp_path / "new", size, TRAINING)
+    for texts, expected in ((found.errors, errors), (found.warnings, warnings)):
+        assert len(texts) == len(expected)
+        assert all(text.startswith(e.format(tmp_path)) for text, e in zip(texts, expected))
 
 
 # === Devices ===

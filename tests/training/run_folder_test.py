@@ -22,6 +22,14 @@ def _changed(**parts):
     return {**IDENTITY, **parts}
 
 
+def _trained(path, *arguments):
+    """The folder of a run that has a checkpoint."""
+    folder = RunFolder(path)
+    folder.claim(IDENTITY, *arguments)
+    tf.train.Checkpoint(x=tf.Variable(1.0)).write(str(folder.checkpoints / "ckpt-3"))
+    return folder
+
+
 def test_a_new_run_is_described_with_its_surroundings(tmp_path):
     folder = RunFolder(tmp_path / "new" / "run")
     assert folder.claim(IDENTITY) == []
@@ -67,7 +75,7 @@ def test_a_file_of_the_task_that_cannot_be_written_is_a_storage_error(tmp_path):
 
 
 def test_the_same_configuration_may_continue(tmp_path):
-    RunFolder(tmp_path).claim(IDENTITY)
+    _trained(tmp_path)
     before = (tmp_path / "run.json").read_bytes()
     assert RunFolder(tmp_path).claim(json.loads(json.dumps(IDENTITY))) == []
     assert (tmp_path / "run.json").read_bytes() == before
@@ -88,20 +96,35 @@ def test_the_same_configuration_may_continue(tmp_path):
     ],
 )
 def test_another_configuration_is_refused_with_the_differences(tmp_path, change, difference):
-    RunFolder(tmp_path).claim(IDENTITY)
+    _trained(tmp_path)
     with pytest.raises(InputError, match=f"holds a run of another configuration: {difference};"):
         RunFolder(tmp_path).claim(_changed(**change))
 
 
+@pytest.mark.parametrize("writes", [True, False])
+def test_a_folder_in_which_nothing_was_trained_bars_no_other_configuration(tmp_path, writes):
+    RunFolder(tmp_path).claim(IDENTITY, origin={"data": "a"})
+    other = _changed(training={"seed": 2}, phases=[{"steps": 9}])
+    folder = RunFolder(tmp_path, writes)
+    folder.require_same(other)
+    assert folder.extended_from(other) is None
+    assert folder.claim(other, origin={"data": "b"}) == []
+    described = folder.describe()
+    if writes:
+        assert {name: described[name] for name in other} == other
+        assert described["origin"] == {"data": "b"}
+        assert "extended_from" not in described
+
+
 def test_another_version_or_flag_is_reported(tmp_path, monkeypatch):
-    RunFolder(tmp_path).claim(IDENTITY)
+    _trained(tmp_path)
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "7")
     (line,) = RunFolder(tmp_path).claim(IDENTITY)
     assert line == 'flags.TF_ENABLE_ONEDNN_OPTS was null, is now "7"'
 
 
 def test_a_setting_that_changes_the_last_bits_is_reported(tmp_path):
-    RunFolder(tmp_path).claim(IDENTITY, {"strategy": "one_device", "accumulation": 1})
+    _trained(tmp_path, {"strategy": "one_device", "accumulation": 1})
     (line,) = RunFolder(tmp_path).claim(IDENTITY, {"strategy": "mirrored", "accumulation": 1})
     assert line == 'rounding.strategy was "one_device", is now "mirrored"'
 
@@ -113,6 +136,8 @@ def test_more_steps_must_be_requested(tmp_path):
     folder = RunFolder(tmp_path)
     assert folder.extended_from(LONGER) is None
     folder.claim(IDENTITY)
+    assert folder.extended_from(LONGER) is None
+    _trained(tmp_path)
     assert folder.extended_from(LONGER) == 5
     with pytest.raises(InputError, match=r"steps was 5, is now 9; give .*, or EXTEND=true"):
         folder.claim(LONGER)
@@ -130,7 +155,7 @@ def test_more_steps_must_be_requested(tmp_path):
     "change", [{"training": {"seed": 2}}, {"phases": [{"steps": 9, "batch": 3}]}]
 )
 def test_an_extension_changes_nothing_else(tmp_path, change):
-    RunFolder(tmp_path).claim(IDENTITY)
+    _trained(tmp_path)
     with pytest.raises(InputError, match="of another configuration"):
         RunFolder(tmp_path).claim({**LONGER, **change}, extend=True)
 
@@ -138,8 +163,9 @@ def test_an_extension_changes_nothing_else(tmp_path, change):
 def test_checkpoints_of_unknown_origin_are_not_overwritten(tmp_path):
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "checkpoint").write_text("")
-    with pytest.raises(InputError, match=r"has checkpoints but no run\.json"):
-        RunFolder(tmp_path).claim(IDENTITY)
+    for check in (RunFolder.claim, RunFolder.require_same):
+        with pytest.raises(InputError, match=r"has checkpoints but no run\.json"):
+            check(RunFolder(tmp_path), IDENTITY)
 
 
 def test_a_folder_that_cannot_be_created_is_an_input_error(tmp_path):
@@ -167,7 +193,7 @@ def test_a_process_that_does_not_write_only_compares(tmp_path):
     reader.prepare(calls.append, "SEED = 1\n")
     reader.add_to_origin({"warm_start": {"loaded": 3}})
     assert (list(tmp_path.iterdir()), calls) == ([], [])
-    RunFolder(tmp_path).claim(IDENTITY)
+    _trained(tmp_path)
     with pytest.raises(InputError, match='data was "abc", is now "xyz"'):
         reader.claim(_changed(data="xyz"))
 
@@ -183,3 +209,15 @@ def test_only_one_process_trains_in_a_folder(tmp_path):
             raise AssertionError("the folder is locked")
     with RunFolder(tmp_path).locked():
         assert (tmp_path / ".lock").exists()
+
+
+def test_a_dry_run_finds_another_process_without_writing(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    assert not folder.in_use()
+    assert not (tmp_path / "run").exists()
+    folder.claim(IDENTITY)
+    with folder.locked():
+        assert RunFolder(tmp_path / "run").in_use()
+    assert not folder.in_use()
+    with folder.locked():
+        pass

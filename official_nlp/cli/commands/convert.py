@@ -15,11 +15,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
         "source",
+        type=arguments.path,
         metavar="SOURCE",
         help="folder, or path of a TensorFlow checkpoint without the ending .index",
     )
     parser.add_argument(
-        "--to", required=True, metavar="FOLDER", help="folder to write, new or empty"
+        "--to",
+        required=True,
+        type=arguments.path,
+        metavar="FOLDER",
+        help="folder to write, new or empty",
     )
     parser.add_argument(
         "--from",
@@ -37,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--config",
+        type=arguments.path,
         metavar="FILE",
         help="JSON file of a google-research checkpoint with the number of heads and the "
         "activation (default: config.json beside the checkpoint if it has them, else one head for "

@@ -19,10 +19,16 @@ if TYPE_CHECKING:  # Importing these takes seconds.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("model", metavar="MODEL", help="run folder, or pretrained networks")
+    parser.add_argument(
+        "model",
+        type=arguments.model,
+        metavar="MODEL",
+        help="run folder, or pretrained networks",
+    )
     parser.add_argument(
         "data",
         nargs="?",
+        type=arguments.data,
         metavar="DATA",
         help="data folder or file with an evaluation set (default: that of the run)",
     )

@@ -6,6 +6,7 @@ documents; in .jsonl and .jsonl.gz files each line is a document, the value of "
 
 import argparse
 
+from official_nlp import ranges
 from official_nlp.cli import arguments
 
 
@@ -15,15 +16,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tokenizer",
         required=True,
+        type=arguments.path,
         metavar="PATH",
         help="tokenizer folder, vocab.txt or spm.model",
     )
     parser.add_argument(
-        "--to", required=True, metavar="FOLDER", help="data folder to write, new or empty"
+        "--to",
+        required=True,
+        type=arguments.path,
+        metavar="FOLDER",
+        help="data folder to write, new or empty",
     )
     parser.add_argument(
         "--length",
-        type=int,
+        type=arguments.integer(1, 1_000_000),
         default=128,
         help="maximum number of tokens in an example (default: %(default)s)",
     )
@@ -36,16 +42,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "the text selects them (default: 1%%)",
     )
     parser.add_argument(
-        "--seed", type=int, default=0, help="seed of segment lengths (default: %(default)s)"
+        "--seed",
+        type=arguments.integer(0, ranges.LARGEST_SEED),
+        default=0,
+        help="seed of segment lengths (default: %(default)s)",
     )
     parser.add_argument(
         "--processes",
-        type=int,
+        type=arguments.integer(1, 1024),
         help="number of processes; the result does not depend on it (default: one for each core)",
     )
     parser.add_argument(
         "--segments",
-        type=int,
+        type=arguments.integer(1, 2),
         choices=(1, 2),
         default=2,
         help="segments in an example; google-research has 2 (default: %(default)s)",

@@ -7,7 +7,7 @@ import argparse
 import pathlib
 from typing import TYPE_CHECKING
 
-from official_nlp.cli import printing
+from official_nlp.cli import arguments, printing
 from official_nlp.errors import InputError
 
 if TYPE_CHECKING:  # Importing it takes time.
@@ -19,7 +19,10 @@ _VOCABULARY_FILES = ("vocab.txt", "spm.model")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
-        "path", metavar="PATH", help="folder, vocabulary file or path of a checkpoint"
+        "path",
+        type=arguments.path,
+        metavar="PATH",
+        help="folder, vocabulary file or path of a checkpoint",
     )
 
 

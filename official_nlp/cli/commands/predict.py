@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich.console
 
-from official_nlp.cli import printing
+from official_nlp.cli import arguments, printing
 from official_nlp.errors import InputError
 from official_nlp.files import atomic
 
@@ -47,30 +47,39 @@ _OWN_TASKS = "official_nlp."
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("model", metavar="MODEL", help="folder or checkpoint of a model")
+    parser.add_argument(
+        "model", type=arguments.model, metavar="MODEL", help="folder or checkpoint of a model"
+    )
     parser.add_argument("texts", nargs="*", metavar="TEXT", help="text; several are several inputs")
     parser.add_argument(
         "--pair", metavar="TEXT", help="second text to the only TEXT, or context to a question"
     )
     parser.add_argument(
         "--file",
+        type=arguments.path,
         metavar="FILE",
         help="inputs: a text file with one text per line, or .jsonl with one object per line; "
         "blank lines are skipped",
     )
     parser.add_argument(
-        "--to", metavar="FILE", help="new .jsonl file for the results, one object per input"
+        "--to",
+        type=arguments.path,
+        metavar="FILE",
+        help="new .jsonl file for the results, one object per input",
     )
     parser.add_argument(
         "--word-swaps",
-        type=int,
+        type=arguments.integer(1, 1_000_000),
         metavar="COUNT",
         help="word-swap test: sample COUNT sentences of --file, swap one word of each, and rank "
         "the words; FILE must be text that the model was not trained on, such as held_out.txt of "
         "a data folder",
     )
     parser.add_argument(
-        "--html", metavar="FILE", help="also write scored words and fillings as an HTML page"
+        "--html",
+        type=arguments.path,
+        metavar="FILE",
+        help="also write scored words and fillings as an HTML page",
     )
 
 
@@ -151,8 +160,6 @@ def predict_rows(run: str, args: argparse.Namespace) -> None:
 def _check(args: argparse.Namespace) -> None:
     """Refuse contradictory options before the model is loaded."""
     if args.word_swaps is not None:
-        if args.word_swaps < 1:
-            raise InputError(f"--word-swaps must be at least 1 sentence, got {args.word_swaps}")
         if not args.file:
             raise InputError("--word-swaps needs --file with text the model was not trained on")
         if args.to:

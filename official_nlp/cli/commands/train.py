@@ -36,13 +36,13 @@ def run(args: argparse.Namespace) -> None:
     from official_nlp.training import RunConfig, loop
 
     # `text` is the resolved configuration, which the run stores as config.gin and which replays it.
-    values, text = gin_resolver.resolve(recipe, settings, RunConfig)
+    values, text = gin_resolver.resolve(recipe, settings, RunConfig, args.trust)
     if args.dry_run:
         print(text)
     console = printing.console()
     config = _with_quirks(RunConfig(**values))
     _require_run_folder(config.model_dir)
-    data = _open_data(config)
+    data = _open_data(config, args.dry_run)
     task = config.task.make(data, config.training)
     phases = _in_steps(config, data, task, console)
     _preflight(config, phases, data, args.dry_run, console)
@@ -86,12 +86,13 @@ def _require_run_folder(model_dir: str) -> None:
         raise InputError(f"MODEL_DIR={model_dir} is a data folder; give a folder for the run")
 
 
-def _open_data(config: "RunConfig") -> "dict[str | None, Data]":
+def _open_data(config: "RunConfig", dry_run: bool) -> "dict[str | None, Data]":
     """Return opened data by the path of a phase; that of the run under None."""
+    open_data = config.task.inspect_data if dry_run else config.task.open_data
     paths: dict[str | None, str] = {None: config.data}
     paths.update({phase.data: phase.data for phase in config.phases if phase.data})
     policy = config.training.corrupt_records
-    return {name: config.task.open_data(path, policy) for name, path in paths.items()}
+    return {name: open_data(path, policy) for name, path in paths.items()}
 
 
 def _in_steps(
@@ -135,6 +136,7 @@ def _preflight(
     # The checks of all tasks come first, then those of the objective.
     findings = preflight.check(phases, config.training, data, devices)
     findings += config.task.preflight(data, phases, config.training, devices)
+    findings += preflight.check_folder(config.model_dir, findings.checkpoint_bytes, config.training)
     for line in findings.lines:
         console.print(line)
     for line in findings.warnings:
@@ -214,4 +216,4 @@ def _print_built(
     if warm_start:
         warm_start.assign(model, console.print)
     count = sum(v.shape.num_elements() for v in model.trainable_variables)
-    console.print(f"built {count:,} parameters; everything fits; nothing was trained or written")
+    console.print(f"built {count:,} parameters; no errors found; nothing was trained or written")

@@ -9,10 +9,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     arguments.add_texts(parser)
     parser.add_argument(
-        "--to", required=True, metavar="FOLDER", help="tokenizer folder to write, new or empty"
+        "--to",
+        required=True,
+        type=arguments.path,
+        metavar="FOLDER",
+        help="tokenizer folder to write, new or empty",
     )
     parser.add_argument(
-        "--size", type=int, default=30522, help="number of tokens (default: %(default)s)"
+        "--size",
+        type=arguments.integer(1, 10_000_000),
+        default=30522,
+        help="number of tokens (default: %(default)s)",
     )
     parser.add_argument(
         "--kind",

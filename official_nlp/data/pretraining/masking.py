@@ -10,14 +10,22 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from official_nlp import randomness
+from official_nlp import randomness, ranges
 from official_nlp.data.pretraining import spans
 from official_nlp.data.tokenization.words import WordJoins
 from official_nlp.errors import InputError
+from official_nlp.ranges import Flag, Integer, Number
 
 # Folded into the key, so that the draws for different purposes are independent.
 POSITION_BITS = 1
 REPLACEMENT_BITS = 2
+_RANGES = {
+    "probability": Number(0, 1, above=True, below=True),
+    "replaced": Number(0, 1),
+    "whole_word": Flag(),
+    # Memory grows with it: a table of [batch, length, max_ngram] integers is composed.
+    "max_ngram": Integer(1, 100),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,8 +40,8 @@ class MaskingConfig:
       whole_word: whether all pieces of a word are predicted and hidden together (whole word
         masking, Cui et al. 2019). A Chinese character is a word.
       max_ngram: largest number of consecutive words (of tokens, unless `whole_word`) that are
-        predicted together. A length of n has probability proportional to 1/n (ALBERT, Lan et al.
-        2020, section 4.1).
+        predicted together, at most 100; 3 is usual. A length of n has probability proportional to
+        1/n (ALBERT, Lan et al. 2020, section 4.1).
     """
 
     probability: float = 0.15
@@ -42,21 +50,7 @@ class MaskingConfig:
     max_ngram: int = 1
 
     def __post_init__(self) -> None:
-        if not 0 < self.probability < 1:
-            raise InputError(
-                f"masking probability must be between 0 and 1, was {self.probability}: "
-                "0.15 is usual, 0.25 for large models"
-            )
-        if not 0 <= self.replaced <= 1:
-            raise InputError(
-                f"replaced, the fraction of predicted tokens that become [MASK], must be from 0 to "
-                f"1, was {self.replaced}: 0.85 is usual"
-            )
-        if self.max_ngram < 1:
-            raise InputError(
-                f"max_ngram, the largest number of words predicted together, must be at least 1, "
-                f"was {self.max_ngram}: 1 is usual, 3 for n-gram masking"
-            )
+        ranges.check(self, _RANGES)
 
     @property
     def by_tokens(self) -> bool:

@@ -3,6 +3,7 @@
 import collections
 import os
 import pathlib
+import tempfile
 import threading
 import weakref
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ def open_folder(
     held_out: float = 0.01,
     progress: bool = True,
     corrupt_records: CorruptRecords | None = None,
+    writes: bool = True,
 ) -> "DataFolder":
     """Open a data folder, or a folder of shards written by google-research/electra.
 
@@ -38,6 +40,8 @@ def open_folder(
         records, counted from the end, that becomes the held-out split.
       progress: whether to show progress while the index is made.
       corrupt_records: policy for corrupt records; by default the first one is an error.
+      writes: whether a new index is written beside the shards, and not to a temporary folder that
+        exists as long as the result.
 
     Raises:
       InputError: the folder is missing, has no shards or shards of another format, a shard is
@@ -47,11 +51,18 @@ def open_folder(
     if not path.is_dir():
         raise InputError(f"no data folder {path}: make one from text with `electra examples`")
     tokenizer = _tokenizer(path, vocab_file)
+    index_folder, temporary = path, None
     if not (path / index.INDEX_FILE).is_file():
-        foreign_shards.build_index(path, held_out, progress, corrupt_records)
-    content = index.read(path)
+        if not writes:
+            temporary = tempfile.TemporaryDirectory()
+            index_folder = pathlib.Path(temporary.name)
+        foreign_shards.build_index(path, held_out, progress, corrupt_records, index_folder)
+    content = index.read(index_folder)
     _check_vocabulary(path, content, tokenizer)
-    return DataFolder(path, content, tokenizer, corrupt_records)
+    opened = DataFolder(path, content, tokenizer, corrupt_records, index_folder)
+    if temporary is not None:
+        weakref.finalize(opened, temporary.cleanup)
+    return opened
 
 
 class DataFolder:
@@ -61,6 +72,7 @@ class DataFolder:
       path: the folder.
       index: the index of the shards.
       tokenizer: the tokenizer.
+      index_folder: folder of the files of the index, usually `path`.
     """
 
     def __init__(
@@ -69,13 +81,16 @@ class DataFolder:
         content: index.Index,
         tokenizer: ElectraTokenizer,
         corrupt_records: CorruptRecords | None = None,
+        index_folder: pathlib.Path | None = None,
     ) -> None:
         self.path = path
+        self.index_folder = index_folder or path
         self.index = content
         self.tokenizer = tokenizer
         policy = corrupt_records or CorruptRecords()
         self._splits = {
-            name: Split(path, name, shards, policy) for name, shards in content.splits.items()
+            name: Split(path, name, shards, policy, self.index_folder)
+            for name, shards in content.splits.items()
         }
 
     def split(self, name: str) -> "Split":
@@ -97,7 +112,7 @@ class DataFolder:
 
     def unigram_counts(self) -> np.ndarray:
         """Return int64 `[vocabulary]`, how often each id is a real token of the train split."""
-        counts = _load(self.path / index.UNIGRAM_FILE)
+        counts = _load(self.index_folder / index.UNIGRAM_FILE)
         # An index of shards of other programs ends at the largest id that occurs.
         return np.pad(counts, (0, max(0, self.tokenizer.vocab_size - len(counts))))
 
@@ -111,7 +126,12 @@ class Split:
     """
 
     def __init__(
-        self, path: pathlib.Path, name: str, shards: list[index.Shard], policy: CorruptRecords
+        self,
+        path: pathlib.Path,
+        name: str,
+        shards: list[index.Shard],
+        policy: CorruptRecords,
+        index_folder: pathlib.Path,
     ) -> None:
         self.name = name
         self._policy = policy
@@ -122,10 +142,11 @@ class Split:
         self._ends = np.cumsum([shard.records for shard in shards])
         self.count = int(self._ends[-1]) if shards else 0
         # Memory-mapped, because the offsets of a hundred million examples take 800 MB.
-        self._offsets = _load(path / index.offsets_file(name), mmap_mode="r")
+        offsets = index_folder / index.offsets_file(name)
+        self._offsets = _load(offsets, mmap_mode="r")
         if len(self._offsets) != self.count:
             raise InputError(
-                f"{path / index.offsets_file(name)} has the offsets of {len(self._offsets)} "
+                f"{offsets} has the offsets of {len(self._offsets)} "
                 f"records, but {index.INDEX_FILE} lists {self.count}: build the data again"
             )
         self._open_files = _OpenFiles()

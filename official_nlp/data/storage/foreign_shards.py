@@ -45,6 +45,7 @@ def build_index(
     held_out: float,
     progress: bool = True,
     corrupt_records: CorruptRecords | None = None,
+    to: pathlib.Path | None = None,
 ) -> None:
     """Read every record of a folder's shards once and write an index beside them.
 
@@ -56,6 +57,7 @@ def build_index(
       progress: whether to show progress and print the number of examples found.
       corrupt_records: policy for corrupt records; by default the first one is an error. A skipped
         record remains an example without content, so the index is the same under both policies.
+      to: folder of the index; None for that of the shards.
 
     Raises:
       InputError: there are no shards or no records, a record is corrupt or of another format, or
@@ -86,8 +88,8 @@ def build_index(
     unigram = tally.counts - _counts(splits[features.HELD_OUT], len(tally.counts), on_corrupt)
     for name, split in splits.items():
         of_parts = [part.offsets[part.first : part.last] for part in split]
-        index.write_offsets(folder, name, np.concatenate([np.empty(0, np.int64), *of_parts]))
-    index.write(folder, content, unigram)
+        index.write_offsets(to or folder, name, np.concatenate([np.empty(0, np.int64), *of_parts]))
+    index.write(to or folder, content, unigram)
     if progress:
         found = ", ".join(f"{content.records(name):,} {name}" for name in splits)
         print(f"{folder}: {len(files)} shards without an index, examples found: {found}")

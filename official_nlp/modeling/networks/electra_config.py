@@ -202,9 +202,10 @@ class ElectraConfig:
             is_default = name == "classifier_dropout" and value is None
             if not is_default and not _is_rate(value):
                 raise InputError(f"{name} must be a dropout rate in [0, 1), was {value!r}")
-        for name in ("initializer_range", "layer_norm_eps"):
+        for name in ("initializer_range", "layer_norm_eps", "generator_size"):
             value = getattr(self, name)
-            if not _is_number(value) or not 0 < value < float("inf"):
+            is_unknown = name == "generator_size" and value is None
+            if not is_unknown and not (_is_number(value) and 0 < value < float("inf")):
                 raise InputError(f"{name} must be a positive number, was {value!r}")
 
     def _check_flags(self) -> None:

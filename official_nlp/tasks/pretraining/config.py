@@ -10,16 +10,33 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from official_nlp import ranges
 from official_nlp.data import MaskingConfig
 from official_nlp.errors import InputError
+from official_nlp.modeling.models import sharing
 from official_nlp.modeling.models.electra_pretrainer import ElectraPretrainer
 from official_nlp.modeling.networks.electra_config import ElectraConfig
+from official_nlp.ranges import Choice, Flag, Instance, Integer, ListOf, Number, OrNone, Text
 from official_nlp.reference_quirks import ReferenceQuirks
 from official_nlp.tasks.pretraining import preflight
 from official_nlp.tasks.pretraining.data import PretrainingData, open_data
 from official_nlp.tasks.pretraining.task import ElectraPretraining
 from official_nlp.training import Devices, Findings, PhaseConfig, TaskConfig, TrainingConfig
 from official_nlp.training.task import DataByPath
+
+_RANGES = {
+    "generator": Instance(ElectraConfig),
+    "discriminator": Instance(ElectraConfig),
+    "sharing": Choice(sharing.MODES),
+    "masking": Instance(MaskingConfig),
+    "phase_mask_probabilities": ListOf(OrNone(Number(0, 1, above=True, below=True))),
+    "vocab_size": OrNone(Integer(1, 100_000_000)),
+    "vocabulary": OrNone(Text()),
+    "temperature": Number(1e-6, 1e6),
+    "disallow_correct": Flag(),
+    "evaluation_examples": Integer(1, 1_000_000_000),
+    "evaluation_batch_size": Integer(1, 1_000_000),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,14 +73,9 @@ class PretrainingConfig(TaskConfig):
     evaluation_batch_size: int = 64
 
     def __post_init__(self):
+        ranges.check(self, _RANGES)
         # A list, as recipes and JSON have it, would compare unequal to a tuple.
         object.__setattr__(self, "phase_mask_probabilities", tuple(self.phase_mask_probabilities))
-        for probability in self.phase_mask_probabilities:
-            if probability is not None and not 0 < probability < 1:
-                raise InputError(
-                    "phase_mask_probabilities must be between 0 and 1, or None, contained "
-                    f"{probability}"
-                )
 
     @property
     def longest_row(self) -> int:
@@ -116,6 +128,11 @@ class PretrainingConfig(TaskConfig):
 
     def open_data(self, path: str | os.PathLike, corrupt_records: str = "stop") -> PretrainingData:
         return open_data(path, self.vocabulary, corrupt_records)
+
+    def inspect_data(
+        self, path: str | os.PathLike, corrupt_records: str = "stop"
+    ) -> PretrainingData:
+        return open_data(path, self.vocabulary, corrupt_records, writes=False)
 
     def preflight(
         self,

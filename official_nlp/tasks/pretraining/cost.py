@@ -78,6 +78,11 @@ def _discriminator_head(sizes: ElectraConfig) -> int:
     return (sizes.hidden_size + 1) * sizes.hidden_size + sizes.hidden_size + 1
 
 
+def checkpoint_bytes(config: "PretrainingConfig") -> int:
+    """Return the size of a checkpoint: weights and two optimizer slots."""
+    return 3 * _FLOAT * parameters(config).joint
+
+
 def predictions(config: "PretrainingConfig", stage: Stage) -> int:
     """Return P, the predictions per example of a phase."""
     probability = config.masking_of(stage.index).probability

@@ -58,7 +58,10 @@ class PretrainingData(Data):
 
 
 def open_data(
-    path: str | os.PathLike, vocabulary: str | None = None, corrupt_records: str = "stop"
+    path: str | os.PathLike,
+    vocabulary: str | None = None,
+    corrupt_records: str = "stop",
+    writes: bool = True,
 ) -> PretrainingData:
     """Open a data folder.
 
@@ -67,13 +70,14 @@ def open_data(
       vocabulary: vocabulary file or tokenizer folder of the model. A tokenizer beside the data must
         be the same; without one, this is used.
       corrupt_records: policy for corrupt records, "stop" or "skip".
+      writes: whether an index of shards without one is written beside them.
 
     Raises:
       InputError: the folder cannot be read, or has another vocabulary.
     """
     policy = CorruptRecords(corrupt_records)
     own = pathlib.Path(path, "tokenizer").is_dir()
-    folder = open_folder(path, None if own else vocabulary, corrupt_records=policy)
+    folder = open_folder(path, None if own else vocabulary, corrupt_records=policy, writes=writes)
     if own and vocabulary is not None:
         _check_vocabulary(folder, vocabulary)
     return PretrainingData(folder, policy)

@@ -26,6 +26,12 @@ FEWEST_PREDICTIONS = 256
 MOST_PASSES = 40
 # The paper's rate for networks wider than ELECTRA-Small; at twice this rate they may diverge.
 WIDE, RATE_OF_WIDE = 512, 2e-4
+# Fraction of padding above which shorter sequences would train faster. Examples of whole documents
+# of different lengths have a little.
+MOST_PADDING = 0.3
+# The estimate of the memory is within 25 %; with swap space a run may need a little more than there
+# is. Above this multiple of the machine's memory it would only be killed, or swap without end.
+MOST_MEMORY = 2
 # Fractions of the word table beyond which the vocabulary is probably the wrong one.
 UNUSED_ROWS, SMALLEST_LARGEST_ID = 0.05, 0.5
 
@@ -54,6 +60,11 @@ def check(
     for stage in stages(phases):
         errors += _stage_errors(stage, config, data[stage.phase.data])
         warnings += _stage_warnings(stage, config, data[stage.phase.data])
+    if len(config.phase_mask_probabilities) > len(phases):
+        errors.append(
+            f"phase_mask_probabilities must have at most {len(phases)} entries, one for each "
+            f"phase, had {len(config.phase_mask_probabilities)}"
+        )
     if not own.folder.count("held_out"):
         warnings.append("no held-out examples: nothing is evaluated during training")
     lines = _lines(config, phases, own)
@@ -61,11 +72,13 @@ def check(
         needed = cost.memory(config, phases, training, devices.replicas)
         lines.append(_memory_line(needed))
         if devices.memory and needed.total > devices.memory:
-            warnings.append(
+            found = errors if needed.total > MOST_MEMORY * devices.memory else warnings
+            found.append(
                 f"the run needs about {_bytes(needed.total)} of memory, this machine has "
                 f"{_bytes(devices.memory)}: use a smaller BATCH_SIZE, or a larger ACCUMULATION"
             )
-    return Findings(tuple(errors), tuple(warnings), tuple(lines))
+    size = cost.checkpoint_bytes(config)
+    return Findings(tuple(errors), tuple(warnings), tuple(lines), size)
 
 
 # === Errors ===
@@ -138,12 +151,28 @@ def _stage_warnings(stage: Stage, config, data) -> Iterator[str]:
             f"generator learns from. With fewer than {FEWEST_PREDICTIONS}, no run is known to "
             "learn more than word frequencies: use a larger BATCH_SIZE"
         )
+    yield from _padding_warnings(number, phase, data)
     count = passes(phase, data.examples)
     if count > MOST_PASSES:
         yield (
             f"phase {number} passes {readable(count)} times over {data.examples:,} examples; "
             f"beyond {MOST_PASSES} passes the model memorizes them: use more text or fewer steps"
         )
+
+
+def _padding_warnings(number, phase, data) -> Iterator[str]:
+    tokens = data.folder.unigram_counts().sum() / max(data.examples, 1)
+    padding = 1 - tokens / phase.length
+    if padding <= MOST_PADDING or not tokens:
+        return
+    longest = data.folder.index.longest_row
+    advice = f"use LENGTH={longest}, or build examples with --length {phase.length}"
+    if longest >= phase.length:
+        advice = "its documents are short: build examples with a smaller --length"
+    yield (
+        f"{padding:.0%} of each batch of phase {number} is padding: examples have {tokens:.0f} "
+        f"tokens on average and {longest} at most, sequences {phase.length}; {advice}"
+    )
 
 
 # === Lines ===

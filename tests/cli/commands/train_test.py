@@ -128,7 +128,7 @@ def test_a_dry_run_prints_all_that_is_known_and_writes_nothing(words, built, com
     assert "loss weights: mlm 1, rtd 20" in printed
     assert "warm-up" not in printed
     (count,) = {part.split()[-1] for part in printed.split(" trainable parameters")[:-1]}
-    assert f"built {count} parameters; everything fits; nothing was trained or written" in printed
+    assert f"built {count} parameters; no errors found; nothing was trained or written" in printed
 
 
 def test_a_suspicious_setting_is_a_warning(words, command):
@@ -168,9 +168,58 @@ def test_shards_without_a_tokenizer_need_a_vocabulary(
     foreign.mkdir()
     for number, shard in enumerate(sorted(built.glob("train-*.tfrecord"))):
         shutil.copy(shard, foreign / f"pretrain_data.tfrecord-{number}-of-1000")
+    before = contents(foreign)
     words += [f"DATA={foreign}", "--dry-run"]
     assert "passes over" in command(*words, f"VOCABULARY={tokenizer_folder / 'vocab.txt'}")
     assert "foreign has no tokenizer/" in command.refused(*words)
+    assert contents(foreign) == before
+
+
+@pytest.mark.parametrize(
+    ("setting", "parts"),
+    [
+        ("LEARNING_RATE=-1e-3", ["tiny.gin: LEARNING_RATE: learning_rate must be a number of at"]),
+        ("LEARNING_RATE=0", ["LEARNING_RATE: learning_rate must be", ", was 0.0"]),
+        ("WARMUP_STEPS=-1", ["WARMUP_STEPS: warmup_steps must be an integer from 0 to", "was -1"]),
+        ("WARMUP_STEPS=15", ["warmup_steps must be at most 14, the steps of the run, was 15"]),
+        ("SEED=-1", ["SEED: seed must be an integer from 0 to 4,294,967,295, was -1"]),
+        ("VOCAB_SIZE=abc", ["VOCAB_SIZE: vocab_size must be an integer", "or None, was 'abc'"]),
+        ("EPOCHS=1e300", ["epochs must be a number", "or None, was 1e+300"]),
+        ("ELECTRA_STEPS=100000000000000000000", ["ELECTRA_STEPS: steps must be an integer from"]),
+        ("BATCH_SIZE=1000000000", ["BATCH_SIZE: batch_size must be an integer from 1 to 1,000"]),
+        ("BATCH_SIZE=1000000", ["the run needs about", "of memory, this machine has"]),
+        ("MAX_NGRAM=100000000", ["MAX_NGRAM: max_ngram must be an integer from 1 to 100, was 10"]),
+        ("MODEL_DIR=", ["MODEL_DIR must have a value, was empty; leave out MODEL_DIR="]),
+        ("KEEP_BEST=3", ["KEEP_BEST: keep_best must be", "was '3'"]),
+        ("VOCABULARY=2024", ["2024"]),
+    ],
+)
+def test_a_dry_run_refuses_what_the_run_refuses(words, command, tmp_path, setting, parts):
+    refused = command.refused(*words, setting, "--dry-run")
+    assert all(part in refused for part in parts)
+    assert command.refused(*words, setting) == refused
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_was_stopped_before_a_checkpoint_needs_the_same_sources(
+    words, command, recipe, tmp_path, run
+):
+    # As a process that was killed while it made its first steps would have left the folder.
+    folder = tmp_path / "run"
+    folder.mkdir()
+    described = json.loads((run / "run.json").read_text())
+    source = {"generator": {"path": "old/run", "kind": "run", "sha256": "abc"}}
+    described["origin"]["warm_start"] = source
+    (folder / "run.json").write_text(json.dumps(described))
+    refused = command.refused(*words, "--dry-run")
+    assert (
+        f"{folder} has no checkpoint yet, and was started with INIT_GENERATOR=old/run: give the "
+        "same sources, or another MODEL_DIR" in refused
+    )
+    del described["origin"]["warm_start"]
+    (folder / "run.json").write_text(json.dumps(described))
+    refused = command.refused(*words, f"INIT_GENERATOR={run}", "--dry-run")
+    assert "has no checkpoint yet, and was started with no INIT_ setting" in refused
 
 
 # === Epochs ===
@@ -208,9 +257,10 @@ def test_one_number_of_epochs_is_refused_for_two_phases(words, command):
 
 
 @pytest.mark.parametrize("path", ["file", "file/run"])
-def test_a_folder_that_cannot_be_written_is_refused(words, command, tmp_path, path):
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_a_folder_that_cannot_be_written_is_refused(words, command, tmp_path, path, more):
     (tmp_path / "file").write_text("")
-    refused = command.refused(*words, f"MODEL_DIR={tmp_path / path}")
+    refused = command.refused(*words, f"MODEL_DIR={tmp_path / path}", *more)
     assert f"the run folder must be writable, {tmp_path / path} is not" in refused
 
 
@@ -278,3 +328,17 @@ def test_a_recipe_is_resolved_once(words, command, monkeypatch):
     monkeypatch.setattr(gin_resolver, "resolve", lambda *args: calls.append(args) or resolve(*args))
     command(*words, "--dry-run")
     assert len(calls) == 1
+
+
+def test_a_recipe_calls_nothing_unless_it_is_trusted(words, command, recipe, tmp_path):
+    words[1] = recipe.parent / "calling.gin"
+    words[1].write_text(
+        'include "tiny.gin"\nfrom __gin__ import dynamic_registration\nimport os\n'
+        f'VOCABULARY = @os.mkdir()\nos.mkdir.path = "{tmp_path / "called"}"\n'
+    )
+    refused = command.refused(*words, "--dry-run")
+    assert "calling.gin:3: a recipe must import modules of official_nlp only" in refused
+    assert "give --trust" in refused
+    assert not (tmp_path / "called").exists()
+    command(*words, "--dry-run", "--trust")
+    assert (tmp_path / "called").exists()

@@ -263,5 +263,5 @@ def test_options_that_cannot_be_combined_are_refused():
             )
     with pytest.raises(InputError, match=r"whole_word=True needs joins="):
         mask_tokens(ids, ids, SPECIAL, MASK, 1, MaskingConfig(whole_word=True), Key(0))
-    with pytest.raises(InputError, match=r"max_ngram.* must be at least 1, was 0"):
+    with pytest.raises(InputError, match=r"max_ngram must be an integer from 1 to 100, was 0"):
         MaskingConfig(max_ngram=0)

@@ -3,6 +3,7 @@
 import dataclasses
 import types
 
+import numpy as np
 import pytest
 
 from official_nlp.data import MaskingConfig
@@ -19,12 +20,22 @@ PHASE = PhaseConfig(steps=20_000, batch_size=128, length=128)
 TRAINING = TrainingConfig()
 
 
-def opened(examples=1_000_000, held_out=1000, longest=128, largest_id=30_521, vocabulary=30_522):
-    """Opened data with these numbers and no files."""
+def opened(
+    examples=1_000_000,
+    held_out=1000,
+    longest=128,
+    largest_id=30_521,
+    vocabulary=30_522,
+    tokens=None,
+):
+    """Opened data with these numbers and no files; `tokens` is the average of an example."""
+    unigrams = np.array([examples * (longest if tokens is None else tokens)])
     counts = {"train": examples, "held_out": held_out}
     index = types.SimpleNamespace(longest_row=longest, largest_id=largest_id)
     tokenizer = types.SimpleNamespace(vocab_size=vocabulary)
-    folder = types.SimpleNamespace(count=counts.get, index=index, tokenizer=tokenizer)
+    folder = types.SimpleNamespace(
+        count=counts.get, index=index, tokenizer=tokenizer, unigram_counts=lambda: unigrams
+    )
     return PretrainingData(folder, CorruptRecords())
 
 
@@ -65,6 +76,14 @@ def test_nothing_is_said_against_the_papers_small():
         (
             {"task": changed(SMALL, phase_mask_probabilities=(0.99,))},
             "predictions per example of phase 1 must be at most 126",
+        ),
+        (
+            {"task": changed(SMALL, phase_mask_probabilities=(None, 0.25))},
+            "phase_mask_probabilities must have at most 1 entries, one for each phase, had 2",
+        ),
+        (
+            {"devices": Devices(memory=4 * GB)},
+            "of memory, this machine has 4.0 GB: use a smaller BATCH_SIZE",
         ),
     ],
 )
@@ -117,8 +136,18 @@ WIDE = ElectraConfig.preset("base")
             "the learning rate of 0.0005 is high for a width of 768: the paper uses 0.0002",
         ),
         (
-            {"devices": Devices(memory=4 * GB)},
-            "of memory, this machine has 4.0 GB: use a smaller BATCH_SIZE",
+            {"data": opened(longest=64, tokens=60)},
+            "53% of each batch of phase 1 is padding: examples have 60 tokens on average and 64 at "
+            "most, sequences 128; use LENGTH=64, or build examples with --length 128",
+        ),
+        (
+            {"data": opened(tokens=32)},
+            "75% of each batch of phase 1 is padding: examples have 32 tokens on average and 128 "
+            "at most, sequences 128; its documents are short: build examples with a smaller",
+        ),
+        (
+            {"devices": Devices(memory=6 * GB)},
+            "of memory, this machine has 6.0 GB: use a smaller BATCH_SIZE",
         ),
     ],
 )
@@ -162,6 +191,15 @@ def test_a_phase_is_judged_by_its_own_data():
     assert found.errors == ()
     found = look(phases=(changed(first, data=None), second), data={None: DATA})
     assert "length of phase 1 must be at least 128" in found.errors[0]
+
+
+@pytest.mark.parametrize("longest", [128, 100])
+def test_a_little_padding_is_not_odd(longest):
+    assert look(data=opened(longest=longest, tokens=95)).warnings == ()
+
+
+def test_a_checkpoint_has_weights_and_two_slots():
+    assert look().checkpoint_bytes == 12 * 14_196_219
 
 
 def test_memory_of_any_size_is_readable():

@@ -188,7 +188,7 @@ def test_a_phase_may_have_its_own_mask_probability(folder):
 
 def test_a_mask_probability_outside_0_and_1_is_refused():
     with pytest.raises(
-        InputError, match=r"phase_mask_probabilities must be between 0 and 1.* 1\.5"
+        InputError, match=r"phase_mask_probabilities\[1\] must be a number above 0 .*, was 1\.5"
     ):
         config(phase_mask_probabilities=(0.15, 1.5))
 
