@@ -94,7 +94,7 @@ def build_examples(
     arguments other than `processes` and `progress`.
 
     Args:
-      files: files, glob patterns or folders of text, see `corpus.find_files`.
+      files: files, glob patterns or folders of text, see `corpus.find`.
       tokenizer_folder: a tokenizer folder or a vocabulary file.
       to: the data folder to make.
       length: length of an example in tokens, special tokens and padding included.
@@ -117,7 +117,10 @@ def build_examples(
     """
     _check(length, held_out, processes, segments, shard_examples)
     start = time.monotonic()
-    paths = corpus.find_files(files)
+    found = corpus.find(files)
+    if progress and found.skipped:
+        print(found.describe())
+    paths = found.files
     tokenizer = ElectraTokenizer.from_pretrained(tokenizer_folder)
     processes = processes or _usable_cores()
     with staged(to) as folder:

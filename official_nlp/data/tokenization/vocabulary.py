@@ -47,7 +47,7 @@ def train_vocabulary(
     order, special tokens, characters, characters inside a word, and pieces as they were merged.
 
     Args:
-      files: files, globs or folders of text, see `corpus.find_files`.
+      files: files, globs or folders of text, see `corpus.find`.
       to: the folder to make.
       size: maximum number of tokens; a small text results in fewer.
       lower_case: lower-case the text.
@@ -84,8 +84,11 @@ def train_vocabulary(
             "min_frequency and learn_bytes must be at least 1, "
             f"were min_frequency={min_frequency}, learn_bytes={learn_bytes}"
         )
+    found = corpus.find(files)
+    if progress and found.skipped:
+        print(found.describe())
     with staged(to) as folder:
-        text = _Text(corpus.find_files(files), learn_bytes, progress)
+        text = _Text(found.files, learn_bytes, progress)
         if kind == "wordpiece":
             casing = {"do_lower_case": lower_case, "strip_accents": strip_accents}
             tokenizer, sample = _learn_wordpiece(text, casing, min_frequency, size)

@@ -200,7 +200,7 @@ def test_special_tokens_in_the_text_are_encoded_as_text(tokenizer_folder, tmp_pa
     assert real[1:].count(2) == 0
 
 
-@pytest.mark.parametrize("content_of_file", ["", "\n \n\n", "\x00\n\u200b"])
+@pytest.mark.parametrize("content_of_file", ["", "\n \n\n", "\u200b\n\x01"])
 def test_an_empty_corpus_is_refused(tokenizer_folder, tmp_path, content_of_file):
     (tmp_path / "a.txt").write_text(content_of_file)
     (tmp_path / "b.txt").write_text("")

@@ -101,7 +101,7 @@ def test_size_and_fraction_of_unknown_tokens_are_printed(tmp_path, capsys):
     assert "20.000% of 5 tokens in a sample are unknown" in shown
 
 
-@pytest.mark.parametrize("text", ["", "\n\n", "\x00"])
+@pytest.mark.parametrize("text", ["", "\n\n", "\x01"])
 def test_an_empty_corpus_is_refused(tmp_path, text):
     with pytest.raises(InputError, match=r"the files contain no text"):
         train(text, tmp_path)
