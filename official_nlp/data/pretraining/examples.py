@@ -134,12 +134,12 @@ def build_examples(
             held_out_below=int(held_out * HASH_RANGE),
         )
         options = processes, shard_examples, tokenizer.vocab_size, progress
-        shards, unigram, counts = _write(folder, paths, settings, *options)
+        shards, unigram, counts, identity = _write(folder, paths, settings, *options)
         if held_out and counts.documents > 1 and not counts.held_out_documents:
             # No hash of a small corpus happens to be below the threshold: build again, and hold out
             # the document with the smallest one.
             settings = dataclasses.replace(settings, held_out_below=counts.smallest_hash + 1)
-            shards, unigram, counts = _write(folder, paths, settings, *options)
+            shards, unigram, counts, identity = _write(folder, paths, settings, *options)
         _check_found(shards, counts, held_out)
         summary = _summary(shards, counts, length, time.monotonic() - start)
         stored = dataclasses.asdict(settings) | dataclasses.asdict(summary)
@@ -153,6 +153,7 @@ def build_examples(
             length=length,
             vocab_size=tokenizer.vocab_size,
             vocab_hash=tokenizer.vocab_hash,
+            content_hash=identity,
             settings=stored,
         )
         index.write(folder, content, unigram)
@@ -169,8 +170,8 @@ def _write(
     shard_examples: int,
     vocab_size: int,
     progress: bool,
-) -> tuple[dict[str, list[index.Shard]], np.ndarray, Counts]:
-    """Write all shards and return them by split, the unigram counts of train, and the counts."""
+) -> tuple[dict[str, list[index.Shard]], np.ndarray, Counts, str]:
+    """Write all shards; return them by split, the unigram counts of train, the counts, a hash."""
     for file in folder.glob("*.tfrecord"):
         file.unlink()
     unigram, counts = np.zeros(vocab_size, np.int64), Counts()
@@ -195,7 +196,9 @@ def _write(
             text.write(built.held_out_text)
             unigram += built.unigram
             counts.add(built.counts)
-        return {split: writer.finish() for split, writer in writers.items()}, unigram, counts
+        shards = {split: writer.finish() for split, writer in writers.items()}
+        digests = {split: writer.digest() for split, writer in writers.items()}
+    return shards, unigram, counts, index.content_hash(digests)
 
 
 def _blocks(documents: Iterable[list[str]]) -> Iterator[Block]:

@@ -19,6 +19,7 @@ import tensorflow as tf
 from official_nlp.data.pretraining.examples import build_examples
 from official_nlp.data.storage import data_folder
 from official_nlp.errors import InputError
+from official_nlp.tasks.pretraining import data as pretraining_data
 
 _BUILD = """
 import sys
@@ -186,6 +187,23 @@ def test_the_index_records_how_the_examples_were_made(folder):
     assert folder.index.settings["documents"] == 60
     ids = folder.unigram_counts().nonzero()[0]
     assert folder.index.largest_id >= ids.max()
+
+
+def test_the_hash_of_the_examples_covers_their_order_of_words(tokenizer_folder, tmp_path):
+    hashes = []
+    for text in ("the red boat.\n\na green bird.", "the boat red.\n\na green bird."):
+        (tmp_path / "a.txt").write_text(text)
+        to = tmp_path / str(len(hashes))
+        build(tmp_path / "a.txt", tokenizer_folder, to, held_out=0)
+        hashes.append(pretraining_data.open_data(to).fingerprint())
+        index = json.loads((to / "index.json").read_text())
+        hashes.append(index.pop("content_hash"))
+        (to / "index.json").write_text(json.dumps(index))
+        # An index of an earlier version has none.
+        data_folder.open_folder(to)
+        (tmp_path / f"{to}.json").write_text(json.dumps(index))
+    assert len(set(hashes)) == 4
+    assert (tmp_path / "0.json").read_text() == (tmp_path / "2.json").read_text()
 
 
 def test_special_tokens_in_the_text_are_encoded_as_text(tokenizer_folder, tmp_path):
