@@ -33,6 +33,9 @@ HELD_OUT_TEXT = "held_out.txt"
 # enough that all processes are busy to the end.
 _BLOCK_CHARACTERS = 1 << 18
 _SHORTEST_LENGTH = 8
+# Vocabularies that fit their text leave less than one in a thousand unknown.
+_MANY_UNKNOWN = 0.03
+_MANY_CAPITALIZED = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,7 +162,32 @@ def build_examples(
         index.write(folder, content, unigram)
     if progress:
         print(summary)
+        warning = unknown_tokens_warning(summary.unknown_fraction, tokenizer)
+        if warning:
+            print(f"warning: {warning}")
     return summary
+
+
+def unknown_tokens_warning(fraction: float, tokenizer: ElectraTokenizer) -> str:
+    """Return a warning with its probable cause if too many tokens are unknown, else "".
+
+    Args:
+      fraction: fraction of the tokens of the text that are unknown.
+      tokenizer: the tokenizer that encoded the text.
+    """
+    if fraction <= _MANY_UNKNOWN:
+        return ""
+    # The names of special tokens, such as [CLS] and [unused1], are no part of the language.
+    words = [token for token in tokenizer.vocab if not token.startswith("[")]
+    capital = sum(token != token.lower() for token in words)
+    if tokenizer.do_lower_case and capital > _MANY_CAPITALIZED * len(words):
+        cause = (
+            f"{capital:,} tokens of the vocabulary have capital letters, but the tokenizer "
+            'lower-cases all text: set "do_lower_case": false in its tokenizer_config.json'
+        )
+    else:
+        cause = "train a vocabulary on such text with `electra vocab`"
+    return f"{fraction:.1%} of the tokens are unknown, and nothing is learned from them: {cause}"
 
 
 def _write(

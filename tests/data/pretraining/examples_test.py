@@ -144,6 +144,26 @@ def test_packing_as_the_original_drops_text_and_reports_it(
         assert word in shown
 
 
+@pytest.mark.parametrize(
+    ("vocabulary", "warning"),
+    [
+        (["The", "Red", "Boat", "."], "unknown, and .*: 3 tokens of .* have capital letters, but"),
+        (["walks", "."], "unknown, and nothing is learned from them: train a vocabulary"),
+        (["the", "red", "boat", "."], None),
+    ],
+)
+def test_many_unknown_tokens_are_a_warning(tmp_path, capsys, vocabulary, warning):
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *vocabulary]
+    (tmp_path / "vocab.txt").write_text("\n".join(tokens))
+    (tmp_path / "a.txt").write_text("The Red Boat.")
+    build(tmp_path / "a.txt", tmp_path / "vocab.txt", tmp_path / "to", progress=True)
+    found = re.search("^warning: .*$", capsys.readouterr().out, re.MULTILINE)
+    if warning is None:
+        assert found is None
+    else:
+        assert re.search(rf"75.0% of the tokens are {warning}", found[0])
+
+
 def test_documents_are_held_out_by_a_hash_of_their_text(text_file, tokenizer_folder, tmp_path):
     documents = documents_of(text_file)
     (tmp_path / "b.txt").write_text("\n\n".join(reversed(documents[10:])))
