@@ -70,7 +70,8 @@ def add_texts(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=path,
         metavar="TEXT",
-        help="text files in UTF-8 (.txt, .txt.gz, .jsonl, .jsonl.gz), folders of them, or patterns",
+        help="files of UTF-8 text or JSON lines, also gzip-compressed, folders of such files "
+        "(.txt, .jsonl, .json, each also .gz), or patterns",
     )
 
 

@@ -1,58 +1,187 @@
-"""Read text files as a stream of documents."""
+"""Read text files as a stream of documents.
+
+`text_format` recognizes the format of a file by its content.
+"""
 
 import codecs
+import dataclasses
 import glob
 import gzip
 import json
 import os
 import pathlib
+import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from typing import NoReturn
 
+from official_nlp.data import text_format
 from official_nlp.errors import InputError
 
 # The message of every tool that finds nothing to work on.
 NO_TEXT = "the files contain no text; give files that contain text"
-SUFFIXES = (".txt", ".txt.gz", ".jsonl", ".jsonl.gz")
+# Of the files in a folder, these are read.
+SUFFIXES = (".txt", ".txt.gz", ".jsonl", ".jsonl.gz", ".json", ".json.gz")
 
-# Longer documents and lines are split, so that memory is bounded for any input.
+# Longer documents and lines are split, and longer rows of JSON, which cannot be, are refused, so
+# that memory is bounded for any input.
 _DOCUMENT_CHARACTERS = 1_000_000
 _LINE_BYTES = 1 << 20
+_ROW_BYTES = 16 << 20
 _BUFFER_BYTES = 1 << 18
+_LISTED = 3
+
+# Folders that this program or a model library writes: the names of files that identify them.
+_ARTEFACTS = {
+    "data folder": ({"index.json", "unigram.npy"},),
+    "run folder": ({"run.json", "config.gin"},),
+    "exported model": ({"saved_model.pb"},),
+    "tokenizer or model folder": (
+        {"tokenizer_config.json", "vocab.txt"},
+        {"tokenizer_config.json", "tokenizer.json"},
+        {"tokenizer_config.json", "spm.model"},
+    ),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class FoundFiles:
+    """Files to read, and those left out of folders and patterns.
+
+    Attributes:
+      files: the files to read, each once.
+      skipped: files and folders that are not read, with the reason of each.
+    """
+
+    files: list[pathlib.Path]
+    skipped: dict[pathlib.Path, str]
+
+    def describe(self) -> str:
+        """Return a line for each reason to leave out files, empty if none was left out."""
+        by_reason: dict[str, list[str]] = {}
+        for path, reason in self.skipped.items():
+            by_reason.setdefault(reason, []).append(_printable(path))
+        return "\n".join(
+            f"not read, {reason}: {', '.join(paths[:_LISTED])}"
+            + (f" and {len(paths) - _LISTED:,} more" if len(paths) > _LISTED else "")
+            for reason, paths in sorted(by_reason.items())
+        )
 
 
 def find_files(patterns: str | os.PathLike | Iterable[str | os.PathLike]) -> list[pathlib.Path]:
     """Return the files that patterns match, each once, in order of the patterns, then of the names.
 
     Args:
-      patterns: one or several of these: a file, a glob pattern, or a folder, which stands for all
-        `.txt`, `.txt.gz`, `.jsonl` and `.jsonl.gz` files in it and its subfolders.
+      patterns: see `find`.
 
     Raises:
       InputError: a pattern matches no file, or there is no pattern.
     """
+    return find(patterns).files
+
+
+def find(patterns: str | os.PathLike | Iterable[str | os.PathLike]) -> FoundFiles:
+    """Find the files that patterns match, each once, in order of the patterns, then of the names.
+
+    Args:
+      patterns: one or several of these: a file, a glob pattern, or a folder, which stands for all
+        `.txt` and `.jsonl` files in it and its subfolders, also compressed as `.gz`, and for the
+        `.json` files that hold JSON lines. Hidden files and what this program has written itself,
+        such as tokenizer and data folders, are left out of folders and patterns.
+
+    Raises:
+      InputError: a pattern matches no file, a folder cannot be read, or there is no pattern.
+    """
     if isinstance(patterns, str | os.PathLike):
         patterns = [patterns]
     found: dict[pathlib.Path, pathlib.Path] = {}
+    skipped: dict[pathlib.Path, str] = {}
     for pattern in patterns:
         path = pathlib.Path(pattern)
+        left_out: dict[pathlib.Path, str] = {}
         if path.is_dir():
-            matches = [file for file in sorted(path.rglob("*")) if file.name.endswith(SUFFIXES)]
+            matches = sorted(_files_of_folder(path, left_out))
         elif path.is_file():
             matches = [path]
         else:
-            matches = [
-                pathlib.Path(match) for match in sorted(glob.glob(str(pattern), recursive=True))
-            ]
-        matches = [match for match in matches if match.is_file()]
+            matches = list(_files_of_pattern(str(pattern), left_out))
         if not matches:
             kind = f"folder with {', '.join(SUFFIXES)} files" if path.is_dir() else "such file"
-            raise InputError(f"no {kind}: {pattern}; give files, globs or folders of text")
+            reasons = FoundFiles([], left_out).describe().replace("\n", "; ")
+            raise InputError(
+                f"no {kind}: {pattern}{f' ({reasons})' if reasons else ''}; give files, globs or "
+                "folders of text"
+            )
         # By resolved path, so that a file and a link to it count once.
         found |= {match.resolve(): match for match in matches if match.resolve() not in found}
+        skipped |= left_out
     if not found:
         raise InputError("no files were given: give files, globs or folders of text")
-    return list(found.values())
+    return FoundFiles(list(found.values()), skipped)
+
+
+def _files_of_folder(
+    folder: pathlib.Path, skipped: dict[pathlib.Path, str]
+) -> Iterator[pathlib.Path]:
+    for top, folders, names in os.walk(folder, onerror=_refuse_folder):
+        here = pathlib.Path(top)
+        artefact = _artefact({*folders, *names})
+        if artefact:
+            skipped[here] = artefact
+            folders.clear()
+            continue
+        for name in sorted(names + [name for name in folders if name.startswith(".")]):
+            reason = _reason_to_skip(here / name)
+            if reason:
+                skipped[here / name] = reason
+            elif (here / name).is_file():
+                yield here / name
+        folders[:] = [name for name in folders if not name.startswith(".")]
+
+
+def _files_of_pattern(pattern: str, skipped: dict[pathlib.Path, str]) -> Iterator[pathlib.Path]:
+    for match in sorted(glob.glob(pattern, recursive=True)):
+        file = pathlib.Path(match)
+        if not file.is_file():
+            continue
+        artefact = _artefact(set(os.listdir(file.parent)))
+        if artefact:
+            skipped[file.parent] = artefact
+        else:
+            yield file
+
+
+def _artefact(names: set[str]) -> str | None:
+    """Return the kind of a folder that holds no text but the output of a program."""
+    for kind, signatures in _ARTEFACTS.items():
+        if any(signature <= names for signature in signatures):
+            return kind
+    return None
+
+
+def _reason_to_skip(file: pathlib.Path) -> str | None:
+    """Return why a file of a folder is not read, None if it is."""
+    if file.name.startswith("."):
+        return "hidden"
+    if not file.name.endswith(SUFFIXES):
+        return f"not named {', '.join(SUFFIXES)}"
+    if file.name.endswith((".json", ".json.gz")) and not text_format.has_json_texts(file):
+        return "no JSON lines with texts"
+    if file.name.startswith("vocab") and text_format.is_vocabulary(file):
+        return "vocabulary"
+    return None
+
+
+def _refuse_folder(error: OSError) -> NoReturn:
+    raise InputError(
+        f"cannot read the folder {error.filename}: {error.strerror}; make it readable, or give the "
+        "files themselves"
+    ) from error
+
+
+def _printable(path: pathlib.Path) -> str:
+    name = str(path)
+    return name if name.isprintable() else ascii(name)
 
 
 def documents(
@@ -60,20 +189,29 @@ def documents(
 ) -> Iterator[list[str]]:
     """Yield documents as lists of lines, which are stripped and not empty.
 
-    In `.jsonl` files each line is a JSON object whose "text" is a document. In all other files a
-    blank line or the end of the file ends a document. `.gz` files are decompressed. A document of
-    more than a million characters is split.
+    The content of a file determines how it is read, see `text_format`. In JSON lines each line is
+    an object whose "text" is a document. In all other text a blank line or the end of the file ends
+    a document. Compressed files are decompressed. A document of more than a million characters is
+    split.
 
     Args:
       files: the files.
       advance: called with the number of bytes read from disk since its last call.
 
     Raises:
-      InputError: a file cannot be read, is not UTF-8 or not JSON; names file and line.
+      InputError: a file cannot be read, is not UTF-8, is of a format other than text and JSON
+        lines, or has a row that is no JSON or larger than 16 MiB; names file and line.
     """
     for file in files:
-        rows = _json_texts if file.name.endswith((".jsonl", ".jsonl.gz")) else _paragraphs
+        rows = _json_texts if text_format.is_json_lines(file) else _paragraphs
         yield from rows(file, advance)
+
+
+def _refuse_null(file: pathlib.Path, number: int, position: int) -> NoReturn:
+    raise InputError(
+        f"{file}, line {number}: byte {position} of the text is NUL, which no text has: convert "
+        "the text to UTF-8 with iconv, or remove these bytes with tr -d '\\000'"
+    )
 
 
 def _paragraphs(file: pathlib.Path, advance: Callable[[int], None]) -> Iterator[list[str]]:
@@ -92,14 +230,23 @@ def _paragraphs(file: pathlib.Path, advance: Callable[[int], None]) -> Iterator[
 
 
 def _json_texts(file: pathlib.Path, advance: Callable[[int], None]) -> Iterator[list[str]]:
-    row = ""
+    pieces: list[str] = []
+    size = 0
     for number, line in _lines(file, advance):
-        row += line
+        pieces.append(line)
+        size += len(line)
+        if size > _ROW_BYTES:
+            raise InputError(
+                f"{file}, line {number}: a row may have at most {_ROW_BYTES:,} characters, but "
+                "this one has more: divide its text into several rows"
+            )
         if not line.endswith("\n"):
             continue  # a piece of a long line; `_lines` ends every line with a newline
+        row = "".join(pieces)
+        pieces.clear()
+        size = 0
         if row.strip():
             yield from _split(_text(file, number, row))
-        row = ""
 
 
 def _text(file: pathlib.Path, number: int, row: str) -> str:
@@ -107,7 +254,8 @@ def _text(file: pathlib.Path, number: int, row: str) -> str:
         text = json.loads(row)["text"]
         if not isinstance(text, str):
             raise TypeError
-    except (ValueError, KeyError, TypeError, IndexError):
+    # Deeply nested values exceed the recursion limit.
+    except (ValueError, KeyError, TypeError, IndexError, RecursionError):
         raise InputError(
             f'{file}, line {number}: each row must be a JSON object with a string "text", was '
             f"{row.strip()[:60]!r}"
@@ -118,10 +266,11 @@ def _text(file: pathlib.Path, number: int, row: str) -> str:
 
 def _split(text: str) -> Iterator[list[str]]:
     """Yield the documents of one text: one, or several if it is too long."""
-    lines = [line.strip() for line in text.split("\n")]
     document: list[str] = []
     size = 0
-    for line in lines:
+    # One line at a time: the list of a million empty lines takes more memory than the text.
+    for match in re.finditer("[^\n]+", text):
+        line = match[0].strip()
         for start in range(0, len(line), _DOCUMENT_CHARACTERS):
             piece = line[start : start + _DOCUMENT_CHARACTERS]
             if document and size + len(piece) > _DOCUMENT_CHARACTERS:
@@ -140,8 +289,10 @@ def _lines(file: pathlib.Path, advance: Callable[[int], None]) -> Iterator[tuple
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         with open(file, "rb", buffering=_BUFFER_BYTES) as raw:
-            stream = gzip.GzipFile(fileobj=raw) if file.name.endswith(".gz") else raw
+            stream = text_format.decompressed(file, raw)
             while piece := stream.readline(_LINE_BYTES):
+                if b"\0" in piece:
+                    _refuse_null(file, number, offset + piece.index(b"\0"))
                 text = decoder.decode(piece)
                 yield number, text.removeprefix("\ufeff") if offset == 0 else text
                 offset += len(piece)

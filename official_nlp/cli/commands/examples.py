@@ -1,7 +1,8 @@
 """Build training examples from text and write a data folder.
 
-An example is one or two segments of a document. In .txt and .txt.gz files a blank line separates
-documents; in .jsonl and .jsonl.gz files each line is a document, the value of "text".
+An example is one or two segments of a document. A blank line in a text separates
+documents; in JSON lines (.jsonl, .json) each line is a document, the value of "text". The content
+of a file decides which of the two it is.
 """
 
 import argparse
@@ -71,7 +72,7 @@ def run(args: argparse.Namespace) -> None:
     from official_nlp import data
 
     data.build_examples(
-        data.find_files(args.texts),
+        args.texts,
         args.tokenizer,
         args.to,
         length=args.length,

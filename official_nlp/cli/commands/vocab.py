@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
     from official_nlp import data
 
     data.train_vocabulary(
-        data.find_files(args.texts),
+        args.texts,
         args.to,
         size=args.size,
         lower_case=args.lower_case,

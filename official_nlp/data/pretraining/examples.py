@@ -33,6 +33,9 @@ HELD_OUT_TEXT = "held_out.txt"
 # enough that all processes are busy to the end.
 _BLOCK_CHARACTERS = 1 << 18
 _SHORTEST_LENGTH = 8
+# Vocabularies that fit their text leave less than one in a thousand unknown.
+_MANY_UNKNOWN = 0.03
+_MANY_CAPITALIZED = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +97,7 @@ def build_examples(
     arguments other than `processes` and `progress`.
 
     Args:
-      files: files, glob patterns or folders of text, see `corpus.find_files`.
+      files: files, glob patterns or folders of text, see `corpus.find`.
       tokenizer_folder: a tokenizer folder or a vocabulary file.
       to: the data folder to make.
       length: length of an example in tokens, special tokens and padding included.
@@ -117,7 +120,10 @@ def build_examples(
     """
     _check(length, held_out, processes, segments, shard_examples)
     start = time.monotonic()
-    paths = corpus.find_files(files)
+    found = corpus.find(files)
+    if progress and found.skipped:
+        print(found.describe())
+    paths = found.files
     tokenizer = ElectraTokenizer.from_pretrained(tokenizer_folder)
     processes = processes or _usable_cores()
     with staged(to) as folder:
@@ -131,12 +137,12 @@ def build_examples(
             held_out_below=int(held_out * HASH_RANGE),
         )
         options = processes, shard_examples, tokenizer.vocab_size, progress
-        shards, unigram, counts = _write(folder, paths, settings, *options)
+        shards, unigram, counts, identity = _write(folder, paths, settings, *options)
         if held_out and counts.documents > 1 and not counts.held_out_documents:
             # No hash of a small corpus happens to be below the threshold: build again, and hold out
             # the document with the smallest one.
             settings = dataclasses.replace(settings, held_out_below=counts.smallest_hash + 1)
-            shards, unigram, counts = _write(folder, paths, settings, *options)
+            shards, unigram, counts, identity = _write(folder, paths, settings, *options)
         _check_found(shards, counts, held_out)
         summary = _summary(shards, counts, length, time.monotonic() - start)
         stored = dataclasses.asdict(settings) | dataclasses.asdict(summary)
@@ -150,12 +156,38 @@ def build_examples(
             length=length,
             vocab_size=tokenizer.vocab_size,
             vocab_hash=tokenizer.vocab_hash,
+            content_hash=identity,
             settings=stored,
         )
         index.write(folder, content, unigram)
     if progress:
         print(summary)
+        warning = unknown_tokens_warning(summary.unknown_fraction, tokenizer)
+        if warning:
+            print(f"warning: {warning}")
     return summary
+
+
+def unknown_tokens_warning(fraction: float, tokenizer: ElectraTokenizer) -> str:
+    """Return a warning with its probable cause if too many tokens are unknown, else "".
+
+    Args:
+      fraction: fraction of the tokens of the text that are unknown.
+      tokenizer: the tokenizer that encoded the text.
+    """
+    if fraction <= _MANY_UNKNOWN:
+        return ""
+    # The names of special tokens, such as [CLS] and [unused1], are no part of the language.
+    words = [token for token in tokenizer.vocab if not token.startswith("[")]
+    capital = sum(token != token.lower() for token in words)
+    if tokenizer.do_lower_case and capital > _MANY_CAPITALIZED * len(words):
+        cause = (
+            f"{capital:,} tokens of the vocabulary have capital letters, but the tokenizer "
+            'lower-cases all text: set "do_lower_case": false in its tokenizer_config.json'
+        )
+    else:
+        cause = "train a vocabulary on such text with `electra vocab`"
+    return f"{fraction:.1%} of the tokens are unknown, and nothing is learned from them: {cause}"
 
 
 def _write(
@@ -166,8 +198,8 @@ def _write(
     shard_examples: int,
     vocab_size: int,
     progress: bool,
-) -> tuple[dict[str, list[index.Shard]], np.ndarray, Counts]:
-    """Write all shards and return them by split, the unigram counts of train, and the counts."""
+) -> tuple[dict[str, list[index.Shard]], np.ndarray, Counts, str]:
+    """Write all shards; return them by split, the unigram counts of train, the counts, a hash."""
     # Shards of a first pass. Their names contain the number of shards, so the second pass might
     # not overwrite them.
     for file in folder.glob("*.tfrecord"):
@@ -194,7 +226,9 @@ def _write(
             text.write(built.held_out_text)
             unigram += built.unigram
             counts.add(built.counts)
-        return {split: writer.finish() for split, writer in writers.items()}, unigram, counts
+        shards = {split: writer.finish() for split, writer in writers.items()}
+        digests = {split: writer.digest() for split, writer in writers.items()}
+    return shards, unigram, counts, index.content_hash(digests)
 
 
 def _blocks(documents: Iterable[list[str]]) -> Iterator[Block]:

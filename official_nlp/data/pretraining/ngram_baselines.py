@@ -9,7 +9,7 @@ import dataclasses
 
 import numpy as np
 
-from official_nlp.data.pretraining import example_order, pipeline
+from official_nlp.data.pretraining import example_order
 from official_nlp.data.storage import features
 from official_nlp.data.storage.data_folder import DataFolder
 
@@ -163,8 +163,7 @@ def _triples(
     found = []
     # Blocks bound the memory of parsing.
     for first in range(0, rows, _PARSED_AT_ONCE):
-        serialized = split.read(chosen[first : first + _PARSED_AT_ONCE])
-        ids, mask, _ = (x.numpy() for x in pipeline.parse(serialized, len(serialized), length))
+        ids, mask, _ = split.tables(chosen[first : first + _PARSED_AT_ONCE], length)
         # Examples begin with [CLS] and end with [SEP], so every other token has both neighbors.
         left, token, right = ids[:, :-2], ids[:, 1:-1], ids[:, 2:]
         here = (mask[:, 1:-1] > 0) & ~special[token]

@@ -87,8 +87,9 @@ def pretraining_dataset(
 
     key = Key(seed).fold(TRAINING_MASKS, phase)
     masks = masking or MaskingConfig(), key, with_replacement
-    serialized = _read(split, positions, examples, rows)
-    return _batches(folder, serialized, rows, length, *masks)
+    _check(folder, length)
+    stored = _read(split, positions, examples, rows, length)
+    return _batches(folder, stored, length, *masks)
 
 
 def evaluation_dataset(
@@ -134,11 +135,12 @@ def evaluation_dataset(
     def examples(position: np.ndarray) -> np.ndarray:
         return position[position < count]
 
-    serialized = _read(source, positions, examples, batch_size)
+    _check(folder, length)
+    stored = _read(source, positions, examples, batch_size, length)
     # A dataset from a generator has no known length, which the evaluator needs.
-    serialized = serialized.apply(tf.data.experimental.assert_cardinality(-(-count // batch_size)))
+    stored = stored.apply(tf.data.experimental.assert_cardinality(-(-count // batch_size)))
     key = Key(seed).fold(EVALUATION_MASKS)
-    return _batches(folder, serialized, batch_size, length, masking or MaskingConfig(), key, False)
+    return _batches(folder, stored, length, masking or MaskingConfig(), key, False)
 
 
 def _read(
@@ -146,37 +148,39 @@ def _read(
     positions: Callable[[], Iterator[np.ndarray]],
     examples: Callable[[np.ndarray], np.ndarray],
     rows: int,
+    length: int,
 ) -> tf.data.Dataset:
-    """Return a dataset of (position int64 `[rows]`, serialized example string `[rows]`)."""
+    """Return a dataset of int64 `[rows]` positions and int32 `[rows, length]` tables."""
 
-    def read() -> Iterator[tuple[np.ndarray, list[bytes]]]:
+    def read() -> Iterator[tuple[np.ndarray, ...]]:
         for position in positions():
-            serialized = split.read(examples(position))
-            # An empty string parses as an example without tokens, whose mask and weights are 0.
-            yield position, serialized + [b""] * (rows - len(serialized))
+            numbers = examples(position)
+            tables = split.tables(numbers, length)
+            empty = ((0, rows - len(numbers)), (0, 0))
+            yield position, *(np.pad(table, empty) for table in tables)
 
-    signature = (tf.TensorSpec([rows], tf.int64), tf.TensorSpec([rows], tf.string))
+    table = tf.TensorSpec([rows, length], tf.int32)
+    signature = (tf.TensorSpec([rows], tf.int64), table, table, table)
     return tf.data.Dataset.from_generator(read, output_signature=signature)
 
 
 def _batches(
     folder: DataFolder,
-    serialized: tf.data.Dataset,
-    rows: int,
+    stored: tf.data.Dataset,
     length: int,
     masking: MaskingConfig,
     key: Key,
     with_replacement: bool,
 ) -> tf.data.Dataset:
-    _check(folder, length)
     tokenizer = folder.tokenizer
     predictions = max_predictions(masking.probability, length)
     joins = tokenizer.word_joins if masking.whole_word else None
     if with_replacement:
         masking.require_no_replacement()
 
-    def to_batch(position: tf.Tensor, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        ids, mask, types = parse(examples, rows, length)
+    def to_batch(
+        position: tf.Tensor, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
         masked = mask_tokens(
             ids,
             mask,
@@ -203,26 +207,8 @@ def _batches(
     options.deterministic = True
     # `host` and `hosts` select the examples, and a generator cannot be sharded.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    batches = serialized.map(to_batch, num_parallel_calls=2, deterministic=True)
+    batches = stored.map(to_batch, num_parallel_calls=2, deterministic=True)
     return batches.prefetch(_BATCHES_AHEAD).with_options(options)
-
-
-def parse(serialized: tf.Tensor, rows: int, length: int) -> list[tf.Tensor]:
-    """Parse serialized examples.
-
-    Args:
-      serialized: string `[rows]`; an empty string gives an empty example.
-      rows: number of examples.
-      length: length to pad to with zeros.
-
-    Returns:
-      Ids, mask and segments, int32 `[rows, length]` each.
-    """
-    names = features.RECORD_FEATURES
-    parsed = tf.io.parse_example(serialized, {n: tf.io.RaggedFeature(tf.int64) for n in names})
-    # Cut to `length` too: records of google-research are padded to a length of their own. `_check`
-    # makes sure that only padding is cut.
-    return [tf.cast(parsed[name].to_tensor(shape=[rows, length]), tf.int32) for name in names]
 
 
 def _check(folder: DataFolder, length: int) -> None:

@@ -5,13 +5,13 @@ import os
 import pathlib
 import tempfile
 import threading
+import tokenize
 import weakref
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from official_nlp.data.storage import foreign_shards, framing, index
+from official_nlp.data.storage import foreign_shards, framing, index, parsing
 from official_nlp.data.storage.corrupt_records import CorruptRecords
 from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 from official_nlp.errors import InputError
@@ -19,6 +19,18 @@ from official_nlp.errors import InputError
 TOKENIZER_FOLDER = "tokenizer"
 # Many systems allow a process 1024 open files, and a large corpus has thousands of shards.
 _OPEN_FILES = 128
+# What numpy raises for files that are no arrays, of which it parses the header as Python.
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    EOFError,
+    OverflowError,
+    MemoryError,
+    RecursionError,
+    SyntaxError,
+    TypeError,
+    tokenize.TokenError,
+)
 
 
 def open_folder(
@@ -56,7 +68,9 @@ def open_folder(
         if not writes:
             temporary = tempfile.TemporaryDirectory()
             index_folder = pathlib.Path(temporary.name)
-        foreign_shards.build_index(path, held_out, progress, corrupt_records, index_folder)
+        foreign_shards.build_index(
+            path, held_out, tokenizer.vocab_size, progress, corrupt_records, index_folder
+        )
     content = index.read(index_folder)
     _check_vocabulary(path, content, tokenizer)
     opened = DataFolder(path, content, tokenizer, corrupt_records, index_folder)
@@ -89,8 +103,8 @@ class DataFolder:
         self.tokenizer = tokenizer
         policy = corrupt_records or CorruptRecords()
         self._splits = {
-            name: Split(path, name, shards, policy, self.index_folder)
-            for name, shards in content.splits.items()
+            name: Split(path, name, content, tokenizer.vocab_size, policy, self.index_folder)
+            for name in content.splits
         }
 
     def split(self, name: str) -> "Split":
@@ -113,8 +127,14 @@ class DataFolder:
     def unigram_counts(self) -> np.ndarray:
         """Return int64 `[vocabulary]`, how often each id is a real token of the train split."""
         counts = _load(self.index_folder / index.UNIGRAM_FILE)
+        size = self.tokenizer.vocab_size
+        if len(counts) > size or (counts < 0).any():
+            raise InputError(
+                f"{self.index_folder / index.UNIGRAM_FILE} must hold at most {size} counts, the "
+                f"size of the vocabulary, none of them negative: {index.AGAIN}"
+            )
         # An index of shards of other programs ends at the largest id that occurs.
-        return np.pad(counts, (0, max(0, self.tokenizer.vocab_size - len(counts))))
+        return np.pad(counts, (0, size - len(counts)))
 
 
 class Split:
@@ -129,12 +149,16 @@ class Split:
         self,
         path: pathlib.Path,
         name: str,
-        shards: list[index.Shard],
+        content: index.Index,
+        vocab_size: int,
         policy: CorruptRecords,
         index_folder: pathlib.Path,
     ) -> None:
+        shards = content.splits[name]
         self.name = name
         self._policy = policy
+        self._vocab_size = vocab_size
+        self._longest_row = content.longest_row
         self._shards = shards
         self._files = [path / shard.file for shard in shards]
         for file, shard in zip(self._files, shards, strict=True):
@@ -142,11 +166,11 @@ class Split:
         self._ends = np.cumsum([shard.records for shard in shards])
         self.count = int(self._ends[-1]) if shards else 0
         # Memory-mapped, because the offsets of a hundred million examples take 800 MB.
-        offsets = index_folder / index.offsets_file(name)
-        self._offsets = _load(offsets, mmap_mode="r")
+        self._offsets_file = index_folder / index.offsets_file(name)
+        self._offsets = _load(self._offsets_file)
         if len(self._offsets) != self.count:
             raise InputError(
-                f"{offsets} has the offsets of {len(self._offsets)} "
+                f"{self._offsets_file} has the offsets of {len(self._offsets)} "
                 f"records, but {index.INDEX_FILE} lists {self.count}: build the data again"
             )
         self._open_files = _OpenFiles()
@@ -173,16 +197,44 @@ class Split:
             for shard, example in zip(shards.tolist(), examples.tolist(), strict=True)
         ]
 
+    def tables(self, examples: Sequence[int] | np.ndarray, length: int) -> list[np.ndarray]:
+        """Return ids, mask and segments of examples by number, int32 `[examples, length]`.
+
+        Every value is checked: ids against the vocabulary, lengths against the index.
+
+        Args:
+          examples: integers from 0 to `count - 1`, in any order.
+          length: length to pad to, at least that of the longest example.
+
+        Raises:
+          IndexError: a number is out of range.
+          InputError: a record is corrupt and the policy is to stop; names file and byte.
+        """
+        parsed = parsing.parse(self.read(examples), self._vocab_size, self._longest_row)
+        for number, fault in parsed.faults.items():
+            self._policy.substitute(self._corrupt(int(examples[number]), f"it {fault}"))
+        return parsed.tables(length)
+
     def _read(self, shard: int, example: int) -> bytes:
+        file = self._files[shard]
         start = int(self._offsets[example])
         last = example + 1 == self._ends[shard]
         # The offset after the last record of a shard belongs to another file.
         end = self._shards[shard].end if last else int(self._offsets[example + 1])
-        file = self._files[shard]
         try:
-            return framing.unframe(self._open_files.read(file, start, end - start), file, start)
+            # Offsets are not checked when the folder is opened, because that would read them all.
+            if not 0 <= start < end <= self._shards[shard].end:
+                raise self._corrupt(example, f"its offset in {self._offsets_file.name} is wrong")
+            data = framing.unframe(self._open_files.read(file, start, end - start), file, start)
+            if not data:
+                raise self._corrupt(example, "it is empty")
+            return data
         except framing.CorruptRecord as record:
             return self._policy.substitute(record)
+
+    def _corrupt(self, example: int, what: str) -> framing.CorruptRecord:
+        shard = int(np.searchsorted(self._ends, example, side="right"))
+        return framing.CorruptRecord(self._files[shard], int(self._offsets[example]), what)
 
 
 class _OpenFiles:
@@ -219,7 +271,10 @@ def _close_all(descriptors: collections.OrderedDict[pathlib.Path, int]) -> None:
 
 
 def _check_size(file: pathlib.Path, shard: index.Shard, policy: CorruptRecords) -> None:
-    size = file.stat().st_size if file.is_file() else None
+    try:
+        size = file.stat().st_size if file.is_file() else None
+    except OSError as error:
+        raise InputError(f"cannot read {file}: {error.strerror}; copy the whole folder") from error
     if size is None:
         raise InputError(
             f"{file} is missing, but listed in {index.INDEX_FILE}: copy the whole folder"
@@ -236,11 +291,22 @@ def _check_size(file: pathlib.Path, shard: index.Shard, policy: CorruptRecords) 
         )
 
 
-def _load(file: pathlib.Path, **options: Any) -> np.ndarray:
+def _load(file: pathlib.Path) -> np.ndarray:
+    """Return int64 `[count]`, memory-mapped, so that a header cannot make it larger than its file.
+
+    Raises:
+      InputError: the file cannot be read, or holds something else.
+    """
     try:
-        return np.load(file, **options)
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {file}: {error}; build the data again") from error
+        array = np.lib.format.open_memmap(file, mode="r")
+    except _UNREADABLE as error:
+        raise InputError(f"cannot read {file}: {error}; {index.AGAIN}") from error
+    if array.ndim != 1 or array.dtype != np.int64:
+        raise InputError(
+            f"{file} must hold a list of int64, but holds {array.dtype} of shape {array.shape}: "
+            f"{index.AGAIN}"
+        )
+    return array
 
 
 def _tokenizer(path: pathlib.Path, vocab_file: str | os.PathLike | None) -> ElectraTokenizer:

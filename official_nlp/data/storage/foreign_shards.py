@@ -1,20 +1,21 @@
 """Index shards written by google-research/electra or another program."""
 
 import dataclasses
+import hashlib
 import itertools
 import pathlib
 import re
 from collections.abc import Callable, Iterable
-from typing import NoReturn
 
 import numpy as np
 
-from official_nlp.data.storage import features, framing, index
+from official_nlp.data.storage import features, framing, index, parsing
 from official_nlp.data.storage.corrupt_records import CorruptRecords
 from official_nlp.errors import InputError
 from official_nlp.progress import ByteProgress
 
 _PARSED_AT_ONCE = 1024
+_HASHED_AT_ONCE = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +44,7 @@ class _Part:
 def build_index(
     folder: pathlib.Path,
     held_out: float,
+    vocab_size: int,
     progress: bool = True,
     corrupt_records: CorruptRecords | None = None,
     to: pathlib.Path | None = None,
@@ -54,19 +56,21 @@ def build_index(
     Args:
       folder: the data folder.
       held_out: fraction of the records that is held out if no file is named `held_out*`.
+      vocab_size: size of the vocabulary that the records were made with.
       progress: whether to show progress and print the number of examples found.
       corrupt_records: policy for corrupt records; by default the first one is an error. A skipped
         record remains an example without content, so the index is the same under both policies.
       to: folder of the index; None for that of the shards.
 
     Raises:
-      InputError: there are no shards or no records, a record is corrupt or of another format, or
+      InputError: there are no shards or no records, a record is corrupt, of another format or
+        holds an id beyond the vocabulary, or
         the index cannot be written.
     """
     files = find_shards(folder)
     policy = corrupt_records or CorruptRecords()
     on_corrupt = policy.add if policy.skip else None
-    tally = _Tally()
+    tally = _Tally(vocab_size)
     parts = []
     total = sum(file.stat().st_size for file in files)
     with ByteProgress(f"Indexing {folder}", total, progress) as bar:
@@ -79,8 +83,9 @@ def build_index(
     content = index.Index(
         splits={name: [part.shard() for part in split] for name, split in splits.items()},
         longest_row=tally.longest_row,
-        largest_id=len(tally.counts) - 1,
+        largest_id=tally.largest_id,
         length=tally.length,
+        content_hash=_content_hash(folder, splits),
         settings={"made_by": "another program"},
     )
     # Only the held-out part is read twice, because which records it has is known after the first
@@ -118,12 +123,13 @@ class _Tally:
       records: number of records.
       longest_row: largest number of tokens in a record, up to its last real token.
       length: largest length of a record, padding included.
-      counts: int64 `[largest id + 1]`, how often each id is a real token.
+      largest_id: largest token id in any record.
+      counts: int64 `[vocab_size]`, how often each id is a real token.
     """
 
-    def __init__(self) -> None:
-        self.records = self.longest_row = self.length = 0
-        self.counts = np.zeros(1, np.int64)
+    def __init__(self, vocab_size: int) -> None:
+        self.records = self.longest_row = self.length = self.largest_id = 0
+        self.counts = np.zeros(vocab_size, np.int64)
 
     def add(
         self,
@@ -143,83 +149,33 @@ class _Tally:
     def _count(self, file: pathlib.Path, block: list[tuple[int, bytes]]) -> None:
         if not block:
             return
-        ids, mask, lengths = _parse(file, block)
+        examples = parsing.parse([data for _, data in block], len(self.counts))
+        faults = {n: "is empty" for n, (_, data) in enumerate(block) if not data} | examples.faults
+        if faults:
+            first = min(faults)
+            raise InputError(f"{file}: the record at byte {block[first][0]} {faults[first]}")
+        mask = examples.mask > 0
         self.records += len(block)
-        self.length = max(self.length, int(lengths.max()))
-        # Position of every token in its record: the records lie one after another in `ids`.
-        position = np.arange(len(ids)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        self.longest_row = max(self.longest_row, int((position[mask] + 1).max(initial=0)))
-        size = max(len(self.counts), int(ids.max()) + 1)
-        self.counts = np.pad(self.counts, (0, size - len(self.counts)))
-        self.counts += np.bincount(ids[mask], minlength=size)
+        self.length = max(self.length, int(examples.lengths.max()))
+        self.longest_row = max(self.longest_row, int((examples.positions[mask] + 1).max(initial=0)))
+        self.largest_id = max(self.largest_id, int(examples.ids.max()))
+        self.counts += np.bincount(examples.ids[mask], minlength=len(self.counts))
 
 
-def _parse(
-    file: pathlib.Path, block: list[tuple[int, bytes]]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return ids and masks of all records, one after another, and the lengths of the records."""
-    # Only shards of other programs need TensorFlow, which takes seconds to import.
-    import tensorflow as tf
-
-    names = (*features.RECORD_FEATURES, features.STATIC_MASKS)
-    try:
-        parsed = tf.io.parse_example(
-            [data for _, data in block], {name: tf.io.RaggedFeature(tf.int64) for name in names}
-        )
-    # TensorFlow quotes the record in its message, which then may not be UTF-8.
-    except (tf.errors.InvalidArgumentError, UnicodeDecodeError) as error:
-        _refuse(file, block, error)
-    sizes = {name: parsed[name].row_lengths().numpy() for name in names}
-    lengths = sizes[features.INPUT_IDS]
-    if (
-        sizes[features.STATIC_MASKS].any()
-        or not lengths.all()
-        or any((sizes[name] != lengths).any() for name in features.RECORD_FEATURES)
-        or parsed[features.INPUT_IDS].values.numpy().min() < 0
-    ):
-        _refuse(file, block)
-    mask = parsed[features.RECORD_MASK].values.numpy() > 0
-    return parsed[features.INPUT_IDS].values.numpy(), mask, lengths
-
-
-def _refuse(
-    file: pathlib.Path, block: list[tuple[int, bytes]], cause: Exception | None = None
-) -> NoReturn:
-    """Raise the error for the first record of a block that has another format."""
-    # Records are parsed one by one only here, to find out which of them the message is about.
-    for offset, data in block:
-        fault = _fault(data)
-        if fault:
-            raise InputError(f"{file}: the record at byte {offset} {fault}") from cause
-    raise InputError(f"{file}: the records cannot be read: {cause}") from cause
-
-
-def _fault(data: bytes) -> str | None:
-    """Return what is wrong with a record, None if nothing is."""
-    import tensorflow as tf
-    from google.protobuf.message import DecodeError
-
-    needed = ", ".join(features.RECORD_FEATURES)
-    try:
-        stored = tf.train.Example.FromString(data).features.feature
-    except DecodeError:
-        return f"is not a tf.train.Example: it must be one, with {needed}"
-    if features.STATIC_MASKS in stored:
-        return (
-            f"holds {features.STATIC_MASKS}, masks chosen when it was written, which would repeat "
-            "in every epoch; this program draws masks during training: build the examples from text"
-        )
-    rows = [
-        list(stored[name].int64_list.value) for name in features.RECORD_FEATURES if name in stored
-    ]
-    if len(rows) < len(features.RECORD_FEATURES) or not rows[0]:
-        found = ", ".join(sorted(stored)) or "nothing"
-        return f"holds {found}, but must hold {needed} as lists of integers: build the data again"
-    if len({len(row) for row in rows}) > 1:
-        return f"holds lists of different lengths: {needed} must be equally long"
-    if min(rows[0]) < 0:
-        return f"holds the token id {min(rows[0])}: ids must not be negative"
-    return None
+def _content_hash(folder: pathlib.Path, splits: dict[str, list[_Part]]) -> str:
+    """Return the hash of all records, which takes a second pass, but no parsing."""
+    digests = {}
+    for name, parts in splits.items():
+        digest = hashlib.sha256()
+        for part in parts:
+            with open(part.file, "rb") as stream:
+                stream.seek(int(part.offsets[part.first]))
+                left = part.shard().end - stream.tell()
+                while left > 0 and (block := stream.read(min(left, _HASHED_AT_ONCE))):
+                    digest.update(block)
+                    left -= len(block)
+        digests[name] = digest.digest()
+    return index.content_hash(digests)
 
 
 def _divide(parts: list[_Part], held_out: float) -> dict[str, list[_Part]]:
@@ -249,11 +205,11 @@ def _counts(
     parts: list[_Part], size: int, on_corrupt: Callable[[framing.CorruptRecord], None] | None
 ) -> np.ndarray:
     """Return int64 `[size]`, how often each id is a real token of some parts."""
-    tally = _Tally()
+    tally = _Tally(size)
     for part in parts:
         records = framing.records(part.file, on_corrupt)
         tally.add(part.file, itertools.islice(records, part.first, part.last))
-    return np.pad(tally.counts, (0, size - len(tally.counts)))
+    return tally.counts
 
 
 def _number(part: str) -> tuple[int, str]:

@@ -16,6 +16,7 @@ from official_nlp.errors import InputError
 
 HEADER_BYTES = 12
 FOOTER_BYTES = 4
+FEWEST_BYTES = HEADER_BYTES + FOOTER_BYTES
 
 _LENGTH = struct.Struct("<Q")
 _CHECKSUM = struct.Struct("<I")
@@ -86,13 +87,16 @@ def records(
     """
     offset = 0
     with open(file, "rb", buffering=_BUFFER_BYTES) as stream:
+        size = os.fstat(stream.fileno()).st_size
         while header := stream.read(HEADER_BYTES):
             data: bytes | None
             try:
                 # The length has a checksum of its own, so a corrupt length never determines how
                 # much is read.
                 length = _length(header, file, offset)
-                rest = stream.read(length + FOOTER_BYTES)
+                # Compared before reading: a length can have a right checksum and be absurd.
+                fits = offset + FEWEST_BYTES + length <= size
+                rest = stream.read(length + FOOTER_BYTES) if fits else b""
                 if len(rest) < length + FOOTER_BYTES:
                     raise _UnknownEnd(file, offset, "the file ends in the middle of it")
                 data = unframe(header + rest, file, offset)

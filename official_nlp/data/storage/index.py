@@ -5,19 +5,24 @@ It gives access to any record without reading the others.
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import pathlib
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from official_nlp.data.storage import features, framing
 from official_nlp.errors import InputError
 from official_nlp.files import atomic, disk_errors, guarded
 
 INDEX_FILE = "index.json"
 UNIGRAM_FILE = "unigram.npy"
 VERSION = 1
+# Ids are int32 in a batch.
+LARGEST_ID = (1 << 31) - 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +53,8 @@ class Index:
       length: length of a record in tokens, padding included.
       vocab_size: size of the vocabulary that the records were made with, None if unknown.
       vocab_hash: SHA-256 of that vocabulary, None if unknown.
+      content_hash: SHA-256 over all records, see `content_hash`; None in an index of an earlier
+        version.
       settings: how the records were made: seed, arguments of the builder, counts.
     """
 
@@ -57,6 +64,7 @@ class Index:
     length: int
     vocab_size: int | None = None
     vocab_hash: str | None = None
+    content_hash: str | None = None
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def records(self, split: str) -> int:
@@ -131,7 +139,7 @@ class OffsetsWriter:
         np.lib.format.write_array_header_1_0(self._file, header)
 
 
-_AGAIN = (
+AGAIN = (
     "build the data again; if another program wrote the shards, delete the index, and it is made "
     "again"
 )
@@ -145,7 +153,7 @@ def read(folder: pathlib.Path) -> Index:
     """
     file = folder / INDEX_FILE
     try:
-        content = guarded.read_object(file, _AGAIN)
+        content = guarded.read_object(file, AGAIN)
         if content.pop("version") != VERSION:
             raise InputError(
                 f"{file} was written by another version of this program: build the data again"
@@ -155,11 +163,68 @@ def read(folder: pathlib.Path) -> Index:
             split: [Shard(**shard) for shard in shards]
             for split, shards in content["splits"].items()
         }
-        return Index(**content)
+        index = Index(**content)
+        _check(index)
+        return index
     except InputError:
         raise
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise InputError(f"{file} is not an index of training data: {_AGAIN}") from error
+        raise InputError(f"{file} is not an index of training data ({error}): {AGAIN}") from error
+
+
+def _check(index: Index) -> None:
+    """Raise ValueError for a value of another type or out of range.
+
+    The sizes of the shards, which are compared with the files, limit all other numbers.
+    """
+    shards = [shard for split in index.splits.values() for shard in split]
+    unknown = set(index.splits) - {features.TRAIN, features.HELD_OUT}
+    if unknown:
+        raise ValueError(f"splits must be train and held_out, were {sorted(index.splits)}")
+    for shard in shards:
+        if not _is_file_name(shard.file):
+            raise ValueError(f"file must be a name in the folder, was {shard.file!r:.100}")
+        _check_number("bytes", shard.bytes, sys.maxsize)
+        _check_number("end", shard.end, shard.bytes)
+        _check_number("records", shard.records, shard.end // framing.FEWEST_BYTES)
+    # Each token of a record has at least a byte.
+    _check_number("length", index.length, max((shard.bytes for shard in shards), default=0))
+    _check_number("longest_row", index.longest_row, index.length)
+    _check_number("largest_id", index.largest_id, LARGEST_ID)
+    if index.vocab_size is not None:
+        _check_number("vocab_size", index.vocab_size, LARGEST_ID + 1)
+    for name in ("vocab_hash", "content_hash"):
+        value = getattr(index, name)
+        if not isinstance(value, str | None):
+            raise ValueError(f"{name} must be a string or null, was {value!r:.100}")
+    if not isinstance(index.settings, dict):
+        raise ValueError(f"settings must be an object, was {index.settings!r:.100}")
+
+
+def _check_number(name: str, value: Any, largest: int) -> None:
+    if type(value) is not int or not 0 <= value <= largest:
+        raise ValueError(f"{name} must be an integer from 0 to {largest}, was {value!r:.100}")
+
+
+def _is_file_name(name: Any) -> bool:
+    return (
+        isinstance(name, str)
+        and pathlib.PurePath(name).name == name
+        and name.isprintable()
+        and len(name.encode()) < 256
+    )
+
+
+def content_hash(digests: Mapping[str, bytes]) -> str:
+    """Return the hash that identifies the examples of a data folder.
+
+    Args:
+      digests: SHA-256 of the framed records of each split, one after another.
+    """
+    digest = hashlib.sha256()
+    for split in sorted(digests):
+        digest.update(split.encode() + digests[split])
+    return digest.hexdigest()
 
 
 def offsets_file(split: str) -> str:

@@ -1,5 +1,6 @@
 """Write the shards of one split."""
 
+import hashlib
 import pathlib
 import types
 from typing import BinaryIO
@@ -29,6 +30,7 @@ class ShardWriter:
         self._shards: list[index.Shard] = []
         self._file: BinaryIO | None = None
         self._offsets = index.OffsetsWriter(folder, split)
+        self._hash = hashlib.sha256()
         self._name = ""
         self._bytes = self._count = 0
 
@@ -49,6 +51,7 @@ class ShardWriter:
             starts = ends[done : done + here] - sizes[done : done + here] - first_byte
             self._offsets.append(starts + self._bytes)
             file.write(records[first_byte:end_byte])
+            self._hash.update(records[first_byte:end_byte])
             self._bytes += end_byte - first_byte
             self._count += here
             done, first_byte = done + here, end_byte
@@ -67,6 +70,10 @@ class ShardWriter:
         if self._file is not None:
             self._file.close()
         self._offsets.close()
+
+    def digest(self) -> bytes:
+        """Return the SHA-256 of all records written, one after another."""
+        return self._hash.digest()
 
     def finish(self) -> list[index.Shard]:
         """Close all files, give the shards their final names, and return their descriptions."""

@@ -1,9 +1,11 @@
 """Train a vocabulary on text."""
 
 import collections
+import dataclasses
 import itertools
 import os
 import pathlib
+import unicodedata
 from collections.abc import Iterable, Iterator
 
 import tokenizers
@@ -28,6 +30,9 @@ _CHARACTERS_FRACTION = 0.75
 _SMALLEST_SIZE = 64
 _SAMPLED_DOCUMENTS = 256
 _SAMPLED_CHARACTERS = 10_000
+# More than English has. In Hindi or Japanese marks tell words apart, and every fifth character has
+# one.
+_MANY_MARKS = 0.01
 
 
 def train_vocabulary(
@@ -47,7 +52,7 @@ def train_vocabulary(
     order, special tokens, characters, characters inside a word, and pieces as they were merged.
 
     Args:
-      files: files, globs or folders of text, see `corpus.find_files`.
+      files: files, globs or folders of text, see `corpus.find`.
       to: the folder to make.
       size: maximum number of tokens; a small text results in fewer.
       lower_case: lower-case the text.
@@ -84,16 +89,22 @@ def train_vocabulary(
             "min_frequency and learn_bytes must be at least 1, "
             f"were min_frequency={min_frequency}, learn_bytes={learn_bytes}"
         )
+    found = corpus.find(files)
+    if progress and found.skipped:
+        print(found.describe())
     with staged(to) as folder:
-        text = _Text(corpus.find_files(files), learn_bytes, progress)
+        text = _Text(found.files, learn_bytes, progress)
         if kind == "wordpiece":
             casing = {"do_lower_case": lower_case, "strip_accents": strip_accents}
-            tokenizer, sample = _learn_wordpiece(text, casing, min_frequency, size)
+            tokenizer, sample, removed = _learn_wordpiece(text, casing, min_frequency, size)
             tokenizer.save_pretrained(folder)
         else:
             tokenizer, sample = _learn_sentencepiece(text, folder, kind, lower_case, size)
+            removed = _Removed()
     if progress:
         print(_summary(tokenizer, size, text.stride, sample))
+        for line in removed.describe(advise=strip_accents is None):
+            print(line)
     return tokenizer
 
 
@@ -141,6 +152,41 @@ class _Sample:
         self._number += 1
 
 
+@dataclasses.dataclass
+class _Removed:
+    """What does not contribute to a WordPiece vocabulary.
+
+    Attributes:
+      characters: number of characters of the text, spaces excluded.
+      marks: number of accents and other combining marks that normalization removes, those of
+        composed characters included.
+      control: number of control and format characters that normalization removes.
+      long_words: number of words that are too long.
+    """
+
+    characters: int = 0
+    marks: int = 0
+    control: int = 0
+    long_words: int = 0
+
+    def describe(self, advise: bool) -> Iterator[str]:
+        """Yield a line for each kind that occurs; `advise` adds how to keep accents."""
+        if self.marks:
+            fraction = self.marks / self.characters
+            advice = ": --keep-accents keeps them (strip_accents=False in Python)"
+            yield (
+                f"removed accents, vowel signs and other marks: {self.marks:,} ({fraction:.2%} of "
+                f"the characters){advice if advise and fraction > _MANY_MARKS else ''}"
+            )
+        if self.control:
+            yield f"removed control and format characters: {self.control:,}"
+        if self.long_words:
+            yield (
+                f"not learned from, words of more than {wordpiece.MAX_WORD_CHARACTERS} characters, "
+                f"which are always unknown: {self.long_words:,}"
+            )
+
+
 def _learn_sentencepiece(
     text: _Text, folder: pathlib.Path, kind: str, lower_case: bool, size: int
 ) -> tuple[ElectraTokenizer, list[list[str]]]:
@@ -164,23 +210,28 @@ def _learn_sentencepiece(
 
 def _learn_wordpiece(
     text: _Text, casing: dict, min_frequency: int, size: int
-) -> tuple[ElectraTokenizer, list[list[str]]]:
+) -> tuple[ElectraTokenizer, list[list[str]], _Removed]:
     blank = ElectraTokenizer(SPECIAL_TOKENS, **casing)
-    characters, sample = _count_characters(text, blank)
+    characters, sample, removed = _count_characters(text, blank)
     alphabet, inside = _choose_characters(characters, blank, min_frequency, size)
-    pieces = _learn_pieces(text, blank, alphabet, inside, min_frequency, size)
-    return ElectraTokenizer([*SPECIAL_TOKENS, *alphabet, *inside, *pieces], **casing), sample
+    words = _ShortWords(blank)
+    pieces = _learn_pieces(text, blank, alphabet, inside, min_frequency, size, words)
+    removed.long_words = words.dropped
+    tokenizer = ElectraTokenizer([*SPECIAL_TOKENS, *alphabet, *inside, *pieces], **casing)
+    return tokenizer, sample, removed
 
 
 def _count_characters(
     text: _Text, blank: ElectraTokenizer
-) -> tuple[collections.Counter, list[list[str]]]:
-    """Count the characters of the normalized text; also return a sample of the documents."""
+) -> tuple[collections.Counter, list[list[str]], _Removed]:
+    """Count the characters of the normalized text and what is removed; also return a sample."""
     normalizer = _normalizer(blank)
     characters: collections.Counter = collections.Counter()
+    raw: collections.Counter = collections.Counter()
     sample = _Sample()
     for document in text.documents("Counting characters"):
         joined = "\n".join(document)
+        raw.update(joined)
         characters.update(normalizer.normalize_str(joined))
         sample.add(joined)
     # No piece contains white space, at which words are split.
@@ -188,7 +239,29 @@ def _count_characters(
         del characters[space]
     if not characters:
         raise InputError(corpus.NO_TEXT)
-    return characters, sample.documents
+    return characters, sample.documents, _count_removed(raw, normalizer)
+
+
+def _count_removed(characters: collections.Counter, normalizer: normalizers.Normalizer) -> _Removed:
+    """Count what normalization removes from a text with these characters."""
+    removed = _Removed()
+    for character, count in characters.items():
+        if character.isspace():
+            continue
+        removed.characters += count
+        # Not NFKD: normalization keeps compatibility characters as they are.
+        marks = sum(map(_is_mark, unicodedata.normalize("NFD", character)))
+        # Behind a letter, because a mark alone has nothing that it could belong to.
+        left = normalizer.normalize_str(f"a{character}")
+        if marks and not any(map(_is_mark, unicodedata.normalize("NFD", left))):
+            removed.marks += count * marks
+        elif left == "a":
+            removed.control += count
+    return removed
+
+
+def _is_mark(character: str) -> bool:
+    return unicodedata.category(character) == "Mn"
 
 
 def _choose_characters(
@@ -218,6 +291,7 @@ def _learn_pieces(
     inside: list[str],
     min_frequency: int,
     size: int,
+    words: "_ShortWords",
 ) -> list[str]:
     """Return the pieces that the trainer merges from characters, in that order."""
     engine = tokenizers.Tokenizer(models.WordPiece(unk_token="[UNK]"))
@@ -235,10 +309,37 @@ def _learn_pieces(
         continuing_subword_prefix=_PREFIX,
         show_progress=False,
     )
-    engine.train_from_iterator(text.documents("Learning pieces"), trainer)
+    documents = (list(map(words.of, document)) for document in text.documents("Learning pieces"))
+    engine.train_from_iterator(documents, trainer)
     ids = engine.get_vocab()
     characters = {*known, *alphabet}
     return [token for token in sorted(ids, key=ids.__getitem__) if token not in characters]
+
+
+class _ShortWords:
+    """Leaves out words that are always unknown because they are too long.
+
+    The trainer takes time that grows with the square of the length of a word.
+
+    Attributes:
+      dropped: number of words left out.
+    """
+
+    def __init__(self, blank: ElectraTokenizer) -> None:
+        self._normalizer = _normalizer(blank)
+        self._split = pre_tokenizers.BertPreTokenizer()
+        self.dropped = 0
+
+    def of(self, line: str) -> str:
+        """Return a line without its words that are too long."""
+        longest = wordpiece.MAX_WORD_CHARACTERS
+        # Most lines have spaces, and are not worth splitting here.
+        if len(line) <= longest or max(map(len, line.split())) <= longest:
+            return line
+        words = self._split.pre_tokenize_str(self._normalizer.normalize_str(line))
+        short = [word for word, _ in words if len(word) <= longest]
+        self.dropped += len(words) - len(short)
+        return " ".join(short)
 
 
 def _normalizer(blank: ElectraTokenizer) -> normalizers.Normalizer:

@@ -7,6 +7,7 @@ Pure functions: sizes and counts in, text out. Checks that hold for every object
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from official_nlp.data.pretraining.examples import unknown_tokens_warning
 from official_nlp.tasks.pretraining import cost
 from official_nlp.tasks.pretraining.data import PretrainingData
 from official_nlp.training import Devices, Findings, PhaseConfig, TrainingConfig
@@ -112,6 +113,11 @@ def _vocabulary_warnings(config, data) -> Iterator[str]:
     tokens = data.folder.tokenizer.vocab_size
     largest = data.folder.index.largest_id
     unused = config.vocab_size - tokens
+    unknown = data.folder.index.settings.get("unknown_fraction")
+    if isinstance(unknown, float):
+        warning = unknown_tokens_warning(unknown, data.folder.tokenizer)
+        if warning:
+            yield warning
     if unused > UNUSED_ROWS * config.vocab_size:
         yield (
             f"the word table has {config.vocab_size:,} rows for a vocabulary of {tokens:,}: "

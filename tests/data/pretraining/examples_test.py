@@ -19,6 +19,7 @@ import tensorflow as tf
 from official_nlp.data.pretraining.examples import build_examples
 from official_nlp.data.storage import data_folder
 from official_nlp.errors import InputError
+from official_nlp.tasks.pretraining import data as pretraining_data
 
 _BUILD = """
 import sys
@@ -143,6 +144,26 @@ def test_packing_as_the_original_drops_text_and_reports_it(
         assert word in shown
 
 
+@pytest.mark.parametrize(
+    ("vocabulary", "warning"),
+    [
+        (["The", "Red", "Boat", "."], "unknown, and .*: 3 tokens of .* have capital letters, but"),
+        (["walks", "."], "unknown, and nothing is learned from them: train a vocabulary"),
+        (["the", "red", "boat", "."], None),
+    ],
+)
+def test_many_unknown_tokens_are_a_warning(tmp_path, capsys, vocabulary, warning):
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *vocabulary]
+    (tmp_path / "vocab.txt").write_text("\n".join(tokens))
+    (tmp_path / "a.txt").write_text("The Red Boat.")
+    build(tmp_path / "a.txt", tmp_path / "vocab.txt", tmp_path / "to", progress=True)
+    found = re.search("^warning: .*$", capsys.readouterr().out, re.MULTILINE)
+    if warning is None:
+        assert found is None
+    else:
+        assert re.search(rf"75.0% of the tokens are {warning}", found[0])
+
+
 def test_documents_are_held_out_by_a_hash_of_their_text(text_file, tokenizer_folder, tmp_path):
     documents = documents_of(text_file)
     (tmp_path / "b.txt").write_text("\n\n".join(reversed(documents[10:])))
@@ -188,6 +209,23 @@ def test_the_index_records_how_the_examples_were_made(folder):
     assert folder.index.largest_id >= ids.max()
 
 
+def test_the_hash_of_the_examples_covers_their_order_of_words(tokenizer_folder, tmp_path):
+    hashes = []
+    for text in ("the red boat.\n\na green bird.", "the boat red.\n\na green bird."):
+        (tmp_path / "a.txt").write_text(text)
+        to = tmp_path / str(len(hashes))
+        build(tmp_path / "a.txt", tokenizer_folder, to, held_out=0)
+        hashes.append(pretraining_data.open_data(to).fingerprint())
+        index = json.loads((to / "index.json").read_text())
+        hashes.append(index.pop("content_hash"))
+        (to / "index.json").write_text(json.dumps(index))
+        # An index of an earlier version has none.
+        data_folder.open_folder(to)
+        (tmp_path / f"{to}.json").write_text(json.dumps(index))
+    assert len(set(hashes)) == 4
+    assert (tmp_path / "0.json").read_text() == (tmp_path / "2.json").read_text()
+
+
 def test_special_tokens_in_the_text_are_encoded_as_text(tokenizer_folder, tmp_path):
     (tmp_path / "a.txt").write_text("the [MASK] boat [SEP] red [CLS] [PAD].")
     build(tmp_path / "a.txt", tokenizer_folder, tmp_path / "to")
@@ -200,7 +238,7 @@ def test_special_tokens_in_the_text_are_encoded_as_text(tokenizer_folder, tmp_pa
     assert real[1:].count(2) == 0
 
 
-@pytest.mark.parametrize("content_of_file", ["", "\n \n\n", "\x00\n\u200b"])
+@pytest.mark.parametrize("content_of_file", ["", "\n \n\n", "\u200b\n\x01"])
 def test_an_empty_corpus_is_refused(tokenizer_folder, tmp_path, content_of_file):
     (tmp_path / "a.txt").write_text(content_of_file)
     (tmp_path / "b.txt").write_text("")
@@ -281,8 +319,8 @@ def test_a_kill_leaves_no_incomplete_folder(
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     assert not to.exists()
-    (left,) = to.parent.iterdir()
-    assert left.name.startswith(".examples.partial-")
+    left = sorted(path.name for path in to.parent.iterdir())
+    assert left == [".examples.lock", ".examples.partial"]
     # The next call removes what the killed one has left.
     build(text_file, tokenizer_folder, to, held_out=0.2, shard_examples=40)
     assert [path.name for path in to.parent.iterdir()] == ["examples"]
@@ -309,5 +347,5 @@ def test_an_interrupt_leaves_nothing(large_file, tokenizer_folder, tmp_path, rep
 
 def _unfinished(to: pathlib.Path) -> list[pathlib.Path]:
     with contextlib.suppress(FileNotFoundError):
-        return list(to.parent.glob(".examples.partial-*/train-*.unfinished"))
+        return list(to.parent.glob(".examples.partial/train-*.unfinished"))
     return []

@@ -87,6 +87,42 @@ def test_a_skipped_record_leaves_its_example_empty_and_the_others_in_place(built
         np.testing.assert_array_equal(again[name][: len(found[name])], found[name])
 
 
+def test_a_record_with_a_right_checksum_and_a_wrong_id_is_corrupt(built, copy):
+    whole = epoch(data_folder.open_folder(built))
+    data = data_folder.open_folder(copy)
+    (serialized,) = data.split("train").read([3])
+    start = int(np.load(copy / "offsets-train.npy")[3])
+    position = serialized.index(b"input_ids") + 30
+    wrong = serialized[:position] + b"\x7f" + serialized[position + 1 :]
+    file = copy / data.index.splits["train"][0].file
+    with open(file, "r+b") as stream:
+        stream.seek(start)
+        stream.write(framing.frame(wrong))
+    message = rf"{file}: the record at byte {start} .* the id 127, but"
+    with pytest.raises(InputError, match=message), plain_errors():
+        epoch(data)
+    policy = CorruptRecords("skip")
+    found = epoch(data_folder.open_folder(copy, corrupt_records=policy))
+    empty = ~found["input_mask"].any(axis=1)
+    assert empty.sum() == 1
+    assert_empty_instead(whole, found, empty)
+    assert f"{file} at byte {start}: it holds the id 127" in policy.describe()
+
+
+def test_wrong_offsets_are_corrupt_records(built, copy):
+    whole = epoch(data_folder.open_folder(built))
+    offsets = np.load(copy / "offsets-train.npy")
+    # The records before those with wrong offsets end at them.
+    offsets[[3, 20, 41]] = -5, 10**15, 0
+    np.save(copy / "offsets-train.npy", offsets)
+    with pytest.raises(InputError, match=r"its offset in offsets-train.npy is wrong"):
+        data_folder.open_folder(copy).split("train").read([3])
+    found = epoch(data_folder.open_folder(copy, corrupt_records=CorruptRecords("skip")))
+    empty = ~found["input_mask"].any(axis=1)
+    assert empty.sum() == 6
+    assert_empty_instead(whole, found, empty)
+
+
 def test_baselines_leave_out_corrupt_records(copy):
     corrupt(copy, 3)
     with pytest.raises(InputError, match="is corrupt"):
@@ -180,5 +216,5 @@ def test_shards_of_nothing_but_corrupt_records_are_refused(tmp_path, tokenizer_f
     os.truncate(tmp_path / "a.tfrecord", 14)
     with pytest.raises(InputError, match="hold no record"):
         foreign_shards.build_index(
-            tmp_path, 0.1, progress=False, corrupt_records=CorruptRecords("skip")
+            tmp_path, 0.1, 99, progress=False, corrupt_records=CorruptRecords("skip")
         )

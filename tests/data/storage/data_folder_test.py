@@ -132,6 +132,97 @@ def test_a_file_that_is_not_an_index_is_refused(copy, content):
         data_folder.open_folder(copy)
 
 
+WRONG_VALUES = [
+    ("length", -1, "length must be an integer from 0 to"),
+    ("length", 10**12, "length must be an integer from 0 to"),
+    ("longest_row", 33, "longest_row must be an integer from 0 to 32"),
+    ("largest_id", "x", "largest_id must be an integer from 0 to"),
+    ("largest_id", None, "largest_id must be"),
+    ("largest_id", True, "largest_id must be"),
+    ("largest_id", 1.0, "largest_id must be"),
+    ("vocab_size", [], "vocab_size must be"),
+    ("vocab_hash", 7, "vocab_hash must be a string or null"),
+    ("content_hash", {}, "content_hash must be a string or null"),
+    ("settings", [1], "settings must be an object"),
+    ("splits", [], "no attribute"),
+    ("splits", {"../../x": []}, "splits must be train and held_out"),
+    ("splits", {"train": [7]}, ""),
+    ("splits", {"train": 7}, ""),
+    ("more", 7, "more"),
+]
+WRONG_SHARDS = [
+    ("file", "../train-00000-of-00006.tfrecord", "file must be a name in the folder"),
+    ("file", "/etc/passwd", "file must be a name in the folder"),
+    ("file", "x" * 300, "file must be a name in the folder"),
+    ("file", "a\0b", "file must be a name in the folder"),
+    ("file", "\ud800", "file must be a name in the folder"),
+    ("file", None, "file must be a name in the folder"),
+    ("file", ["a"], "file must be a name in the folder"),
+    ("bytes", -1, "bytes must be an integer"),
+    ("bytes", 1e5, "bytes must be an integer"),
+    ("end", 10**12, "end must be an integer from 0 to"),
+    ("records", 10**6, "records must be an integer from 0 to"),
+    ("what", 1, "what"),
+]
+
+
+@pytest.mark.parametrize(("field", "value", "message"), WRONG_VALUES)
+def test_wrong_values_in_an_index_are_named(copy, field, value, message):
+    change_index(copy, **{field: value})
+    with pytest.raises(InputError, match=f"index.json is not an index .*{message}.*build the data"):
+        data_folder.open_folder(copy)
+
+
+@pytest.mark.parametrize(("field", "value", "message"), WRONG_SHARDS)
+def test_wrong_values_of_a_shard_are_named(copy, field, value, message):
+    splits = json.loads((copy / index.INDEX_FILE).read_text())["splits"]
+    splits["train"][0][field] = value
+    change_index(copy, splits=splits)
+    with pytest.raises(InputError, match=f"index.json is not an index .*{message}.*build the data"):
+        data_folder.open_folder(copy)
+
+
+def save_npz(file, array):
+    with open(file, "wb") as stream:
+        np.savez(stream, array)
+
+
+DAMAGED_ARRAYS = {
+    "empty": lambda file, array: os.truncate(file, 0),
+    "truncated": lambda file, array: os.truncate(file, 150),
+    "floats": lambda file, array: np.save(file, array.astype(float)),
+    "two dimensions": lambda file, array: np.save(file, array[:, None]),
+    "a scalar": lambda file, array: np.save(file, np.int64(3)),
+    "strings": lambda file, array: np.save(file, array.astype("S3")),
+    "objects": lambda file, array: np.save(file, array.astype(object), allow_pickle=True),
+    "a structure": lambda file, array: np.save(file, np.zeros(9, [("a", "i8")])),
+    "an archive": save_npz,
+    "missing": lambda file, array: os.remove(file),
+    "a folder": lambda file, array: (os.remove(file), os.mkdir(file)),
+    "a huge shape": lambda file, array: file.write_bytes(
+        file.read_bytes().replace(b"%d," % len(array), b"%d," % 10**15).replace(b" " * 14, b"", 1)
+    ),
+    "no header": lambda file, array: file.write_bytes(
+        b"\x93NUMPY\x01\x00\x05\x00{((((" + b"x" * 99
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ["unigram.npy", "offsets-train.npy"])
+@pytest.mark.parametrize("damage", DAMAGED_ARRAYS)
+def test_damaged_arrays_are_named(copy, name, damage):
+    DAMAGED_ARRAYS[damage](copy / name, np.load(copy / name))
+    with pytest.raises(InputError, match=rf"{name}( must hold|: ).*build the data again"):
+        data_folder.open_folder(copy).unigram_counts()
+
+
+@pytest.mark.parametrize("counts", [[1, 2, -3], [1] * 1000])
+def test_unigram_counts_that_do_not_fit_the_vocabulary_are_named(copy, counts):
+    np.save(copy / "unigram.npy", np.array(counts))
+    with pytest.raises(InputError, match=r"unigram.npy must hold at most \d+ counts, .* negative"):
+        data_folder.open_folder(copy).unigram_counts()
+
+
 def test_an_index_of_another_version_is_refused(copy):
     change_index(copy, version=99)
     with pytest.raises(InputError, match=r"index.json was written by another version"):

@@ -124,14 +124,46 @@ BAD_RECORDS = {
         example(input_word_ids=LONG, input_mask=LONG),
         "holds input_mask, input_word_ids, but must hold input_ids, input_mask, segment_ids",
     ),
-    "no features": (example(), "holds nothing, but must hold"),
+    "no features": (example(other=[]), "holds other, but must hold"),
     "lists of different lengths": (
         example(input_ids=LONG, input_mask=[1], segment_ids=LONG),
         "holds lists of different lengths",
     ),
     "a negative id": (
         example(input_ids=[-1, 2, 3], input_mask=LONG, segment_ids=LONG),
-        "holds the token id -1",
+        "holds the id -1, but the vocabulary has only",
+    ),
+    "no bytes": (b"", "is empty"),
+    "empty lists": (
+        example(input_ids=[], input_mask=[], segment_ids=[]),
+        "holds input_ids, input_mask, segment_ids, but must hold .* as lists of integers",
+    ),
+    "lists of floats": (
+        tf.train.Example(
+            features=tf.train.Features(
+                feature={
+                    name: tf.train.Feature(float_list=tf.train.FloatList(value=[1.0]))
+                    for name in ("input_ids", "input_mask", "segment_ids")
+                }
+            )
+        ).SerializeToString(),
+        "holds input_ids, input_mask, segment_ids, but must hold .* as lists of integers",
+    ),
+    "an id beyond the vocabulary": (
+        example(input_ids=[2, 300_000_000, 3], input_mask=[1] * 3, segment_ids=[0] * 3),
+        "holds the id 300000000, but the vocabulary has only",
+    ),
+    "an id beyond 32 bits": (
+        example(input_ids=[2, 2**40 + 5, 3], input_mask=[1] * 3, segment_ids=[0] * 3),
+        "holds the id 1099511627781, but the vocabulary has only",
+    ),
+    "another segment": (
+        example(input_ids=LONG, input_mask=[1] * 3, segment_ids=[0, 7, 0]),
+        "holds 7 in segment_ids, which must be 0 or 1",
+    ),
+    "another mask": (
+        example(input_ids=LONG, input_mask=[1, 1, -1], segment_ids=[0] * 3),
+        "holds -1 in input_mask, which must be 0 or 1",
     ),
     "no example": (b"\xff\xff", "is not a tf.train.Example"),
     "another type": (
@@ -183,7 +215,15 @@ def test_the_index_equals_that_of_build_examples(built, tmp_path, tokenizer_fold
         (tmp_path / file.name).symlink_to(file)
     open_shards(tmp_path, tokenizer_folder)
     ours, theirs = (json.loads((f / "index.json").read_text()) for f in (built, tmp_path))
-    for key in ("splits", "longest_row", "largest_id", "length", "unigram", "version"):
+    for key in (
+        "splits",
+        "longest_row",
+        "largest_id",
+        "length",
+        "unigram",
+        "version",
+        "content_hash",
+    ):
         assert ours[key] == theirs[key], key
     for file in ("offsets-train.npy", "offsets-held_out.npy"):
         np.testing.assert_array_equal(np.load(built / file), np.load(tmp_path / file))

@@ -101,7 +101,44 @@ def test_size_and_fraction_of_unknown_tokens_are_printed(tmp_path, capsys):
     assert "20.000% of 5 tokens in a sample are unknown" in shown
 
 
-@pytest.mark.parametrize("text", ["", "\n\n", "\x00"])
+@pytest.mark.parametrize(
+    ("text", "options", "line"),
+    [
+        # Vowel signs of Hindi; "panda" and "solder", which differ by voicing marks only.
+        (
+            "\u0905\u092a\u0928\u0947 \u092e\u0947\u0902",
+            {},
+            "marks: 3 (42.86% of the characters): --keep",
+        ),
+        (
+            "\u30d1\u30f3\u30c0 \u30cf\u30f3\u30c0",
+            {},
+            "marks: 3 (50.00% of the characters): --keep",
+        ),
+        ("caf\u00e9 " + "plain " * 100, {}, "marks: 1 (0.20% of the characters)\n"),
+        ("caf\u00e9 cafe\u0301", {"strip_accents": True}, "marks: 2 (22.22% of the characters)\n"),
+        ("caf\u00e9 caf\u00e9", {"strip_accents": False}, ""),
+        ("caf\u00e9 caf\u00e9", {"lower_case": False}, ""),
+        ("zero\u200dwidth \x01", {}, "removed control and format characters: 2\n"),
+        ("word " + "long" * 300_000 + " word", {}, "words of more than 100 characters, which are"),
+        ("plain text", {}, ""),
+    ],
+)
+def test_what_is_not_learned_from_is_counted_and_shown(tmp_path, capsys, text, options, line):
+    tokenizer = train(text, tmp_path, progress=True, **options)
+    _, _, shown = capsys.readouterr().out.partition("are unknown\n")
+    assert line in shown
+    assert shown.count("\n") == bool(line)
+    assert "longlong" not in tokenizer.vocab
+
+
+def test_words_that_punctuation_or_ideographs_split_are_learned_from(tmp_path, capsys):
+    text = "ab-" * 100 + " " + "ab\u4e2d" * 100
+    assert {"ab", "\u4e2d"} <= set(train(text, tmp_path, progress=True).vocab)
+    assert "not learned" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "\x01"])
 def test_an_empty_corpus_is_refused(tmp_path, text):
     with pytest.raises(InputError, match=r"the files contain no text"):
         train(text, tmp_path)

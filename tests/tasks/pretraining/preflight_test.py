@@ -27,12 +27,15 @@ def opened(
     largest_id=30_521,
     vocabulary=30_522,
     tokens=None,
+    **settings,
 ):
     """Opened data with these numbers and no files; `tokens` is the average of an example."""
     unigrams = np.array([examples * (longest if tokens is None else tokens)])
     counts = {"train": examples, "held_out": held_out}
-    index = types.SimpleNamespace(longest_row=longest, largest_id=largest_id)
-    tokenizer = types.SimpleNamespace(vocab_size=vocabulary)
+    index = types.SimpleNamespace(longest_row=longest, largest_id=largest_id, settings=settings)
+    tokenizer = types.SimpleNamespace(
+        vocab_size=vocabulary, vocab=["[CLS]", "The", "the"], do_lower_case=True
+    )
     folder = types.SimpleNamespace(
         count=counts.get, index=index, tokenizer=tokenizer, unigram_counts=lambda: unigrams
     )
@@ -121,6 +124,11 @@ WIDE = ElectraConfig.preset("base")
         (
             {"data": opened(examples=60_000)},
             "phase 1 passes 42.7 times over 60,000 examples; beyond 40",
+        ),
+        (
+            {"data": opened(unknown_fraction=0.68)},
+            "68.0% of the tokens are unknown, and nothing is learned from them: 1 tokens of the "
+            "vocabulary have capital letters, but the tokenizer lower-cases all text",
         ),
         ({"data": opened(held_out=0)}, "no held-out examples: nothing is evaluated"),
         (
