@@ -3,14 +3,15 @@
 import dataclasses
 import os
 import pathlib
+import warnings
 from collections.abc import Collection, Mapping
 
 from official_nlp.data import ElectraTokenizer
 from official_nlp.errors import InputError
 from official_nlp.files import guarded
-from official_nlp.interchange import sources
+from official_nlp.interchange import sources, tensor_shapes, vocabulary_fit
 from official_nlp.interchange.load_report import listed
-from official_nlp.interchange.weights import WORD_TABLE, Weights, most_rows
+from official_nlp.interchange.weights import Weights
 from official_nlp.modeling import models, networks
 from official_nlp.modeling.networks import ElectraConfig
 
@@ -82,12 +83,11 @@ def _build(source: str, weights: Weights):
     name = _class_name(source, weights.config, weights.arrays)
     # This check comes before the model is allocated, because a wrong configuration may ask for any
     # amount of memory.
-    table = weights.arrays.get(WORD_TABLE)
-    expected = (config.vocab_size, config.embedding_size)
-    if table is not None and table.shape != expected:
+    wrong = tensor_shapes.contradictions(config, weights.arrays, name)
+    if wrong:
         raise InputError(
-            f"{source}: the word table must be {list(expected)} as vocab_size and embedding_size "
-            f"say, got {list(table.shape)}; put the config.json of this model there"
+            f"{source}: the configuration contradicts the weights: {listed(wrong)}; put the "
+            "config.json of this model there"
         )
     model = _CLASSES[name](config)
     # Unlike `from_pretrained`, prediction accepts no newly initialized head.
@@ -127,11 +127,10 @@ def _trained_length(place: pathlib.Path) -> int | None:
 
 
 def check_vocabulary(tokenizer: ElectraTokenizer, config: ElectraConfig) -> None:
-    """Raise InputError unless the tokenizer belongs to a model of this configuration."""
-    rows, tokens = config.vocab_size, tokenizer.vocab_size
-    # A table may be padded, so it may have a few more rows than there are tokens.
-    if not tokens <= rows <= most_rows(tokens):
-        raise InputError(
-            f"the tokenizer must have a token for each of the model's {rows} vectors, got "
-            f"{tokens} tokens: it belongs to another model, or its vocabulary is cut off"
-        )
+    """Warn of rows of the word table without a token.
+
+    Raises:
+      InputError: the tokenizer has more tokens than a model of this configuration has rows.
+    """
+    for note in vocabulary_fit.compare(tokenizer.vocab_size, config.vocab_size, "of the model"):
+        warnings.warn(note, stacklevel=3)

@@ -5,10 +5,15 @@ import os
 import pathlib
 import shutil
 
+from official_nlp.data.tokenization.wordpiece import file_text
+from official_nlp.errors import InputError
 from official_nlp.files.staged_folders import staged
-from official_nlp.interchange import google, huggingface
+from official_nlp.interchange import google, huggingface, tensor_shapes
+from official_nlp.interchange.load_report import listed
 from official_nlp.interchange.sources import SHARING, Source, check_choice
 from official_nlp.interchange.tensorflow_files import VOCABULARY_FILE
+from official_nlp.interchange.weights import Weights
+from official_nlp.modeling.networks.electra_config import ElectraConfig
 
 FORMS = ("huggingface", "google")
 
@@ -28,9 +33,12 @@ def write(source: Source, to: str | os.PathLike, form: str) -> list[str]:
       InputError: `to` is not empty, or the format cannot represent the networks.
     """
     check_choice("--as", form, FORMS)
+    notes = []
+    for name, network in source.networks.items():
+        notes += _check(f"{source.path} {name}".strip(), network)
     with staged(to) as folder:
         if form == "google":
-            return _write_google(source, folder)
+            return notes + _write_google(source, folder)
         for name, network in source.networks.items():
             target = folder / name
             text = json.dumps(network.config)
@@ -43,7 +51,36 @@ def write(source: Source, to: str | os.PathLike, form: str) -> list[str]:
                 source.tokenizer.save_pretrained(target)
             if name in source.cards:
                 (target / "README.md").write_text(source.cards[name], encoding="utf-8")
-    return []
+    return notes
+
+
+def _check(source: str, network: Weights) -> list[str]:
+    """Check that models load what would be written.
+
+    Returns:
+      Notes on tensors that they ignore.
+
+    Raises:
+      InputError: the configuration is invalid, or contradicts the weights.
+    """
+    try:
+        config = ElectraConfig.from_dict(network.config)
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from error
+    (architecture, *_) = network.config.get("architectures") or [None]
+    wrong = tensor_shapes.contradictions(config, network.arrays, architecture)
+    if wrong:
+        raise InputError(
+            f"{source}: the configuration contradicts the weights, so that no model could load "
+            f"what would be written: {listed(wrong)}; correct config.json"
+        )
+    left = tensor_shapes.leftovers(config, network.arrays)
+    if not left:
+        return []
+    return [
+        f"{source} has {len(left)} tensors that its configuration does not describe "
+        f"(num_hidden_layers is {config.num_hidden_layers}), and models ignore: {listed(left)}"
+    ]
 
 
 def _write_google(source: Source, folder: pathlib.Path) -> list[str]:
@@ -62,7 +99,8 @@ def _write_google(source: Source, folder: pathlib.Path) -> list[str]:
     ]
     notes += [f"left out, {why}: {', '.join(names)}" for why, names in written.dropped.items()]
     if wordpiece:
-        text = "\n".join([*wordpiece.vocab, ""])
+        # Added tokens too, because the format has no other file for them.
+        text = file_text(wordpiece.vocab, f"tokenizer of {source.path}")
         (folder / VOCABULARY_FILE).write_text(text, encoding="utf-8")
     else:
         notes.append(f"no {VOCABULARY_FILE} was written: the source has no WordPiece vocabulary")

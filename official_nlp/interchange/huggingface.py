@@ -20,6 +20,10 @@ from official_nlp.interchange.weights import Weights
 
 PREFIX = "electra."
 CONFIG = "config.json"
+# For names on the hub, which users of transformers give where we expect a path.
+NO_DOWNLOAD = (
+    "nothing is downloaded: fetch a model of the hub with `hf download NAME --local-dir FOLDER`"
+)
 _SAFETENSORS, _SAFETENSORS_INDEX = "model.safetensors", "model.safetensors.index.json"
 # In order of preference: of several formats in one folder the first is read.
 _READERS = {
@@ -35,6 +39,12 @@ _READERS = {
 _WRITTEN = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?")
 # transformers saves a bare encoder without the prefix `electra.`.
 _BARE_ENCODER = ("embeddings.", "embeddings_project.", "encoder.")
+# Programs that wrap a model, or save two in one file, put these before the names of its tensors.
+# A name of another model, like `bert.`, is no wrapper: its weights are not ELECTRA's.
+_WRAPPED = re.compile(
+    r"((?:(?:module|model|_orig_mod|_fsdp_wrapped_module|_forward_module|generator|discriminator)"
+    r"\.)*)(?:electra\.)?(?:embeddings|embeddings_project|encoder)\."
+)
 _OLD_LEAVES = {"gamma": "weight", "beta": "bias"}  # names of LayerNorm's variables before 2020
 _BUFFER = "embeddings.position_ids"
 _DTYPES = ["float16", "bfloat16", "float32"]  # from narrow to wide
@@ -48,10 +58,12 @@ class HuggingFaceFolder(Weights):
     Attributes:
       path: path of the folder.
       file: name of the file with the weights, or with the list of shards.
+      prefix: prefix of a wrapper, such as `module.`, without which the names were read.
     """
 
     path: pathlib.Path
     file: str
+    prefix: str = ""
 
 
 # === Reading ===
@@ -69,8 +81,10 @@ def read_folder(folder: str | os.PathLike) -> HuggingFaceFolder:
     file = _weights_file(folder)
     arrays: dict[str, np.ndarray] = {}
     dtypes = set()
-    for stored_name, array, dtype in _tensors(folder, file):
-        name = _canonical(stored_name)
+    tensors = list(_tensors(folder, file))
+    prefix = _wrapper([name for name, _, _ in tensors], folder / file)
+    for stored_name, array, dtype in tensors:
+        name = _canonical(stored_name.removeprefix(prefix))
         # The numbers 0, 1, 2, ..., which older versions of transformers stored with the weights.
         if name.endswith(_BUFFER):
             continue
@@ -90,7 +104,9 @@ def read_folder(folder: str | os.PathLike) -> HuggingFaceFolder:
         )
     # A file with several dtypes is written again in the widest, which loses nothing.
     widest = max(dtypes & set(_DTYPES), key=_DTYPES.index, default="float32")
-    return HuggingFaceFolder(config=config, arrays=arrays, dtype=widest, path=folder, file=file)
+    return HuggingFaceFolder(
+        config=config, arrays=arrays, dtype=widest, path=folder, file=file, prefix=prefix
+    )
 
 
 def holds_weights(folder: str | os.PathLike) -> bool:
@@ -112,8 +128,8 @@ def read_config(folder: str | os.PathLike) -> dict[str, Any]:
         )
     if not folder.is_dir():
         raise InputError(
-            f"{folder} must be a folder with {CONFIG} and weights, but does not exist; nothing is "
-            "downloaded: fetch a model with `hf download NAME --local-dir FOLDER`"
+            f"{folder} must be a folder with {CONFIG} and weights, but does not exist; "
+            f"{NO_DOWNLOAD}"
         )
     file = folder / CONFIG
     values = _read_json(folder, CONFIG, f"a model folder has both {CONFIG} and weights")
@@ -128,20 +144,13 @@ def read_config(folder: str | os.PathLike) -> dict[str, Any]:
             f"{file}: model_type must be 'electra', was {kind!r}; this is the folder of another "
             "model"
         )
+    classes = values.get("architectures") or []
+    if not isinstance(classes, list) or not all(isinstance(each, str) for each in classes):
+        raise InputError(
+            f"{file}: architectures must be a list with the name of a class, was {classes!r}; name "
+            "the class that the weights belong to, or remove the key"
+        )
     return values
-
-
-def vocabulary_size(folder: str | os.PathLike) -> int | None:
-    """Return the number of ids of the tokenizer in a folder, None if it has no vocab.txt."""
-    folder = pathlib.Path(folder)
-    if not (folder / "vocab.txt").is_file():
-        return None
-    with open(safe_paths.inside(folder, "vocab.txt"), "rb") as file:
-        count = sum(1 for _ in file)
-    added = {}
-    if (folder / "added_tokens.json").is_file():
-        added = _read_json(folder, "added_tokens.json")
-    return max([count, *(number + 1 for number in added.values() if isinstance(number, int))])
 
 
 def _weights_file(folder: pathlib.Path) -> str:
@@ -201,6 +210,26 @@ def _check_is_float(file: pathlib.Path, name: str, dtype: str) -> None:
             f"{file} must store weights as floating-point numbers, but {name} is {dtype}, as in a "
             "quantized model; save the model without quantization"
         )
+
+
+def _wrapper(names: Sequence[str], file: pathlib.Path) -> str:
+    """Return the prefix with which a wrapper saved all names of the network, "" for none.
+
+    Raises:
+      InputError: the file holds several networks.
+    """
+    found = {match[1]: name for name in names if (match := _WRAPPED.match(name))}
+    if len(found) > 1 and "" not in found:
+        one = min(found)
+        raise InputError(
+            f"{file} must hold one network, but its names have the prefixes "
+            f"{' and '.join(map(repr, sorted(found)))}, as in {found[one][:100]!r}: save each "
+            "network in a folder of its own, with its config.json, and its tensors without the "
+            "prefix, for example {name.removeprefix(prefix): tensor for name, tensor in "
+            f"tensors.items() if name.startswith(prefix)}} with prefix = {one!r}"
+        )
+    # Names without prefix are those of the network; others beside them are not.
+    return "" if "" in found or not found else next(iter(found))
 
 
 def _canonical(name: str) -> str:

@@ -13,10 +13,16 @@ from typing import TYPE_CHECKING, Any
 from official_nlp.data import ElectraTokenizer
 from official_nlp.errors import InputError
 from official_nlp.files import safe_paths
-from official_nlp.interchange import google, huggingface, model_card, tensorflow_files
+from official_nlp.interchange import (
+    google,
+    huggingface,
+    model_card,
+    tensorflow_files,
+    vocabulary_fit,
+)
 from official_nlp.interchange.task_networks import HasNetworks
 from official_nlp.interchange.tensorflow_files import VOCABULARY_FILE
-from official_nlp.interchange.weights import Weights, most_rows
+from official_nlp.interchange.weights import WORD_TABLE, Weights
 
 if TYPE_CHECKING:  # It takes seconds, and only runs need it.
     from official_nlp.interchange.saved_run import SavedRun
@@ -112,6 +118,7 @@ def recognize(path: str | os.PathLike) -> str:
             f"{path} must be a run folder (run.json), a Hugging Face folder (model.safetensors, "
             "tf_model.h5, ...) or a TensorFlow checkpoint (its .index file, or the folder); it "
             f"{'holds none of these' if path.is_dir() else 'does not exist'}"
+            + ("" if path.exists() else f"; {huggingface.NO_DOWNLOAD}")
         )
     # Only the content tells the two kinds of TensorFlow checkpoints apart: both are called
     # model.ckpt-1000 by their programs.
@@ -219,7 +226,7 @@ def _tokenizer_beside(
     A cased vocabulary is recognized by its capitals if nothing else states the casing.
 
     Raises:
-      InputError: the size of the vocabulary does not fit the word table.
+      InputError: the vocabulary has more tokens than the word table has rows.
     """
     if vocabulary is None:
         return None, [f"no {VOCABULARY_FILE} beside it: the folders will have no tokenizer"]
@@ -233,18 +240,11 @@ def _tokenizer_beside(
         do_lower_case = not any(t != t.lower() for t in tokenizer.vocab if t not in special)
         reason = "no token has" if do_lower_case else "some tokens have"
         notes.append(f"tokenizer: assumed do_lower_case {do_lower_case}, as {reason} capitals")
-    count = tokenizer.vocab_size
     for network in networks.values():
-        rows = network.config["vocab_size"]
-        # Too few tokens reveal a truncated file; a table may exceed them only by its padding.
-        if not count <= rows <= most_rows(count):
-            raise InputError(
-                f"{vocabulary} must have a token for each of the {rows} rows of the word table, "
-                f"had {count}: it belongs to another checkpoint or is cut off; replace or remove it"
-            )
-    if count != rows:
-        notes.append(f"tokenizer: {count} tokens for {rows} rows of the word table; the last "
-                     f"{rows - count} rows are unused")  # fmt: skip
+        notes += vocabulary_fit.compare(
+            tokenizer.vocab_size, network.config["vocab_size"], vocabulary
+        )
+    notes = list(dict.fromkeys(notes))  # both networks have tables of equal size
     return ElectraTokenizer(vocabulary, do_lower_case=do_lower_case), notes
 
 
@@ -263,11 +263,21 @@ def _open_huggingface(path: pathlib.Path) -> Source:
     names = [""] if huggingface.holds_weights(path) or not pair else pair
     folders = {name: huggingface.read_folder(path / name) for name in names}
     described = "; ".join(f"{folder.file}, {folder.dtype}" for folder in folders.values())
+    notes = [
+        f"{folder.file}: names are read without their prefix {folder.prefix!r}"
+        for folder in folders.values()
+        if folder.prefix
+    ]
+    for folder in folders.values():
+        if WORD_TABLE in folder.arrays:
+            rows = len(folder.arrays[WORD_TABLE])
+            notes += vocabulary_fit.compare_folder(folder.path, rows)
     return Source(
         path=path,
         kind="huggingface",
         title=f"Hugging Face folder{'s' * (len(names) > 1)}: {described}",
         networks=folders,
+        notes=tuple(notes),
         files={name: _files_to_copy(path / name) for name in names},
     )
 

@@ -7,12 +7,9 @@ from typing import Any
 import numpy as np
 
 EMBEDDINGS = "electra.embeddings."
+ENCODER = "electra.encoder."
 WORD_TABLE = f"{EMBEDDINGS}word_embeddings.weight"
 OUTPUT_TABLE = "generator_lm_head.weight"
-
-# Programs pad word tables to a multiple of at most this many rows, because matrix products of such
-# sizes are faster.
-_PADDING = 128
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,8 +37,3 @@ def repeats_word_table(arrays: Mapping[str, np.ndarray]) -> bool:
     """Return whether the arrays store a tied output table, that is the word table a second time."""
     output, words = arrays.get(OUTPUT_TABLE), arrays.get(WORD_TABLE)
     return output is not None and words is not None and np.array_equal(output, words)
-
-
-def most_rows(tokens: int) -> int:
-    """Return the largest number of rows of a padded word table for this number of tokens."""
-    return -(-tokens // _PADDING) * _PADDING

@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import json
 import os
+import pathlib
 import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,9 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from official_nlp.errors import InputError
-from official_nlp.interchange import huggingface
+from official_nlp.interchange import huggingface, tensor_shapes, vocabulary_fit
 from official_nlp.interchange.load_report import LoadReport, listed
-from official_nlp.interchange.weights import OUTPUT_TABLE, WORD_TABLE, most_rows, repeats_word_table
+from official_nlp.interchange.weights import OUTPUT_TABLE, repeats_word_table
 from official_nlp.modeling.tensor_names import NamedTensor
 
 # Arguments of the constructor that are not fields of a configuration.
@@ -69,8 +70,8 @@ class Pretrained:
         Args:
           folder: path of the folder.
           strict: raise unless the model and the file have the same tensors.
-          ignore_mismatched_sizes: newly initialize tensors whose shape differs from the file's,
-            instead of raising.
+          ignore_mismatched_sizes: newly initialize tensors whose shape differs from the file's, and
+            layers that the file lacks, instead of raising.
           **config_overrides: fields of the configuration that replace those of the file; and
             `name`, `dtype` (a Keras policy, such as mixed_bfloat16) and `recompute` of the model.
 
@@ -81,13 +82,31 @@ class Pretrained:
         options = {k: config_overrides.pop(k) for k in _OPTIONS if k in config_overrides}
         # All checks come before the constructor, which allocates variables of the declared sizes.
         config = _overridden(cls.config_class, huggingface.read_config(folder), config_overrides)
-        notes = _check_vocabulary(folder, config.vocab_size, ignore_mismatched_sizes)
+        notes = vocabulary_fit.compare_folder(pathlib.Path(folder), config.vocab_size)
         found = huggingface.read_folder(folder)
         source = os.path.join(folder, found.file)
+        # Before the model is built, which declared sizes could make arbitrarily large.
+        layers = min(config.num_hidden_layers, tensor_shapes.number_of_layers(found.arrays))
+        LoadReport.compare(
+            source,
+            model=tensor_shapes.encoder_shapes(config, layers),
+            file={name: array.shape for name, array in found.arrays.items()},
+        ).require_some()
         if not ignore_mismatched_sizes:
-            _check_sizes(config, found.arrays, source)
+            wrong = tensor_shapes.contradictions(config, found.arrays)
+            LoadReport(source, mismatched=wrong).require_shapes()
         model = cls(config, **options)
         report = model.load_state(found.arrays, source, strict, ignore_mismatched_sizes)
+        if found.prefix:
+            notes += (f"the names in {source} were read without their prefix {found.prefix!r}",)
+        left = tensor_shapes.leftovers(config, report.ignored)
+        if left:
+            notes += (
+                f"{cls.__name__}: {source} has {len(left)} tensors of the encoder that this model "
+                f"lacks, and they were ignored: {listed(left)}; the configuration declares "
+                f"num_hidden_layers={config.num_hidden_layers}, the file has "
+                f"{tensor_shapes.number_of_layers(found.arrays)} layers",
+            )
         model.load_report = dataclasses.replace(report, notes=notes)
         if report.newly_initialized:
             notes += (
@@ -181,59 +200,8 @@ def _overridden(config_class: Any, values: Mapping[str, Any], overrides: Mapping
     return config_class.from_dict({**values, **others}).replace(**labels)
 
 
-def _check_sizes(config: Any, state: Mapping[str, np.ndarray], source: str) -> None:
-    """Check declared sizes against tensor shapes before allocating the model."""
-    # Layer 0 stands for all layers, which have equal shapes.
-    width, embeddings, layer = config.hidden_size, "electra.embeddings", "electra.encoder.layer.0"
-    expected = {
-        WORD_TABLE: (config.vocab_size, config.embedding_size),
-        f"{embeddings}.position_embeddings.weight": (
-            config.max_position_embeddings,
-            config.embedding_size,
-        ),
-        f"{embeddings}.token_type_embeddings.weight": (
-            config.type_vocab_size,
-            config.embedding_size,
-        ),
-        f"{layer}.attention.self.query.weight": (width, width),
-        f"{layer}.intermediate.dense.weight": (config.intermediate_size, width),
-    }
-    shapes = {name: array.shape for name, array in state.items()}
-    LoadReport.compare(source, expected, shapes).require_shapes()
-
-
 def _tied(tensors: Mapping[str, NamedTensor], state: Mapping[str, np.ndarray]) -> list[str]:
     """Return the output table's name if the model ties it and the file repeats the word table."""
     # A model that has the bias of the output layer but no table of its own uses the word table.
     ties = "generator_lm_head.bias" in tensors and OUTPUT_TABLE not in tensors
     return [OUTPUT_TABLE] if ties and repeats_word_table(state) else []
-
-
-def _check_vocabulary(folder: str | os.PathLike, rows: int, tolerant: bool) -> tuple[str, ...]:
-    """Compare the vocabulary beside the weights, if there is one, with the word table.
-
-    Args:
-      folder: path of the folder.
-      rows: number of vectors in the word table.
-      tolerant: accept a vocabulary that is much shorter.
-
-    Returns:
-      Notes for the report.
-    """
-    count = huggingface.vocabulary_size(folder)
-    if count is None or count == rows:
-        return ()
-    file = os.path.join(folder, "vocab.txt")
-    if count > rows:
-        raise InputError(
-            f"{file} must not have more tokens than vocab_size={rows}, but has ids up to "
-            f"{count - 1}, which have no vector; put the vocabulary of this model there"
-        )
-    # Tables are often padded to a multiple of a power of two, which leaves a few vectors unused.
-    if not tolerant and rows > most_rows(count):
-        raise InputError(
-            f"{file} must have a token for each of vocab_size={rows} vectors, but has {count}, "
-            "fewer than padding explains: it seems truncated, or belongs to another model; put "
-            "the complete file there, or pass ignore_mismatched_sizes=True"
-        )
-    return (f"{file} has {count} tokens for {rows} vectors: the last {rows - count} are unused",)

@@ -311,7 +311,7 @@ def test_a_checkpoint_is_written_again_without_other_variables(checkpoint, tmp_p
 
 def test_tensors_without_a_counterpart_are_reported(pair, tmp_path):
     found = huggingface.read_folder(pair / "discriminator")
-    arrays = {**found.arrays, "classifier.bias": np.zeros(3, np.float32)}
+    arrays = {**found.arrays, "classifier.bias": np.zeros(2, np.float32)}
     huggingface.write_folder(pair / "discriminator", json.dumps(found.config), arrays)
     notes = convert(pair, tmp_path / "to", form="google")
     line = "left out, not part of the google-research format: discriminator: classifier.bias"
@@ -377,7 +377,7 @@ def test_a_missing_vocabulary_is_reported(checkpoint, tmp_path):
 def test_unused_rows_of_the_word_table_are_reported(checkpoint, tmp_path):
     with_words(checkpoint, WORDS[:-2])
     notes = convert(checkpoint, tmp_path / "to")
-    assert "30 tokens for 32 rows of the word table; the last 2 rows are unused" in notes
+    assert "30 tokens for 32 rows of the word table: the last 2 rows are unused" in notes
 
 
 def test_a_folder_with_tokenizer_json_alone_has_a_tokenizer(golden, tmp_path):
@@ -393,21 +393,54 @@ def test_a_folder_with_tokenizer_json_alone_has_a_tokenizer(golden, tmp_path):
 
 def test_a_vocabulary_with_more_tokens_than_rows_is_refused(checkpoint, tmp_path):
     with_words(checkpoint, [*WORDS, "more"])
-    with pytest.raises(InputError, match="for each of the 32 rows of the word table, had 33"):
+    with pytest.raises(InputError, match=r"more tokens than the 32 rows .* has 33"):
         convert(checkpoint, tmp_path / "to")
 
 
-def test_a_truncated_vocabulary_is_refused(tmp_path):
+def test_a_vocabulary_much_shorter_than_the_table_is_reported(tmp_path):
     large = random_networks.sizes(16, vocab_size=300)
     write_google(tmp_path / "google", {"discriminator": random_networks.discriminator(large)})
-    with pytest.raises(InputError, match="for each of the 300 rows of the word table, had 32"):
-        convert(with_words(tmp_path / "google"), tmp_path / "to")
+    notes = convert(with_words(tmp_path / "google"), tmp_path / "to")
+    assert "32 tokens for 300 rows of the word table: the last 268 rows are unused" in notes
+
+
+def edit(folder, change=dict, **fields):
+    """Change fields of the configuration of a folder, and apply a function to its tensors."""
+    found = huggingface.read_folder(folder)
+    huggingface.write_folder(folder, json.dumps(found.config | fields), change(found.arrays))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"num_hidden_layers": 3}, "num_hidden_layers: 2 in the file, 3 in the model"),
+        ({"vocab_size": 35}, r"word_embeddings.weight: \[32, 8\] in the file, \[35, 8\]"),
+        ({"hidden_act": "x"}, "pair generator: hidden_act must be one of"),
+    ],
+)
+def test_a_folder_that_no_model_loads_is_not_converted(pair, tmp_path, fields, message):
+    edit(pair / "generator", **fields)
+    with pytest.raises(InputError, match=message):
+        convert(pair, tmp_path / "to")
+    assert not (tmp_path / "to").exists()
+
+
+def test_a_bias_of_another_size_is_not_converted(pair, tmp_path):
+    name = "generator_lm_head.bias"
+    edit(pair / "generator", lambda arrays: arrays | {name: arrays[name][1:]})
+    with pytest.raises(InputError, match=f"{name}: .* in the file"):
+        convert(pair, tmp_path / "to")
+
+
+def test_tensors_that_the_configuration_does_not_declare_are_reported(pair, tmp_path):
+    edit(pair / "generator", num_hidden_layers=1)
+    assert "generator has 16 tensors that its configuration" in convert(pair, tmp_path / "to")
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"source": "{absent}"}, "must be a run folder .* it does not exist"),
+        ({"source": "{absent}"}, "must be a run folder .* it does not exist; nothing is downloaded: .* `hf download"),
         ({"source": "{empty}"}, "must be a run folder .* it holds none of these"),
         ({"source": "{words}"}, "vocab.txt must be a checkpoint.* is another file"),
         ({"source": "{both}"}, "choose one with --from"),

@@ -135,19 +135,6 @@ def test_links_of_a_snapshot_in_the_hub_cache_are_followed(tmp_path):
     assert_arrays(huggingface.read_folder(snapshot).arrays)
 
 
-@pytest.mark.parametrize(
-    ("files", "count"),
-    [
-        ({}, None),
-        ({"vocab.txt": "[PAD]\na\nb\n"}, 3),
-        ({"vocab.txt": "[PAD]\na\nb"}, 3),
-        ({"vocab.txt": "[PAD]\na\nb\n", "added_tokens.json": {"c": 3, "d": 9}}, 10),
-    ],
-)
-def test_the_ids_of_the_tokenizer_are_counted(tmp_path, files, count):
-    assert huggingface.vocabulary_size(put(tmp_path, files)) == count
-
-
 # === What is refused ===
 def test_a_path_that_is_no_folder_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"absent must be a folder .* but does not exist"):

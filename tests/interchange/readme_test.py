@@ -325,8 +325,17 @@ def _cause(message, workspace):
     elif message == "is a link to":
         weights.unlink()
         weights.symlink_to(workspace / "tuned/model.safetensors")
-    elif message == "must not have more tokens than vocab_size":
+    elif message == "must not have more tokens than":
         (folder / "vocab.txt").write_text("word\n" * 40)
+    elif message == "the configuration contradicts the weights":
+        config.write_text(json.dumps({**json.loads(config.read_text()), "num_hidden_layers": 9}))
+        nlp.Predictor.from_pretrained(folder)
+    elif message == "must hold one network, but its names have the prefixes":
+        arrays = safetensors.numpy.load_file(weights)
+        pair = {f"{part}.{k}": x for part in ("generator", "model") for k, x in arrays.items()}
+        safetensors.numpy.save_file(pair, weights)
+    elif message == "which vocab.txt cannot hold":
+        nlp.data.ElectraTokenizer(["a\nb"])
     elif message == "must be a field of the configuration":
         options = {"hidden_dropout": 0.0}
     else:

@@ -250,8 +250,46 @@ def test_tensors_of_another_shape_can_be_newly_initialized(own_folder):
 
 
 def test_declared_sizes_are_checked_before_the_model_is_allocated(own_folder):
-    edit(own_folder, max_position_embeddings=10**13, intermediate_size=10**18)
-    with pytest.raises(InputError, match=r"\[10000000000000, 8\] in the model, .*10000"):
+    edit(own_folder, max_position_embeddings=10**8, intermediate_size=10**8)
+    with pytest.raises(InputError, match=r"\[100000000, 8\] in the model, .*100000"):
+        models.ElectraForPreTraining.from_pretrained(own_folder)
+
+
+def test_a_configuration_with_more_layers_than_the_file_is_refused_before_they_are_built(folder):
+    with pytest.raises(InputError, match=r"num_hidden_layers: 2 in the file, 1000 in the model"):
+        models.ElectraForPreTraining.from_pretrained(folder, num_hidden_layers=1000)
+    with pytest.warns(UserWarning, match=r"newly initialized.* electra.encoder.layer.2.attention"):
+        models.ElectraForPreTraining.from_pretrained(
+            folder, num_hidden_layers=3, ignore_mismatched_sizes=True
+        )
+
+
+def test_layers_that_the_configuration_does_not_declare_are_reported(own_folder):
+    edit(own_folder, num_hidden_layers=1)
+    with pytest.warns(
+        UserWarning, match=r"16 tensors of the encoder .*layer\.1\..* declares num_hidden_layers=1"
+    ):
+        models.ElectraForPreTraining.from_pretrained(own_folder)
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "discriminator.", "module.model."])
+def test_names_with_the_prefix_of_a_wrapper_are_read(discriminator, own_folder, prefix):
+    edit_state(own_folder, lambda state: {prefix + name: x for name, x in state.items()})
+    with pytest.warns(UserWarning, match=f"read without their prefix '{prefix}'"):
+        model = models.ElectraForPreTraining.from_pretrained(own_folder, strict=True)
+    assert_same(model.state(), discriminator.state())
+
+
+def test_two_networks_in_one_file_are_refused_with_the_prefixes_to_strip(own_folder):
+    edit_state(
+        own_folder,
+        lambda state: {
+            f"{part}.{k}": x for part in ("generator", "discriminator") for k, x in state.items()
+        },
+    )
+    with pytest.raises(
+        InputError, match=r"prefixes 'discriminator\.' and 'generator\.'.*removeprefix"
+    ):
         models.ElectraForPreTraining.from_pretrained(own_folder)
 
 
@@ -392,22 +430,35 @@ def test_a_vocabulary_as_long_as_the_table_is_not_mentioned(long_table):
     assert model.load_report.notes == ()
 
 
-def test_a_vocabulary_shorter_than_a_padded_table_is_reported(long_table):
-    write_vocabulary(long_table, 290)
-    with pytest.warns(UserWarning, match="290 tokens for 300 vectors: the last 10 are unused"):
+@pytest.mark.parametrize("count", [290, 100])
+def test_a_vocabulary_shorter_than_the_table_is_reported(long_table, count):
+    write_vocabulary(long_table, count)
+    unused = f"{count} tokens for 300 rows of the word table: the last {300 - count} rows are unus"
+    with pytest.warns(UserWarning, match=unused):
         model = networks.ElectraEncoder.from_pretrained(long_table)
-    assert "290 tokens for 300 vectors" in str(model.load_report)
+    assert unused in str(model.load_report)
 
 
-def test_a_vocabulary_shorter_than_padding_explains_is_refused(long_table):
-    write_vocabulary(long_table, 100)
-    with pytest.raises(InputError, match=r"vocab_size=300 vectors, but has 100.* seems truncated"):
+def test_a_tokenizer_that_cannot_be_read_is_reported(long_table):
+    (long_table / "vocab.txt").write_bytes(b"\xff")
+    with pytest.warns(UserWarning, match="was not compared .*vocab.txt must be UTF-8"):
         networks.ElectraEncoder.from_pretrained(long_table)
-    with pytest.warns(UserWarning, match="100 tokens for 300 vectors"):
-        networks.ElectraEncoder.from_pretrained(long_table, ignore_mismatched_sizes=True)
+
+
+@pytest.mark.parametrize("count", [4, 22, 200])
+def test_a_folder_with_added_tokens_is_loaded_without_a_warning(discriminator, tmp_path, count):
+    tokenizer = ElectraTokenizer(WORDS, additional_special_tokens=[f"<{i}>" for i in range(count)])
+    tokenizer.save_pretrained(tmp_path)
+    discriminator.resize_token_embeddings(len(tokenizer)).save_pretrained(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        models.ElectraForPreTraining.from_pretrained(tmp_path)
+    discriminator.save_pretrained(tmp_path)
+    with pytest.raises(InputError, match=f"more tokens than the 32 rows .* has {32 + count}"):
+        models.ElectraForPreTraining.from_pretrained(tmp_path)
 
 
 def test_a_vocabulary_with_ids_beyond_the_table_is_refused(long_table):
     write_vocabulary(long_table, 301)
-    with pytest.raises(InputError, match=r"vocab_size=300, but has ids up to 300, which"):
+    with pytest.raises(InputError, match=r"than the 300 rows .* ids up to 300;"):
         networks.ElectraEncoder.from_pretrained(long_table, ignore_mismatched_sizes=True)

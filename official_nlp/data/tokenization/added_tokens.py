@@ -65,11 +65,14 @@ def extend(vocab: list[str], decoder: Mapping | None, additional: Sequence, sour
         if id < len(vocab) and vocab[id] == name:
             continue
         if id != len(vocab) or name in known:
-            there = repr(vocab[id]) if id < len(vocab) else f"behind {len(vocab)} tokens"
+            there = f"is {vocab[id]!r}" if id < len(vocab) else "leaves a gap"
+            if name in known:
+                there = f"already has the id {vocab.index(name)}"
+            what = repr(name) if name in known else str(id)
             raise InputError(
                 f"added_tokens_decoder must agree with the ids of {source} and continue them "
-                f"without gaps, but it gives {id} to {name!r}, and {id} is {there}; use the "
-                "added_tokens_decoder of the folder that the vocabulary comes from"
+                f"without gaps, the next one being {len(vocab)}, but it gives {id} to {name!r}, "
+                f"and {what} {there}; correct the id, or use the files of one and the same folder"
             )
         vocab.append(name)
         known.add(name)

@@ -5,7 +5,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from official_nlp.data.tokenization import added_tokens
+from official_nlp.data.tokenization import added_tokens, wordpiece
 from official_nlp.errors import InputError
 
 # The arguments of `ElectraTokenizer` that name a special token.
@@ -50,6 +50,9 @@ class TokenTable:
         # The tokens appended below are found by their names only, never as pieces of a word.
         self._file_size = len(self.vocab)
         _check_different(source, self.vocab)
+        if not is_model:
+            # Whoever saves the tokenizer must not be the first to learn that it cannot be saved.
+            wordpiece.file_text(self.vocab, source)
         added_tokens.extend(self.vocab, decoder, additional, source)
         self.vocab_size = len(self.vocab)
         self._ids = {token: id for id, token in enumerate(self.vocab)}

@@ -189,7 +189,8 @@ class ElectraTokenizer(TokenTable):
 
         Args:
           folder: a folder with `vocab.txt` or `spm.model`, and `tokenizer_config.json` if settings
-            differ from the defaults; or with only a WordPiece `tokenizer.json`; or such a file.
+            differ from the defaults; or with a WordPiece `tokenizer.json`, which decides if the
+            folder names no other class than PreTrainedTokenizerFast; or such a file.
           **overrides: arguments of the constructor that replace the folder's settings.
 
         Raises:
@@ -209,9 +210,7 @@ class ElectraTokenizer(TokenTable):
         try:
             tokenizer = cls(stored.vocabulary, **(stored.settings | overrides))
         except InputError as error:
-            if str(stored.source) in str(error):
-                raise
-            raise InputError(f"{stored.source.parent}: {error}") from error
+            raise stored.located(error) from error
         tokenizer.extra = stored.extra
         return tokenizer
 

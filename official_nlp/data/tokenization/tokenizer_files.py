@@ -1,12 +1,18 @@
 """Read and write tokenizer folders: `vocab.txt` or `spm.model`, and JSON files with settings."""
 
+import itertools
 import json
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from official_nlp.data.tokenization import tokenizer_json, wordpiece
+from official_nlp.data.tokenization import (
+    added_tokens,
+    argument_checks,
+    tokenizer_json,
+    wordpiece,
+)
 from official_nlp.data.tokenization.token_table import ROLES
 from official_nlp.errors import InputError
 from official_nlp.files import guarded, safe_paths
@@ -22,6 +28,8 @@ ENGINE_FILE = "tokenizer.json"
 CONFIG_FILE = "tokenizer_config.json"
 SPECIAL_TOKENS_FILE = "special_tokens_map.json"
 ADDED_TOKENS_FILE = "added_tokens.json"
+# A folder with one of these holds a tokenizer.
+FILES = (VOCABULARY_FILE, MODEL_FILE, ENGINE_FILE)
 
 _SETTINGS = (
     "do_lower_case",
@@ -61,6 +69,14 @@ _DROPPED = {
 }
 
 
+# Classes without rules of their own: `tokenizer.json` alone determines how they treat text.
+_GENERIC_CLASSES = {"PreTrainedTokenizerFast", "TokenizersBackend"}
+# Settings in `tokenizer.json` that the classes with rules of their own replace by their arguments.
+_OF_THE_CLASS = {"do_lower_case", "strip_accents", "tokenize_chinese_chars"}
+# Settings that no class takes from it.
+_OF_THE_CALLER = {"clean_up_tokenization_spaces"}
+
+
 class StoredTokenizer(NamedTuple):
     """The content of a tokenizer folder.
 
@@ -69,16 +85,30 @@ class StoredTokenizer(NamedTuple):
       settings: arguments of the constructor of `ElectraTokenizer`.
       extra: other entries of its `tokenizer_config.json`.
       source: the file that the vocabulary comes from.
+      files: the file that each of the settings comes from, by name.
     """
 
     vocabulary: pathlib.Path | list[str]
     settings: dict[str, Any]
     extra: dict[str, Any]
     source: pathlib.Path
+    files: Mapping[str, pathlib.Path]
+
+    def located(self, error: InputError) -> InputError:
+        """Return an error of the constructor with the file that the argument comes from."""
+        message = str(error)
+        if message.startswith(str(self.source)):
+            return error
+        named = [file for name, file in self.files.items() if message.startswith(name)]
+        return InputError(f"{(*named, self.source.parent)[0]}: {message}")
 
 
 def read(path: pathlib.Path) -> StoredTokenizer:
     """Read a tokenizer folder, or a vocabulary file alone.
+
+    A folder may have `tokenizer.json` beside `vocab.txt`. Hugging Face's fast tokenizers, whose ids
+    ours are, read the former: its tokens must be those of `vocab.txt`, and its normalizer one that
+    we have. If the folder names no class but a generic one, its settings take precedence too.
 
     Raises:
       InputError: if there is none, or its files cannot be used.
@@ -86,23 +116,54 @@ def read(path: pathlib.Path) -> StoredTokenizer:
     if not path.exists():
         raise InputError(
             f"no tokenizer at {path}: give a folder with {VOCABULARY_FILE} or {MODEL_FILE}, "
-            "or such a file"
+            "or such a file; nothing is downloaded: fetch a model of the hub with `hf download "
+            "NAME --local-dir FOLDER`"
         )
-    file = path if path.is_file() else safe_paths.inside(path, _vocabulary_file(path).name)
-    vocabulary: pathlib.Path | list[str] = file
-    settings: dict[str, Any] = {}
-    if file.suffix == ".json":
-        vocabulary, settings = tokenizer_json.read(file)
     if path.is_file():
-        return StoredTokenizer(vocabulary, settings, {}, file)
-    configured, extra = _read_settings(path)
+        vocabulary, settings = _read_vocabulary_file(path)
+        return StoredTokenizer(
+            vocabulary, settings, {}, path, dict.fromkeys(["vocab", *settings], path)
+        )
+    configured, extra, files = _read_settings(path)
     name = extra.pop("tokenizer_class", None) or "ElectraTokenizer"
-    if file.name != MODEL_FILE:
-        _check_class(path / CONFIG_FILE, name, extra)
+    is_generic = name in _GENERIC_CLASSES
+    file = safe_paths.inside(path, _vocabulary_file(path, is_generic).name)
+    if file.name == MODEL_FILE:
+        return StoredTokenizer(file, configured, extra, file, files)
+    _check_class(path / CONFIG_FILE, name, extra)
+    vocabulary, settings = _read_vocabulary_file(file)
+    if file.name == VOCABULARY_FILE and (path / ENGINE_FILE).is_file():
+        settings = _read_engine_beside(file, safe_paths.inside(path, ENGINE_FILE))
+    merged = settings | configured
+    if is_generic:
+        merged |= {key: settings[key] for key in settings if key not in _OF_THE_CALLER}
     decoder = configured.get("added_tokens_decoder", {})
-    if isinstance(decoder, dict):
-        configured["added_tokens_decoder"] = settings.get("added_tokens_decoder", {}) | decoder
-    return StoredTokenizer(vocabulary, settings | configured, extra, file)
+    if isinstance(decoder, dict) and (decoder or "added_tokens_decoder" in settings):
+        merged["added_tokens_decoder"] = settings.get("added_tokens_decoder", {}) | decoder
+    files = {"vocab": file, **dict.fromkeys(settings, path / ENGINE_FILE), **files}
+    return StoredTokenizer(vocabulary, merged, extra, file, files)
+
+
+def vocabulary_size(path: pathlib.Path) -> int:
+    """Return the number of tokens of a tokenizer folder, including added ones.
+
+    It is `ElectraTokenizer.from_pretrained(path).vocab_size`, but without making a tokenizer.
+
+    Raises:
+      InputError: if there is no tokenizer, or its files cannot be used.
+    """
+    stored = read(path)
+    tokens, source, _ = read_vocabulary(stored.vocabulary)
+    vocab = list(tokens)
+    try:
+        settings = stored.settings
+        additional = argument_checks.as_list(
+            "additional_special_tokens", settings.get("additional_special_tokens")
+        )
+        added_tokens.extend(vocab, settings.get("added_tokens_decoder"), additional, source)
+    except InputError as error:
+        raise stored.located(error) from error
+    return len(vocab)
 
 
 def write(path: pathlib.Path, contents: Mapping[str, bytes | str | dict | None]) -> None:
@@ -157,7 +218,9 @@ def read_vocabulary(
     return model.pieces, model.source, model
 
 
-def _vocabulary_file(path: pathlib.Path) -> pathlib.Path:
+def _vocabulary_file(path: pathlib.Path, is_generic: bool) -> pathlib.Path:
+    if is_generic and (path / ENGINE_FILE).is_file() and not (path / MODEL_FILE).is_file():
+        return path / ENGINE_FILE
     files = [path / name for name in (VOCABULARY_FILE, MODEL_FILE) if (path / name).is_file()]
     if len(files) > 1:
         raise InputError(
@@ -173,16 +236,56 @@ def _vocabulary_file(path: pathlib.Path) -> pathlib.Path:
     return files[0]
 
 
-def _read_settings(path: pathlib.Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the arguments of `ElectraTokenizer` in a folder's JSON files, and other entries."""
+def _read_vocabulary_file(file: pathlib.Path) -> tuple[pathlib.Path | list[str], dict[str, Any]]:
+    """Return the vocabulary and the settings of a file, which may be a `tokenizer.json`."""
+    return tokenizer_json.read(file) if file.suffix == ".json" else (file, {})
+
+
+def _read_engine_beside(vocabulary: pathlib.Path, file: pathlib.Path) -> dict[str, Any]:
+    """Return the settings that a `tokenizer.json` adds to those of a class of its own.
+
+    Raises:
+      InputError: if the file holds another tokenizer than the vocabulary beside it.
+    """
+    tokens, settings = tokenizer_json.read(file)
+    others = wordpiece.read_vocabulary(vocabulary)
+    # An added token may be in one of the files, and only added in the other.
+    shorter, longer = sorted((tokens, others), key=len)
+    added = [rules.get("content") for rules in settings.get("added_tokens_decoder", {}).values()]
+    rest = longer[len(shorter) :]
+    if longer[: len(shorter)] != shorter or not all(token in added for token in rest):
+        pairs = enumerate(itertools.zip_longest(tokens, others))
+        id, one, other = next((id, *pair) for id, pair in pairs if pair[0] != pair[1])
+        raise InputError(
+            f"{file} must have the tokens of {vocabulary.name} beside it, but token {id} is "
+            f"{one!r} there and {other!r} in {vocabulary.name}: one of the two belongs to another "
+            "tokenizer; remove that one"
+        )
+    return {key: value for key, value in settings.items() if key not in _OF_THE_CLASS}
+
+
+def _read_settings(
+    path: pathlib.Path,
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, pathlib.Path]]:
+    """Return what a folder's JSON files say.
+
+    Returns:
+      The arguments of `ElectraTokenizer`, other entries, and the files of the arguments by name.
+    """
     config = _read_json(path / CONFIG_FILE)
     specials = _read_json(path / SPECIAL_TOKENS_FILE)
     # The precedence of Hugging Face's tokenizers: newer folders have everything in one file.
     is_new = "added_tokens_decoder" in config
     merged = specials | config if is_new else config | specials
-    decoder = config.get("added_tokens_decoder") or _by_id(_read_json(path / ADDED_TOKENS_FILE))
-    if decoder:
-        merged["added_tokens_decoder"] = decoder
+    config_file, specials_file = path / CONFIG_FILE, path / SPECIAL_TOKENS_FILE
+    of_config = dict.fromkeys(config, config_file)
+    of_specials = dict.fromkeys(specials, specials_file)
+    files = of_specials | of_config if is_new else of_config | of_specials
+    if not config.get("added_tokens_decoder"):
+        decoder = _by_id(_read_json(path / ADDED_TOKENS_FILE))
+        if decoder:
+            merged["added_tokens_decoder"] = decoder
+            files["added_tokens_decoder"] = path / ADDED_TOKENS_FILE
     _rename(merged, path / CONFIG_FILE)
     settings = {
         name: merged[name]
@@ -190,7 +293,7 @@ def _read_settings(path: pathlib.Path) -> tuple[dict[str, Any], dict[str, Any]]:
         if name in merged and (merged[name] is not None or name in _MAY_BE_NULL)
     }
     extra = {name: value for name, value in merged.items() if name not in {*_SETTINGS, *_DROPPED}}
-    return settings, extra
+    return settings, extra, files
 
 
 def _check_class(file: pathlib.Path, name: str, extra: dict[str, Any]) -> None:

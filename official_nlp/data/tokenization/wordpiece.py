@@ -14,6 +14,7 @@ from official_nlp.data.tokenization.added_tokens import AddedToken
 from official_nlp.data.tokenization.engine import Pieces, Segment, join_words
 from official_nlp.data.tokenization.words import WORDPIECE_MARK, WordJoins, wordpiece_joins
 from official_nlp.errors import InputError
+from official_nlp.files import guarded
 
 FILE = "vocab.txt"
 # BERT's limit: longer words are unknown as a whole.
@@ -125,7 +126,7 @@ class WordPiece:
 
     def file_content(self) -> bytes:
         """See `Engine.file_content`."""
-        return "".join(f"{token}\n" for token in self.vocab[: self._file_size]).encode()
+        return file_text(self.vocab[: self._file_size], "vocab").encode()
 
     def identity(self) -> bytes:
         """See `Engine.identity`."""
@@ -230,19 +231,55 @@ def make_normalizer(
 def read_vocabulary(file: pathlib.Path) -> list[str]:
     """Return the tokens of a file with one token a line.
 
+    A byte order mark and blank lines at the end are no tokens. A blank line between tokens is one,
+    because the tokens after it would get other ids without it.
+
     Raises:
-      InputError: if the file cannot be read, or is not UTF-8.
+      InputError: if the file cannot be read, is not UTF-8, or holds no tokens.
     """
-    try:
-        text = file.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{file}: a vocabulary must be UTF-8 text, but byte {error.start} is not; convert it"
-        ) from error
-    except OSError as error:
-        raise InputError(f"cannot read the vocabulary {file}: {error.strerror}") from error
+    text = guarded.read_text(file, "give a vocabulary, UTF-8 text with one token a line")
     # Not splitlines: it also splits at characters that can be tokens.
-    return text.removesuffix("\n").split("\n")
+    tokens = text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n").split("\n")
+    if tokens == [""]:
+        raise InputError(
+            f"{file} must be a vocabulary with one token a line, but is empty; copy it again"
+        )
+    return tokens
+
+
+def file_text(tokens: Sequence[str], source: str) -> str:
+    """Return the content of a vocabulary file.
+
+    Args:
+      tokens: the tokens in order of their ids.
+      source: name of the vocabulary in messages.
+
+    Raises:
+      InputError: if the file could not hold a token: `read_vocabulary` would return others.
+    """
+    for id, token in enumerate(tokens):
+        reason = _unstorable(token, is_first=id == 0, is_last=id == len(tokens) - 1)
+        if reason:
+            raise InputError(
+                f"{source}: token {id} is {token!r}, which {FILE} cannot hold, because {reason}; "
+                "replace it by a name that does not occur in text, like [unused0]"
+            )
+    return "".join(f"{token}\n" for token in tokens)
+
+
+def _unstorable(token: str, is_first: bool, is_last: bool) -> str | None:
+    """Return why a file with one token a line cannot hold a token, None if it can."""
+    if "\n" in token or "\r" in token:
+        return "it contains a line break"
+    if is_first and token.startswith("\ufeff"):
+        return "a byte order mark at the beginning of a file is no text"
+    if is_last and not token:
+        return "blank lines at the end are no tokens"
+    try:
+        token.encode()
+    except UnicodeEncodeError:
+        return "it has a character that UTF-8 does not have"
+    return None
 
 
 def _check_normalized(

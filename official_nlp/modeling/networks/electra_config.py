@@ -42,6 +42,9 @@ _SUMMARY_TYPES = ("first", "last", "mean", "cls_index")
 _PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_classification")
 # Default of the fields that `__post_init__` derives from each other: no instance holds None there.
 _DERIVED: Any = None
+# Far above any network: a damaged or hostile file must not make us build layers for ever.
+_LARGEST_SIZE = 10**8
+_LARGEST = {"num_hidden_layers": 1000, "num_labels": 10**6}
 _LABEL_FIELDS = ("num_labels", "id2label", "label2id")
 
 
@@ -190,7 +193,7 @@ class ElectraConfig:
             "max_position_embeddings",
             "type_vocab_size",
         ):
-            _check_positive(name, getattr(self, name))
+            _check_positive(name, getattr(self, name), _LARGEST.get(name, _LARGEST_SIZE))
         for name in (
             "hidden_dropout_prob",
             "attention_probs_dropout_prob",
@@ -257,7 +260,7 @@ class ElectraConfig:
             id2label = label2id = None
         if id2label is None:
             count = 2 if count is None else count
-            _check_positive("num_labels", count)
+            _check_positive("num_labels", count, _LARGEST["num_labels"])
             id2label = _default_names(count)
         if label2id is None:
             label2id = {str(label): number for number, label in id2label.items()}
@@ -401,9 +404,11 @@ def _default_names(count: int) -> dict[int, str]:
     return {number: f"LABEL_{number}" for number in range(count)}
 
 
-def _check_positive(name: str, value: Any) -> None:
+def _check_positive(name: str, value: Any, largest: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise InputError(f"{name} must be a positive integer, was {value!r}")
+    if value > largest:
+        raise InputError(f"{name} must be at most {largest:,}, was {value:,}; give the real size")
 
 
 def _is_id(token: Any, vocab_size: int) -> bool:

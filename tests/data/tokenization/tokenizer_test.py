@@ -177,13 +177,13 @@ def test_folders_without_a_usable_tokenizer_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"holds no vocab.txt"):
         ElectraTokenizer.from_pretrained(tmp_path)
     (tmp_path / "vocab.txt").write_bytes(b"a\n\xff\n")
-    with pytest.raises(InputError, match=r"vocab.txt: a vocabulary must be UTF-8 text, but byte 2"):
+    with pytest.raises(InputError, match=r"vocab.txt must be UTF-8 text, but byte 2"):
         ElectraTokenizer.from_pretrained(tmp_path)
     (tmp_path / "vocab.txt").write_text("\n".join(VOCABULARY))
     (tmp_path / "tokenizer_config.json").write_text("{")
     with pytest.raises(InputError, match=r"tokenizer_config.json must be JSON"):
         ElectraTokenizer.from_pretrained(tmp_path)
-    with pytest.raises(InputError, match=r"cannot read the vocabulary .*Is a directory"):
+    with pytest.raises(InputError, match=r"cannot read .*Is a directory"):
         ElectraTokenizer(tmp_path)
 
 
@@ -453,7 +453,7 @@ def change(content: dict, path: str, value):
         ("normalizer/type", "NFC", "normalizer must be BertNormalizer, .* was NFC"),
         ("pre_tokenizer/type", "ByteLevel", "pre_tokenizer must be BertPreTokenizer"),
         ("post_processor/type", "RobertaProcessing", "post_processor must be TemplateProcessing"),
-        ("added_tokens", [{"id": 99, "content": "x"}], "gives 99 to 'x', and 99 is behind 12"),
+        ("added_tokens", [{"id": 99, "content": "x"}], "gives 99 to 'x', and 99 leaves a gap"),
         ("added_tokens", [{"id": 5, "content": "x"}], "gives 5 to 'x', and 5 is 'a'"),
         ("model", [], "the format of the tokenizers package, but reading it raised AttributeError"),
         ("model/unk_token", None, "unk_token must be the name of a token, or a dict"),
@@ -490,7 +490,7 @@ def test_a_tokenizer_json_may_lack_a_post_processor_but_not_have_another(tiny, t
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ("[]", "tokenizer_config.json must hold a JSON object, was a list"),
+        ("[]", "tokenizer_config.json must hold a JSON object, but holds a list"),
         ('{"do_lower_case": "no"}', "do_lower_case must be one of .* was 'no'"),
         ('{"mask_token": 4}', "mask_token must be the name of a token, or a dict .* was 4"),
         ('{"mask_token": {"content": "[MASK]", "lstrip": 1}}', "mask_token must have .*lstrip=1"),
@@ -505,8 +505,8 @@ def test_a_tokenizer_json_may_lack_a_post_processor_but_not_have_another(tiny, t
         ('{"padding_side": "top"}', "padding_side must be one of .* was 'top'"),
         ('{"added_tokens_decoder": {"x": "y"}}', "must have ids as keys, but one was 'x'"),
         ('{"added_tokens_decoder": ["y"]}', "must be a dict of tokens by their ids"),
-        ('{"added_tokens_decoder": {"13": "y"}}', "gives 13 to 'y', and 13 is behind 12 tokens"),
-        ('{"added_tokens_decoder": {"12": "a"}}', "gives 12 to 'a', and 12 is behind 12 tokens"),
+        ('{"added_tokens_decoder": {"13": "y"}}', "gives 13 to 'y', and 13 leaves a gap"),
+        ('{"added_tokens_decoder": {"12": "a"}}', "gives 12 to 'a', and 'a' already has the id 5"),
         ('{"extra_special_tokens": {"x": "y"}}', "extra_special_tokens must be a list"),
         ('{"wordpieces_prefix": ""}', "wordpieces_prefix must be the mark .* was ''"),
         ('{"tokenizer_class": "BertJapaneseTokenizer"}', "tokenizer_class must be one that splits"),
@@ -669,3 +669,115 @@ def test_links_out_of_a_folder_are_refused(tmp_path, name):
     (folder / name).symlink_to(tmp_path / "outside")
     with pytest.raises(InputError, match=f"{name} must lie in its folder, but is a link to"):
         ElectraTokenizer.from_pretrained(folder)
+
+
+# === tokenizer.json beside vocab.txt ===
+
+CASED = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "The", "the", "möchte", "mochte"]
+FAST = "PreTrainedTokenizerFast"
+
+
+def folder_with_both(folder, engine=lambda content: None, **config):
+    """Write a cased tokenizer.json beside vocab.txt, with a configuration of other settings."""
+    ElectraTokenizer(CASED, do_lower_case=False).save_pretrained(folder)
+    content = json.loads((folder / "tokenizer.json").read_text())
+    engine(content)
+    (folder / "tokenizer.json").write_text(json.dumps(content))
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    (folder / "special_tokens_map.json").unlink()
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("config", "pieces"),
+    [
+        # As AutoTokenizer of transformers 4.57 returns them.
+        ({"tokenizer_class": FAST}, ["The", "möchte"]),
+        ({"tokenizer_class": FAST, "do_lower_case": True}, ["The", "möchte"]),
+        ({"tokenizer_class": "ElectraTokenizer"}, ["the", "mochte"]),
+        ({"tokenizer_class": "ElectraTokenizerFast", "do_lower_case": False}, ["The", "möchte"]),
+        ({}, ["the", "mochte"]),
+    ],
+)
+def test_tokenizer_json_decides_where_the_class_has_no_rules_of_its_own(tmp_path, config, pieces):
+    folder = folder_with_both(tmp_path, **config)
+    assert ElectraTokenizer.from_pretrained(folder).tokenize("The möchte") == pieces
+
+
+@pytest.mark.parametrize("name", [FAST, "TokenizersBackend", "ElectraTokenizerFast"])
+def test_a_normalizer_that_we_lack_is_refused_beside_a_vocabulary_too(tmp_path, name):
+    def turkish(content):
+        content["normalizer"] = {"type": "Sequence", "normalizers": [{"type": "Lowercase"}]}
+
+    folder = folder_with_both(tmp_path, turkish, tokenizer_class=name)
+    with pytest.raises(InputError, match=r"tokenizer.json: normalizer must be BertNormalizer"):
+        ElectraTokenizer.from_pretrained(folder)
+
+
+def test_a_vocabulary_that_contradicts_tokenizer_json_is_refused(tmp_path):
+    folder = folder_with_both(tmp_path)
+    (folder / "vocab.txt").write_text("\n".join([*CASED[:-2], "x", "y"]))
+    with pytest.raises(InputError, match=r"but token 7 is 'möchte' there and 'x' in vocab.txt"):
+        ElectraTokenizer.from_pretrained(folder)
+
+
+def test_added_tokens_may_stand_in_one_of_both_files(tmp_path):
+    ElectraTokenizer(CASED, additional_special_tokens=["<e>"]).save_pretrained(tmp_path)
+    (tmp_path / "tokenizer_config.json").unlink()
+    assert len(ElectraTokenizer.from_pretrained(tmp_path)) == 10
+    (tmp_path / "vocab.txt").write_text("\n".join([*CASED, "<e>"]))
+    assert ElectraTokenizer.from_pretrained(tmp_path).tokenize("the<e>") == ["the", "<e>"]
+
+
+# === What vocab.txt cannot hold ===
+
+
+@pytest.mark.parametrize(
+    ("vocab", "reason"),
+    [
+        ([*CASED, "a\nb"], "it contains a line break"),
+        ([*CASED, "a\rb"], "it contains a line break"),
+        ([*CASED, ""], "blank lines at the end are no tokens"),
+        ([*CASED, "\ud800"], "a character that UTF-8 does not have"),
+        (["\ufeff", *CASED], "a byte order mark"),
+    ],
+)
+def test_a_token_that_no_line_can_hold_is_refused(tmp_path, vocab, reason):
+    with pytest.raises(InputError, match=rf"which vocab.txt cannot hold, because .*{reason}"):
+        ElectraTokenizer(vocab)
+
+
+def test_a_token_with_a_newline_in_tokenizer_json_is_refused(tmp_path):
+    ElectraTokenizer([*CASED, "qz"]).save_pretrained(tmp_path)
+    text = (tmp_path / "tokenizer.json").read_text().replace('"qz"', '"q\\nz"')
+    (tmp_path / "tokenizer.json").write_text(text)
+    with pytest.raises(InputError, match=r"tokenizer.json.*: token 9 is 'q\\nz', which vocab.txt"):
+        ElectraTokenizer.from_pretrained(tmp_path / "tokenizer.json")
+
+
+@pytest.mark.parametrize("content", ["\ufeff{}", "{}\n", "{}\n\n\n", "\ufeff{}\r\n\r\n"])
+def test_byte_order_marks_and_blank_last_lines_are_no_tokens(tmp_path, content):
+    file = tmp_path / "vocab.txt"
+    file.write_bytes(content.format("\n".join(CASED)).encode())
+    assert ElectraTokenizer(file).vocab == CASED
+
+
+def test_a_blank_line_between_tokens_keeps_the_ids_after_it(tmp_path):
+    (tmp_path / "vocab.txt").write_text("\n".join([*CASED[:5], "", *CASED[5:]]))
+    assert ElectraTokenizer(tmp_path / "vocab.txt").convert_tokens_to_ids("The") == 6
+
+
+@pytest.mark.parametrize(
+    ("added", "message"),
+    [
+        ({"<a>": 10}, "the next one being 9, but it gives 10 to '<a>', and 10 leaves a gap"),
+        ({"[MASK]": 9}, r"gives 9 to '\[MASK\]', and '\[MASK\]' already has the id 4"),
+        ({"<a>": 4}, r"gives 4 to '<a>', and 4 is '\[MASK\]'"),
+        ({"<a>": "x"}, "ids as keys, but one was 'x'"),
+    ],
+)
+def test_a_wrong_id_is_reported_with_the_file_that_holds_it(tmp_path, added, message):
+    (tmp_path / "vocab.txt").write_text("\n".join(CASED))
+    (tmp_path / "added_tokens.json").write_text(json.dumps(added))
+    with pytest.raises(InputError, match=rf"added_tokens.json: added_tokens_decoder .*{message}"):
+        ElectraTokenizer.from_pretrained(tmp_path)
