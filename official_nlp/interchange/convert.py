@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 
+from official_nlp.files import atomic
 from official_nlp.files.staged_folders import staged
 from official_nlp.interchange import google, huggingface
 from official_nlp.interchange.sources import SHARING, Source, check_choice
@@ -42,7 +43,7 @@ def write(source: Source, to: str | os.PathLike, form: str) -> list[str]:
             if source.tokenizer:
                 source.tokenizer.save_pretrained(target)
             if name in source.cards:
-                (target / "README.md").write_text(source.cards[name], encoding="utf-8")
+                atomic.write(target / "README.md", source.cards[name])
     return []
 
 
