@@ -10,6 +10,8 @@ import rich.progress_bar
 import rich.table
 import rich.text
 
+from official_nlp import output
+
 _SECONDS_BETWEEN_LINES = 10
 _SECONDS_BETWEEN_UPDATES = 0.1
 _BAR_WIDTH = 20
@@ -37,7 +39,7 @@ class Progress:
           show: False prints neither progress nor messages.
         """
         self._total = max(1, total)
-        self._console = console or rich.console.Console()
+        self._console = console or output.Console()
         self._show = show
         self._next_update = 0.0
         self._live: rich.live.Live | None = None
@@ -80,7 +82,8 @@ class Progress:
     def message(self, text: str) -> None:
         """Print a line that stays, above the live line if there is one."""
         if self._show:
-            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+            text = output.escaped(text)
+            self._console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 class ByteProgress:
@@ -107,7 +110,7 @@ class ByteProgress:
         self._done = 0
         self._start = time.monotonic()
         self._next_line = self._start + _SECONDS_BETWEEN_LINES
-        console = rich.console.Console(stderr=True)
+        console = output.Console(stderr=True)
         self._progress = Progress(self._total, console=console, show=show)
 
     def __enter__(self) -> "ByteProgress":
@@ -152,5 +155,5 @@ def _line(fraction: float, text: str) -> rich.table.Table:
     line = rich.table.Table.grid(padding=(0, 1))
     line.add_column()
     line.add_column(no_wrap=True, overflow="ellipsis")
-    line.add_row(bar, rich.text.Text(text, no_wrap=True, overflow="ellipsis"))
+    line.add_row(bar, rich.text.Text(output.escaped(text), no_wrap=True, overflow="ellipsis"))
     return line

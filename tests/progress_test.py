@@ -62,7 +62,7 @@ def standard_error(monkeypatch):
             assert stderr
             return real(file=stream, force_terminal=terminal, width=100)
 
-        monkeypatch.setattr(rich.console, "Console", make)
+        monkeypatch.setattr(progress.output, "Console", make)
         return stream
 
     return redirect

@@ -1,18 +1,41 @@
 """The command `electra`: arguments in, exit code out."""
 
 import argparse
+import contextlib
 import errno
 import os
+import signal
 import sys
+import threading
 import traceback
 import types
+from collections.abc import Iterator
 
+from official_nlp import output
 from official_nlp.cli import commands
 from official_nlp.configuration import recipes
 from official_nlp.errors import InputError, NotFiniteError, Preempted, StorageError
 
-# 2 is argparse's code for wrong usage, and 130 is 128 + SIGINT, as shells report an interruption.
-DONE, FAILED, USAGE, PREEMPTED, NOT_FINITE, INTERRUPTED = 0, 1, 2, 42, 43, 130
+# 2 is argparse's code for wrong usage; 130 and 143 are 128 + SIGINT and 128 + SIGTERM, as shells
+# report them.
+DONE, FAILED, USAGE, PREEMPTED, NOT_FINITE, INTERRUPTED, TERMINATED = 0, 1, 2, 42, 43, 130, 143
+# Errors of the system that another path cures.
+_PATH_ERRORS = (
+    errno.ENOENT,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EISDIR,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.ENOTEMPTY,
+    errno.ELOOP,
+    errno.EINVAL,
+    errno.ENAMETOOLONG,
+    errno.EROFS,
+    errno.ENXIO,
+    errno.ENODEV,
+)
+_LONGEST_PATH = 120
 
 _HELP = """\
 usage: electra VERB ...
@@ -35,7 +58,8 @@ recipes (for train; your own recipe is the path of a .gin file)
 
 exit codes
   0 done   1 internal error or storage error   2 wrong usage or input
-  42 stopped on request, state saved   43 loss not finite   130 interrupted
+  42 stopped on request, state saved   43 loss not finite
+  130 interrupted (Ctrl-C)   143 terminated (SIGTERM) before there was a state to save
 """
 
 
@@ -47,6 +71,14 @@ def main(argv: list[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     verb = words[0] if words else "--help"  # `electra` alone prints the overview.
+    # A run trains for days, and whoever reads its output may go away.
+    with output.prepared(lasting=verb == "train"), _terminable():
+        code = _run(verb, words)
+    return code
+
+
+def _run(verb: str, words: list[str]) -> int:
+    """Run one verb and return the exit code, whatever happens."""
     try:
         if verb in ("-h", "--help", "help"):
             print(_overview(), end="")
@@ -64,14 +96,39 @@ def main(argv: list[str] | None = None) -> int:
         return DONE
     except SystemExit as stop:  # argparse exits after `--help`.
         return stop.code if isinstance(stop.code, int) else DONE
-    except BrokenPipeError:  # The reader of our output, such as `head`, has closed the pipe.
-        # The interpreter flushes standard output once more at exit, which must not fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except output.ReaderGone:  # Such as `head`, which has read enough.
         return DONE
+    except _Terminated:
+        return _fail(_interruption(verb, "terminated"), TERMINATED)
     except KeyboardInterrupt:
-        return _fail(_interruption(verb), INTERRUPTED)
+        return _fail(_interruption(verb, "interrupted"), INTERRUPTED)
     except Exception as error:
         return _report(error)
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM was received. What cleans up after Ctrl-C cleans up after it, too."""
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Raise `_Terminated` on SIGTERM during the block, unless the signal is ignored.
+
+    A run that trains answers the signals itself, see `training.interruption`.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+
+    def terminate(number, frame):
+        raise _Terminated
+
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -103,35 +160,47 @@ def _version() -> str:
     return __version__
 
 
-def _interruption(verb: str) -> str:
+def _interruption(verb: str, what: str) -> str:
     if verb == "train":
-        return "interrupted; the same command continues from the last checkpoint"
-    return "interrupted; nothing incomplete was written, so the same command starts again"
+        return f"{what}; the same command continues from the last checkpoint"
+    return f"{what}; nothing incomplete was written, so the same command starts again"
 
 
 def _report(error: Exception) -> int:
     """Print an error and return the exit code. Only an unexpected one has a traceback."""
     match error:
         case InputError():
-            return _fail(f"error: {_first_line(error)}", USAGE)
+            return _fail(f"error: {error}", USAGE)
         case NotFiniteError():
-            return _fail(f"error: {_first_line(error)}", NOT_FINITE)
+            return _fail(f"error: {error}", NOT_FINITE)
         case Preempted():
-            return _fail(f"{_first_line(error)}; the same command continues", PREEMPTED)
+            return _fail(f"{error}; the same command continues", PREEMPTED)
         case StorageError():
-            return _fail(f"storage error: {_first_line(error)}", FAILED)
-        case FileNotFoundError() | PermissionError() | IsADirectoryError() | NotADirectoryError():
-            return _fail(f"error: {error.filename}: {error.strerror}", USAGE)
-        case OSError() if error.errno == errno.ENOSPC:  # by a library, not as a StorageError
-            return _fail(f"storage error: {error.filename}: {error.strerror}", FAILED)
-    traceback.print_exception(error)
+            return _fail(f"storage error: {error}", FAILED)
+        case OSError() if error.filename is not None and error.errno in _PATH_ERRORS:
+            return _fail(f"error: {_path_error(error)}", USAGE)
+        case OSError() if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            return _fail(f"storage error: {_path_error(error)}", FAILED)
+        case ValueError() if "embedded null" in str(error):
+            return _fail("error: a path with a null byte names no file; name another", USAGE)
+    for line in "".join(traceback.format_exception(error)).splitlines():
+        print(output.escaped(line), file=sys.stderr)
     return _fail("internal error: this is a bug in electra; please report the traceback", FAILED)
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
+def _path_error(error: OSError) -> str:
+    """Return path and reason of an error of the system."""
+    if error.filename is None:
+        return str(error.strerror or error)
+    path = error.filename if isinstance(error.filename, int) else os.fsdecode(error.filename)
+    shown = str(path)
+    if len(shown) > _LONGEST_PATH:
+        shown = f"{shown[: _LONGEST_PATH - 3]}..."
+    if error.errno == errno.ENAMETOOLONG:
+        return f"{shown}: {error.strerror}; a path was expected here, is this a text?"
+    return f"{shown}: {error.strerror}"
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"electra: {message}", file=sys.stderr)
+    print(output.escaped(f"electra: {message.strip()}"), file=sys.stderr)
     return code

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 import rich.console
 import rich.table
 
+from official_nlp import output
+
 if TYPE_CHECKING:  # The import takes seconds.
     from official_nlp.interchange.sources import Source
 
 
 def console(highlight: bool = True) -> rich.console.Console:
-    """Return a console for standard output that does not interpret markup.
+    """Return a console for standard output, see `output.Console`.
 
     It wraps lines in a terminal, and not in a file or a pipe.
     """
-    console = rich.console.Console(highlight=highlight, markup=False)
+    console = output.Console(highlight)
     console.soft_wrap = not console.is_terminal
     return console
 

@@ -9,6 +9,9 @@ from collections.abc import Iterator
 def write(path: str | os.PathLike, content: str | bytes) -> None:
     """Replace the content of a file atomically; text is encoded as UTF-8.
 
+    A character that UTF-8 cannot encode, half of a surrogate pair, is written as an escape, which
+    JSON reads back as the same character.
+
     A pipe or a device, such as /dev/stdout, is written directly: renaming a file over it would
     remove it from the system.
 
@@ -16,7 +19,7 @@ def write(path: str | os.PathLike, content: str | bytes) -> None:
       OSError: the file cannot be written; its old content is intact.
     """
     path = pathlib.Path(path)
-    data = content.encode() if isinstance(content, str) else content
+    data = content.encode(errors="backslashreplace") if isinstance(content, str) else content
     if path.exists() and not path.is_file():
         path.write_bytes(data)
         return

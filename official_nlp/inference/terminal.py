@@ -1,6 +1,5 @@
 """Print predictions in the terminal: colored words, fillings, and a table of all other results."""
 
-import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,27 +29,10 @@ from official_nlp.inference.word_colors import (
     summary_lines,
 )
 from official_nlp.inference.word_swap import WordSwapTest
+from official_nlp.output import escaped
 
 _LONGEST_INPUT = 60  # characters of an input in the table
 _SHOWN_NUMBERS = 4  # of an embedding
-
-
-def escaped(text: str) -> str:
-    r"""Return the text with control characters as escapes, such as `\x1b`, for the terminal.
-
-    Text of a file could otherwise move the cursor, or reverse the direction of what follows.
-    """
-    return "".join(
-        char.encode("unicode_escape").decode() if _is_control(char) else char for char in text
-    )
-
-
-def _is_control(char: str) -> bool:
-    # Controls, line separators, and the overrides and isolates of bidirectional text. Those are
-    # listed by code point: joiners have the same category, Cf, but belong to words of many scripts.
-    category = unicodedata.category(char)
-    bidirectional = "\u202a" <= char <= "\u202e" or "\u2066" <= char <= "\u2069"
-    return category in ("Cc", "Cs", "Zl", "Zp") or bidirectional
 
 
 def colored(
@@ -100,7 +82,8 @@ def print_word_swaps(test: WordSwapTest, console: rich.console.Console, count: i
             style="dim",
         )
     console.print()
-    console.print("\n".join(summary_lines(test)))
+    for line in summary_lines(test):
+        console.print(line)
 
 
 def print_table(pairs: Sequence[tuple[Any, Prediction]], console: rich.console.Console) -> None:

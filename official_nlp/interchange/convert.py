@@ -7,6 +7,7 @@ import shutil
 
 from official_nlp.data.tokenization.wordpiece import file_text
 from official_nlp.errors import InputError
+from official_nlp.files import atomic
 from official_nlp.files.staged_folders import staged
 from official_nlp.interchange import google, huggingface, tensor_shapes
 from official_nlp.interchange.load_report import listed
@@ -50,7 +51,7 @@ def write(source: Source, to: str | os.PathLike, form: str) -> list[str]:
             if source.tokenizer:
                 source.tokenizer.save_pretrained(target)
             if name in source.cards:
-                (target / "README.md").write_text(source.cards[name], encoding="utf-8")
+                atomic.write(target / "README.md", source.cards[name])
     return notes
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from official_nlp.errors import InputError, StorageError
+from official_nlp.files import plain_paths
 from official_nlp.interchange import google_names
 from official_nlp.interchange.google_config import (
     NETWORKS,
@@ -443,7 +444,7 @@ def _save(prefix: pathlib.Path, variables: Mapping[str, np.ndarray]) -> None:
     try:
         # The operation behind TensorFlow 1's Saver, which writes named variables.
         tf.raw_ops.SaveV2(
-            prefix=os.fspath(prefix),
+            prefix=plain_paths.plain(prefix),
             tensor_names=list(variables),
             shape_and_slices=[""] * len(variables),
             tensors=[tf.convert_to_tensor(value) for value in variables.values()],

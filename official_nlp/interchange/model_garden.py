@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from official_nlp.errors import InputError
+from official_nlp.files import plain_paths
 from official_nlp.interchange.tensorflow_files import (
     VOCABULARY_FILE,
     file_beside,
@@ -121,7 +122,7 @@ def _reader(prefix: str | os.PathLike) -> Any:
     import tensorflow as tf
 
     try:
-        return tf.train.load_checkpoint(os.fspath(prefix))
+        return tf.train.load_checkpoint(plain_paths.plain(prefix))
     except (ValueError, RuntimeError, tf.errors.OpError) as error:
         raise InputError(
             f"checkpoint {prefix} cannot be read: {str(error).splitlines()[0]}; copy it again"

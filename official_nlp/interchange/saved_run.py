@@ -31,7 +31,7 @@ class SavedRun:
       task_config: configuration of the task.
 
     Raises:
-      InputError: the folder is not a run folder, or its task is unknown.
+      InputError: the folder is not a run folder, a file of it was changed, or its task is unknown.
     """
 
     def __init__(self, folder: str | os.PathLike, which: int | str = "newest"):
@@ -39,6 +39,7 @@ class SavedRun:
         self._folder = RunFolder(folder)
         self._which = which
         self.described: dict[str, Any] = self._folder.describe()
+        self._folder.require_unchanged()
         self.task_config = _task_config(self.described.get("task"), self._folder)
 
     @functools.cached_property

@@ -7,7 +7,7 @@ import re
 import numpy as np
 
 from official_nlp.errors import InputError
-from official_nlp.files import safe_paths
+from official_nlp.files import plain_paths, safe_paths
 
 # TensorFlow writes a file of this name beside its checkpoints; it names the newest one.
 STATE_FILE = "checkpoint"
@@ -110,7 +110,7 @@ class Variables:
         # TensorFlow raises IndexError where the data file is shorter than its index says.
         self._errors = (tf.errors.OpError, IndexError, ValueError)
         try:
-            self._reader = tf.train.load_checkpoint(os.fspath(prefix))
+            self._reader = tf.train.load_checkpoint(plain_paths.plain(prefix))
             self.shapes: dict[str, list[int]] = self._reader.get_variable_to_shape_map()
         except self._errors as error:
             raise self._unreadable(error) from error

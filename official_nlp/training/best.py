@@ -96,6 +96,6 @@ class Best:
             "value": self._value,
             "better": better,
         }
-        text = json.dumps(content) + "\n"
-        if not self._file.exists() or self._file.read_text(encoding="utf-8") != text:
+        text = f"{json.dumps(content)}\n".encode()
+        if not self._file.exists() or self._file.read_bytes() != text:
             atomic.write(self._file, text)

@@ -10,7 +10,6 @@ of the index. Before a checkpoint is restored, every tensor of it is read; a che
 be read is set aside.
 """
 
-import json
 import os
 import pathlib
 import re
@@ -22,7 +21,7 @@ from typing import Any
 import tensorflow as tf
 
 from official_nlp.errors import InputError
-from official_nlp.files import atomic, disk_errors
+from official_nlp.files import atomic, disk_errors, guarded, plain_paths
 from official_nlp.training.best import FILE as BEST_FILE
 from official_nlp.training.best import Best
 
@@ -30,6 +29,9 @@ _NAME = "ckpt"
 _STATE = "checkpoint"
 # Must not begin with `_NAME`: files that do are deleted if they are not listed.
 _ASIDE = "damaged-"
+# A line of the list. Other programs write absolute paths, and only the last part of a path counts.
+_LISTED_KEY = "all_model_checkpoint_paths:"
+_LISTED = re.compile(rf'{_LISTED_KEY} "(?:.*/)?{_NAME}-(\d{{1,18}})"')
 
 
 class Checkpoints:
@@ -120,7 +122,7 @@ class Checkpoints:
                 # Not a count of saves, which would differ in a run that was asked to stop.
                 self._root.save_counter.assign(step)
                 # `save` would replace TensorFlow's list before the files have reached the disk.
-                self._root.write(self._path(step))
+                self._root.write(plain_paths.plain(self._path(step)))
                 _to_disk(self._path(step))
                 retained = self._retained([*self._steps, step])
                 _write_state(self._folder, retained)
@@ -283,7 +285,13 @@ def best(folder: str | os.PathLike) -> str:
             f"{folder} has no best checkpoint: the run had no KEEP_BEST, or was not evaluated at a "
             "checkpoint; use the newest, or name a step"
         )
-    return at_step(folder, json.loads(file.read_text(encoding="utf-8"))["step"])
+    step = guarded.read_object(file, "name the step of a checkpoint instead").get("step")
+    if type(step) is not int:
+        raise InputError(
+            f"{file} must name the step of the best checkpoint, but its step is {step!r}; name the "
+            "step of a checkpoint instead"
+        )
+    return at_step(folder, step)
 
 
 def restore_items(items: Mapping, folder: str | os.PathLike, which: int | str = "newest") -> str:
@@ -308,7 +316,7 @@ def damage(path: str) -> str | None:
     if not os.path.exists(path + ".index"):
         return "is missing"
     try:
-        reader = tf.train.load_checkpoint(path)
+        reader = tf.train.load_checkpoint(plain_paths.plain(path))
         for name in reader.get_variable_to_shape_map():
             reader.get_tensor(name)
     except Exception as error:
@@ -320,7 +328,7 @@ def damage(path: str) -> str | None:
 def restore(checkpoint: tf.train.Checkpoint, path: str) -> "_Status":
     """Restore a checkpoint; return a status whose assertions raise `InputError`."""
     try:
-        return _Status(checkpoint.restore(path), path)
+        return _Status(checkpoint.restore(plain_paths.plain(path)), path)
     except (tf.errors.OpError, ValueError, IndexError, RuntimeError) as error:
         raise InputError(
             f"checkpoint {path} cannot be read ({_first_line(error)}); continuing the run falls "
@@ -368,23 +376,29 @@ def _listed(folder: pathlib.Path) -> tuple[list[int], str | None]:
     """
     state = folder / _STATE
     found = sorted(_on_disk(folder))
-    if not state.exists():
+    if not os.path.lexists(state):
         # A process that was killed while saving its first checkpoint left no list either.
         found = [step for step in found if damage(str(folder / f"{_NAME}-{step}")) is None]
         return found, _lost(state, "is missing", found) if found else None
-    try:
-        content = tf.train.get_checkpoint_state(str(folder))
-    except ValueError:
-        content = None
-    if content is not None:
-        paths = content.all_model_checkpoint_paths
-        return sorted(int(path.rpartition("-")[2]) for path in paths), None
+    steps = _steps_of_list(state)
+    if steps:
+        return steps, None
     if not found:
         raise InputError(
             f"{state} cannot be read, and there is no checkpoint beside it; delete the run's "
             "folder to start again"
         )
     return found, _lost(state, "cannot be read", found)
+
+
+def _steps_of_list(state: pathlib.Path) -> list[int]:
+    """Return the steps that a list of checkpoints names in order, [] where it is damaged."""
+    try:
+        lines = guarded.read_text(state).splitlines()
+    except InputError:
+        return []
+    matches = [_LISTED.fullmatch(line) for line in lines if line.startswith(_LISTED_KEY)]
+    return sorted(int(match[1]) for match in matches if match) if all(matches) else []
 
 
 def _lost(state: pathlib.Path, what: str, found: list[int]) -> str:

@@ -15,9 +15,13 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from official_nlp.files import atomic, disk_errors
+from official_nlp.errors import InputError
+from official_nlp.files import atomic, disk_errors, guarded
 
 TRAIN = "train"
+# A log may be larger than the other small files; it has a line for every window of training.
+_LARGEST = 1 << 30
+_ADVICE = "restore the file from a copy, or delete the damaged lines"
 
 
 class MetricsLog:
@@ -38,7 +42,7 @@ class MetricsLog:
         """Remove lines after a step, and an unfinished last line."""
         if not self._writes or not self._metrics.exists():
             return
-        lines = [line for line in _whole_lines(self._metrics) if json.loads(line)["step"] <= step]
+        lines = [text for text, line in _parsed(self._metrics) if line["step"] <= step]
         text = "".join(lines)
         if text.encode() != self._metrics.read_bytes():
             with disk_errors.writing("the truncated metrics", self._metrics):
@@ -70,10 +74,12 @@ class MetricsLog:
 
 
 def read(path: pathlib.Path) -> list[dict[str, Any]]:
-    """Return the lines of a metrics log without an unfinished last one; [] without a file."""
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in _whole_lines(path)]
+    """Return the lines of a metrics log without an unfinished last one; [] without a file.
+
+    Raises:
+      InputError: the file cannot be read, or a line is damaged.
+    """
+    return [line for _, line in _parsed(path)] if path.exists() else []
 
 
 def is_evaluation(line: Mapping[str, Any]) -> bool:
@@ -82,9 +88,31 @@ def is_evaluation(line: Mapping[str, Any]) -> bool:
     return bool(sets - {TRAIN})
 
 
-def _whole_lines(path: pathlib.Path) -> list[str]:
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [line for line in lines if line.endswith("\n")]
+def _parsed(path: pathlib.Path) -> list[tuple[str, dict[str, Any]]]:
+    """Return each whole line as text and as its content."""
+    texts = guarded.read_text(path, _ADVICE, _LARGEST).split("\n")[:-1]
+    return [(f"{text}\n", _content(path, number, text)) for number, text in enumerate(texts, 1)]
+
+
+def _content(path: pathlib.Path, number: int, text: str) -> dict[str, Any]:
+    try:
+        line = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} line {number} must be JSON: {error}; {_ADVICE}") from error
+    if not isinstance(line, dict) or type(line.get("step")) is not int:
+        raise InputError(
+            f'{path} line {number} must be an object with an integer "step", but is damaged; '
+            f"{_ADVICE}"
+        )
+    for name, value in line.items():
+        # Larger integers are no result of ours, and cannot be shown as a float.
+        is_number = isinstance(value, float) or (isinstance(value, int) and abs(value) < 1 << 63)
+        if value is not None and not is_number:
+            raise InputError(
+                f"{path} line {number}: {name[:80]!r} must be a number or null, was "
+                f"{str(value)[:80]!r}; {_ADVICE}"
+            )
+    return line
 
 
 def _append(path: pathlib.Path, line: dict) -> None:

@@ -1,7 +1,9 @@
 """Show the progress of a run: one live line in a terminal, plain lines elsewhere."""
 
+import contextlib
 import datetime
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import rich.console
 
@@ -28,6 +30,23 @@ class TrainingProgress(Progress):
         self._steps = total
         self._phases = phases
         self._metrics: Mapping[str, float] = {}
+
+    def __enter__(self) -> "TrainingProgress":
+        with self._whoever_reads():
+            super().__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        with self._whoever_reads():
+            super().__exit__(*error)
+
+    def update(self, done: int, text: str, milestone: bool = False) -> None:
+        with self._whoever_reads():
+            super().update(done, text, milestone)
+
+    def message(self, text: str) -> None:
+        with self._whoever_reads():
+            super().message(text)
 
     def show(
         self,
@@ -56,6 +75,14 @@ class TrainingProgress(Progress):
     def evaluated(self, step: int, name: str, metrics: Mapping[str, float]) -> None:
         """Print the metrics of an evaluation set."""
         self.message(f"step {step} {name}  {_shown(metrics, 2 * _SHOWN)}")
+
+    @contextlib.contextmanager
+    def _whoever_reads(self) -> Iterator[None]:
+        """Show nothing more where the output is lost: training does not depend on its reader."""
+        try:
+            yield
+        except (OSError, SystemExit):  # A console of rich ends the process without a reader.
+            self._show, self._live = False, None
 
     def _line(self, step, phase, tokens_per_second, seconds_left, input_fraction) -> str:
         parts = [f"step {step}/{self._steps}"]

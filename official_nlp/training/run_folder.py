@@ -2,22 +2,27 @@
 
 import contextlib
 import fcntl
+import hashlib
 import importlib.metadata
 import json
 import os
 import pathlib
 import platform
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import tensorflow as tf
 
 from official_nlp.errors import InputError
-from official_nlp.files import atomic, disk_errors, guarded
+from official_nlp.files import atomic, disk_errors, guarded, safe_paths
 from official_nlp.training import checkpoints
 
 _PACKAGES = ("official_nlp", "tensorflow", "tf_keras", "tf-models-official", "numpy")
 RECIPE = "config.gin"
+_LOCK = ".lock"
+# Files of the task until they are complete.
+_UNFINISHED = ".files.new"
 # What identifies a run in run.json: a resumed run must have it unchanged.
 _IDENTITY = ("task", "phases", "training", "data", "phase_data")
 # Environment variables that change how TensorFlow computes, and with it the last bits.
@@ -105,6 +110,7 @@ class RunFolder:
             self.require_same(identity, extend)
             return []
         self._make()
+        self.checkpoints.mkdir(exist_ok=True)
         new = {**identity, "rounding": rounding or {}, "origin": origin or {}}
         new = _as_json({**new, **_surroundings()})
         self.require_same(identity, extend)
@@ -131,9 +137,50 @@ class RunFolder:
         if not self.writes or self.has_checkpoint:
             return
         with disk_errors.writing("the run's files", self.path, "Make room, or give another folder"):
-            write_files(self.path)
+            hashes = self._write_files(write_files)
             if recipe:
                 atomic.write(self.path / RECIPE, recipe)
+        if self.describe().get("files") != hashes:
+            self._describe({**self.describe(), "files": hashes})
+
+    def _write_files(self, write_files: Callable[[pathlib.Path], None]) -> dict[str, str]:
+        """Write the files of the task; return the SHA-256 of each by its relative path."""
+        unfinished = self.path / _UNFINISHED
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir()
+        write_files(unfinished)
+        hashes = {}
+        for file in sorted(path for path in unfinished.rglob("*") if path.is_file()):
+            name = file.relative_to(unfinished)
+            hashes[name.as_posix()] = _hash(file)
+            (self.path / name).parent.mkdir(parents=True, exist_ok=True)
+            atomic.sync(file)
+            os.replace(file, self.path / name)
+            atomic.sync((self.path / name).parent)
+        shutil.rmtree(unfinished)
+        return hashes
+
+    def require_unchanged(self) -> None:
+        """Check that the files of the task are those that the run wrote; older runs record none.
+
+        Raises:
+          InputError: a file is missing, was changed, or is a link that leads out of the folder.
+        """
+        files = self.describe().get("files", {})
+        if not isinstance(files, dict):
+            raise InputError(
+                f'{self.description} must hold an object as "files", but holds a '
+                f"{type(files).__name__}: it is damaged; copy the run again"
+            )
+        for name, expected in files.items():
+            if not name.isprintable():
+                raise InputError(f"{self.description} names a file {name[:100]!r}: it is damaged")
+            file = safe_paths.inside(self.path, name)
+            if _hash(file) != expected:
+                raise InputError(
+                    f"{file} is not the file that the run was trained with: its hash differs from "
+                    f"that in {self.description.name}; restore it from a copy"
+                )
 
     def add_to_origin(self, more: Mapping[str, Any]) -> None:
         """Add to the part `origin` of `run.json`."""
@@ -187,7 +234,7 @@ class RunFolder:
     def in_use(self) -> bool:
         """Return whether another process is training here; write nothing."""
         try:
-            with open(self.path / ".lock") as file:
+            with open(self.path / _LOCK) as file:
                 # Shared, so that two dry runs do not refuse each other. Closing releases it.
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -196,16 +243,50 @@ class RunFolder:
             return False
         return False
 
+    def require_own(self) -> None:
+        """Check that nothing but a run is in the folder, and that no write leads out of it.
+
+        Raises:
+          InputError: the folder is neither missing, empty nor a run folder, or holds a link.
+        """
+        if not self.path.is_dir():
+            return
+        if not os.path.lexists(self.description):
+            found = sorted(path.name for path in self.path.iterdir() if not _is_begun(path))
+            if found:
+                names = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
+                raise InputError(
+                    f"the folder of a run must be new, empty or a run folder, but {self.path} has "
+                    f"no {self.description.name}, and holds {names}, which might be overwritten: "
+                    "give another folder"
+                )
+        for folder, folders, files in os.walk(self.path):
+            for path in (pathlib.Path(folder, name) for name in [*folders, *files]):
+                if path.is_symlink():
+                    raise InputError(
+                        f"{path} is a link to {os.readlink(path)}, and a run writes into its own "
+                        "folder alone: put a copy there, or make the run folder itself the link"
+                    )
+                if not path.is_dir() and not path.is_file():
+                    raise InputError(
+                        f"{path} is a pipe or a device, not a file of a run: remove it"
+                    )
+
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes from training here; a killed process holds no lock."""
+        """Keep other processes from training here; a killed process holds no lock.
+
+        Raises:
+          InputError: another process trains here, or the folder does not belong to a run.
+        """
         if not self.writes:
             yield
             return
+        self.require_own()
         self._make()
         # A file of its own: run.json is replaced by renames, and a lock would stay with the old
         # file. The kernel releases the lock when the process ends, however it ends.
-        with open(self.path / ".lock", "w") as file:
+        with open(self.path / _LOCK, "w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -234,14 +315,25 @@ class RunFolder:
 
     def _make(self) -> None:
         try:
-            self.checkpoints.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(parents=True, exist_ok=True)
             # An existing folder may be read-only, which only an attempt to write shows.
-            with open(self.path / ".lock", "a"):
+            with open(self.path / _LOCK, "a"):
                 pass
         except OSError as error:
             raise InputError(
                 f"the run folder must be writable, {self.path} is not: {error.strerror}"
             ) from error
+
+
+def _is_begun(path: pathlib.Path) -> bool:
+    """Return whether a run that was killed before it wrote `run.json` left a file or folder."""
+    if path.name == "checkpoints" and path.is_dir():
+        return not any(path.iterdir())
+    return path.name in (_LOCK, ".run.json.new")
+
+
+def _hash(file: pathlib.Path) -> str:
+    return hashlib.sha256(guarded.read_bytes(file)).hexdigest()
 
 
 def _identity(described: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from official_nlp.files import disk_errors
+from official_nlp.files import disk_errors, plain_paths
 from official_nlp.training.metrics_log import TRAIN
 
 
@@ -40,7 +40,9 @@ class Summaries:
             return
         with disk_errors.writing("summaries", self._folder):
             if name not in self._writers:
-                self._writers[name] = tf.summary.create_file_writer(str(self._folder / name))
+                self._folder.mkdir(exist_ok=True)
+                folder = plain_paths.plain(self._folder / name)
+                self._writers[name] = tf.summary.create_file_writer(folder)
             with self._writers[name].as_default():
                 for metric, value in metrics.items():
                     tf.summary.scalar(metric, value, step=step)

@@ -2,6 +2,8 @@
 
 import errno
 import inspect
+import os
+import signal
 import subprocess
 import sys
 
@@ -203,11 +205,18 @@ def test_wrong_usage_is_refused(capsys, received, words, parts):
 @pytest.mark.parametrize(
     ("error", "code", "line"),
     [
-        (InputError("no file matches x\nsecond line"), 2, "error: no file matches x\n"),
+        (InputError("no file is a\nb\x1b[2J"), 2, "error: no file is a\\nb\\x1b[2J\n"),
         (FileNotFoundError(errno.ENOENT, "No such file", "x"), 2, "error: x: No such file"),
         (PermissionError(errno.EACCES, "Not allowed", "x"), 2, "error: x: Not allowed"),
         (IsADirectoryError(errno.EISDIR, "Is a directory", "x"), 2, "error: x: Is a directory"),
         (NotADirectoryError(errno.ENOTDIR, "Not one", "x"), 2, "error: x: Not one"),
+        (OSError(errno.ELOOP, "Too many links", b"x\xff"), 2, "error: x\\udcff: Too many links"),
+        (
+            OSError(errno.ENAMETOOLONG, "File name too long", "x " * 300),
+            2,
+            f"error: {'x ' * 58}x...: File name too long; a path was expected here, is this a text",
+        ),
+        (ValueError("embedded null byte"), 2, "error: a path with a null byte names no file"),
         (NotFiniteError("mlm", 12), 43, "error: mlm is not finite at step 12"),
         (Preempted("stopped at step 7"), 42, "stopped at step 7; the same command continues"),
         (StorageError("cannot write x"), 1, "storage error: cannot write x"),
@@ -239,6 +248,56 @@ def test_an_unexpected_error_is_reported_as_a_bug_with_its_traceback(capsys, mon
     assert printed.endswith(
         "electra: internal error: this is a bug in electra; please report the traceback\n"
     )
+
+
+def test_control_characters_of_a_traceback_are_escaped(capsys, monkeypatch):
+    monkeypatch.setattr(commands.load("info"), "run", raising(KeyError("\x1b[2J", "x")))
+    assert electra("info", "x") == main.FAILED
+    assert "\x1b" not in capsys.readouterr().err
+
+
+def test_sigterm_ends_a_verb_with_a_line_and_an_exit_code(capsys, monkeypatch):
+    def run(args):
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise AssertionError("the signal was not handled")
+
+    monkeypatch.setattr(commands.load("info"), "run", run)
+    assert electra("info", "x") == main.TERMINATED == 128 + signal.SIGTERM
+    assert capsys.readouterr().err == (
+        "electra: terminated; nothing incomplete was written, so the same command starts again\n"
+    )
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_an_ignored_sigterm_stays_ignored(monkeypatch):
+    monkeypatch.setattr(
+        commands.load("info"), "run", lambda args: os.kill(os.getpid(), signal.SIGTERM)
+    )
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        assert electra("info", "x") == main.DONE
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize(("verb", "printed"), [("train", ["one", "two"]), ("info", ["one"])])
+def test_training_goes_on_when_nobody_reads_and_other_verbs_end(monkeypatch, capsys, verb, printed):
+    reading, writing = os.pipe()
+    os.close(reading)
+    reached = []
+
+    def run(args):
+        for line in ("one", "two"):
+            reached.append(line)
+            print(line, flush=True)
+
+    monkeypatch.setattr(commands.load(verb), "run", run)
+    with open(writing, "w") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        assert electra(verb, "small") == main.DONE
+    assert reached == printed
+    lost = "electra: standard output is lost (Broken pipe); going on\n"
+    assert capsys.readouterr().err == (lost if verb == "train" else "")
 
 
 def raising(error):
@@ -308,3 +367,23 @@ def test_the_package_is_the_command_and_a_closed_pipe_is_no_error(repository):
     assert done.stdout == "2\nusage: electra VERB ...\n0\n"
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("electra: error: unknown verb 'trian'")
+
+
+def test_a_verb_ends_quietly_without_a_reader_and_with_closed_streams(repository):
+    python = f"{sys.executable} -m official_nlp"
+    command = f"set -o pipefail; {python} --help | true; echo $?; {python} --version >&-; echo $?"
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=repository, capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("0\n0\n", "")
+
+
+def test_an_ascii_terminal_shows_any_error(repository):
+    done = subprocess.run(
+        [sys.executable, "-m", "official_nlp", "train", b"Gr\xc3\xb6\xc3\x9fe\xff/\x1b.gin"],
+        cwd=repository,
+        env={**os.environ, "LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "1"},
+        capture_output=True,
+    )
+    assert done.returncode == main.USAGE
+    assert done.stderr.startswith(b"electra: error: recipe Gr\\xf6\\xdfe\\udcff/\\x1b.gin does not")

@@ -1,5 +1,6 @@
 """Tests of atomic writes."""
 
+import json
 import os
 import threading
 
@@ -14,6 +15,12 @@ def test_a_write_replaces_the_content_and_leaves_one_file(tmp_path):
     atomic.write(tmp_path / "a", "new ü")
     assert (tmp_path / "a").read_text(encoding="utf-8") == "new ü"
     assert [file.name for file in tmp_path.iterdir()] == ["a"]
+
+
+def test_half_a_surrogate_pair_is_written_as_an_escape_of_json(tmp_path):
+    atomic.write(tmp_path / "a", json.dumps("ü \udcff", ensure_ascii=False))
+    assert (tmp_path / "a").read_bytes() == b'"\xc3\xbc \\udcff"'
+    assert json.loads((tmp_path / "a").read_bytes()) == "ü \udcff"
 
 
 def test_a_death_before_the_rename_leaves_the_old_content(tmp_path, monkeypatch):

@@ -18,9 +18,8 @@ from official_nlp.inference.sequence_classification import (
 from official_nlp.inference.text_generation import GeneratedText
 from official_nlp.inference.token_classification import Entity, TokenClassification
 from tests.inference.word_results import TEXT, swap, word_swap_test, words
+from tests.output_test import ESCAPED, HOSTILE
 
-HOSTILE = "red\x1b[2J \u202eboat\n\u2028[bold]:smile:"
-ESCAPED = "red\\x1b[2J \\u202eboat\\n\\u2028[bold]:smile:"
 # White space, line breaks included, is one space where an input is shown in one line.
 ESCAPED_LINE = "red\\x1b[2J \\u202eboat [bold]:smile:"
 
@@ -37,20 +36,6 @@ def printed(function, *arguments, is_terminal=False):
 
 
 # === Text ===
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        (HOSTILE, ESCAPED),
-        ("\x00\x7f\x9b\t\r", "\\x00\\x7f\\x9b\\t\\r"),
-        ("\u2066a\u2069 \udc80", "\\u2066a\\u2069 \\udc80"),
-        # A joiner is part of words in Persian and of emoji.
-        ("Größe 你好 می\u200cخواهم 👩\u200d🚀 é", "Größe 你好 می\u200cخواهم 👩\u200d🚀 é"),
-    ],
-)
-def test_control_characters_are_shown_escaped(text, expected):
-    assert terminal.escaped(text) == expected
 
 
 def test_every_word_is_colored_and_the_three_highest_are_bold():

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from official_nlp.errors import InputError, StorageError
 from official_nlp.training import checkpoints
+from tests.files.plain_paths_test import ODD
 
 
 def _items(value=0.0):
@@ -70,6 +71,22 @@ def test_files_that_a_killed_process_left_are_removed(tmp_path):
     assert manager.restore_latest().endswith("ckpt-10")
     manager.tidy()
     assert {path.name for path in tmp_path.iterdir()} == complete
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_folder_whose_name_is_a_pattern_holds_checkpoints_like_any_other(tmp_path, name):
+    # TensorFlow would read the folder beside it, whose name the pattern matches.
+    for folder, value in ((tmp_path / "run 1", 7), (tmp_path / name, 0)):
+        folder.mkdir()
+        items = _items()
+        _save(_manager(folder, items), items, 10, 20 + value)
+    again = _items()
+    assert checkpoints.damage(str(tmp_path / name / "ckpt-20")) is None
+    manager = _manager(tmp_path / name, again)
+    assert manager.restore_latest() == str(tmp_path / name / "ckpt-20")
+    assert again["model"].numpy().tolist() == [20.0, 20.0]
+    _save(manager, again, 30)
+    assert _names(tmp_path / name) == ["ckpt-20", "ckpt-30"]
 
 
 # === Damage ===
@@ -196,6 +213,29 @@ def test_without_the_list_the_checkpoints_on_disk_are_used(folder, content):
     assert _restored(folder, notify=messages.append)[1].endswith("ckpt-20")
     assert "the list of checkpoints, " in messages[0]
     assert tf.train.latest_checkpoint(str(folder)).endswith("ckpt-20")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'all_model_checkpoint_paths: "abc"\n',
+        b'all_model_checkpoint_paths: "ckpt-30"\nall_model_checkpoint_paths: "ckpt-\n',
+        b'all_model_checkpoint_paths: "ckpt-%s"\n' % (b"9" * 30),
+        b"\xff\x00",
+    ],
+)
+def test_a_damaged_list_is_not_used(folder, content):
+    (folder / "checkpoint").write_bytes(content)
+    messages = []
+    assert _restored(folder, notify=messages.append)[1].endswith("ckpt-30")
+    assert "checkpoint, the list of checkpoints, cannot be read; found on disk: " in messages[0]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"step": "../../x"}', '{"step": true}'])
+def test_a_damaged_record_of_the_best_checkpoint_is_an_input_error(folder, content):
+    (folder / "best.json").write_text(content)
+    with pytest.raises(InputError, match=r"best\.json must .*; name the step of a checkpoint"):
+        checkpoints.best(folder)
 
 
 def test_a_damaged_list_without_checkpoints_does_not_start_the_run_again(tmp_path):

@@ -6,7 +6,7 @@ import resource
 
 import pytest
 
-from official_nlp.errors import StorageError
+from official_nlp.errors import InputError, StorageError
 from official_nlp.training import metrics_log
 
 
@@ -39,6 +39,26 @@ def test_truncating_removes_later_steps_and_an_unfinished_line(paths):
     one.truncate(20)
     assert [line["step"] for line in metrics_log.read(paths[0])] == [10, 20]
     assert [path.name for path in paths[0].parent.iterdir()] == ["metrics.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b"garbage", "line 2 must be JSON"),
+        (b"[" * 100_000, "line 2 must be JSON"),
+        (b"[]", 'line 2 must be an object with an integer "step"'),
+        (b'{"loss": 1.0}', 'line 2 must be an object with an integer "step"'),
+        (b'{"step": "2"}', 'line 2 must be an object with an integer "step"'),
+        (b'{"step": 2, "loss": "x"}', "line 2: 'loss' must be a number or null, was 'x'"),
+        (b'{"step": 2, "loss": 1%s}' % (b"0" * 400), "'loss' must be a number or null"),
+        (b"\xff", "must be UTF-8 text"),
+    ],
+)
+def test_a_damaged_line_is_an_input_error(paths, line, message):
+    paths[0].write_bytes(b'{"step": 1, "loss": null}\n' + line + b"\n")
+    for read in (metrics_log.read, lambda path: metrics_log.MetricsLog(*paths).truncate(1)):
+        with pytest.raises(InputError, match=rf"metrics\.jsonl.* {message}.*delete the damaged"):
+            read(paths[0])
 
 
 def test_a_line_after_an_unfinished_one_is_a_line_of_its_own(paths):

@@ -1,9 +1,13 @@
 """What a run prints, with a terminal and without one."""
 
 import io
+import os
+import sys
 
+import pytest
 import rich.console
 
+from official_nlp import output
 from official_nlp.training.progress import TrainingProgress
 
 
@@ -36,3 +40,21 @@ def test_in_a_terminal_one_line_is_updated():
     assert "step 15 held_out  loss 2\n" in text
     # The live line is erased before it is drawn again.
     assert "\x1b[2K" in text
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+@pytest.mark.parametrize("kind", [rich.console.Console, output.Console])
+def test_training_goes_on_when_nobody_reads(monkeypatch, kind, terminal):
+    class Gone(io.StringIO):
+        isatty = lambda self: terminal  # noqa: E731
+        fileno = lambda self: nowhere.fileno()  # noqa: E731
+
+        def write(self, text):
+            raise BrokenPipeError
+
+    with open(os.devnull, "w") as nowhere:
+        monkeypatch.setattr(sys, "stdout", Gone())
+        with TrainingProgress(40, 1, kind()) as progress:
+            progress.show(10, 0, {"loss": 2.5}, 100.0, 9.0)
+            progress.message("a message")
+            progress.evaluated(15, "held_out", {"loss": 2.0})

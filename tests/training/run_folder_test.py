@@ -1,7 +1,9 @@
 """The run folder: run.json, what it refuses and reports, and the lock."""
 
 import fcntl
+import hashlib
 import json
+import os
 
 import pytest
 import tensorflow as tf
@@ -54,16 +56,124 @@ def test_the_origin_may_change_until_there_is_a_checkpoint(tmp_path):
 
 
 def test_files_of_the_task_are_written_until_there_is_a_checkpoint(tmp_path):
-    folder, calls = RunFolder(tmp_path), []
+    folder = RunFolder(tmp_path)
     folder.claim(IDENTITY)
-    folder.prepare(calls.append, "SEED = 1\n")
-    folder.prepare(calls.append)
-    assert calls == [tmp_path, tmp_path]
+    folder.prepare(lambda path: write_tokenizer(path, "a"), "SEED = 1\n")
+    folder.prepare(lambda path: write_tokenizer(path, "b"))
+    assert (tmp_path / "tokenizer/vocab.txt").read_text() == "b"
     assert (tmp_path / "config.gin").read_text() == "SEED = 1\n"
     tf.train.Checkpoint(x=tf.Variable(1.0)).write(str(folder.checkpoints / "ckpt-3"))
-    folder.prepare(calls.append, "SEED = 2\n")
-    assert len(calls) == 2
+    folder.prepare(lambda path: write_tokenizer(path, "c"), "SEED = 2\n")
+    assert (tmp_path / "tokenizer/vocab.txt").read_text() == "b"
     assert (tmp_path / "config.gin").read_text() == "SEED = 1\n"
+
+
+def write_tokenizer(path, text="a"):
+    (path / "tokenizer").mkdir()
+    (path / "tokenizer/vocab.txt").write_text(text)
+
+
+@pytest.fixture
+def begun(tmp_path):
+    """A run with a file of its task, and without a checkpoint."""
+    folder = RunFolder(tmp_path / "run")
+    folder.claim(IDENTITY)
+    folder.prepare(write_tokenizer)
+    return folder
+
+
+def test_files_of_the_task_are_recorded_and_a_change_is_found(begun):
+    begun.require_unchanged()
+    hashes = begun.describe()["files"]
+    assert hashes == {"tokenizer/vocab.txt": hashlib.sha256(b"a").hexdigest()}
+    vocabulary = begun.path / "tokenizer/vocab.txt"
+    vocabulary.write_text("b")
+    with pytest.raises(InputError, match=r"vocab\.txt is not the file that the run was trained"):
+        begun.require_unchanged()
+    vocabulary.unlink()
+    with pytest.raises(InputError, match=r"vocab\.txt must be a file, but is not there"):
+        begun.require_unchanged()
+
+
+@pytest.mark.parametrize("files", [[], "x", {"../outside": "x"}, {"/etc/passwd": "x"}, {"\0": ""}])
+def test_a_damaged_record_of_files_is_an_input_error(begun, files):
+    (begun.path.parent / "outside").write_text("secret")
+    content = {**begun.describe(), "files": files}
+    begun.description.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"must hold an object|nothing outside is read|damaged"):
+        begun.require_unchanged()
+
+
+def test_a_killed_process_leaves_no_half_written_file_of_the_task(begun):
+    unfinished = begun.path / ".files.new"
+    unfinished.mkdir()
+    write_tokenizer(unfinished, "half")
+    begun.prepare(lambda path: write_tokenizer(path, "b"))
+    assert (begun.path / "tokenizer/vocab.txt").read_text() == "b"
+    assert not unfinished.exists()
+
+
+# === What is in the folder already ===
+
+
+@pytest.mark.parametrize("name", ["config.gin", "generator/config.json", "notes", "checkpoints/x"])
+def test_a_folder_of_something_else_is_refused_and_stays_as_it_is(tmp_path, name):
+    file = tmp_path / "own" / name
+    file.parent.mkdir(parents=True)
+    file.write_text("mine")
+    with (
+        pytest.raises(
+            InputError, match=rf"has no run\.json, and holds {name.split('/')[0]}, which"
+        ),
+        RunFolder(tmp_path / "own").locked(),
+    ):
+        raise AssertionError("the folder is not a run's")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [file]
+    assert file.read_text() == "mine"
+
+
+def test_what_a_process_left_that_was_killed_at_once_is_no_obstacle(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    for name in (".lock", ".run.json.new"):
+        (tmp_path / name).write_text("")
+    with RunFolder(tmp_path).locked():
+        RunFolder(tmp_path).claim(IDENTITY)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [".lock", "metrics.jsonl", "config.gin", "checkpoints", "tokenizer/vocab.txt", "run.json"],
+)
+def test_a_run_with_a_link_is_read_but_not_continued(begun, name):
+    outside = begun.path.parent / "outside"
+    link = begun.path / name
+    if link.exists():
+        link.rename(outside)
+    else:
+        outside.write_text("precious")
+    before = outside.read_bytes() if outside.is_file() else sorted(outside.iterdir())
+    link.symlink_to(outside)
+    begun.describe()
+    with (
+        pytest.raises(
+            InputError, match=f"{name} is a link to .*outside, and a run writes into its"
+        ),
+        begun.locked(),
+    ):
+        raise AssertionError("the folder has a link")
+    assert before == (outside.read_bytes() if outside.is_file() else sorted(outside.iterdir()))
+
+
+def test_a_pipe_in_a_run_is_refused(begun):
+    os.mkfifo(begun.path / "metrics.jsonl")
+    with pytest.raises(InputError, match=r"metrics\.jsonl is a pipe or a device"), begun.locked():
+        raise AssertionError("the folder has a pipe")
+
+
+def test_a_run_folder_may_be_a_link(begun, tmp_path):
+    (tmp_path / "link").symlink_to(begun.path)
+    with RunFolder(tmp_path / "link").locked():
+        assert RunFolder(tmp_path / "link").claim(IDENTITY) == []
 
 
 def test_a_file_of_the_task_that_cannot_be_written_is_a_storage_error(tmp_path):
@@ -207,6 +317,7 @@ def test_only_one_process_trains_in_a_folder(tmp_path):
             RunFolder(tmp_path).locked(),
         ):
             raise AssertionError("the folder is locked")
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
     with RunFolder(tmp_path).locked():
         assert (tmp_path / ".lock").exists()
 

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from official_nlp.errors import StorageError
 from official_nlp.training.summaries import Summaries
+from tests.files.plain_paths_test import ODD
 
 
 def _steps(folder):
@@ -26,6 +27,14 @@ def test_training_is_written_at_the_interval_and_evaluation_always(tmp_path):
     summaries.flush()
     assert _steps(tmp_path / "train") == [10, 17]
     assert _steps(tmp_path / "held_out") == [15]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_folder_of_any_name_is_written(tmp_path, name):
+    summaries = Summaries(tmp_path / name, interval=1, last_step=1)
+    summaries.write("train", 1, {"loss": 1.0})
+    summaries.flush()
+    assert len(list((tmp_path / name / "train").iterdir())) == 1
 
 
 def test_without_a_folder_nothing_is_written(tmp_path):

@@ -82,8 +82,11 @@ def _with_quirks(config: "RunConfig") -> "RunConfig":
 
 
 def _require_run_folder(model_dir: str) -> None:
+    from official_nlp.training.run_folder import RunFolder
+
     if pathlib.Path(model_dir, "index.json").exists():
         raise InputError(f"MODEL_DIR={model_dir} is a data folder; give a folder for the run")
+    RunFolder(model_dir).require_own()
 
 
 def _open_data(config: "RunConfig", dry_run: bool) -> "dict[str | None, Data]":

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from official_nlp import output
 from official_nlp.data.storage import features, framing, index, parsing
 from official_nlp.data.storage.corrupt_records import CorruptRecords
 from official_nlp.errors import InputError
@@ -97,7 +98,8 @@ def build_index(
     index.write(to or folder, content, unigram)
     if progress:
         found = ", ".join(f"{content.records(name):,} {name}" for name in splits)
-        print(f"{folder}: {len(files)} shards without an index, examples found: {found}")
+        line = f"{folder}: {len(files)} shards without an index, examples found: {found}"
+        print(output.escaped(line))
 
 
 def find_shards(folder: pathlib.Path) -> list[pathlib.Path]:
