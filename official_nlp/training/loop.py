@@ -232,7 +232,7 @@ class _Run:
         rounding = self._config.of_kind(ROUNDING)
         for difference in folder.claim(run_identity, rounding, extend, origin):
             self._progress.message(f"not bit-identical to an uninterrupted run: {difference}")
-        folder.prepare(self._task.write_files, recipe)
+        folder.prepare(self._task.write_files, recipe, self._extended_from is not None)
 
     def build(self, data) -> None:
         """Create model, optimizer and evaluator in the strategy's scope."""

@@ -124,17 +124,28 @@ class RunFolder:
         parts = ("rounding", "versions", "flags", "devices")
         return [line for part in parts for line in _differences(old.get(part), new[part], part)]
 
-    def prepare(self, write_files: Callable[[pathlib.Path], None], recipe: str = "") -> None:
+    def prepare(
+        self,
+        write_files: Callable[[pathlib.Path], None],
+        recipe: str = "",
+        extended: bool = False,
+    ) -> None:
         """Write the files of a run that has no checkpoint yet.
 
         Args:
           write_files: writes files of the task, such as a tokenizer.
           recipe: text of the resolved recipe, `config.gin`; nothing is written where it is empty.
+          extended: whether the run has more steps than before. The recipe of such a run is written
+            again, because it must replay the run as it is now.
 
         Raises:
           StorageError: the folder cannot be written.
         """
-        if not self.writes or self.has_checkpoint:
+        if not self.writes or (self.has_checkpoint and not extended):
+            return
+        if self.has_checkpoint:
+            with disk_errors.writing(RECIPE, self.path):
+                atomic.write(self.path / RECIPE, recipe)
             return
         with disk_errors.writing("the run's files", self.path, "Make room, or give another folder"):
             hashes = self._write_files(write_files)

@@ -55,6 +55,16 @@ def test_the_origin_may_change_until_there_is_a_checkpoint(tmp_path):
     assert folder.describe()["origin"] == {"data": "b", "warm_start": {"loaded": 3}}
 
 
+def test_an_extended_run_is_replayed_by_its_recipe(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.claim(IDENTITY)
+    folder.prepare(lambda path: write_tokenizer(path, "a"), "STEPS = 1\n")
+    tf.train.Checkpoint(x=tf.Variable(1.0)).write(str(folder.checkpoints / "ckpt-3"))
+    folder.prepare(lambda path: write_tokenizer(path, "b"), "STEPS = 2\n", extended=True)
+    assert (tmp_path / "config.gin").read_text() == "STEPS = 2\n"
+    assert (tmp_path / "tokenizer/vocab.txt").read_text() == "a"
+
+
 def test_files_of_the_task_are_written_until_there_is_a_checkpoint(tmp_path):
     folder = RunFolder(tmp_path)
     folder.claim(IDENTITY)

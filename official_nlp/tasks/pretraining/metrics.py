@@ -143,3 +143,16 @@ def _equal(one, other):
 
 def _ratio(a, b) -> float:
     return float(a / b) if b else 0.0
+
+
+# Names of all metrics of an evaluation.
+NAMES = tuple(
+    compute(
+        {
+            _GENERATOR: np.ones(8),
+            _DISCRIMINATOR: np.ones(3),
+            _HISTOGRAM: np.ones([2, 2]),
+            UNIGRAM_HISTOGRAM: np.ones([2, 2]),
+        }
+    )
+)

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from official_nlp.data.pretraining.examples import unknown_tokens_warning
-from official_nlp.tasks.pretraining import cost
+from official_nlp.tasks.pretraining import cost, metrics
 from official_nlp.tasks.pretraining.data import PretrainingData
-from official_nlp.training import Devices, Findings, PhaseConfig, TrainingConfig
+from official_nlp.training import Devices, Findings, PhaseConfig, TrainingConfig, best
 from official_nlp.training.phase import Stage, stages
 from official_nlp.training.preflight import passes, readable
 from official_nlp.training.task import DataByPath
@@ -66,6 +66,7 @@ def check(
             f"phase_mask_probabilities must have at most {len(phases)} entries, one for each "
             f"phase, had {len(config.phase_mask_probabilities)}"
         )
+    errors += _evaluation_errors(config, training, devices)
     if not own.folder.count("held_out"):
         warnings.append("no held-out examples: nothing is evaluated during training")
     lines = _lines(config, phases, own)
@@ -104,6 +105,21 @@ def _stage_errors(stage: Stage, config, data) -> Iterator[str]:
             f"predictions per example of phase {number} must be at most {length - 2}, its tokens "
             f"without [CLS] and [SEP], were {slots}; use a lower mask probability"
         )
+
+
+def _evaluation_errors(config, training, devices) -> Iterator[str]:
+    if training.evaluation_interval == 0:
+        return
+    # Otherwise both would be found only at the first evaluation.
+    if config.evaluation_batch_size % devices.replicas:
+        yield (
+            f"evaluation_batch_size must be a multiple of the number of replicas "
+            f"({devices.replicas}), was {config.evaluation_batch_size}"
+        )
+    if training.keep_best is not None:
+        metric, _ = best.parse(training.keep_best)
+        if metric.removeprefix("held_out/") not in metrics.NAMES:
+            yield f"keep_best must be one of {', '.join(metrics.NAMES)}, was {metric!r}"
 
 
 # === Warnings ===

@@ -85,6 +85,14 @@ def test_nothing_is_said_against_the_papers_small():
             "phase_mask_probabilities must have at most 1 entries, one for each phase, had 2",
         ),
         (
+            {"devices": Devices(replicas=3), "phases": (changed(PHASE, batch_size=96),)},
+            "evaluation_batch_size must be a multiple of the number of replicas (3), was 64",
+        ),
+        (
+            {"training": changed(TRAINING, keep_best="held_out/rtd_loss_auc")},
+            "keep_best must be one of mlm_mask_loss, rtd_auc, ",
+        ),
+        (
             {"devices": Devices(memory=4 * GB)},
             "of memory, this machine has 4.0 GB: use a smaller BATCH_SIZE",
         ),
