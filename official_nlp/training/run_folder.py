@@ -300,8 +300,13 @@ class RunFolder:
         with open(self.path / _LOCK, "w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            except BlockingIOError:
                 raise InputError(f"another process is training in {self.path}") from None
+            except OSError as error:
+                raise InputError(
+                    f"{self.path} cannot be locked: {error.strerror}; give a folder on a file "
+                    "system that supports locks"
+                ) from error
             yield
 
     @property

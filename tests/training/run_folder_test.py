@@ -1,5 +1,6 @@
 """The run folder: run.json, what it refuses and reports, and the lock."""
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -53,6 +54,16 @@ def test_the_origin_may_change_until_there_is_a_checkpoint(tmp_path):
     assert folder.has_checkpoint
     assert folder.claim(IDENTITY, origin={"data": "c"}) == []
     assert folder.describe()["origin"] == {"data": "b", "warm_start": {"loaded": 3}}
+
+
+def test_a_file_system_without_locks_is_refused(tmp_path, monkeypatch):
+    def flock(file, operation):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    message = r"cannot be locked: No locks available; give a folder"
+    with pytest.raises(InputError, match=message), RunFolder(tmp_path).locked():
+        pass
 
 
 def test_an_extended_run_is_replayed_by_its_recipe(tmp_path):
