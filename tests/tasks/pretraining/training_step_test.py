@@ -65,7 +65,7 @@ def _assert_close(whole, other):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"strategy": "mirrored"},
+        _slow({"strategy": "mirrored"}),
         {"recompute": True, "accumulation": 2},
         _slow({"accumulation": 4}),
         _slow({"accumulation": 2, "strategy": "mirrored"}),
