@@ -440,7 +440,10 @@ def test_tensors_that_the_configuration_does_not_declare_are_reported(pair, tmp_
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"source": "{absent}"}, "must be a run folder .* it does not exist; nothing is downloaded: .* `hf download"),
+        (
+            {"source": "{absent}"},
+            "must be a run folder .* it does not exist; nothing is downloaded: .* `hf download",
+        ),
         ({"source": "{empty}"}, "must be a run folder .* it holds none of these"),
         ({"source": "{words}"}, "vocab.txt must be a checkpoint.* is another file"),
         ({"source": "{both}"}, "choose one with --from"),

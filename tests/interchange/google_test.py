@@ -340,7 +340,7 @@ def test_a_single_bert_config_describes_the_only_transformer(tmp_path):
             "hidden_act of the generator must be one of gelu",
         ),
         ({"model_type": "bert"}, "must be a google-research JSON file"),
-        ([], "must be a google-research JSON file"),
+        ([], "must hold a JSON object, but holds a list"),
     ],
 )
 def test_a_json_file_that_does_not_fit_is_refused(folder, tmp_path, values, message):
