@@ -127,7 +127,7 @@ def read_google(
         prefix=prefix,
         networks=networks,
         sharing=sharing,
-        step=int(checkpoint.read(_STEP)) if _STEP in checkpoint.shapes else None,
+        step=_step(checkpoint),
         converted=tuple(converted),
         dropped=_dropped(checkpoint.shapes, converted),
         notes=tuple(notes),
@@ -136,6 +136,18 @@ def read_google(
         vocabulary=file_beside(prefix, VOCABULARY_FILE),
         assumed=tuple(sorted(assumed)),
     )
+
+
+def _step(checkpoint: Variables) -> int | None:
+    if _STEP not in checkpoint.shapes:
+        return None
+    value = np.asarray(checkpoint.read(_STEP))
+    if value.shape != () or value.dtype.kind not in "iu":
+        raise InputError(
+            f"{checkpoint.prefix}: {_STEP} must be an integer, was {value.dtype.name} "
+            f"{list(value.shape)}; copy the checkpoint again"
+        )
+    return int(value)
 
 
 def _config_beside(prefix: pathlib.Path) -> GoogleConfig:

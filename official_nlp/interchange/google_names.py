@@ -160,7 +160,7 @@ def _matrix(shapes: Shapes, variable: str) -> Sequence[int]:
 
 
 def _number_of_layers(shapes: Shapes, scope: str) -> int:
-    layer = re.compile(rf"{re.escape(scope)}/encoder/layer_(\d+)/")
+    layer = re.compile(rf"{re.escape(scope)}/encoder/layer_(\d{{1,9}})/")
     numbers = {int(found[1]) for found in map(layer.match, shapes) if found}
     # A gap means that variables are missing, not that the network is smaller.
     absent = sorted(set(range(len(numbers))) - numbers)

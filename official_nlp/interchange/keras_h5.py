@@ -13,6 +13,8 @@ from official_nlp.interchange.tensorflow_names import torch_name
 # claims to be larger than this times its stored bytes is forged: reading it would allocate memory
 # for nothing.
 _LARGEST_RATIO = 1100
+# transformers nests about 10 groups.
+_DEEPEST = 64
 
 
 def read(file: pathlib.Path) -> Iterator[tuple[str, np.ndarray, str]]:
@@ -25,21 +27,31 @@ def read(file: pathlib.Path) -> Iterator[tuple[str, np.ndarray, str]]:
         with h5py.File(file, "r") as content:
             # `visititems` follows neither links to other files nor links within this one.
             paths: list[str] = []
-            content.visititems(lambda path, item: paths.append(path) if _is_tensor(item) else None)
+
+            def visit(path: str, item: h5py.HLObject) -> None:
+                # HDF5 resolves every path from the root, which takes quadratic time.
+                if path.count("/") > _DEEPEST:
+                    raise InputError(
+                        f"{file} must be a model of transformers, but nests more than {_DEEPEST} "
+                        "groups; save the model again"
+                    )
+                if isinstance(item, h5py.Dataset):
+                    paths.append(path)
+
+            content.visititems(visit)
             shard_names = _names_in_shard(content)
             for path in paths:
                 # In a whole file the first two parts of a path, the layer and the model, do not
                 # belong to the name: electra/tf_electra_for_masked_lm/electra/encoder/...
                 name = path if path in shard_names else path.split("/", 2)[-1]
                 yield _tensor(content[path], name, file)
-    except (OSError, RuntimeError) as error:
+    except InputError:
+        raise
+    except (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+        # h5py raises any of these for damaged headers: names that are not UTF-8, unknown types.
         raise InputError(
             f"{file} must be an HDF5 file, but cannot be read: {error}; copy or download it again"
         ) from error
-
-
-def _is_tensor(item: h5py.HLObject) -> bool:
-    return isinstance(item, h5py.Dataset)
 
 
 def _names_in_shard(content: h5py.File) -> set[str]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+from google.protobuf.message import DecodeError
 
 from official_nlp.errors import InputError
 from official_nlp.files import plain_paths
@@ -19,6 +20,7 @@ from official_nlp.interchange.tensorflow_files import (
     VOCABULARY_FILE,
     file_beside,
     find_checkpoint,
+    read_errors,
 )
 from official_nlp.interchange.weights import EMBEDDINGS, WORD_TABLE, Weights
 
@@ -71,7 +73,19 @@ def read_model_garden(path: str | os.PathLike) -> ModelGardenCheckpoint:
       InputError: there is no checkpoint, it cannot be read, or it belongs to another model.
     """
     prefix = find_checkpoint(path)
-    graph = _Graph(prefix)
+    try:
+        return _read(_Graph(prefix))
+    except InputError:
+        raise
+    except (DecodeError, IndexError, KeyError, TypeError, ValueError) as error:
+        # The graph is a protocol buffer of numbers that refer to each other: anything can be wrong.
+        raise InputError(
+            f"{prefix} must be {_EXPECTED}, but its object graph is damaged or another one "
+            f"({type(error).__name__}: {error}); copy it again"
+        ) from error
+
+
+def _read(graph: "_Graph") -> ModelGardenCheckpoint:
     networks = {}
     # Keras' save_weights makes the model the root; tf.train.Checkpoint(model=...) puts it one
     # level below, beside optimizer and step.
@@ -85,11 +99,11 @@ def read_model_garden(path: str | os.PathLike) -> ModelGardenCheckpoint:
     else:
         raise InputError(_other_model(graph))
     return ModelGardenCheckpoint(
-        prefix=prefix,
+        prefix=graph.prefix,
         networks=networks,
         ignored=graph.unread(),
         notes=_notes(networks),
-        vocabulary=file_beside(prefix, VOCABULARY_FILE),
+        vocabulary=file_beside(graph.prefix, VOCABULARY_FILE),
     )
 
 
@@ -123,10 +137,9 @@ def _reader(prefix: str | os.PathLike) -> Any:
 
     try:
         return tf.train.load_checkpoint(plain_paths.plain(prefix))
-    except (ValueError, RuntimeError, tf.errors.OpError) as error:
-        raise InputError(
-            f"checkpoint {prefix} cannot be read: {str(error).splitlines()[0]}; copy it again"
-        ) from error
+    except read_errors() as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"checkpoint {prefix} cannot be read: {reason}; copy it again") from error
 
 
 class _Graph:
@@ -197,11 +210,9 @@ class _Graph:
         return np.asarray(self._value(key), np.float32)
 
     def _value(self, key: str) -> Any:
-        import tensorflow as tf
-
         try:
             return self._reader.get_tensor(key)
-        except (ValueError, IndexError, RuntimeError, tf.errors.OpError) as error:
+        except read_errors() as error:
             raise InputError(
                 f"checkpoint {self.prefix} is damaged: {key.removesuffix(_VALUE)} cannot be read; "
                 "copy it again"

@@ -89,6 +89,15 @@ def _index(prefix: pathlib.Path) -> pathlib.Path:
     return prefix.with_name(prefix.name + _INDEX)
 
 
+def read_errors() -> tuple[type[Exception], ...]:
+    """Return the exceptions that TensorFlow raises for checkpoints that are damaged."""
+    import tensorflow as tf  # takes seconds, which the errors of `find_checkpoint` need not
+
+    # It raises IndexError where the data file is shorter than its index says, and RuntimeError or
+    # ValueError for an index of another format.
+    return tf.errors.OpError, IndexError, RuntimeError, ValueError, MemoryError
+
+
 class Variables:
     """The variables of a checkpoint, read one by one.
 
@@ -104,11 +113,10 @@ class Variables:
     """
 
     def __init__(self, prefix: pathlib.Path):
-        import tensorflow as tf  # takes seconds, which the errors of `find_checkpoint` need not
+        import tensorflow as tf
 
         self.prefix = prefix
-        # TensorFlow raises IndexError where the data file is shorter than its index says.
-        self._errors = (tf.errors.OpError, IndexError, ValueError)
+        self._errors = read_errors()
         try:
             self._reader = tf.train.load_checkpoint(plain_paths.plain(prefix))
             self.shapes: dict[str, list[int]] = self._reader.get_variable_to_shape_map()

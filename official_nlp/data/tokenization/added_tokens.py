@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from official_nlp.data.tokenization import argument_checks
 from official_nlp.errors import InputError
 
 _FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
@@ -146,6 +147,7 @@ def _rules(argument: str, token: Any) -> dict[str, Any]:
         )
     if not rules["content"]:
         raise InputError(f"{argument} must be the name of a token, was empty")
+    argument_checks.text(argument, rules["content"])
     for name, value in rules.items():
         if name not in _IGNORED and (name not in _FLAGS or not isinstance(value, bool)):
             raise InputError(

@@ -62,6 +62,21 @@ def as_list(name: str, value: Any) -> list:
     return list(value)
 
 
+def text(name: str, value: str) -> str:
+    """Return a string if it consists of valid characters.
+
+    Raises:
+      InputError: if it holds half of a surrogate pair, which UTF-8 cannot encode.
+    """
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"{name} must consist of valid characters, was {value!r}; replace number {error.start}"
+        ) from error
+    return value
+
+
 def never_split(value: Any) -> tuple[str, ...]:
     """Return the words of the argument `never_split`.
 
@@ -74,6 +89,7 @@ def never_split(value: Any) -> tuple[str, ...]:
             raise InputError(
                 f"never_split must be a list of words without white space, but one was {word!r}"
             )
+        text("never_split", word)
     return tuple(words)
 
 
@@ -88,4 +104,4 @@ def prefix(value: Any) -> str:
             "wordpieces_prefix must be the mark of pieces that continue a word, like "
             f"{WORDPIECE_MARK!r}, was {value!r}"
         )
-    return value
+    return text("wordpieces_prefix", value)

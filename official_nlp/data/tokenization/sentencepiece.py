@@ -26,6 +26,7 @@ from official_nlp.data.tokenization.words import (
     sentencepiece_joins,
 )
 from official_nlp.errors import InputError
+from official_nlp.files import guarded
 
 # protobuf makes these classes when it is imported, so type checkers do not see them.
 _ModelProto: Any = getattr(sentencepiece_model_pb2, "ModelProto")  # noqa: B009
@@ -76,10 +77,7 @@ class SentencePieceModel:
         Raises:
           InputError: if it cannot be read, or is not a complete SentencePiece model.
         """
-        try:
-            return cls(file.read_bytes(), os.fspath(file))
-        except OSError as error:
-            raise InputError(f"cannot read the vocabulary {file}: {error.strerror}") from error
+        return cls(guarded.read_bytes(file), os.fspath(file))
 
     def check_settings(self, do_lower_case: bool | None, settings: Mapping[str, Any]) -> None:
         """Refuse settings that contradict the model's own treatment of characters and words.
@@ -149,9 +147,9 @@ class SentencePiece:
             if token.id < self._num_pieces:
                 piece = proto.pieces[token.id]
                 piece.type = piece.type if piece.type == _Piece.UNKNOWN else _Piece.CONTROL
-        self._processor = _processor(proto)
+        self._processor = _processor(proto, model.source)
         # For text that follows an added token without a space.
-        self._inside = _processor(_without_dummy_prefix(proto))
+        self._inside = _processor(_without_dummy_prefix(proto), model.source)
         self.words_are_apart = _has_words_apart(proto, model.pieces) and not any(
             re.search(r"\s", token.content) for token in added
         )
@@ -248,6 +246,10 @@ def _check_tokens(
 ) -> None:
     """Raise InputError for special tokens that do not go with the model."""
     unknown = [piece.piece for piece in model.proto.pieces if piece.type == _Piece.UNKNOWN]
+    if len(unknown) != 1:
+        raise InputError(
+            f"{model.source} must have one unknown piece, but has {len(unknown)}; copy it again"
+        )
     if unknown != [roles["unk_token"]]:
         raise InputError(
             f"unk_token must be the unknown piece of {model.source}, {unknown[0]!r}, was "
@@ -261,8 +263,14 @@ def _check_tokens(
             )
 
 
-def _processor(proto: Any) -> sentencepiece.SentencePieceProcessor:
-    return sentencepiece.SentencePieceProcessor(model_proto=proto.SerializeToString())
+def _processor(proto: Any, source: str) -> sentencepiece.SentencePieceProcessor:
+    try:
+        return sentencepiece.SentencePieceProcessor(model_proto=proto.SerializeToString())
+    except (RuntimeError, OSError, ValueError) as error:
+        # The package checks pieces, scores and the normalizer's table itself.
+        raise InputError(
+            f"{source} is a damaged SentencePiece model: {str(error).strip()}; copy it again"
+        ) from error
 
 
 def _without_dummy_prefix(proto: Any) -> Any:

@@ -125,7 +125,7 @@ def read(path: pathlib.Path) -> StoredTokenizer:
             vocabulary, settings, {}, path, dict.fromkeys(["vocab", *settings], path)
         )
     configured, extra, files = _read_settings(path)
-    name = extra.pop("tokenizer_class", None) or "ElectraTokenizer"
+    name = str(extra.pop("tokenizer_class", None) or "ElectraTokenizer")
     is_generic = name in _GENERIC_CLASSES
     file = safe_paths.inside(path, _vocabulary_file(path, is_generic).name)
     if file.name == MODEL_FILE:

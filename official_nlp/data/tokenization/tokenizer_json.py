@@ -24,7 +24,7 @@ def read(file: pathlib.Path) -> tuple[list[str], dict[str, Any]]:
     content = guarded.read_object(file)
     try:
         return _read(file, content)
-    except (AttributeError, KeyError, TypeError) as error:
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
         raise InputError(
             f"{file} must have the format of the tokenizers package, but reading it raised "
             f"{type(error).__name__}: {error}; save the tokenizer again, or give its vocab.txt"
