@@ -157,8 +157,8 @@ class QuestionAnswerer(Head):
             tokens = sequences.tokenize(self.tokenizer, context)
             if not len(tokens.ids):
                 raise InputError(
-                    f"the context of the question {question!r} has no tokens: {context!r}; give "
-                    "a text that may hold the answer"
+                    f"the context of the question {inputs.shown(question)} has no tokens: "
+                    f"{inputs.shown(context)}; give a text that may hold the answer"
                 )
             room = self.length - len(before) - 1
             for cut in sequences.cut(len(tokens.ids), room, min(stride, room // 2)):
