@@ -24,6 +24,10 @@ from official_nlp.errors import StorageError
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
+# The patterns by which rich finds numbers and paths take quadratic time in a long word.
+_LONGEST_HIGHLIGHTED = 10_000
+
+
 def escaped(text: str) -> str:
     r"""Return the text with control characters as escapes, such as `\x1b`, in one line.
 
@@ -45,6 +49,8 @@ class Console(rich.console.Console):
 
     def render_str(self, text: str, **options: Any) -> rich.text.Text:
         """Return a string as styled text; every string that is printed comes through here."""
+        if len(text) > _LONGEST_HIGHLIGHTED:
+            options["highlight"] = False
         return super().render_str(escaped(text), **options)
 
     def on_broken_pipe(self) -> None:

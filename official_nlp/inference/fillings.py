@@ -110,8 +110,8 @@ class BlankFiller(Head):
         positions = np.flatnonzero(ids == self.tokenizer.mask_token_id).tolist()
         if not positions:
             raise InputError(
-                f"the text has no blank to fill: {text!r}; write [MASK] or ___ where a token is "
-                "to be predicted"
+                f"the text has no blank to fill: {inputs.shown(text)}; write [MASK] or ___ where a "
+                "token is to be predicted"
             )
         if len(ids) > self.length:
             raise InputError(

@@ -11,6 +11,7 @@ from official_nlp.inference import loading
 from official_nlp.inference.embedding import TextEncoder
 from official_nlp.inference.fillings import BlankFiller
 from official_nlp.inference.head import Head, Prediction
+from official_nlp.inference.inputs import shown
 from official_nlp.inference.multiple_choice import ChoiceRanker
 from official_nlp.inference.pretrained_pair import PretrainedPair
 from official_nlp.inference.question_answering import QuestionAnswerer
@@ -20,7 +21,6 @@ from official_nlp.inference.text_generation import TextGenerator
 from official_nlp.inference.token_classification import TokenClassifier
 from official_nlp.modeling import models, networks
 
-_LONGEST_SHOWN = 80  # characters of an input in a message
 # Heads by the class of the model, tested in this order. The two that a pair consists of come after
 # these in `_head`: `ElectraForCausalLM` is a subclass of `ElectraForMaskedLM`.
 _HEADS = (
@@ -164,12 +164,12 @@ class Predictor:
         if isinstance(inputs, (str, Mapping)):
             inputs = [inputs]
         if not isinstance(inputs, Iterable):
-            raise InputError(f"inputs must be a list of inputs, got {_shown(inputs)}")
+            raise InputError(f"inputs must be a list of inputs, got {shown(inputs)}")
         parsed = []
         for number, value in enumerate(inputs, start=1):
             parsed.append(self._head.parse(value))
             if parsed[-1] is None:
-                raise InputError(f"input {number} must be {self.expects}; got {_shown(value)}")
+                raise InputError(f"input {number} must be {self.expects}; got {shown(value)}")
         return parsed
 
 
@@ -275,8 +275,3 @@ def _option_names(head: Head) -> list[str]:
     # The signature is the only declaration of the options: they are its keyword-only arguments.
     parameters = inspect.signature(head.predict).parameters.values()
     return [each.name for each in parameters if each.kind is each.KEYWORD_ONLY]
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."

@@ -158,8 +158,8 @@ class QuestionAnswerer(Head):
             tokens = sequences.tokenize(self.tokenizer, context)
             if not len(tokens.ids):
                 raise InputError(
-                    f"the context of the question {question!r} has no tokens: {context!r}; give "
-                    "a text that may hold the answer"
+                    f"the context of the question {inputs.shown(question)} has no tokens: "
+                    f"{inputs.shown(context)}; give a text that may hold the answer"
                 )
             room = self.length - len(before) - 1  # 1 for the last [SEP]
             # An overlap of more than half a window would multiply the number of windows.

@@ -120,12 +120,11 @@ def _words(text: str, probabilities: dict[tuple[int, int], float]) -> list[Score
         # Spans and words are both in order: skip the spans that end before this word.
         while first < len(spans) and spans[first][1] <= start:
             first += 1
-        inside = []
         # A word may have several tokens, and a token may reach beyond it, so any overlap counts.
-        for span in spans[first:]:
-            if span[0] >= end:
-                break
-            if span[1] > start:
-                inside.append(probabilities[span])
+        inside, number = [], first
+        while number < len(spans) and spans[number][0] < end:
+            if spans[number][1] > start:
+                inside.append(probabilities[spans[number]])
+            number += 1
         words.append(ScoredWord(text[start:end], start, end, max(inside, default=0.0)))
     return words

@@ -8,6 +8,8 @@ from official_nlp.inference.word_swap import WordSwapTest
 # Red, green and blue of the lowest and of the highest probability.
 _LOWEST, _HIGHEST = (255, 250, 230), (222, 73, 52)
 _BOLD = 3
+# Characters of a word in a caption.
+_LONGEST = 40
 
 CAUTION = (
     "The color of a word shows the probability that it was replaced, as predicted by the "
@@ -46,7 +48,11 @@ def bold_words(words: Sequence[ScoredWord]) -> list[ScoredWord]:
 
 def caption(words: Sequence[ScoredWord], count: int = 3) -> str:
     """Return the words with the highest probabilities and these, in one line."""
-    return ", ".join(f"{word.text} {word.replaced:.0%}" for word in ranked(words)[:count])
+    return ", ".join(f"{_short(word.text)} {word.replaced:.0%}" for word in ranked(words)[:count])
+
+
+def _short(word: str) -> str:
+    return word if len(word) <= _LONGEST else f"{word[: _LONGEST - 3]}..."
 
 
 def summary_lines(test: WordSwapTest) -> list[str]:

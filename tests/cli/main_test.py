@@ -49,6 +49,7 @@ PREDICT = {
     "to": None,
     "word_swaps": None,
     "html": None,
+    "overwrite": False,
 }
 TRAIN = {"recipe": "small", "settings": [], "dry_run": False, "trust": False}
 
@@ -262,11 +263,15 @@ def test_sigterm_ends_a_verb_with_a_line_and_an_exit_code(capsys, monkeypatch):
         raise AssertionError("the signal was not handled")
 
     monkeypatch.setattr(commands.load("info"), "run", run)
-    assert electra("info", "x") == main.TERMINATED == 128 + signal.SIGTERM
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        assert electra("info", "x") == main.TERMINATED == 128 + signal.SIGTERM
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGTERM, before)
     assert capsys.readouterr().err == (
         "electra: terminated; nothing incomplete was written, so the same command starts again\n"
     )
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
 def test_an_ignored_sigterm_stays_ignored(monkeypatch):

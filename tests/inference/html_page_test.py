@@ -46,6 +46,20 @@ def test_texts_are_escaped():
     assert "<i>title</i>" in parsed.text
 
 
+def test_markup_is_escaped_wherever_a_text_can_stand():
+    markup = "<b>\"'&</title><script>x</script>"
+    test = word_swap_test(swap(f"One {markup} two", [0.1 * n for n in range(7)], 0, 1, markup))
+    filling = Fillings([[Candidate(markup, 0.5)]])
+    page = html_page.page(
+        markup, test, [(f"a {markup} b", ReplacedWords([]))], [(f"{markup} [MASK]", filling)]
+    )
+    assert "<script" not in page
+    assert page.count("</title>") == 1
+    # The title twice, a sentence and its original word, a scored text, a blank and its candidate.
+    assert page.count("&lt;script&gt;") >= 6
+    assert Parser(page).text.count("</title>") == 6
+
+
 def test_every_word_on_the_page_has_its_color():
     spans = Parser(html_page.page("title", scored=[SCORED])).spans
     assert [word for _, word in spans] == ["The", "b", "cat", "b", "dog", "sat"]

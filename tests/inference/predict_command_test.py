@@ -1,6 +1,9 @@
 import argparse
+import errno
 import functools
 import json
+import os
+import threading
 
 import pytest
 
@@ -167,6 +170,37 @@ def test_swapped_words_are_ranked_and_written_as_a_page(
     assert content.count("&rarr;") == filled
 
 
+def test_existing_files_are_replaced_on_request_only_and_as_a_whole(
+    model, electra_predict, tmp_path, monkeypatch
+):
+    options = ["--to", "out.jsonl", "--html", "page.html", "--overwrite"]
+    for name in ("out.jsonl", "page.html"):
+        (tmp_path / name).write_text("old")
+    electra_predict(model("discriminator"), "A red boat.", *options)
+    assert len(rows(tmp_path / "out.jsonl")) == 1
+    new = (tmp_path / "page.html").read_bytes()
+    assert new.startswith(b"<!doctype html>")
+
+    def full(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("official_nlp.files.atomic.sync", full)
+    with pytest.raises(InputError, match=r"cannot write page\.html: No space left"):
+        electra_predict(model("discriminator"), "A boat.", "--html", "page.html", "--overwrite")
+    assert (tmp_path / "page.html").read_bytes() == new
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl", "page.html"]
+
+
+def test_a_pipe_is_written_without_a_request(model, electra_predict, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    received = []
+    reader = threading.Thread(target=lambda: received.append((tmp_path / "pipe").read_text()))
+    reader.start()
+    electra_predict(model("discriminator"), "A red boat.", "--to", "pipe")
+    reader.join()
+    assert list(json.loads(received[0])) == ["words"]
+
+
 # === Errors ===
 
 
@@ -193,6 +227,10 @@ def test_swapped_words_are_ranked_and_written_as_a_page(
         ("pair --file bad.jsonl", "bad.jsonl line 2 must be a JSON object: "),
         ("pair --file list.jsonl", "list.jsonl line 1 must be a JSON object, such as"),
         ("pair a --to text.txt", "--to text.txt exists and is not overwritten"),
+        ("pair a --html text.txt", "--html text.txt exists and is not overwritten; .*--overwrite"),
+        ("pair --file text.txt --html text.txt --overwrite", "text.txt is the --file that is read"),
+        ("pair a --to a --html ./a", "--to and --html must be two files, both are a"),
+        ("pair a --html .", "cannot write .: Is a directory"),
         ("pair a --to no/new.jsonl", "cannot write no/new.jsonl: No such file"),
         ("pair a --html no/a.html", "cannot write no/a.html: No such file"),
         ("classification a --html a.html", "--html shows scored words and filled blanks, but"),

@@ -1,8 +1,11 @@
+import time
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from official_nlp.data.tokenization.vocabulary import train_vocabulary
+from official_nlp.inference import replaced_words
 from official_nlp.inference.replaced_words import WordScorer, find_words
 from tests.inference.conftest import build
 
@@ -123,3 +126,14 @@ def test_a_word_that_two_sequences_share_is_one_word(tokenizer):
     text = "the red boat redaction"
     (found,) = scorer(tokenizer, {"##n": 0.9}, length=8).predict([text])
     assert scored(found)[-1] == ("redaction", 0.9)
+
+
+def test_the_time_grows_with_the_length_of_a_text_and_not_faster():
+    def seconds(count):
+        spans = {(5 * number, 5 * number + 4): 0.1 for number in range(count)}
+        start = time.process_time()
+        assert len(replaced_words._words("word " * count, spans)) == count
+        return time.process_time() - start
+
+    # Eight times the words; their square would take 64 times as long.
+    assert min(seconds(80_000) for _ in range(2)) < 24 * min(seconds(10_000) for _ in range(3))

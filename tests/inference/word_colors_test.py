@@ -44,3 +44,8 @@ def test_the_summary_compares_with_chance_and_original_words():
         "median rank 3 (random: 9; original: 7.5)",
     ):
         assert part in text
+
+
+def test_a_long_word_is_shortened_in_a_caption():
+    (word,) = words("x" * 1000, [0.5])
+    assert word_colors.caption([word]) == f"{'x' * 37}... 50%"

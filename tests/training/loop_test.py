@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import fcntl
 import io
 import json
 import os
@@ -167,6 +168,24 @@ def test_the_folder_holds_the_documented_files(finished):
     }
     roots = {name.split("/")[0] for name in state(folder / "checkpoints")}
     assert roots == {"model", "optimizer", "step", "save_counter"}
+
+
+def test_a_second_run_in_a_new_folder_writes_nothing(tmp_path):
+    tmp_path.joinpath("run").mkdir()
+    # Each opened file has a lock of its own, so another one stands for another process.
+    with open(tmp_path / "run/.lock", "w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(InputError, match="another process is training in"):
+            _train(tmp_path / "run", recipe="SEED = 2")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
+
+
+def test_a_run_is_not_begun_in_a_folder_of_something_else(tmp_path):
+    (tmp_path / "config.gin").write_text("my notes of three weeks")
+    with pytest.raises(InputError, match=r"has no run\.json, and holds config\.gin, which might"):
+        _train(tmp_path, recipe="SEED = 2")
+    assert [path.name for path in tmp_path.iterdir()] == ["config.gin"]
+    assert (tmp_path / "config.gin").read_text() == "my notes of three weeks"
 
 
 def test_run_json_holds_task_phases_settings_and_data(finished):

@@ -79,7 +79,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--html",
         type=arguments.path,
         metavar="FILE",
-        help="also write scored words and fillings as an HTML page",
+        help="also write scored words and fillings as a new HTML page",
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace the files of --to and --html if they exist",
     )
 
 
@@ -166,8 +171,27 @@ def _check(args: argparse.Namespace) -> None:
             raise InputError("--to writes predictions, and --word-swaps makes a test: give one")
     if args.pair is not None and len(args.texts) != 1:
         raise InputError(f"--pair belongs to exactly one TEXT, got {len(args.texts)} texts")
-    if args.to and os.path.lexists(args.to):
-        raise InputError(f"--to {args.to} exists and is not overwritten; name a new file")
+    for option, file in (("--to", args.to), ("--html", args.html)):
+        if file is not None:
+            _check_target(option, file, args)
+    if args.to and args.html and os.path.abspath(args.to) == os.path.abspath(args.html):
+        raise InputError(f"--to and --html must be two files, both are {args.to}; name another")
+
+
+def _check_target(option: str, file: str, args: argparse.Namespace) -> None:
+    """Refuse a file that cannot be written, or that would be lost."""
+    target = pathlib.Path(file)
+    if target.is_dir() or not target.parent.is_dir():
+        reason = "Is a directory" if target.is_dir() else "No such file or directory"
+        raise InputError(f"cannot write {file}: {reason}; name a file in an existing folder")
+    if not os.path.lexists(file) or (target.exists() and not target.is_file()):
+        return  # A new file, or a pipe or a device such as /dev/stdout.
+    if args.file and target.exists() and os.path.exists(args.file) and target.samefile(args.file):
+        raise InputError(f"{option} {file} is the --file that is read; name another file")
+    if not args.overwrite:
+        raise InputError(
+            f"{option} {file} exists and is not overwritten; name a new file, or give --overwrite"
+        )
 
 
 def _inputs(args: argparse.Namespace) -> list[Any]:

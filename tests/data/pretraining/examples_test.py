@@ -21,8 +21,10 @@ from official_nlp.data.storage import data_folder
 from official_nlp.errors import InputError
 from official_nlp.tasks.pretraining import data as pretraining_data
 
+# In a background job of a script Ctrl-C is ignored, and a process inherits that.
 _BUILD = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from official_nlp.data import build_examples
 build_examples(sys.argv[1], sys.argv[2], sys.argv[3], length=32, processes=2, progress=False)
 """

@@ -38,9 +38,12 @@ class Squares:
 
 # Without `if __name__ == "__main__":`, so a worker that imports it prints the first line again.
 # `wave` stands for TensorFlow: a module that the script imports and the workers do not need.
+# In a background job of a script Ctrl-C is ignored, and a process inherits that.
 _SCRIPT = """
+import signal
 import sys
 import wave
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from official_nlp.data.pretraining.worker_pool import WorkerPool
 from squares import Squares
 print("script runs", flush=True)
