@@ -28,7 +28,16 @@ def inside(folder: str | os.PathLike, name: str, index: str | None = None) -> pa
             "nothing outside is read"
         )
     file = folder / name
-    real, root = file.resolve(), folder.resolve()
+    try:
+        real, root = file.resolve(), folder.resolve()
+        is_file = real.is_file()
+    except (OSError, ValueError, RuntimeError) as error:
+        # The name is too long or has a null byte, or links lead in a circle.
+        reason = getattr(error, "strerror", None) or str(error).partition(":")[0]
+        raise InputError(
+            f"{folder} must hold a file {name[:100]!r}, but that cannot be one: {reason}; copy the "
+            "folder again"
+        ) from error
     roots = [root]
     # The layout is models--OWNER--NAME/snapshots/REVISION/FILE, a link to ../../blobs/HASH.
     if root.parent.name == "snapshots":
@@ -38,7 +47,7 @@ def inside(folder: str | os.PathLike, name: str, index: str | None = None) -> pa
             f"{file} must lie in its folder, but is a link to {real}; nothing outside is read: put "
             "a copy there"
         )
-    if not real.is_file():
+    if not is_file:
         source = f", which {index} names," if index else ""
         raise InputError(
             f"{file}{source} must be a file, but is not there: copy it into the folder, too"

@@ -16,6 +16,8 @@ from official_nlp.training.run_folder import RunFolder
 # other class is looked up among the entry points of installed packages.
 TASK_CONFIGS = ("official_nlp.tasks.pretraining.config.PretrainingConfig",)
 ENTRY_POINTS = "official_nlp.tasks"
+# What a constructor raises for values that are damaged, or of another version.
+_UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 class SavedRun:
@@ -40,7 +42,28 @@ class SavedRun:
         self._which = which
         self.described: dict[str, Any] = self._folder.describe()
         self._folder.require_unchanged()
+        self._check()
         self.task_config = _task_config(self.described.get("task"), self._folder)
+
+    def _check(self) -> None:
+        """Check what is read of `run.json` besides the task and the settings of training."""
+        file = self._folder.description
+        for number, phase in enumerate(self.phases):
+            for name in ("steps", "batch_size", "length"):
+                if not isinstance(phase, dict) or type(phase.get(name)) is not int:
+                    raise InputError(
+                        f"{file}: phases[{number}] must be an object with an integer {name!r}: the "
+                        "file is damaged; copy the run again"
+                    )
+        origin = self.described.get("origin", {})
+        parts = [origin.get("data", {}), origin.get("warm_start", {})]
+        if all(isinstance(part, dict) for part in parts):
+            parts += parts[1].values()
+        if not all(isinstance(part, dict) for part in parts):
+            raise InputError(
+                f"{file}: origin must describe data and warm_start by objects: the file is "
+                "damaged; copy the run again"
+            )
 
     @functools.cached_property
     def task(self) -> Task:
@@ -72,9 +95,10 @@ class SavedRun:
         recorded = {**self.described["training"], **self.described.get("rounding", {})}
         try:
             return TrainingConfig.from_dict(recorded)
-        except TypeError as error:
+        except _UNREADABLE as error:
             raise InputError(
-                f"{self._folder.description} was written by another version: {error}"
+                f"{self._folder.description} holds settings of training that cannot be read: "
+                f"{error}; another version wrote it, or it is damaged"
             ) from error
 
     @property
@@ -138,7 +162,7 @@ def _task_config(described: Any, folder: RunFolder) -> TaskConfig:
     kind = _allowed_class(described["class"], folder)
     try:
         return kind.from_run(described.get("config", {}), folder.path)
-    except (KeyError, TypeError, AttributeError) as error:
+    except _UNREADABLE as error:
         raise InputError(
             f"{folder.description} holds a configuration that {described['class']} cannot read: "
             f"{error!r}"

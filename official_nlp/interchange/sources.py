@@ -365,7 +365,7 @@ def _training(run: "SavedRun", task: HasNetworks) -> model_card.Training:
         masking=described["task"]["config"]["masking"],
         sharing=task.sharing,
         data=origin.get("data", {}),
-        data_hash=described["data"],
+        data_hash=described.get("data", "unknown"),
         vocabulary={
             "kind": tokenizer.kind,
             "size": tokenizer.vocab_size,
@@ -374,7 +374,7 @@ def _training(run: "SavedRun", task: HasNetworks) -> model_card.Training:
         },
         metrics=_held_out(run.evaluation()),
         warm_start=origin.get("warm_start", {}),
-        versions=described["versions"],
+        versions=described.get("versions", {}),
     )
 
 

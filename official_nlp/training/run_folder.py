@@ -25,6 +25,21 @@ _LOCK = ".lock"
 _UNFINISHED = ".files.new"
 # What identifies a run in run.json: a resumed run must have it unchanged.
 _IDENTITY = ("task", "phases", "training", "data", "phase_data")
+# Types of the parts of run.json. Only the first two are in the files of every version.
+_PARTS = {
+    "phases": list,
+    "training": dict,
+    "task": dict,
+    "phase_data": list,
+    "rounding": dict,
+    "origin": dict,
+    "files": dict,
+    "versions": dict,
+    "flags": dict,
+    "devices": dict,
+    "extended_from": list,
+}
+_KINDS = {list: "a list", dict: "an object"}
 # Environment variables that change how TensorFlow computes, and with it the last bits.
 _FLAGS = (
     "TF_ENABLE_ONEDNN_OPTS",
@@ -78,6 +93,12 @@ class RunFolder:
                 f"{self.description} must describe a run ({', '.join(parts)}), but does not: "
                 "another program wrote it, or it is truncated"
             )
+        for part, kind in _PARTS.items():
+            if part in described and not isinstance(described[part], kind):
+                raise InputError(
+                    f"{self.description}: {part} must be {_KINDS[kind]}, was "
+                    f"{str(described[part])[:80]!r}: the file is damaged; copy the run again"
+                )
         return described
 
     def claim(
@@ -177,15 +198,7 @@ class RunFolder:
         Raises:
           InputError: a file is missing, was changed, or is a link that leads out of the folder.
         """
-        files = self.describe().get("files", {})
-        if not isinstance(files, dict):
-            raise InputError(
-                f'{self.description} must hold an object as "files", but holds a '
-                f"{type(files).__name__}: it is damaged; copy the run again"
-            )
-        for name, expected in files.items():
-            if not name.isprintable():
-                raise InputError(f"{self.description} names a file {name[:100]!r}: it is damaged")
+        for name, expected in self.describe().get("files", {}).items():
             file = safe_paths.inside(self.path, name)
             if _hash(file) != expected:
                 raise InputError(

@@ -64,3 +64,21 @@ def test_a_missing_file_and_a_folder_are_refused(folder, name):
 def test_an_index_may_name_only_files_of_its_own_folder(folder, name):
     with pytest.raises(InputError, match=r"list.json must name files in its own folder, but"):
         safe_paths.inside(folder, name, index="list.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("x" * 300, "File name too long"),
+        ("a\0b", "embedded null byte"),
+        # Since Python 3.13 a circle of links resolves to itself, and then it is no file.
+        ("circle", "Symlink loop|Too many levels"),
+    ],
+)
+def test_a_name_that_no_file_can_have_is_an_input_error(folder, name, reason):
+    (folder / "circle").symlink_to("circle")
+    message = (
+        rf"must hold a file .* cannot be one: ({reason})|circle must be a file, but is not there"
+    )
+    with pytest.raises(InputError, match=message):
+        safe_paths.inside(folder, name)

@@ -116,12 +116,29 @@ def test_files_of_the_task_are_recorded_and_a_change_is_found(begun):
         begun.require_unchanged()
 
 
-@pytest.mark.parametrize("files", [[], "x", {"../outside": "x"}, {"/etc/passwd": "x"}, {"\0": ""}])
+@pytest.mark.parametrize(
+    ("part", "value", "message"),
+    [
+        ("phases", {}, "phases must be a list, was '{}': the file is damaged"),
+        ("training", None, "training must be an object, was 'None'"),
+        ("rounding", "x" * 500, "rounding must be an object, was 'x{80}': the"),
+        ("origin", [], "origin must be an object"),
+        ("files", [], "files must be an object"),
+        ("extended_from", 3, "extended_from must be a list"),
+    ],
+)
+def test_a_part_of_another_type_is_an_input_error(begun, part, value, message):
+    begun.description.write_text(json.dumps({**begun.describe(), part: value}))
+    with pytest.raises(InputError, match=rf"run\.json: {message}"):
+        begun.describe()
+
+
+@pytest.mark.parametrize("files", [{"../outside": "x"}, {"/etc/passwd": "x"}, {"\0": ""}])
 def test_a_damaged_record_of_files_is_an_input_error(begun, files):
     (begun.path.parent / "outside").write_text("secret")
     content = {**begun.describe(), "files": files}
     begun.description.write_text(json.dumps(content))
-    with pytest.raises(InputError, match=r"must hold an object|nothing outside is read|damaged"):
+    with pytest.raises(InputError, match=r"nothing outside is read|cannot be one"):
         begun.require_unchanged()
 
 

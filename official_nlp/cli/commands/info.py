@@ -115,6 +115,6 @@ def _print_run(path: pathlib.Path, console: "rich.console.Console") -> None:
     origin = run.described.get("origin", {})
     for network, source in origin.get("warm_start", {}).items():
         console.print(
-            f"{network or 'network'} was initialized from {source['kind']} {source['path']}"
+            f"{network or 'network'} was initialized from {source.get('kind')} {source.get('path')}"
         )
     printing.print_metrics(run.evaluation(), console)

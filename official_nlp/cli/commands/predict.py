@@ -31,7 +31,7 @@ import rich.console
 
 from official_nlp.cli import arguments, printing
 from official_nlp.errors import InputError
-from official_nlp.files import atomic
+from official_nlp.files import atomic, guarded
 
 if TYPE_CHECKING:
     from official_nlp.inference.fillings import Fillings
@@ -234,9 +234,8 @@ def _read(file: str) -> str:
 def _task_class(run: str) -> str | None:
     """Return the class of a run's task as `run.json` names it, or None where nothing does."""
     try:
-        described = json.loads((pathlib.Path(run) / "run.json").read_text(encoding="utf-8"))
-        return str(described["task"]["class"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return str(guarded.read_object(pathlib.Path(run, "run.json"))["task"]["class"])
+    except (InputError, KeyError, TypeError):
         return None
 
 
