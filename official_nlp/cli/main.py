@@ -118,6 +118,8 @@ def _report(error: Exception) -> int:
             return _fail(f"storage error: {_first_line(error)}", FAILED)
         case FileNotFoundError() | PermissionError() | IsADirectoryError() | NotADirectoryError():
             return _fail(f"error: {error.filename}: {error.strerror}", USAGE)
+        case OSError() if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+            return _fail(f"error: {str(error.filename)[:80]}: {error.strerror}", USAGE)
         case OSError() if error.errno == errno.ENOSPC:
             return _fail(f"storage error: {error.filename}: {error.strerror}", FAILED)
     traceback.print_exception(error)
