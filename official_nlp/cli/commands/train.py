@@ -165,6 +165,7 @@ def _warm_start(
     from official_nlp.training import loop
     from official_nlp.training.run_folder import RunFolder
 
+    _require_networks(config.init, task)
     folder = RunFolder(config.model_dir)
     # Before anything is read: the folder may hold another run.
     folder.require_same(loop.identity(task, phases, config.training, data), config.extend)
@@ -185,6 +186,19 @@ def _warm_start(
             console.print(note)
     _require_same_sources(folder, found)
     return found
+
+
+def _require_networks(names: "Mapping[str, str | None]", task: "Task") -> None:
+    """Refuse a source for a network that the task does not have."""
+    from official_nlp.interchange.task_networks import HasNetworks
+
+    known = list(task.networks()) if isinstance(task, HasNetworks) else []
+    for name in names:
+        if known and name not in known:
+            raise InputError(
+                f"RunConfig.init must name networks among {', '.join(known)}, named "
+                f"{name!r}{recipes.nearest(name, known)}"
+            )
 
 
 def _require_same_sources(folder, found: "WarmStart | None") -> None:

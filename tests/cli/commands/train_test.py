@@ -330,6 +330,20 @@ def test_a_recipe_is_resolved_once(words, command, monkeypatch):
     assert len(calls) == 1
 
 
+def test_a_source_for_a_network_that_does_not_exist_is_refused(words, command, recipe):
+    words[1] = recipe.parent / "misspelt.gin"
+    words[1].write_text(
+        'include "tiny.gin"\nfrom __gin__ import dynamic_registration\n'
+        "from official_nlp import training\ntraining.RunConfig.init = "
+        '{"generatr": %INIT_GENERATOR, "discriminator": %INIT_DISCRIMINATOR}\n'
+    )
+    refused = command.refused(*words, "--dry-run")
+    assert (
+        "RunConfig.init must name networks among generator, discriminator, named 'generatr' "
+        "(did you mean generator?)" in refused
+    )
+
+
 def test_a_recipe_calls_nothing_unless_it_is_trusted(words, command, recipe, tmp_path):
     words[1] = recipe.parent / "calling.gin"
     words[1].write_text(
