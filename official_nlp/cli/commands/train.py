@@ -128,12 +128,16 @@ def _preflight(
     console: "rich.console.Console",
 ) -> None:
     """Print estimates and warnings; raise `InputError` if the run cannot start."""
-    from official_nlp.training import preflight
+    from official_nlp.training import distribution, preflight
 
     devices = preflight.find_devices(config.training.strategy, dry_run)
     findings = preflight.check(phases, config.training, data, devices)
     findings += config.task.preflight(data, phases, config.training, devices)
-    findings += preflight.check_folder(config.model_dir, findings.checkpoint_bytes, config.training)
+    # In a run on several hosts only the first writes the folder, and may have begun already.
+    strategy = config.training.strategy
+    if devices.hosts == 1 or distribution.is_chief(distribution.create_strategy(strategy)):
+        size = findings.checkpoint_bytes
+        findings += preflight.check_folder(config.model_dir, size, config.training)
     for line in findings.lines:
         console.print(line)
     for line in findings.warnings:

@@ -9,7 +9,8 @@ from official_nlp import data
 from official_nlp.configuration import gin_resolver
 from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 from official_nlp.errors import InputError
-from official_nlp.training import distribution, metrics_log
+from official_nlp.training import Devices, distribution, metrics_log, preflight
+from official_nlp.training.run_folder import RunFolder
 from tests.cli.commands.conftest import contents
 from tests.data.conftest import VOCABULARY
 
@@ -173,6 +174,17 @@ def test_shards_without_a_tokenizer_need_a_vocabulary(
     assert "passes over" in command(*words, f"VOCABULARY={tokenizer_folder / 'vocab.txt'}")
     assert "foreign has no tokenizer/" in command.refused(*words)
     assert contents(foreign) == before
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_folder_in_use_is_refused_on_the_first_host_only(
+    words, command, tmp_path, monkeypatch, first
+):
+    monkeypatch.setattr(preflight, "find_devices", lambda *_: Devices(replicas=2, hosts=2))
+    monkeypatch.setattr(distribution, "is_chief", lambda strategy: first)
+    with RunFolder(tmp_path / "run").locked():
+        answer = (command.refused if first else command)(*words, "--dry-run")
+    assert ("another process is training in" in answer) == first
 
 
 @pytest.mark.parametrize(
