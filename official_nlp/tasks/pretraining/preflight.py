@@ -65,6 +65,13 @@ def check(
             f"phase_mask_probabilities must have at most {len(phases)} entries, one for each "
             f"phase, had {len(config.phase_mask_probabilities)}"
         )
+    batch = config.evaluation_batch_size
+    if training.evaluation_interval != 0 and own.folder.count("held_out"):
+        if batch % devices.replicas:
+            errors.append(
+                f"evaluation_batch_size must be a multiple of {devices.replicas} replicas, was "
+                f"{batch}"
+            )
     if not own.folder.count("held_out"):
         warnings.append("no held-out examples: nothing is evaluated during training")
     lines = _lines(config, phases, own)

@@ -82,6 +82,10 @@ def test_nothing_is_said_against_the_papers_small():
             "phase_mask_probabilities must have at most 1 entries, one for each phase, had 2",
         ),
         (
+            {"devices": Devices("mirrored", 3, 1)},
+            "evaluation_batch_size must be a multiple of 3 replicas, was 64",
+        ),
+        (
             {"devices": Devices(memory=4 * GB)},
             "of memory, this machine has 4.0 GB: use a smaller BATCH_SIZE",
         ),
