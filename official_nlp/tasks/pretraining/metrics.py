@@ -92,6 +92,13 @@ def compute(sums: Mapping[str, np.ndarray]) -> dict[str, float]:
     return {**first, **result}
 
 
+def evaluated() -> list[str]:
+    """Return the names of the metrics of an evaluation."""
+    counts = np.ones([2, 2])
+    sums = {_GENERATOR: np.ones(8), _DISCRIMINATOR: np.ones(3), _HISTOGRAM: counts}
+    return list(compute({**sums, UNIGRAM_HISTOGRAM: counts}))
+
+
 def _generator_metrics(
     predicted, loss, correct, hidden, hidden_loss, hidden_correct, sampled_correct, sampled
 ):

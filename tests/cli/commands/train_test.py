@@ -9,6 +9,7 @@ from official_nlp import data
 from official_nlp.configuration import gin_resolver
 from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 from official_nlp.errors import InputError
+from official_nlp.tasks.pretraining import metrics
 from official_nlp.training import Devices, distribution, metrics_log, preflight
 from official_nlp.training.run_folder import RunFolder
 from tests.cli.commands.conftest import contents
@@ -84,6 +85,11 @@ def test_the_configuration_in_a_run_folder_continues_the_run(run, tmp_path, comm
     assert positions == sorted(positions)
     last = metrics_log.read(run / "metrics.jsonl")[-1]
     assert f"rtd_unigram_auc {last['held_out/rtd_unigram_auc']:.4f}" in printed
+
+
+def test_keep_best_may_name_every_metric_of_an_evaluation(run):
+    line = metrics_log.read(run / "metrics.jsonl")[-1]
+    assert {f"held_out/{name}" for name in metrics.evaluated()} == set(line) - {"step", "phase"}
 
 
 @pytest.mark.parametrize(
@@ -204,6 +210,7 @@ def test_a_folder_in_use_is_refused_on_the_first_host_only(
         ("MODEL_DIR=", ["MODEL_DIR must have a value, was empty; leave out MODEL_DIR="]),
         ("KEEP_BEST=3", ["KEEP_BEST: keep_best must be", "was '3'"]),
         ("VOCABULARY=2024", ["2024"]),
+        ("KEEP_BEST=rtd_aux_auc", ["keep_best must be one of", "was 'rtd_aux_auc'"]),
     ],
 )
 def test_a_dry_run_refuses_what_the_run_refuses(words, command, tmp_path, setting, parts):
