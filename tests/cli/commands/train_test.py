@@ -207,7 +207,7 @@ def test_a_folder_in_use_is_refused_on_the_first_host_only(
         ("BATCH_SIZE=1000000000", ["BATCH_SIZE: batch_size must be an integer from 1 to 1,000"]),
         ("BATCH_SIZE=1000000", ["the run needs about", "of memory, this machine has"]),
         ("MAX_NGRAM=100000000", ["MAX_NGRAM: max_ngram must be an integer from 1 to 100, was 10"]),
-        ("MODEL_DIR=", ["MODEL_DIR must have a value, was empty; leave out MODEL_DIR="]),
+        ("MODEL_DIR=", ["MODEL_DIR must have a value, was empty; give a path"]),
         ("KEEP_BEST=3", ["KEEP_BEST: keep_best must be", "was '3'"]),
         ("VOCABULARY=2024", ["2024"]),
         ("KEEP_BEST=rtd_aux_auc", ["keep_best must be one of", "was 'rtd_aux_auc'"]),
