@@ -97,7 +97,8 @@ def resolve(
         _check_macros(recipe, configurable)
         with _mistakes_in(recipe):
             values = _bindings(configurable, resolve_references=True)
-            _remove_unused(files, configurable)
+        _remove_unused(recipe, files, configurable)
+        with _mistakes_in(recipe):
             # While it called the constructors, gin noted their defaults in the operative
             # configuration. Parsed again, they are bindings like all others.
             gin.parse_config(gin.operative_config_str())
@@ -295,7 +296,7 @@ class _LimitedContext(gin.config.ParseContext):
 # === What a recipe sets in vain ===
 
 
-def _remove_unused(files: _Files, configurable: Callable) -> None:
+def _remove_unused(recipe: str | os.PathLike, files: _Files, configurable: Callable) -> None:
     """Remove bindings of classes in scopes that nothing has called; refuse those of the recipe.
 
     Files that it includes may set more than it uses: a recipe can replace the phases of another.
@@ -319,9 +320,8 @@ def _remove_unused(files: _Files, configurable: Callable) -> None:
             name = "/".join(filter(None, (statement.scope, statement.selector)))
             scopes = {scope for scope, _ in gin.config._OPERATIVE_CONFIG}
             raise InputError(
-                f"{statement.location.filename}:{statement.location.line_num}: "
-                f"{name}.{statement.arg_name} is set, but nothing uses "
-                f"@{name}(){recipes.nearest(statement.scope, scopes)}"
+                f"{recipe}:{statement.location.line_num}: {name}.{statement.arg_name} is set, but "
+                f"nothing uses @{name}(){recipes.nearest(statement.scope, scopes)}"
             )
     for key in unused:
         del config[key]

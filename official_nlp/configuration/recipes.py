@@ -110,9 +110,10 @@ def setting_value(name: str, text: str, default: Any, is_text: bool = False) -> 
     """
     literal = _literal(text)
     if text == "" or (isinstance(literal, str) and not literal.strip()):
-        raise InputError(
-            f"{name} must have a value, was empty; leave out {name}= to use the value of the recipe"
-        )
+        advice = f"leave out {name}= to use the value of the recipe"
+        if default is REQUIRED:
+            advice = "give a path, and check the variables of the shell in it"
+        raise InputError(f"{name} must have a value, was empty; {advice}")
     if default is REQUIRED or isinstance(default, str):
         return literal if isinstance(literal, str) else text
     if default is None:

@@ -182,6 +182,10 @@ def test_the_defaults_of_options_are_those_of_the_library(options, function):
         (["evaluate", "demo"], ["got the recipe demo"]),
         (["predict", "demo", "text"], ["got the recipe demo"]),
         (["evaluate", "runs/a", "DATA=d"], ["DATA: must be a path alone", "got 'DATA=d'"]),
+        (
+            ["predict", "a", "--word-swaps", "0"],
+            ["--word-swaps: must be an integer from 1 to 1,000,000; got '0'"],
+        ),
         (["info", " "], ["argument PATH: must be a path; got ' '"]),
         (["examples", "a", "--to", "t"], ["--tokenizer", "see `electra examples --help`"]),
         (

@@ -46,7 +46,9 @@ def test_a_setting_of_text_without_a_value_takes_any_word_as_text(text):
 @pytest.mark.parametrize("default", ["x", recipes.REQUIRED, None, 3, 0.5, True, (1,)])
 @pytest.mark.parametrize("text", ["", "''", '""', '" "'])
 def test_an_empty_setting_is_refused(text, default):
-    with pytest.raises(InputError, match=r"^NAME must have a value, was empty; leave out NAME= "):
+    with pytest.raises(
+        InputError, match=r"^NAME must have a value, was empty; (leave out NAME= |give a p)"
+    ):
         recipes.setting_value("NAME", text, default)
 
 

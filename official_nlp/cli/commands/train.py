@@ -133,13 +133,17 @@ def _preflight(
     console: "rich.console.Console",
 ) -> None:
     """Print estimates and warnings; raise `InputError` if the run cannot start."""
-    from official_nlp.training import preflight
+    from official_nlp.training import distribution, preflight
 
     devices = preflight.find_devices(config.training.strategy, dry_run)
     # The checks of all tasks come first, then those of the objective.
     findings = preflight.check(phases, config.training, data, devices)
     findings += config.task.preflight(data, phases, config.training, devices)
-    findings += preflight.check_folder(config.model_dir, findings.checkpoint_bytes, config.training)
+    # In a run on several hosts only the first writes the folder, and may have begun already.
+    strategy = config.training.strategy
+    if devices.hosts == 1 or distribution.is_chief(distribution.create_strategy(strategy)):
+        size = findings.checkpoint_bytes
+        findings += preflight.check_folder(config.model_dir, size, config.training)
     for line in findings.lines:
         console.print(line)
     for line in findings.warnings:
@@ -171,6 +175,7 @@ def _warm_start(
     from official_nlp.training import loop
     from official_nlp.training.run_folder import RunFolder
 
+    _require_networks(config.init, task)
     folder = RunFolder(config.model_dir)
     # This check comes before any source is read, because the folder may hold another run.
     folder.require_same(loop.identity(task, phases, config.training, data), config.extend)
@@ -191,6 +196,19 @@ def _warm_start(
             console.print(note)
     _require_same_sources(folder, found)
     return found
+
+
+def _require_networks(names: "Mapping[str, str | None]", task: "Task") -> None:
+    """Refuse a source for a network that the task does not have."""
+    from official_nlp.interchange.task_networks import HasNetworks
+
+    known = list(task.networks()) if isinstance(task, HasNetworks) else []
+    for name in names:
+        if known and name not in known:
+            raise InputError(
+                f"RunConfig.init must name networks among {', '.join(known)}, named "
+                f"{name!r}{recipes.nearest(name, known)}"
+            )
 
 
 def _require_same_sources(folder, found: "WarmStart | None") -> None:

@@ -94,6 +94,13 @@ def compute(sums: Mapping[str, np.ndarray]) -> dict[str, float]:
     return {**first, **result}
 
 
+def evaluated() -> list[str]:
+    """Return the names of the metrics of an evaluation."""
+    counts = np.ones([2, 2])
+    sums = {_GENERATOR: np.ones(8), _DISCRIMINATOR: np.ones(3), _HISTOGRAM: counts}
+    return list(compute({**sums, UNIGRAM_HISTOGRAM: counts}))
+
+
 def _generator_metrics(
     predicted, loss, correct, hidden, hidden_loss, hidden_correct, sampled_correct, sampled
 ):
@@ -143,16 +150,3 @@ def _equal(one, other):
 
 def _ratio(a, b) -> float:
     return float(a / b) if b else 0.0
-
-
-# Names of all metrics of an evaluation.
-NAMES = tuple(
-    compute(
-        {
-            _GENERATOR: np.ones(8),
-            _DISCRIMINATOR: np.ones(3),
-            _HISTOGRAM: np.ones([2, 2]),
-            UNIGRAM_HISTOGRAM: np.ones([2, 2]),
-        }
-    )
-)

@@ -66,7 +66,14 @@ def check(
             f"phase_mask_probabilities must have at most {len(phases)} entries, one for each "
             f"phase, had {len(config.phase_mask_probabilities)}"
         )
-    errors += _evaluation_errors(config, training, devices)
+    batch = config.evaluation_batch_size
+    if training.evaluation_interval != 0 and own.folder.count("held_out"):
+        if batch % devices.replicas:
+            errors.append(
+                f"evaluation_batch_size must be a multiple of {devices.replicas} replicas, was "
+                f"{batch}"
+            )
+    errors += _best_errors(training, bool(own.folder.count("held_out")))
     if not own.folder.count("held_out"):
         warnings.append("no held-out examples: nothing is evaluated during training")
     lines = _lines(config, phases, own)
@@ -107,19 +114,15 @@ def _stage_errors(stage: Stage, config, data) -> Iterator[str]:
         )
 
 
-def _evaluation_errors(config, training, devices) -> Iterator[str]:
-    if training.evaluation_interval == 0:
+def _best_errors(training: TrainingConfig, is_evaluated: bool) -> Iterator[str]:
+    if training.keep_best is None:
         return
-    # Otherwise both would be found only at the first evaluation.
-    if config.evaluation_batch_size % devices.replicas:
-        yield (
-            f"evaluation_batch_size must be a multiple of the number of replicas "
-            f"({devices.replicas}), was {config.evaluation_batch_size}"
-        )
-    if training.keep_best is not None:
-        metric, _ = best.parse(training.keep_best)
-        if metric.removeprefix("held_out/") not in metrics.NAMES:
-            yield f"keep_best must be one of {', '.join(metrics.NAMES)}, was {metric!r}"
+    metric = best.parse(training.keep_best)[0].removeprefix("held_out/")
+    known = metrics.evaluated()
+    if metric not in known:
+        yield f"keep_best must be one of {', '.join(known)}, was {metric!r}"
+    elif not is_evaluated:
+        yield f"keep_best={metric} needs held-out examples; build the data with --held-out 1%"
 
 
 # === Warnings ===

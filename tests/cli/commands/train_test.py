@@ -9,7 +9,9 @@ from official_nlp import data
 from official_nlp.configuration import gin_resolver
 from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 from official_nlp.errors import InputError
-from official_nlp.training import distribution, metrics_log
+from official_nlp.tasks.pretraining import metrics
+from official_nlp.training import Devices, distribution, metrics_log, preflight
+from official_nlp.training.run_folder import RunFolder
 from tests.cli.commands.conftest import contents
 from tests.data.conftest import VOCABULARY
 
@@ -83,6 +85,11 @@ def test_the_configuration_in_a_run_folder_continues_the_run(run, tmp_path, comm
     assert positions == sorted(positions)
     last = metrics_log.read(run / "metrics.jsonl")[-1]
     assert f"rtd_unigram_auc {last['held_out/rtd_unigram_auc']:.4f}" in printed
+
+
+def test_keep_best_may_name_every_metric_of_an_evaluation(run):
+    line = metrics_log.read(run / "metrics.jsonl")[-1]
+    assert {f"held_out/{name}" for name in metrics.evaluated()} == set(line) - {"step", "phase"}
 
 
 @pytest.mark.parametrize(
@@ -175,6 +182,17 @@ def test_shards_without_a_tokenizer_need_a_vocabulary(
     assert contents(foreign) == before
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_a_folder_in_use_is_refused_on_the_first_host_only(
+    words, command, tmp_path, monkeypatch, first
+):
+    monkeypatch.setattr(preflight, "find_devices", lambda *_: Devices(replicas=2, hosts=2))
+    monkeypatch.setattr(distribution, "is_chief", lambda strategy: first)
+    with RunFolder(tmp_path / "run").locked():
+        answer = (command.refused if first else command)(*words, "--dry-run")
+    assert ("another process is training in" in answer) == first
+
+
 @pytest.mark.parametrize(
     ("setting", "parts"),
     [
@@ -189,9 +207,10 @@ def test_shards_without_a_tokenizer_need_a_vocabulary(
         ("BATCH_SIZE=1000000000", ["BATCH_SIZE: batch_size must be an integer from 1 to 1,000"]),
         ("BATCH_SIZE=1000000", ["the run needs about", "of memory, this machine has"]),
         ("MAX_NGRAM=100000000", ["MAX_NGRAM: max_ngram must be an integer from 1 to 100, was 10"]),
-        ("MODEL_DIR=", ["MODEL_DIR must have a value, was empty; leave out MODEL_DIR="]),
+        ("MODEL_DIR=", ["MODEL_DIR must have a value, was empty; give a path"]),
         ("KEEP_BEST=3", ["KEEP_BEST: keep_best must be", "was '3'"]),
         ("VOCABULARY=2024", ["2024"]),
+        ("KEEP_BEST=rtd_aux_auc", ["keep_best must be one of", "was 'rtd_aux_auc'"]),
     ],
 )
 def test_a_dry_run_refuses_what_the_run_refuses(words, command, tmp_path, setting, parts):
@@ -328,6 +347,20 @@ def test_a_recipe_is_resolved_once(words, command, monkeypatch):
     monkeypatch.setattr(gin_resolver, "resolve", lambda *args: calls.append(args) or resolve(*args))
     command(*words, "--dry-run")
     assert len(calls) == 1
+
+
+def test_a_source_for_a_network_that_does_not_exist_is_refused(words, command, recipe):
+    words[1] = recipe.parent / "misspelt.gin"
+    words[1].write_text(
+        'include "tiny.gin"\nfrom __gin__ import dynamic_registration\n'
+        "from official_nlp import training\ntraining.RunConfig.init = "
+        '{"generatr": %INIT_GENERATOR, "discriminator": %INIT_DISCRIMINATOR}\n'
+    )
+    refused = command.refused(*words, "--dry-run")
+    assert (
+        "RunConfig.init must name networks among generator, discriminator, named 'generatr' "
+        "(did you mean generator?)" in refused
+    )
 
 
 def test_a_recipe_calls_nothing_unless_it_is_trusted(words, command, recipe, tmp_path):

@@ -85,12 +85,16 @@ def test_nothing_is_said_against_the_papers_small():
             "phase_mask_probabilities must have at most 1 entries, one for each phase, had 2",
         ),
         (
-            {"devices": Devices(replicas=3), "phases": (changed(PHASE, batch_size=96),)},
-            "evaluation_batch_size must be a multiple of the number of replicas (3), was 64",
+            {"training": changed(TRAINING, keep_best="rtd_aux_auc")},
+            "keep_best must be one of mlm_mask_loss, ",
         ),
         (
-            {"training": changed(TRAINING, keep_best="held_out/rtd_loss_auc")},
-            "keep_best must be one of mlm_mask_loss, rtd_auc, ",
+            {"training": changed(TRAINING, keep_best="rtd_auc"), "data": opened(held_out=0)},
+            "keep_best=rtd_auc needs held-out examples",
+        ),
+        (
+            {"devices": Devices("mirrored", 3, 1)},
+            "evaluation_batch_size must be a multiple of 3 replicas, was 64",
         ),
         (
             {"devices": Devices(memory=4 * GB)},
@@ -102,6 +106,11 @@ def test_what_cannot_be_is_an_error(change, message):
     found = look(**change)
     assert len(found.errors) == 1
     assert message in found.errors[0]
+
+
+@pytest.mark.parametrize("name", ["rtd_auc", "held_out/mlm_mask_loss", "higher:rtd_below_entropy"])
+def test_a_metric_of_the_evaluation_may_choose_the_best_checkpoint(name):
+    assert look(training=changed(TRAINING, keep_best=name)).errors == ()
 
 
 def test_all_errors_are_found_at_once():

@@ -1,0 +1,233 @@
+"""Odd values of settings and options are usage errors or work; none ends in a traceback.
+
+The seed of the sample is printed where a test fails. ODD_VALUES_SEED=N repeats it.
+"""
+
+import os
+import random
+
+import pytest
+
+from official_nlp.cli import commands, main
+from tests import random_words
+
+VALUES = [
+    *("-1", "0", "1", "2", "-0.0", "0.5", "1.5", "-1e-3", "007", "1_000", "0x10", "1e3"),
+    *("nan", "-nan", "inf", "-inf", "1e300", "-1e300", "1e-300", "1e999", "5e-324", "1e-9", "1e9"),
+    *("4294967295", "4294967296", "2147483648", "-9223372036854775809", "1" + "0" * 12),
+    *("99999999999999999999", "1" + "0" * 400, "9" * 5000, "0x" + "f" * 5000),
+    *("", " ", "''", '""', '" "', "None", "none", "true", "False", "abc", "a" * 300, "a" * 5000),
+    *("[]", "[1, 2]", "()", "(1,)", "{}", "{1}", "{'a': 1}", "[None]", "[[[[]]]]", "b'x'", "..."),
+    *(
+        "1j",
+        "1+2",
+        "-" * 1000 + "1",
+        "(" * 1000,
+        "[" * 200,
+        "{[]: 1}",
+        "'a' 'b'",
+        "'''",
+        "\\",
+        "\\x",
+    ),
+    *(
+        "%SEED",
+        "%NOTHING",
+        "@x()",
+        "@os.system()",
+        "include 'x'",
+        "a\nb",
+        "a\rb",
+        "\x1b[2J",
+        "\x7f",
+    ),
+    *("é", "日本", "\u2028", "\ufeff", "\u202e", "😀", "A=B", "=", "--dry-run", "-", "~", "$HOME"),
+    *(
+        ".",
+        "..",
+        "/",
+        "/dev/null",
+        "/dev/zero",
+        "/proc/self/mem",
+        "no/such",
+        "a/../b",
+        "//",
+        "*",
+        "[a]",
+    ),
+    *("'\\x00'", "'a\\nb'", "lambda: 0", "__import__('os')", "1;2", "0b1", "１", "²", "1 2", "#"),
+]
+HEAD = """
+from __gin__ import dynamic_registration
+
+from official_nlp.modeling import networks
+
+include "{}"
+
+networks.ElectraConfig.embedding_size = 8
+networks.ElectraConfig.num_hidden_layers = 1
+"""
+# The packaged recipes of one network and of two, with all their settings, and tiny networks.
+RECIPES = {
+    "one.gin": HEAD.format("experiments/demo.gin")
+    + """
+networks.ElectraConfig.hidden_size = 8
+networks.ElectraConfig.num_attention_heads = 2
+networks.ElectraConfig.intermediate_size = 16
+""",
+    "two.gin": HEAD.format("experiments/small_plus_plus_128_512.gin")
+    + """
+generator/networks.ElectraConfig.hidden_size = 8
+generator/networks.ElectraConfig.num_attention_heads = 1
+generator/networks.ElectraConfig.intermediate_size = 16
+discriminator/networks.ElectraConfig.hidden_size = 8
+discriminator/networks.ElectraConfig.num_attention_heads = 1
+discriminator/networks.ElectraConfig.intermediate_size = 16
+""",
+}
+REQUIRED = {
+    "one.gin": {"DATA": "data", "MODEL_DIR": "run"},
+    "two.gin": {"DATA": "data", "SHORT_DATA": "data", "MODEL_DIR": "run", "BATCH_SIZE": "2"},
+}
+# A search for a TPU takes minutes.
+SKIPPED = {("STRATEGY", "tpu")}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A working directory with recipes, text and data."""
+    folder = tmp_path_factory.mktemp("odd")
+    random_words.data_folder(folder, 60, 16, rows=60)
+    for name, text in RECIPES.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+@pytest.fixture
+def attempt(place, monkeypatch, capfd):
+    """Run the command; return its exit code, and what is wrong with the answer, or nothing."""
+    monkeypatch.chdir(place)
+
+    def call(*words):
+        capfd.readouterr()
+        code = main.main(list(words))
+        error = capfd.readouterr().err
+        refused = error.startswith("electra: error: ") and error.count("\n") == 1
+        is_right = code == main.DONE or (code == main.USAGE and refused and len(error) < 7000)
+        return code, "" if is_right and "Traceback" not in error else f"{code}: {error[-1000:]}"
+
+    return call
+
+
+def settings_of(recipe, attempt, capfd):
+    """Return the names of the settings of a recipe, from the message about an unknown one."""
+    main.main(["train", recipe, "NOTHING=1"])
+    return capfd.readouterr().err.rpartition(" has ")[2].strip().split(", ")
+
+
+def cases(recipe, attempt, capfd):
+    names = settings_of(recipe, attempt, capfd)
+    assert {"DATA", "SEED", "LEARNING_RATE", "MAX_NGRAM", "INIT_SHARED", "KEEP_BEST"} <= set(names)
+    return [(name, value) for name in names for value in VALUES if (name, value) not in SKIPPED]
+
+
+def seed() -> int:
+    return int(os.environ.get("ODD_VALUES_SEED", 0))
+
+
+def try_settings(recipe, sample, attempt, place):
+    before = sorted(place.rglob("*"))
+    codes, wrong = set(), []
+    for name, value in sample:
+        words = [f"{n}={v}" for n, v in {**REQUIRED[recipe], name: value}.items()]
+        code, fault = attempt("train", recipe, *words, "--dry-run")
+        codes.add(code)
+        wrong += [f"{name}={value[:80]!r}: {fault}"] if fault else []
+    assert not wrong, f"seed {seed()}: " + "\n".join(wrong)
+    assert codes == {main.DONE, main.USAGE}
+    assert sorted(place.rglob("*")) == before, "a dry run wrote something"
+
+
+def test_the_recipes_pass_a_dry_run(attempt):
+    for recipe, words in REQUIRED.items():
+        settings = [f"{name}={value}" for name, value in words.items()]
+        assert attempt("train", recipe, *settings, "--dry-run") == (main.DONE, "")
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_odd_settings_are_refused_or_work(recipe, attempt, place, capfd):
+    draw = random.Random(seed())
+    by_name = {}
+    for name, value in cases(recipe, attempt, capfd):
+        by_name.setdefault(name, []).append((name, value))
+    sample = [case for group in by_name.values() for case in draw.sample(group, 2)]
+    try_settings(recipe, [*sample, ("SEED", "1"), ("SEED", "-1")], attempt, place)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_all_odd_settings_are_refused_or_work(recipe, attempt, place, capfd):
+    try_settings(recipe, cases(recipe, attempt, capfd), attempt, place)
+
+
+# === Options ===
+
+OPTIONS = {
+    "vocab": ["text.txt", "--to", "{new}", "--size", "64"],
+    "examples": ["text.txt", "--tokenizer", "tokenizer", "--to", "{new}", "--length", "16"],
+    "evaluate": ["run", "data"],
+    "predict": ["model", "text"],
+    "info": ["data"],
+    "convert": ["model", "--to", "{new}"],
+}
+# It takes as many processes, and the system's memory.
+HEAVY = {"--processes", "--word-swaps"}
+# All text of the machine would be read.
+FOLDERS = {"/", "//", "..", ".", "*"}
+
+
+def odd_words(verb):
+    """Yield the words of a verb with an odd value of one option, or in place of one word."""
+    parser = main._parser(verb, commands.load(verb))
+    words = ["--processes=1"] if verb == "examples" else []
+    for action in parser._actions:
+        for option in action.option_strings[:1]:
+            for value in VALUES if action.nargs != 0 else []:
+                # Inputs may come from a pipe or a device; this one never ends.
+                if option not in HEAVY and (option, value) != ("--file", "/dev/zero"):
+                    yield [*OPTIONS[verb], *words, f"{option}={value}"]
+    for index, word in enumerate(OPTIONS[verb]):
+        if not word.startswith("--") and word != "{new}":
+            for value in VALUES if word != "text.txt" else [v for v in VALUES if v not in FOLDERS]:
+                yield [*OPTIONS[verb][:index], value, *OPTIONS[verb][index + 1 :], *words]
+
+
+def try_options(verb, sample, attempt, tmp_path):
+    wrong = []
+    for number, words in enumerate(sample):
+        shown = [word[:80] for word in words]
+        # Paths that would be written are below the folder of the test.
+        words = [
+            word.format(new=tmp_path / str(number)) if word == "{new}" else word for word in words
+        ]
+        if any(word.startswith("--to=") for word in words):
+            (tmp_path / f"in-{number}").mkdir()
+            words = [w.replace("--to=", f"--to={tmp_path / f'in-{number}'}/") for w in words]
+        _, fault = attempt(verb, *words)
+        wrong += [f"{verb} {shown!r}: {fault}"] if fault else []
+    assert not wrong, f"seed {seed()}: " + "\n".join(wrong)
+
+
+@pytest.mark.parametrize("verb", OPTIONS)
+def test_odd_options_are_refused_or_work(verb, attempt, tmp_path):
+    every = list(odd_words(verb))
+    assert len(every) >= len(VALUES)
+    try_options(verb, random.Random(seed()).sample(every, 12), attempt, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("verb", OPTIONS)
+def test_all_odd_options_are_refused_or_work(verb, attempt, tmp_path):
+    try_options(verb, odd_words(verb), attempt, tmp_path)
