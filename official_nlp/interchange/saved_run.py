@@ -3,12 +3,16 @@
 import functools
 import importlib
 import importlib.metadata
+import math
 import os
 import pathlib
 from typing import Any
 
 from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 from official_nlp.errors import InputError
+from official_nlp.interchange import tensor_shapes
+from official_nlp.interchange.task_networks import HasNetworks
+from official_nlp.interchange.tensorflow_files import Variables
 from official_nlp.training import Task, TaskConfig, TrainingConfig, checkpoints, metrics_log
 from official_nlp.training.run_folder import RunFolder
 
@@ -73,12 +77,33 @@ class SavedRun:
     @functools.cached_property
     def model(self) -> Any:
         """The model of the checkpoint. The state of the optimizer is not read."""
+        self._check_sizes()
         # Outside the policy of the run: a saved model computes in float32, in which its variables
         # are stored under every policy.
         model = self.task.build()
         items = self.task.checkpoint_items(model)
         checkpoints.restore_items(items, self._folder.checkpoints, self._which)
         return model
+
+    def _check_sizes(self) -> None:
+        """Compare the sizes in `run.json` with the checkpoint, before a model of them is built.
+
+        Raises:
+          InputError: the networks have more parameters than the checkpoint has numbers.
+        """
+        if not isinstance(self.task, HasNetworks):
+            return
+        path = checkpoints.find(self._folder.checkpoints, self._which)
+        stored = sum(math.prod(shape) for shape in Variables(pathlib.Path(path)).shapes.values())
+        for name, config in self.task.networks().items():
+            needed = tensor_shapes.least_parameters(config)
+            if needed > stored:
+                raise InputError(
+                    f"{self._folder.description} declares {config.num_hidden_layers} layers of "
+                    f"width {config.hidden_size} for the {name or 'network'}, which have "
+                    f"{needed:,} parameters, but {path} holds only {stored:,} numbers: one of the "
+                    "two is of another run; copy the run folder again"
+                )
 
     @functools.cached_property
     def tokenizer(self) -> ElectraTokenizer:

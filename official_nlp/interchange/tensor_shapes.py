@@ -56,6 +56,15 @@ def encoder_shapes(config: Any, layers: int | None = None) -> dict[str, Shape]:
     return shapes
 
 
+def least_parameters(config: Any) -> int:
+    """Return the number of parameters of the layers of a configuration, without biases.
+
+    It is computed without a list of the layers, whose number may be absurd.
+    """
+    width, inner = config.hidden_size, config.intermediate_size
+    return config.num_hidden_layers * (4 * width * width + 2 * width * inner)
+
+
 def head_shapes(config: Any, architecture: str | None) -> dict[str, Shape]:
     """Return the shapes of the tensors of a head by Hugging Face name.
 

@@ -134,7 +134,7 @@ class WarmStart:
                     f"{found.path} has no vocabulary: whether it is that of the data is unknown"
                 )
                 continue
-            # The hash covers tokens and their order; casing changes the text, not the ids.
+            # The hash covers tokens and their order; other settings change the text that they see.
             if theirs.vocab_hash != tokenizer.vocab_hash:
                 raise InputError(
                     f"{setting(name)}={found.path} has another vocabulary ({theirs.vocab_size:,} "
@@ -142,11 +142,12 @@ class WarmStart:
                     "different tokens; build the examples with the vocabulary of the network: "
                     f"electra examples --tokenizer {found.path}"
                 )
-            if theirs.do_lower_case != tokenizer.do_lower_case:
-                casing = {True: "lower-cased", False: "cased"}
+            different = theirs.differences(tokenizer)
+            if different:
                 self.notes.append(
-                    f"warning: {found.path} was trained on {casing[theirs.do_lower_case]} text, "
-                    f"but the data is {casing[tokenizer.do_lower_case]}"
+                    f"warning: {found.path} was trained on text that its tokenizer treats in "
+                    f"another way than that of the data ({different}); build the examples "
+                    f"with electra examples --tokenizer {found.path} unless you want that"
                 )
 
     def _check_sizes(self) -> None:

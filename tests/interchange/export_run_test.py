@@ -187,3 +187,12 @@ def test_a_run_without_record_of_its_origin_and_metrics_is_converted(run, tmp_pa
     card = sources.open(tmp_path / "run").cards["generator"]
     assert "| name | not recorded |" in card
     assert "No evaluation on the held-out set was recorded" in card
+
+
+def test_a_run_that_declares_more_than_its_checkpoint_holds_is_refused(run, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    described = json.loads((run / "run.json").read_text())
+    described["task"]["config"]["generator"]["num_hidden_layers"] = 1000
+    (tmp_path / "run/run.json").write_text(json.dumps(described))
+    with pytest.raises(InputError, match=r"1000 layers of width 8 .* holds only [\d,]+ numbers"):
+        sources.open(tmp_path / "run")

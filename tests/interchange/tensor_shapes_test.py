@@ -1,5 +1,7 @@
 """The shapes that a configuration declares are those of the models."""
 
+import math
+
 import pytest
 
 from official_nlp.interchange import tensor_shapes
@@ -30,6 +32,13 @@ def shapes_of(model) -> dict:
 def test_the_declared_shapes_of_an_encoder_are_those_of_its_tensors(name):
     config = tiny.config(**CONFIGS[name])
     assert tensor_shapes.encoder_shapes(config) == shapes_of(networks.ElectraEncoder(config))
+
+
+def test_layers_have_at_least_the_parameters_of_their_weight_matrices():
+    config = tiny.config()
+    shapes = tensor_shapes.encoder_shapes(config)
+    matrices = [x for name, x in shapes.items() if ".layer." in name and len(x) == 2]
+    assert tensor_shapes.least_parameters(config) == sum(map(math.prod, matrices))
 
 
 @pytest.mark.parametrize("kind", CLASSES)

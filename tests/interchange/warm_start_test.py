@@ -403,15 +403,28 @@ def test_the_vocabulary_must_be_that_of_the_data(pair):
         ElectraTokenizer([*VOCABULARY[:-1], "walked"]).save_pretrained(pair / name)
     refused(r"has another vocabulary .*electra examples --tokenizer", both(pair))
     for name in NAMES:
-        ElectraTokenizer(VOCABULARY, do_lower_case=False).save_pretrained(pair / name)
-    _, lines = started(both(pair))
-    assert "was trained on cased text, but the data is lower-cased" in " ".join(lines)
-    for name in NAMES:
         for file in (pair / name).glob("*"):
             if file.name not in ("config.json", "model.safetensors"):
                 file.unlink()
     _, lines = started(both(pair))
     assert "has no vocabulary" in " ".join(lines)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"do_lower_case": False},
+        {"strip_accents": False},
+        {"clean_text": False},
+        {"never_split": ["boat"]},
+    ],
+)
+def test_another_treatment_of_text_is_reported(pair, setting):
+    for name in NAMES:
+        ElectraTokenizer(VOCABULARY, **setting).save_pretrained(pair / name)
+    _, lines = started(both(pair))
+    ((name, value),) = setting.items()
+    assert f"another way than that of the data ({name} {value}, not" in " ".join(lines)
 
 
 def test_an_untied_output_table_is_reported(pair):

@@ -179,6 +179,42 @@ class ElectraTokenizer(TokenTable):
         """Whether the ids of a text are the ids of its words, split at spaces, concatenated."""
         return self.engine.words_are_apart
 
+    def differences(self, other: "ElectraTokenizer") -> str:
+        """Return the settings, besides the vocabulary, by which a text gets other ids.
+
+        Returns:
+          A phrase such as "do_lower_case False, not True", or "" if all ids are the same.
+        """
+        own, others = self._text_settings(), other._text_settings()
+        return "; ".join(
+            f"{name} {own.get(name)}, not {others.get(name)}"
+            for name in dict.fromkeys([*own, *others])
+            if own.get(name) != others.get(name)
+        )
+
+    def _text_settings(self) -> dict[str, Any]:
+        """Return what determines the ids of a text besides the vocabulary."""
+        settings: dict[str, Any] = {"kind": self.kind, **self._roles}
+        settings["added_tokens"] = [
+            added_tokens.as_decoder([token]) for token in self.added_tokens if not token.special
+        ]
+        if self.kind == "sentencepiece":
+            return settings  # `vocab_hash` covers the rest, which the model determines
+        settings |= {
+            "do_basic_tokenize": self.do_basic_tokenize,
+            "wordpieces_prefix": self.wordpieces_prefix,
+        }
+        if not self.do_basic_tokenize:
+            return settings
+        strips = self.do_lower_case if self.strip_accents is None else self.strip_accents
+        return settings | {
+            "do_lower_case": self.do_lower_case,
+            "strip_accents": strips,
+            "tokenize_chinese_chars": self.tokenize_chinese_chars,
+            "clean_text": self.clean_text,
+            "never_split": sorted(self.never_split),
+        }
+
     # === Folders ===
 
     @classmethod

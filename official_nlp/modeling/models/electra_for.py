@@ -10,7 +10,7 @@ import tf_keras
 from official_nlp import loss_terms, randomness
 from official_nlp.errors import InputError
 from official_nlp.loss_terms import Term
-from official_nlp.modeling import losses
+from official_nlp.modeling import input_checks, losses
 from official_nlp.modeling.layers.on_device_embedding import OnDeviceEmbedding
 from official_nlp.modeling.networks.electra_config import ElectraConfig
 from official_nlp.modeling.networks.electra_encoder import ElectraEncoder
@@ -40,7 +40,8 @@ class ElectraFor(Pretrained, tf_keras.Model):
     Call: a dict of the inputs of `ElectraEncoder`, under either spelling; or a list of ids, mask
     and types; or keywords, `model(input_ids=..., attention_mask=...)`. Labels may be among them.
     Options of the encoder are keywords: `training`, `output_hidden_states`, `output_attentions`,
-    `use_cache`, `cache_index`. Returns a dict:
+    `use_cache`, `cache_index`; all but `training` and `cache_index` may be in the dict.
+    Returns a dict:
       `loss`, if there are labels: float32 scalar, the mean over the labels of this batch that are
         not ignored.
       `logits`, or the outputs named in the subclass: float32.
@@ -109,6 +110,7 @@ class ElectraFor(Pretrained, tf_keras.Model):
         # Keras takes one argument of inputs. The labels are removed before it sees them, so that a
         # saved model does not require any.
         options = {name: keywords.pop(name) for name in _CALL_OPTIONS if name in keywords}
+        inputs, options = input_checks.split_flags(inputs, options)
         inputs, labels = self._split_labels(_named_inputs(inputs, keywords))
         outputs = super().__call__(inputs, *args, **options)
         if not labels:

@@ -12,13 +12,14 @@ from official_nlp.errors import InputError
 from official_nlp.modeling import initializers, losses, ops
 from official_nlp.modeling.layers.classification_head import ClassificationHead
 from official_nlp.modeling.layers.masked_lm import MaskedLM
-from official_nlp.modeling.models import network_contract
+from official_nlp.modeling.models import network_contract, pretrainer_inputs
 from official_nlp.modeling.models import sharing as sharing_modes
 from official_nlp.modeling.networks.electra_config import ElectraConfig
 
 # Numbered scopes of the random stream. A part's bits depend on its number and not on which other
 # parts ran before it, so the three parts can be called one by one.
 _GENERATE, _SAMPLE, _DISCRIMINATE = range(3)
+_REQUIRED = ("input_word_ids", "masked_lm_positions", "masked_lm_ids")
 
 
 @tf_keras.utils.register_keras_serializable(package="official_nlp")
@@ -26,7 +27,8 @@ class ElectraPretrainer(tf_keras.Model):
     """ELECTRA's joint model: a generator proposes tokens, a discriminator detects them.
 
     Call: a dict with `input_word_ids` (with [MASK] tokens), `input_mask`, `input_type_ids` integer
-    `[batch, length]`, `masked_lm_positions` and `masked_lm_ids` integer `[batch, predictions]`,
+    `[batch, length]` (or `input_ids`, `attention_mask`, `token_type_ids`, Hugging Face's names),
+    `masked_lm_positions` and `masked_lm_ids` integer `[batch, predictions]`,
     and optional `masked_lm_weights` (0 at unused slots; without it, slots at position 0 are
     unused). Without mask and types, all tokens are real and of type 0. Packed examples, which hold
     several documents, have `document_ids` integer `[batch, length]` instead of the mask: 1, 2, ...
@@ -226,6 +228,7 @@ class ElectraPretrainer(tf_keras.Model):
         )
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, tf.Tensor]:
+        inputs = self._read(inputs, _REQUIRED)
         generated = self.generate(inputs, training=training)
         corrupted = self.corrupt(inputs, generated["lm_outputs"])
         disc_logits = self.discriminate(
@@ -253,8 +256,7 @@ class ElectraPretrainer(tf_keras.Model):
         Raises:
           InputError: an input is missing, or there are more than `num_token_predictions`.
         """
-        _require(inputs, ["input_word_ids", "masked_lm_positions"])
-        self._check_predictions(inputs["masked_lm_positions"])
+        inputs = self._read(inputs, ("input_word_ids", "masked_lm_positions"))
         with randomness.scope(_GENERATE, training=bool(training)):
             sequence = network_contract.run(self.generator_network, inputs, training)
             lm_outputs = self.masked_lm(sequence, inputs["masked_lm_positions"])
@@ -264,14 +266,6 @@ class ElectraPretrainer(tf_keras.Model):
             else:
                 sentence_outputs = self.classification(sequence, training=training)
         return {"lm_outputs": lm_outputs, "sentence_outputs": sentence_outputs}
-
-    def _check_predictions(self, positions: Any) -> None:
-        slots = tf.convert_to_tensor(positions).shape[1]  # None if it is not known while tracing
-        if slots is not None and slots > self.num_token_predictions:
-            raise InputError(
-                "masked_lm_positions must have at most num_token_predictions="
-                f"{self.num_token_predictions} columns, had {slots}"
-            )
 
     def corrupt(
         self, inputs: Mapping[str, Any], lm_outputs: tf.Tensor | None, sampled_ids: Any = None
@@ -291,7 +285,7 @@ class ElectraPretrainer(tf_keras.Model):
         Raises:
           InputError: an input is missing.
         """
-        _require(inputs, ["input_word_ids", "masked_lm_positions", "masked_lm_ids"])
+        inputs = self._read(inputs, _REQUIRED)
         if sampled_ids is None:
             with randomness.scope(_SAMPLE):
                 key, first_row = randomness.next_key()
@@ -392,8 +386,31 @@ class ElectraPretrainer(tf_keras.Model):
     def metrics(self) -> list[tf_keras.metrics.Metric]:
         return list(self._fit_state.metrics.values())
 
+    def fit(self, x: Any = None, *args: Any, **options: Any) -> tf_keras.callbacks.History:
+        """Train, as `tf_keras.Model.fit`, on dicts of inputs without labels and sample weights."""
+        if isinstance(x, Mapping):  # Whose values are known before a graph is built.
+            self._read(x, _REQUIRED)
+        return super().fit(x, *args, **options)
+
+    def _batch_of(self, data: Any) -> dict[str, tf.Tensor]:
+        inputs, labels, sample_weight = tf_keras.utils.unpack_x_y_sample_weight(data)
+        if sample_weight is not None:
+            raise InputError(
+                "sample_weight and class_weight must be left out: the loss counts predicted "
+                "positions and tokens, not examples; give masked_lm_weights in the inputs"
+            )
+        if labels is not None:
+            raise InputError(
+                "labels must be left out: the original tokens are the input masked_lm_ids, and "
+                "next_sentence_labels is an input too"
+            )
+        return self._read(inputs, _REQUIRED)
+
+    def _read(self, inputs: Any, required: Sequence[str]) -> dict[str, tf.Tensor]:
+        return pretrainer_inputs.read(inputs, required, self.vocab_size, self.num_token_predictions)
+
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
-        inputs, *_ = tf_keras.utils.unpack_x_y_sample_weight(data)
+        inputs = self._batch_of(data)
         with tf.GradientTape() as tape:
             loss = self.compute_loss(inputs, y_pred=self(inputs, training=True))
         # Under mixed_float16 the optimizer scales the loss, as it does for all models of Keras.
@@ -407,7 +424,7 @@ class ElectraPretrainer(tf_keras.Model):
         return self.get_metrics_result()
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
-        inputs, *_ = tf_keras.utils.unpack_x_y_sample_weight(data)
+        inputs = self._batch_of(data)
         self.compute_loss(inputs, y_pred=self(inputs, training=False))
         return self.get_metrics_result()
 
@@ -416,6 +433,9 @@ class ElectraPretrainer(tf_keras.Model):
     ) -> tf.Tensor:
         terms = losses.electra_loss(x, y_pred)
         total = loss_terms.replica_loss(terms, self.loss_weights, self.losses)
+        # Compiled by XLA, tables return some row for an id outside them: no loss is better than a
+        # wrong one.
+        total = tf.where(pretrainer_inputs.are_valid(x, self.vocab_size), total, float("nan"))
         metrics = self._fit_state.metrics
         # The metric is the mean over replicas, the loss is the sum of their totals.
         metrics["loss"].update_state(total * loss_terms.replica_count())
@@ -476,13 +496,3 @@ class ElectraPretrainer(tf_keras.Model):
         self.compile(optimizer=optimizer, **config)
         # Creates the slots, into which the file's values are then loaded.
         optimizer.build(self.trainable_variables)
-
-
-def _require(inputs: Mapping[str, Any], names: Sequence[str]) -> None:
-    """Raise InputError unless the inputs contain all names."""
-    missing = [name for name in names if name not in inputs]
-    if missing:
-        raise InputError(
-            f"the inputs lack {', '.join(missing)}; they hold "
-            f"{', '.join(sorted(inputs)) or 'nothing'}"
-        )

@@ -8,7 +8,7 @@ import tf_keras
 
 from official_nlp import randomness
 from official_nlp.errors import InputError
-from official_nlp.modeling import initializers, ops, tensor_names
+from official_nlp.modeling import initializers, input_checks, ops, tensor_names
 from official_nlp.modeling.keras_types import Size
 from official_nlp.modeling.layers.disentangled_embeddings import DisentangledEmbeddings
 from official_nlp.modeling.layers.electra_embeddings import ElectraEmbeddings
@@ -19,12 +19,6 @@ from official_nlp.modeling.layers.transformer_encoder_block import TransformerEn
 from official_nlp.modeling.networks.electra_config import ElectraConfig
 from official_nlp.modeling.pretrained import Pretrained
 
-# Hugging Face's names of the inputs, and tfnlp's.
-_ALIASES = {
-    "input_ids": "input_word_ids",
-    "attention_mask": "input_mask",
-    "token_type_ids": "input_type_ids",
-}
 _INPUTS = (
     "input_word_ids",
     "input_mask",
@@ -61,7 +55,8 @@ class ElectraEncoder(Pretrained, tf_keras.Model):
       `past_key_values`: keys and values of the tokens before these, as returned by the previous
         call of a decoder or by `init_cache`. Positions continue, and a mask covers the tokens of
         both, `[batch, past + length]`.
-    Keyword arguments: `output_hidden_states`, `output_attentions` and `use_cache` request outputs;
+    Keyword arguments, or entries of the dict: `output_hidden_states`, `output_attentions` and
+    `use_cache` request outputs;
     None for the default of the configuration (a cache: in decoders, outside training).
     `cache_index`, an integer or a scalar tensor, is the number of earlier tokens in
     `past_key_values` of fixed length.
@@ -161,6 +156,11 @@ class ElectraEncoder(Pretrained, tf_keras.Model):
         return block
 
     # === Wiring ===
+    def __call__(self, inputs: Any, *args: Any, **options: Any) -> dict[str, Any]:
+        # Before Keras converts all that the dict holds to tensors.
+        inputs, options = input_checks.split_flags(inputs, options)
+        return super().__call__(inputs, *args, **options)
+
     def call(
         self,
         inputs: dict[str, Any] | list[tf.Tensor] | tf.Tensor,
@@ -171,6 +171,7 @@ class ElectraEncoder(Pretrained, tf_keras.Model):
         cache_index: Size | None = None,
     ) -> dict[str, Any]:
         inputs = _named_inputs(inputs)
+        self._check_values(inputs)
         output_attentions = _or_default(output_attentions, self.config.output_attentions)
         use_cache = self._use_cache(use_cache, inputs, cache_index, training)
         # Dropout draws in one scope per encoder, so that what a caller draws later does not depend
@@ -207,6 +208,18 @@ class ElectraEncoder(Pretrained, tf_keras.Model):
         if use_cache:
             outputs["past_key_values"] = new_caches
         return {**outputs, **dict(zip(("attentions", "cross_attentions"), by_kind))}
+
+    def _check_values(self, inputs: dict[str, Any]) -> None:
+        """Raise InputError if values are known, and one of them is out of range."""
+        for name, end, of in (
+            ("input_word_ids", self.config.vocab_size, "token of the vocabulary"),
+            ("input_type_ids", self.config.type_vocab_size, "type"),
+            ("position_ids", self.config.max_position_embeddings, "position"),
+        ):
+            if name in inputs:
+                input_checks.check_range(name, inputs[name], end, of)
+        if "input_mask" in inputs:
+            input_checks.check_mask("input_mask", inputs["input_mask"])
 
     def _embed(
         self, inputs: dict[str, Any], cache_index: Size | None, training: bool | None
@@ -441,17 +454,10 @@ def _named_inputs(inputs: dict[str, Any] | list[tf.Tensor] | tf.Tensor) -> dict[
         inputs = dict(zip(_INPUTS, inputs, strict=False))  # The first three are ids, mask, types.
     elif not isinstance(inputs, dict):
         inputs = {"input_word_ids": inputs}
-    named: dict[str, Any] = {}
-    for name, value in inputs.items():
-        target = _ALIASES.get(name, name)
-        if target not in _INPUTS:
-            raise InputError(f"unknown input {name!r}; the encoder takes {', '.join(_INPUTS)}")
-        if target in named:
-            other = next(alias for alias, known in _ALIASES.items() if known == target)
-            raise InputError(f"give {target!r} or {other!r}, not both: they are one input")
-        if value is not None:
-            nested = target == "past_key_values"  # a list of dicts of tensors
-            named[target] = value if nested else tf.convert_to_tensor(value)
+    named = {
+        name: value if name == "past_key_values" else tf.convert_to_tensor(value)
+        for name, value in input_checks.renamed(inputs, _INPUTS, "encoder").items()
+    }
     _check_combination(named)
     _check_lengths(named)
     return named

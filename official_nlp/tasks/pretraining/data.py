@@ -92,3 +92,10 @@ def _check_vocabulary(folder: DataFolder, vocabulary: str) -> None:
             "give the data on which the model was trained, or examples built with the same "
             "tokenizer folder"
         )
+    different = folder.tokenizer.differences(tokenizer)
+    if different:
+        raise InputError(
+            f"the data folder {folder.path} was built by a tokenizer that treats text in another "
+            f"way than {vocabulary} ({different}); give the data on which the model was "
+            "trained, or examples built with the same tokenizer folder"
+        )

@@ -68,6 +68,13 @@ def evaluate(
             f"({tokenizer.vocab_size:,} tokens); build the examples with its tokenizer: electra "
             f"examples --tokenizer {source}"
         )
+    different = ours.differences(tokenizer) if tokenizer else ""
+    if different:
+        raise InputError(
+            f"{data} was built by a tokenizer that treats text in another way than that of "
+            f"{source} ({different}); build the examples with its tokenizer: electra "
+            f"examples --tokenizer {source}"
+        )
     task = _Pretrained(config, {None: opened}, named, seed)
     if not task.evaluation_sets():
         raise InputError(f"{data} has no held-out examples: build it with --held-out 1%")

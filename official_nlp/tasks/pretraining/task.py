@@ -96,6 +96,13 @@ class ElectraPretraining(Task):
                     f"the data {path} of a phase has another vocabulary than that of the run, "
                     f"{self._data[None].folder.path}; build its examples with the same tokenizer"
                 )
+            different = data.folder.tokenizer.differences(self.tokenizer)
+            if different:
+                raise InputError(
+                    f"the data {path} of a phase was built by a tokenizer that treats text in "
+                    f"another way than that of the run ({different}); build its examples "
+                    "with the same tokenizer"
+                )
 
     def _check_lengths(self):
         folder, positions = self._data[None].folder, self.config.longest_row

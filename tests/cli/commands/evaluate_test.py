@@ -6,7 +6,9 @@ import shutil
 import pytest
 
 from official_nlp.cli import printing
+from official_nlp.data import ElectraTokenizer
 from official_nlp.training import metrics_log
+from tests.data.conftest import VOCABULARY
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +53,12 @@ def test_shards_without_a_tokenizer_are_read_by_that_of_the_run(run, built, tmp_
     for number, shard in enumerate(sorted(built.glob("train-*.tfrecord"))):
         shutil.copy(shard, tmp_path / f"pretrain_data.tfrecord-{number}-of-1000")
     assert "rtd_unigram_auc 0." in command("evaluate", run, tmp_path)
+
+
+def test_data_of_another_treatment_of_text_is_refused(run, command, shards, tmp_path):
+    ElectraTokenizer(VOCABULARY, do_lower_case=False).save_pretrained(tmp_path)
+    refused = command.refused("evaluate", run, shards(tmp_path, length=32, held_out=0.2))
+    assert "(do_lower_case False, not True; strip_accents False, not True)" in refused
 
 
 def test_data_that_does_not_fit_the_run_is_refused(run, command, shards, other_vocabulary):

@@ -781,3 +781,29 @@ def test_a_wrong_id_is_reported_with_the_file_that_holds_it(tmp_path, added, mes
     (tmp_path / "added_tokens.json").write_text(json.dumps(added))
     with pytest.raises(InputError, match=rf"added_tokens.json: added_tokens_decoder .*{message}"):
         ElectraTokenizer.from_pretrained(tmp_path)
+
+
+# === Do two tokenizers give a text the same ids? ===
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "difference"),
+    [
+        ({}, {}, ""),
+        ({}, {"strip_accents": True}, ""),
+        ({"model_max_length": 9, "padding_side": "left"}, {}, ""),
+        ({}, {"strip_accents": False}, "strip_accents True, not False"),
+        ({"tokenize_chinese_chars": False}, {}, "tokenize_chinese_chars False, not True"),
+        ({"never_split": ["a"]}, {"never_split": ["b"]}, "never_split ['a'], not ['b']"),
+        ({"unk_token": "a"}, {}, "unk_token a, not [UNK]"),
+        ({"wordpieces_prefix": "@"}, {}, "wordpieces_prefix @, not ##"),
+    ],
+)
+def test_settings_that_change_ids_are_compared(one, other, difference):
+    one, other = (ElectraTokenizer(VOCABULARY, **settings) for settings in (one, other))
+    assert one.differences(other) == difference
+
+
+def test_added_words_with_other_rules_are_a_difference(tiny):
+    added = ElectraTokenizer(VOCABULARY, added_tokens_decoder={"5": {"content": "a"}})
+    assert tiny.differences(added).startswith("added_tokens [], not [{'5':")

@@ -352,6 +352,16 @@ def test_another_vocabulary_in_a_phase_is_refused(folder, tmp_path, text_file):
         pretraining(config(), folder, phase_folders={"mine": other})
 
 
+def test_another_treatment_of_text_in_a_phase_is_refused(folder, tmp_path, text_file):
+    ElectraTokenizer(VOCABULARY, strip_accents=False).save_pretrained(tmp_path / "other")
+    data.build_examples(
+        text_file, tmp_path / "other", tmp_path / "data", length=32, processes=1, progress=False
+    )
+    other = data.open_folder(tmp_path / "data")
+    with pytest.raises(InputError, match=r"that of the run \(strip_accents False, not True\)"):
+        pretraining(config(), folder, phase_folders={"mine": other})
+
+
 @pytest.mark.parametrize("masking", [{"whole_word": True}, {"max_ngram": 2}])
 def test_words_cannot_be_drawn_as_the_original_draws_tokens(folder, masking):
     words = config(masking=data.MaskingConfig(**masking))
