@@ -99,14 +99,17 @@ def find(patterns: str | os.PathLike | Iterable[str | os.PathLike]) -> FoundFile
     for pattern in patterns:
         path = pathlib.Path(pattern)
         left_out: dict[pathlib.Path, str] = {}
-        if path.is_dir():
+        # Not pathlib's, which raise for a name that is too long.
+        if os.path.isdir(path):
             matches = sorted(_files_of_folder(path, left_out))
-        elif path.is_file():
+        elif os.path.isfile(path):
             matches = [path]
         else:
             matches = list(_files_of_pattern(str(pattern), left_out))
         if not matches:
-            kind = f"folder with {', '.join(SUFFIXES)} files" if path.is_dir() else "such file"
+            kind = (
+                f"folder with {', '.join(SUFFIXES)} files" if os.path.isdir(path) else "such file"
+            )
             reasons = FoundFiles([], left_out).describe().replace("\n", "; ")
             raise InputError(
                 f"no {kind}: {pattern}{f' ({reasons})' if reasons else ''}; give files, globs or "

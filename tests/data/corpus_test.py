@@ -318,7 +318,7 @@ def test_files_are_found_once_and_in_order(tree, monkeypatch, patterns, names):
     assert [file.name for file in corpus.find_files(patterns)] == names
 
 
-@pytest.mark.parametrize("pattern", ["nothing.txt", "*.nothing", "empty", ""])
+@pytest.mark.parametrize("pattern", ["nothing.txt", "*.nothing", "empty", "x" * 300, ""])
 def test_patterns_that_match_nothing_are_named(tree, monkeypatch, pattern):
     monkeypatch.chdir(tree)
     (tree / "empty").mkdir()

@@ -60,7 +60,8 @@ def open_folder(
         corrupt or has changed, or the vocabulary does not match.
     """
     path = pathlib.Path(folder)
-    if not path.is_dir():
+    # Not pathlib's, which raises for a name that is too long.
+    if not os.path.isdir(path):
         raise InputError(f"no data folder {path}: make one from text with `electra examples`")
     tokenizer = _tokenizer(path, vocab_file)
     index_folder, temporary = path, None

@@ -21,6 +21,8 @@ _STATIC_MASKS = features.STATIC_MASKS.encode()
 _NOTHING = (b"",) * len(_NAMES)
 _FIRST, _SECOND, _THIRD = 0x0A, 0x12, 0x1A
 _LONGEST_VARINT = 10
+# Bounds the memory of the layouts; records of 512 tokens have less than 3000 bytes.
+_LONGEST_REMEMBERED = 4096
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,12 +59,16 @@ class Examples:
 
         Only padding may lie beyond `length`.
         """
+        columns = self.ids, self.mask, self.segments
+        shape = len(self.lengths), length
+        if (self.lengths == length).all():
+            return [values.reshape(shape).astype(np.int32) for values in columns]
         positions = self.positions
         here = positions < length
         rows, positions = self.rows[here], positions[here]
         tables = []
-        for values in (self.ids, self.mask, self.segments):
-            table = np.zeros((len(self.lengths), length), np.int32)
+        for values in columns:
+            table = np.zeros(shape, np.int32)
             table[rows, positions] = values[here]
             tables.append(table)
         return tables
@@ -80,9 +86,9 @@ def parse(serialized: Sequence[bytes], vocab_size: int, longest: int | None = No
       The examples; those with a fault are empty.
     """
     faults: dict[int, str] = {}
-    lists = []
+    lists: list[tuple[bytes, ...]] = []
     for number, data in enumerate(serialized):
-        found = (_usual_lists(data) or _any_lists(data)) if data else _NOTHING
+        found = (_layouts.lists(data) or _any_lists(data)) if data else _NOTHING
         if isinstance(found, str):
             faults[number], found = found, _NOTHING
         lists.append(found)
@@ -96,9 +102,45 @@ def parse(serialized: Sequence[bytes], vocab_size: int, longest: int | None = No
             lists[number] = _NOTHING
 
 
-def _usual_lists(data: bytes) -> tuple[bytes, ...] | None:
-    """Return the varints of ids, mask and segments; None for any but the usual encoding."""
-    found: dict[bytes, bytes] = {}
+class _Layouts:
+    """Finds the lists in messages of the usual encoding.
+
+    Messages of one size usually have their lists at the same places. These are remembered with the
+    bytes between the lists, which must be equal.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[list[bytes], list[int]]] = {}
+
+    def lists(self, data: bytes) -> tuple[bytes, ...] | None:
+        """Return the varints of ids, mask and segments; None for any but the usual encoding."""
+        known = self._known.get(len(data))
+        if known:
+            (one, two, three, four), (a, b, c, d, e, f) = known
+            if (
+                data[:a] == one
+                and data[b:c] == two
+                and data[d:e] == three
+                and data[f:] == four
+                and not (data[b - 1] | data[d - 1] | data[f - 1]) & 0x80
+            ):
+                return data[a:b], data[c:d], data[e:f]
+        places = _usual_places(data)
+        if places is None:
+            return None
+        borders = [border for place in places for border in place]
+        if borders == sorted(borders) and len(data) <= _LONGEST_REMEMBERED:
+            between = zip([0, *borders[1::2]], [*borders[::2], len(data)], strict=True)
+            self._known[len(data)] = [data[first:last] for first, last in between], borders
+        return tuple(data[first:last] for first, last in places)
+
+
+_layouts = _Layouts()
+
+
+def _usual_places(data: bytes) -> list[tuple[int, int]] | None:
+    """Return where ids, mask and segments begin and end; None for any but the usual encoding."""
+    found: dict[bytes, tuple[int, int]] = {}
     size = len(data)
     try:
         if data[0] != _FIRST:
@@ -122,13 +164,14 @@ def _usual_lists(data: bytes) -> tuple[bytes, ...] | None:
                     length, at = _read_varint(data, at + 1)
                     if at + length != end:
                         return None
-                found[name] = data[at:end]
+                # The last varint must end with the list.
                 if at == end or data[end - 1] > 0x7F:
                     return None
+                found[name] = at, end
             elif name == _STATIC_MASKS:
                 return None
             at = end
-        return tuple(found[name] for name in _NAMES)
+        return [found[name] for name in _NAMES]
     except (IndexError, KeyError):
         return None
 
@@ -189,24 +232,25 @@ def _decode(
 ) -> tuple[Examples, dict[int, str]]:
     """Return the examples, and the faults of those that were assumed to have none."""
     new: dict[int, str] = {}
-    (ids, lengths), *others = (_varints(column, new) for column in zip(*lists, strict=True))
-    (mask, mask_lengths), (segments, segment_lengths) = others
+    # All lists at once, because each call of numpy costs as much as the values of an example.
+    values, counts = _varints([each[column] for column in range(3) for each in lists], new)
+    lengths, mask_lengths, segment_lengths = counts.reshape(3, len(lists))
+    ids, mask, segments = np.split(values, np.cumsum(counts)[len(lists) - 1 : -1 : len(lists)])
     different = (lengths != mask_lengths) | (lengths != segment_lengths)
     for number in np.flatnonzero(different).tolist():
         new[number] = f"holds lists of different lengths: {_NEEDED} must be equally long"
     examples = Examples(ids, mask, segments, lengths, faults)
     if new:
         return examples, new
-    outside = (ids < 0) | (ids >= vocab_size)
-    for number, value in _first_of_each(examples, outside, ids):
+    for number, value in _outside(examples, ids, vocab_size):
         new[number] = (
             f"holds the id {value}, but the vocabulary has only {vocab_size} tokens (were the "
             "examples made with another one?)"
         )
     for name, values in ((features.RECORD_MASK, mask), (features.SEGMENT_IDS, segments)):
-        for number, value in _first_of_each(examples, (values & ~1) != 0, values):
+        for number, value in _outside(examples, values, 2):
             new.setdefault(number, f"holds {value} in {name}, which must be 0 or 1")
-    if longest is not None:
+    if longest is not None and lengths.max() > longest:
         positions = examples.positions
         beyond = (mask != 0) & (positions >= longest)
         for number, value in _first_of_each(examples, beyond, positions):
@@ -218,29 +262,40 @@ def _decode(
     return examples, new
 
 
+def _outside(examples: Examples, values: np.ndarray, size: int) -> list[tuple[int, int]]:
+    """Return the number of each example with a value that is not below `size`, and the value."""
+    # As unsigned integers, negative values are large.
+    outside = values.view(np.uint64) >= size
+    return _first_of_each(examples, outside, values) if outside.any() else []
+
+
 def _first_of_each(
     examples: Examples, where: np.ndarray, values: np.ndarray
 ) -> list[tuple[int, int]]:
     """Return the number of each example that has such a token, and the value at the first one."""
-    if not where.any():
-        return []
     found = np.flatnonzero(where)
     rows, first = np.unique(examples.rows[found], return_index=True)
     return list(zip(rows.tolist(), values[found[first]].tolist(), strict=True))
 
 
 def _varints(payloads: Sequence[bytes], faults: dict[int, str]) -> tuple[np.ndarray, np.ndarray]:
-    """Decode varints; all values at once, int64 `[values]`, and int64 `[payloads]` counts."""
+    """Return the values of all lists, int64 `[values]`, and their numbers, int64 `[lists]`.
+
+    Args:
+      payloads: the varints of all ids, then those of all masks, then those of all segments.
+      faults: receives the examples whose varints are too long.
+    """
     code = np.frombuffer(b"".join(payloads), np.uint8)
     ends = np.flatnonzero(code < 0x80)
     bounds = np.cumsum([len(payload) for payload in payloads])
-    counts = np.diff(np.searchsorted(ends, bounds), prepend=0)
+    counts = np.searchsorted(ends, bounds)
+    counts[1:] -= counts[:-1].copy()
     if len(ends) == len(code):
         return code.astype(np.int64), counts
     starts = np.concatenate([[0], ends[:-1] + 1])
     sizes = ends - starts + 1
     for end in ends[sizes > _LONGEST_VARINT].tolist():
-        number = int(np.searchsorted(bounds, end, side="right"))
+        number = int(np.searchsorted(bounds, end, side="right")) % (len(payloads) // 3)
         faults[number] = f"is not a tf.train.Example: it must be one, with {_NEEDED}"
     values = code[starts].astype(np.uint64) & np.uint64(0x7F)
     for byte in range(1, min(int(sizes.max()), _LONGEST_VARINT)):

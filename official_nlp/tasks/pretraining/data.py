@@ -77,7 +77,7 @@ def open_data(
       InputError: the folder cannot be read, or has another vocabulary.
     """
     policy = CorruptRecords(corrupt_records)
-    own = pathlib.Path(path, "tokenizer").is_dir()
+    own = os.path.isdir(os.path.join(path, "tokenizer"))
     folder = open_folder(path, None if own else vocabulary, corrupt_records=policy, writes=writes)
     if own and vocabulary is not None:
         _check_vocabulary(folder, vocabulary)

@@ -12,6 +12,7 @@ import tensorflow as tf
 from official_nlp.data.storage import data_folder, index
 from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 from official_nlp.errors import InputError
+from official_nlp.tasks.pretraining.data import open_data
 
 
 @pytest.fixture
@@ -85,9 +86,12 @@ def test_a_missing_split_is_named(folder):
         folder.split("test")
 
 
-def test_a_missing_folder_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"no data folder .*nothing"):
-        data_folder.open_folder(tmp_path / "nothing")
+@pytest.mark.parametrize("name", ["nothing", "x" * 300])
+def test_a_missing_folder_is_named(tmp_path, name):
+    with pytest.raises(InputError, match=rf"no data folder .*{name}"):
+        data_folder.open_folder(tmp_path / name)
+    with pytest.raises(InputError, match=rf"no data folder .*{name}"):
+        open_data(tmp_path / name)
 
 
 @pytest.mark.parametrize("size", [100, -1])

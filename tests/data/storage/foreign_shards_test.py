@@ -1,12 +1,14 @@
 """Tests of the index of shards written by google-research/electra or another program."""
 
+import errno
 import json
+import os
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_nlp.data.storage import data_folder, foreign_shards
+from official_nlp.data.storage import data_folder, foreign_shards, index
 from official_nlp.errors import InputError
 
 
@@ -208,6 +210,24 @@ def test_an_index_that_cannot_be_written_is_named(shards, tokenizer_folder):
     ):
         open_shards(shards, tokenizer_folder)
     assert not (shards / "index.json").exists()
+
+
+def test_shards_in_a_read_only_folder_are_refused_with_the_reason(
+    shards, tokenizer_folder, monkeypatch
+):
+    # The tests may run as root, whom no permission stops, so the system's answer is simulated.
+    def read_only(file, mode="r", *arguments, **options):
+        if "r" not in mode:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(file))
+        return open(file, mode, *arguments, **options)
+
+    monkeypatch.setattr(index, "open", read_only, raising=False)
+    message = (
+        r"index could not be written to .*: Read-only file system; .* make the folder writable"
+    )
+    with pytest.raises(InputError, match=message):
+        open_shards(shards, tokenizer_folder)
+    assert not list(shards.glob("*.npy"))
 
 
 def test_the_index_equals_that_of_build_examples(built, tmp_path, tokenizer_folder):
