@@ -41,7 +41,7 @@ step "Training: at most five minutes on two cores; continues a run that was stop
 electra train demo DATA="$OUT/data" MODEL_DIR="$RUN" SEED="$SEED"
 
 step "Held-out sentences in which one word was swapped for another"
-electra predict "$RUN" --file "$OUT/data/held_out.txt" --word-swaps 250 --html "$RUN/words.html"
+electra predict "$RUN" --file "$OUT/data/held_out.txt" --word-swaps 250 --html "$RUN/words.html" --overwrite
 
 step "Done"
 cat <<END

@@ -9,7 +9,7 @@ import sys
 import threading
 import traceback
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from official_nlp import output
 from official_nlp.cli import commands
@@ -72,12 +72,11 @@ def main(argv: list[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     verb = words[0] if words else "--help"  # `electra` alone prints the overview.
     # A run trains for days, and whoever reads its output may go away.
-    with output.prepared(lasting=verb == "train"), _terminable():
-        code = _run(verb, words)
-    return code
+    with output.prepared(lasting=verb == "train"), _terminable(argv is None) as ignore_signals:
+        return _run(verb, words, ignore_signals)
 
 
-def _run(verb: str, words: list[str]) -> int:
+def _run(verb: str, words: list[str], ignore_signals: Callable[[], None]) -> int:
     """Run one verb and return the exit code, whatever happens."""
     try:
         if verb in ("-h", "--help", "help"):
@@ -99,8 +98,10 @@ def _run(verb: str, words: list[str]) -> int:
     except output.ReaderGone:  # Such as `head`, which has read enough.
         return DONE
     except _Terminated:
+        ignore_signals()
         return _fail(_interruption(verb, "terminated"), TERMINATED)
     except KeyboardInterrupt:
+        ignore_signals()
         return _fail(_interruption(verb, "interrupted"), INTERRUPTED)
     except Exception as error:
         return _report(error)
@@ -111,24 +112,40 @@ class _Terminated(KeyboardInterrupt):
 
 
 @contextlib.contextmanager
-def _terminable() -> Iterator[None]:
+def _terminable(ends: bool) -> Iterator[Callable[[], None]]:
     """Raise `_Terminated` on SIGTERM during the block, unless the signal is ignored.
 
     A run that trains answers the signals itself, see `training.interruption`.
+
+    Args:
+      ends: whether the process ends after the block, and ignores signals while it does: otherwise
+        the exit code would be that of a late signal.
+
+    Yields:
+      A function that lets SIGTERM and Ctrl-C be ignored from now on, for the answer to the first.
     """
-    is_main = threading.current_thread() is threading.main_thread()
-    if not is_main or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
-        yield
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
         return
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def terminate(number, frame):
         raise _Terminated
 
-    signal.signal(signal.SIGTERM, terminate)
+    def ignore():
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)
+
+    if before[signal.SIGTERM] == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, terminate)
     try:
-        yield
+        yield ignore
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if ends:
+            ignore()
+        else:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 class _Parser(argparse.ArgumentParser):

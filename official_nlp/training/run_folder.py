@@ -181,15 +181,16 @@ class RunFolder:
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir()
         write_files(unfinished)
-        hashes = {}
-        for file in sorted(path for path in unfinished.rglob("*") if path.is_file()):
-            name = file.relative_to(unfinished)
-            hashes[name.as_posix()] = _hash(file)
-            (self.path / name).parent.mkdir(parents=True, exist_ok=True)
-            atomic.sync(file)
-            os.replace(file, self.path / name)
-            atomic.sync((self.path / name).parent)
-        shutil.rmtree(unfinished)
+        files = sorted(path for path in unfinished.rglob("*") if path.is_file())
+        hashes = {file.relative_to(unfinished).as_posix(): _hash(file) for file in files}
+        atomic.sync(*unfinished.rglob("*"))
+        for entry in sorted(unfinished.iterdir()):
+            # As a whole: a file that an earlier attempt left there would count, too.
+            if (self.path / entry.name).is_dir():
+                shutil.rmtree(self.path / entry.name)
+            os.replace(entry, self.path / entry.name)
+        unfinished.rmdir()
+        atomic.sync(self.path)
         return hashes
 
     def require_unchanged(self) -> None:

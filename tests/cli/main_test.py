@@ -278,6 +278,27 @@ def test_sigterm_ends_a_verb_with_a_line_and_an_exit_code(capsys, monkeypatch):
     )
 
 
+def test_further_signals_do_not_change_the_answer_to_the_first(repository):
+    code = (
+        "import os, signal, sys\n"
+        "from official_nlp.cli import commands, main\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "def burst(*_): [os.kill(os.getpid(), n) for n in (signal.SIGTERM, signal.SIGINT) * 3]\n"
+        "def run(args):\n"
+        "    try:\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    finally:\n"
+        "        main._fail = lambda message, code: burst() or code\n"
+        "commands.load('info').run = run\n"
+        "code = main.main()\n"
+        "burst()\n"
+        "sys.exit(code)\n"
+    )
+    words = [sys.executable, "-c", code, "info", "x"]
+    done = subprocess.run(words, cwd=repository, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (main.TERMINATED, "")
+
+
 def test_an_ignored_sigterm_stays_ignored(monkeypatch):
     monkeypatch.setattr(
         commands.load("info"), "run", lambda args: os.kill(os.getpid(), signal.SIGTERM)

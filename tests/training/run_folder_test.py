@@ -151,6 +151,18 @@ def test_a_killed_process_leaves_no_half_written_file_of_the_task(begun):
     assert not unfinished.exists()
 
 
+def test_files_of_an_earlier_attempt_do_not_remain(begun):
+    def write_other(path):
+        (path / "tokenizer").mkdir()
+        (path / "tokenizer/spm.model").write_text("b")
+        (path / "file").write_text("c")
+
+    begun.prepare(write_other)
+    assert [path.name for path in (begun.path / "tokenizer").iterdir()] == ["spm.model"]
+    assert list(begun.describe()["files"]) == ["file", "tokenizer/spm.model"]
+    begun.require_unchanged()
+
+
 # === What is in the folder already ===
 
 

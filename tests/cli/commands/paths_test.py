@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 
+from official_nlp import output
 from tests.cli.commands.conftest import contents
 
 # Patterns, an escape, white space, signs of URLs and of gin, a line break, other scripts, a control
@@ -48,6 +49,21 @@ def test_info_predict_and_convert(run, odd, command):
     assert (odd / "run.jsonl").read_text() == (odd / "converted.jsonl").read_text() != ""
     command("convert", odd / "converted", "--as", "google", "--to", odd / "google")
     assert "google-research checkpoint" in command("info", odd / "google")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "google_tf1_fully_tied",
+        "hf_tf_h5_sequence_classification",
+        "hf_tiny_fp16_stored_pretraining",
+    ],
+)
+def test_info_of_models_of_other_programs(golden, odd, command, name):
+    plain, moved = golden(name), odd / name
+    shutil.copytree(plain, moved)
+    shown = " ".join(output.escaped(str(moved)).split())
+    assert command("info", moved).replace(shown, str(plain)) == command("info", plain)
 
 
 @pytest.mark.slow
