@@ -210,6 +210,18 @@ def test_an_index_is_made_of_shards_with_corrupt_records(built, copy, damage):
         strict.split("train").read([41])
 
 
+def test_a_shard_of_a_few_bytes_is_one_corrupt_record(built, copy):
+    whole = data_folder.open_folder(built)
+    file = without_index(copy) / whole.index.splits["train"][1].file
+    os.truncate(file, 10)
+    policy = CorruptRecords("skip")
+    data = data_folder.open_folder(copy, progress=False, corrupt_records=policy)
+    first, second = (whole.index.splits["train"][number].records for number in (0, 1))
+    assert data.count("train") == whole.count("train") - second + 1
+    assert not data.split("train").tables([first], LENGTH)[0].any()
+    assert policy.rows == 1
+
+
 def test_shards_of_nothing_but_corrupt_records_are_refused(tmp_path, tokenizer_folder):
     with tf.io.TFRecordWriter(str(tmp_path / "a.tfrecord")) as writer:
         writer.write(b"whatever")
