@@ -251,6 +251,12 @@ def test_a_wrong_command_is_refused(model, electra_predict, tmp_path, words, mes
     assert sorted(file.name for file in tmp_path.iterdir()) == sorted(files)
 
 
+def test_an_endless_file_is_refused(model, electra_predict, monkeypatch):
+    monkeypatch.setattr(predict, "_MOST_BYTES", 1000)
+    with pytest.raises(InputError, match="/dev/zero must have at most 1,000 bytes, has more"):
+        electra_predict(model("pair"), "--file", "/dev/zero")
+
+
 def test_a_run_of_another_task_has_no_text_predictor(electra_predict, tmp_path):
     (tmp_path / "run").mkdir()
     described = {"task": {"class": "my_package.tables.TableConfig", "config": {}}}

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 # Number of sentences of a word-swap test whose original word the generator also predicts.
 _FILLED_SENTENCES = 5
+# All inputs, their tokens and their results are in memory at once.
+_MOST_BYTES = 256 << 20
 # Prefix of the class names of tasks whose models `Predictor` applies to texts. Tasks of other
 # packages predict rows of data files only.
 _OWN_TASKS = "official_nlp."
@@ -222,7 +224,13 @@ def _objects(file: str, lines: list[str]) -> Iterator[dict]:
 
 def _read(file: str) -> str:
     try:
-        return pathlib.Path(file).read_text(encoding="utf-8-sig")  # with or without byte order mark
+        with open(file, "rb") as stream:  # It may be a pipe, which has no size and perhaps no end.
+            content = stream.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise InputError(
+                f"{file} must have at most {_MOST_BYTES:,} bytes, has more; divide it into files"
+            )
+        return content.decode("utf-8-sig")  # with or without byte order mark
     except UnicodeDecodeError as error:
         raise InputError(
             f"{file} must be UTF-8 text, but byte {error.start} is not; convert the file"
