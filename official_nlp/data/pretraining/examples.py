@@ -175,7 +175,8 @@ def unknown_tokens_warning(fraction: float, tokenizer: ElectraTokenizer) -> str:
       fraction: fraction of the tokens of the text that are unknown.
       tokenizer: the tokenizer that encoded the text.
     """
-    if fraction <= _MANY_UNKNOWN:
+    # An index from elsewhere may hold anything, also what is not a number.
+    if not fraction > _MANY_UNKNOWN:
         return ""
     # The names of special tokens, such as [CLS] and [unused1], are no part of the language.
     words = [token for token in tokenizer.vocab if not token.startswith("[")]

@@ -54,8 +54,9 @@ def changed(original, **changes):
     return dataclasses.replace(original, **changes)
 
 
-def test_nothing_is_said_against_the_papers_small():
-    found = look()
+@pytest.mark.parametrize("unknown", [0.0, 0.001, float("nan"), "what", None])
+def test_nothing_is_said_against_the_papers_small(unknown):
+    found = look(data=opened(unknown_fraction=unknown))
     assert (found.errors, found.warnings) == ((), ())
 
 
