@@ -7,6 +7,7 @@ XLA a table returns some row for an id outside it, without an error.
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from official_nlp.errors import InputError
@@ -85,16 +86,20 @@ def check_shape(name: str, tensor: tf.Tensor, like: str, shape: tf.TensorShape) 
         raise InputError(f"{name} must have the shape of {like}, {shape}, was {tensor.shape}")
 
 
-def check_range(name: str, tensor: tf.Tensor, end: int | None, of: str) -> None:
+def known_values(tensor: tf.Tensor) -> np.ndarray | None:
+    """Return the values of a tensor, None in a graph; no operation is added to it."""
+    return tf.get_static_value(tensor)
+
+
+def check_range(name: str, values: np.ndarray | None, end: int | None, of: str) -> None:
     """Raise InputError if values are known, and one of them is not in [0, end).
 
     Args:
       name: name of the input.
-      tensor: its values.
+      values: its `known_values`.
       end: number of allowed values; None if unknown.
       of: what they number, for messages.
     """
-    values = tf.get_static_value(tensor)
     if values is None or end is None:
         return
     wrong = values[(values < 0) | (values >= end)]
@@ -102,9 +107,8 @@ def check_range(name: str, tensor: tf.Tensor, end: int | None, of: str) -> None:
         raise InputError(f"{name} must be from 0 to {end - 1}, the last {of}, was {wrong[0]}")
 
 
-def check_mask(name: str, tensor: tf.Tensor) -> None:
+def check_mask(name: str, values: np.ndarray | None) -> None:
     """Raise InputError if values are known, and one of them is neither 0 nor 1."""
-    values = tf.get_static_value(tensor)
     if values is None:
         return
     wrong = values[(values != 0) & (values != 1)]

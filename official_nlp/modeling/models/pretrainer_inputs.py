@@ -78,7 +78,8 @@ def _check_tokens(found: Mapping[str, tf.Tensor], vocab_size: int) -> None:
     if ids is None:
         return
     input_checks.check_integers("input_word_ids", ids)
-    input_checks.check_range("input_word_ids", ids, vocab_size, "token of the vocabulary")
+    values = input_checks.known_values(ids)
+    input_checks.check_range("input_word_ids", values, vocab_size, "token of the vocabulary")
     for name in ("input_type_ids", "document_ids"):
         if name in found:
             input_checks.check_integers(name, found[name])
@@ -87,7 +88,7 @@ def _check_tokens(found: Mapping[str, tf.Tensor], vocab_size: int) -> None:
         mask = found["input_mask"]
         if mask.shape.rank != 3:  # Networks of our own also take a mask of pairs of tokens.
             input_checks.check_shape("input_mask", mask, "input_word_ids", ids.shape)
-        input_checks.check_mask("input_mask", mask)
+        input_checks.check_mask("input_mask", input_checks.known_values(mask))
 
 
 def _check_slots(found: Mapping[str, tf.Tensor], vocab_size: int, slots: int) -> None:
@@ -114,13 +115,13 @@ def _check_slots(found: Mapping[str, tf.Tensor], vocab_size: int, slots: int) ->
         input_checks.check_shape(
             "masked_lm_weights", weights, "masked_lm_positions", positions.shape
         )
-        values = tf.get_static_value(weights)
+        values = input_checks.known_values(weights)
         if values is not None and not (values >= 0).all():
             wrong = values[~(values >= 0)][0]
             raise InputError(f"masked_lm_weights must be at least 0, was {wrong}")
         used = None if values is None else values > 0
-    elif tf.get_static_value(positions) is not None:
-        used = tf.get_static_value(positions) != 0
+    elif (values := input_checks.known_values(positions)) is not None:
+        used = values != 0
     ends = {"masked_lm_positions": (length, "position of the sequences")}
     ends["masked_lm_ids"] = (vocab_size, "token of the vocabulary")
     for name, (end, of) in ends.items():
@@ -128,5 +129,7 @@ def _check_slots(found: Mapping[str, tf.Tensor], vocab_size: int, slots: int) ->
             continue
         input_checks.check_integers(name, found[name])
         input_checks.check_shape(name, found[name], "masked_lm_positions", positions.shape)
-        if used is not None:  # An unused slot may hold anything, such as -100.
-            input_checks.check_range(name, tf.boolean_mask(found[name], used), end, of)
+        values = input_checks.known_values(found[name])
+        if used is not None and values is not None:
+            # An unused slot may hold anything, such as -100.
+            input_checks.check_range(name, values[used], end, of)

@@ -217,9 +217,11 @@ class ElectraEncoder(Pretrained, tf_keras.Model):
             ("position_ids", self.config.max_position_embeddings, "position"),
         ):
             if name in inputs:
-                input_checks.check_range(name, inputs[name], end, of)
+                values = input_checks.known_values(inputs[name])
+                input_checks.check_range(name, values, end, of)
         if "input_mask" in inputs:
-            input_checks.check_mask("input_mask", inputs["input_mask"])
+            mask = input_checks.known_values(inputs["input_mask"])
+            input_checks.check_mask("input_mask", mask)
 
     def _embed(
         self, inputs: dict[str, Any], cache_index: Size | None, training: bool | None

@@ -62,9 +62,11 @@ def outside(outside_data):
 
 def computed(model, batch, coefficients):
     """Returns the outputs, the terms, the total and its gradients."""
+    batch = dict(batch)
+    sampled_ids = batch.pop("sampled_ids")
     with tf.GradientTape() as tape:
         outputs = model.generate(batch)
-        corrupted = model.corrupt(batch, outputs["lm_outputs"], batch["sampled_ids"])
+        corrupted = model.corrupt(batch, outputs["lm_outputs"], sampled_ids)
         outputs["disc_label"] = corrupted["disc_label"]
         outputs["disc_logits"] = model.discriminate(
             corrupted["input_word_ids"], batch["input_mask"], batch["input_type_ids"]
