@@ -24,17 +24,9 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("repeatable")
 
 
-# Folders whose files share a trained run. With `--dist loadgroup` their tests stay in one process,
-# which trains the run once. Elsewhere a process takes one file at a time.
-SHARE_A_RUN = [ROOT / "tests/cli/commands", ROOT / "tests/interchange"]
-
-
 def pytest_collection_modifyitems(items):
-    """Distribute the tests over processes; the longest first, so that no process ends alone."""
-    for item in items:
-        folder = next((path for path in SHARE_A_RUN if path in item.path.parents), item.path)
-        item.add_marker(pytest.mark.xdist_group(str(folder.relative_to(ROOT))))
-    first = [ROOT / "tests", *SHARE_A_RUN]
+    """Begin with the tests of whole commands, which take longest: no process ends alone then."""
+    first = [ROOT / "tests", ROOT / "tests/cli/commands", ROOT / "tests/conformance"]
     items.sort(key=lambda item: item.path.parent not in first)
 
 

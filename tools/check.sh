@@ -17,7 +17,6 @@ ruff format --check
 ruff check
 lint-imports --no-logo
 mypy
-# Tests that share fixtures stay in one process: those of a file, and of a folder that
-# tests/conftest.py names. Tests often wait for processes of their own, so three run on the two cores
-# that this is meant for.
-exec python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder --durations=15 ${selection[@]+"${selection[@]}"} "$@"
+# The tests of a file share fixtures, so a file stays in one process. Tests often wait for processes
+# of their own, so three run on the two cores that this is meant for.
+exec python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=15 ${selection[@]+"${selection[@]}"} "$@"

@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from official_nlp.interchange import convert, sources
+from tests import made_once
 from tests.data.conftest import (  # noqa: F401
     built,
     text_file,
@@ -18,16 +19,19 @@ from tests.interchange import trained_run
 @pytest.fixture(scope="session")
 def run(tmp_path_factory, built) -> pathlib.Path:  # noqa: F811
     """A run of a few steps with two checkpoints; tests must not change it."""
-    folder = tmp_path_factory.mktemp("trained") / "run"
-    trained_run.train(folder, built)
-    return folder
+    return made_once.folder(
+        tmp_path_factory, "run to convert", lambda folder: trained_run.train(folder, built)
+    )
 
 
 @pytest.fixture(scope="session")
-def published(run) -> pathlib.Path:
+def published(tmp_path_factory, run) -> pathlib.Path:
     """A folder with the Hugging Face folders of its two networks; tests must not change it."""
-    convert.write(sources.open(run), run.parent / "pair", "huggingface")
-    return run.parent / "pair"
+    return made_once.folder(
+        tmp_path_factory,
+        "converted pair",
+        lambda folder: convert.write(sources.open(run), folder, "huggingface"),
+    )
 
 
 @pytest.fixture

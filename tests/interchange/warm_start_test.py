@@ -165,9 +165,10 @@ def test_fields_that_the_source_does_not_state_come_from_the_recipe(outside_data
 # === Our own runs and folders ===
 
 
-@pytest.mark.parametrize("path", ["run", f"run/checkpoints/ckpt-{trained_run.STEPS}", "pair"])
+@pytest.mark.parametrize("path", ["run", "checkpoint", "pair"])
 def test_a_model_starts_with_the_exact_weights_of_another(run, published, path):
-    model, _ = started(both(published.parent / path))
+    checkpoint = run / f"checkpoints/ckpt-{trained_run.STEPS}"
+    model, _ = started(both({"run": run, "checkpoint": checkpoint, "pair": published}[path]))
     for name in NAMES:
         assert_equal(tensors_of(model, name), huggingface.read_folder(published / name).arrays)
 

@@ -7,6 +7,7 @@ import pytest
 from official_nlp import data
 from official_nlp.cli import main
 from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
+from tests import made_once
 from tests.data.conftest import (  # noqa: F401
     VOCABULARY,
     built,
@@ -112,9 +113,12 @@ def recipe(tmp_path_factory) -> pathlib.Path:
 @pytest.fixture(scope="session")
 def run(tmp_path_factory, built, recipe) -> pathlib.Path:  # noqa: F811
     """A finished run; not to be changed."""
-    folder = tmp_path_factory.mktemp("runs") / "first"
-    assert electra("train", recipe, f"DATA={built}", f"MODEL_DIR={folder}", "SEED=5") == main.DONE
-    return folder
+
+    def train(folder):
+        words = [recipe, f"DATA={built}", f"MODEL_DIR={folder}", "SEED=5"]
+        assert electra("train", *words) == main.DONE
+
+    return made_once.folder(tmp_path_factory, "run of the command", train)
 
 
 @pytest.fixture(scope="session")
