@@ -11,10 +11,6 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 import hypothesis
 import pytest
 
-# Traced functions are millions of objects. With the default thresholds Python visits them again and
-# again, which took 4 % of the time of the tests of modeling.
-gc.set_threshold(50_000, 20, 20)
-
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 # TensorFlow's first call of an operation is slow, and a failure must be repeatable.
@@ -31,7 +27,9 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_collection_finish():
-    """Splits the processor into two devices before the first operation runs."""
+    """Split the processor into two devices before the first operation runs."""
+    # The imported modules are a million objects that stay: a collection need not visit them.
+    gc.freeze()
     if "tensorflow" not in sys.modules:
         return
     tf = sys.modules["tensorflow"]
