@@ -133,7 +133,7 @@ def test_a_gradient_that_is_not_finite_is_named():
         {"strategy": "mirrored"},
         {"jit_compile": True},
         {"accumulation": 2},
-        {"accumulation": 4, "strategy": "mirrored"},
+        pytest.param({"accumulation": 4, "strategy": "mirrored"}, marks=pytest.mark.slow),
         pytest.param({"accumulation": 8}, marks=pytest.mark.slow),
         pytest.param({"accumulation": 2, "jit_compile": True}, marks=pytest.mark.slow),
         pytest.param(

@@ -130,6 +130,7 @@ def test_fit_checks_arrays_before_it_builds_a_graph(model):
         model.fit(with_value("input_word_ids", 77), verbose=0)
 
 
+@pytest.mark.slow
 def test_fit_of_a_dataset_with_ids_out_of_range_has_no_loss_under_xla():
     model = tiny.pretrainer(dropout=False, layers=1)
     model.compile(tf_keras.optimizers.SGD(0.1), jit_compile=True)
