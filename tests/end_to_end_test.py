@@ -305,8 +305,10 @@ def saved_steps(folder):
 
 def assert_same_run(one, other):
     assert_same_state(state(one / "checkpoints"), state(other / "checkpoints"))
-    for name in ("metrics.jsonl", "run.json"):
-        assert (one / name).read_bytes() == (other / name).read_bytes()
+    assert (one / "metrics.jsonl").read_bytes() == (other / "metrics.jsonl").read_bytes()
+    # The process of the tests has divided its processor into two devices.
+    first, second = (json.loads((run / "run.json").read_text()) for run in (one, other))
+    assert {**first, "devices": None} == {**second, "devices": None}
     assert saved_steps(one) == saved_steps(other)
     files = [{path.name for path in (each / "checkpoints").iterdir()} for each in (one, other)]
     assert files[0] == files[1]

@@ -5,6 +5,7 @@ but the ids would differ: its normalizer works on whole graphemes, and loses the
 "Y\\u0301", for instance.
 """
 
+import contextlib
 import itertools
 import os
 import pathlib
@@ -147,6 +148,7 @@ class SentencePiece:
             if token.id < self._num_pieces:
                 piece = proto.pieces[token.id]
                 piece.type = piece.type if piece.type == _Piece.UNKNOWN else _Piece.CONTROL
+        self._source = model.source
         self._processor = _processor(proto, model.source)
         # For text that follows an added token without a space.
         self._inside = _processor(_without_dummy_prefix(proto), model.source)
@@ -171,7 +173,8 @@ class SentencePiece:
         if self._plain_names is not None:
             segments = (self._segment(text, self._plain_names) for text in texts)
             return [np.array(segment.ids, np.int32) for segment in segments]
-        return self._processor.encode(list(texts), return_type="numpy", num_threads=1)
+        with self._readable():
+            return self._processor.encode(list(texts), return_type="numpy", num_threads=1)
 
     def join(self, tokens: Sequence[str]) -> str:
         """See `Engine.join`."""
@@ -215,12 +218,24 @@ class SentencePiece:
                 continue
             continues = start and not part[0].isspace()
             processor = self._inside if continues else self._processor
-            found = processor.encode(part, return_type="offset_mapping")
+            with self._readable():
+                found = processor.encode(part, return_type="offset_mapping")
             spans = (_without_space(text, start + a, start + b) for a, b in found["offsets"])
             segment.words.extend(self._words(found["ids"], _next_word(segment)))
             segment.ids.extend(found["ids"])
             segment.offsets.extend(spans)
         return segment
+
+    @contextlib.contextmanager
+    def _readable(self) -> Iterator[None]:
+        """Explain bytes that are not UTF-8, which the normalizer of a damaged model results in."""
+        try:
+            yield
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"the model {self._source} must normalize text to UTF-8, but results in other "
+                "bytes: it is damaged; copy it again"
+            ) from error
 
     def _words(self, ids: Sequence[int], first: int) -> list[int]:
         begins = (self.vocab[id].startswith(SENTENCEPIECE_MARK) for id in ids[1:])

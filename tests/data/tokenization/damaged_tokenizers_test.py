@@ -42,7 +42,8 @@ def cases(tmp_path_factory, text_file):
 
 
 def test_damaged_tokenizers_are_refused_or_read(cases):
-    assert damaged_files.failures(cases, range(40), seconds=60) == []
+    # The last seed damages a character map so that it results in bytes that are not UTF-8.
+    assert damaged_files.failures(cases, [*range(40), 4230], seconds=60) == []
 
 
 @pytest.mark.slow
