@@ -199,7 +199,9 @@ def test_the_defaults_of_options_are_those_of_the_library(options, function):
         (["convert", "a", "--to", "b", "--as", "bert"], ["invalid choice: 'bert'"]),
     ],
 )
-def test_wrong_usage_is_refused(capsys, received, words, parts):
+def test_wrong_usage_is_refused(capsys, received, words, parts, tmp_path, monkeypatch):
+    # The checkout has a folder `demo` where the demo has run, which is a path like any other.
+    monkeypatch.chdir(tmp_path)
     assert_refused(capsys, electra(*words), *parts)
     assert not received
 
