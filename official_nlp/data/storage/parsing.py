@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from official_nlp.data.storage import features
+from official_nlp.data.storage import features, serialization
 
 _NEEDED = ", ".join(features.RECORD_FEATURES)
 _NAMES = tuple(name.encode() for name in features.RECORD_FEATURES)
@@ -213,18 +213,8 @@ def _any_lists(data: bytes) -> tuple[bytes, ...] | str:
     if len(rows) < len(features.RECORD_FEATURES) or not any(rows):
         found = ", ".join(sorted(stored)) or "nothing"
         return f"holds {found}, but must hold {_NEEDED} as lists of integers: build the data again"
-    return tuple(b"".join(map(_varint, row)) for row in rows)
-
-
-def _varint(value: int) -> bytes:
-    # A negative number has ten bytes, those of its two's complement.
-    value &= 0xFFFFFFFFFFFFFFFF
-    code = bytearray()
-    while value > 0x7F:
-        code.append(value & 0x7F | 0x80)
-        value >>= 7
-    code.append(value)
-    return bytes(code)
+    # A negative number is stored as its two's complement of 64 bits.
+    return tuple(b"".join(serialization.varint(x & (1 << 64) - 1) for x in row) for row in rows)
 
 
 def _decode(

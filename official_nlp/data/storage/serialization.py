@@ -83,21 +83,22 @@ def varint_rows(values: np.ndarray) -> list[bytes]:
 def _prefix(name: str, value_bytes: int) -> bytes:
     """Return the bytes in front of the varints of one feature."""
     key = _field(_KEY, name.encode())
-    integers = _FIRST_FIELD + _varint(value_bytes)
-    int64_list = _INT64_LIST + _varint(len(integers) + value_bytes) + integers
-    feature = _VALUE + _varint(len(int64_list) + value_bytes) + int64_list
-    return _FIRST_FIELD + _varint(len(key) + len(feature) + value_bytes) + key + feature
+    integers = _FIRST_FIELD + varint(value_bytes)
+    int64_list = _INT64_LIST + varint(len(integers) + value_bytes) + integers
+    feature = _VALUE + varint(len(int64_list) + value_bytes) + int64_list
+    return _FIRST_FIELD + varint(len(key) + len(feature) + value_bytes) + key + feature
 
 
 def _message(features_message: bytes) -> bytes:
-    return _FIRST_FIELD + _varint(len(features_message)) + features_message
+    return _FIRST_FIELD + varint(len(features_message)) + features_message
 
 
 def _field(tag: bytes, content: bytes) -> bytes:
-    return tag + _varint(len(content)) + content
+    return tag + varint(len(content)) + content
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
+    """Return an integer from 0 to 2^64 - 1 as a varint."""
     code = bytearray()
     while value > 0x7F:
         code.append(value & 0x7F | 0x80)

@@ -274,7 +274,7 @@ def _read_settings(
     """
     config = _read_json(path / CONFIG_FILE)
     specials = _read_json(path / SPECIAL_TOKENS_FILE)
-    # The precedence of Hugging Face's tokenizers: newer folders have everything in one file.
+    # The Hugging Face tokenizers have this precedence: newer folders have everything in one file.
     is_new = "added_tokens_decoder" in config
     merged = specials | config if is_new else config | specials
     config_file, specials_file = path / CONFIG_FILE, path / SPECIAL_TOKENS_FILE

@@ -81,7 +81,7 @@ class ClassificationHead(tf_keras.layers.Layer):
     ) -> tf.Tensor:
         x = features
         if self.dense:
-            # Dropout, dense, activation, dropout, logits: the order of Hugging Face's head.
+            # Dropout, dense, activation, dropout, logits: the order of the head in Hugging Face.
             x = features[:, self.cls_token_idx, :]  # [B, H]
             x = ops.apply_dropout(x, self.first_dropout_rate, training)
             x = self.activation(self.dense(x))  # [B, inner_dim]

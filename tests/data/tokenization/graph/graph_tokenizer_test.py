@@ -84,7 +84,7 @@ SETTINGS = {
         "added_tokens_decoder": {len(VOCABULARY): {"content": "b.c", "normalized": True}},
     },
 }
-# In the default suite, the table of Hugging Face's fast tokenizer covers these.
+# In the default suite, the table of the fast tokenizer of Hugging Face covers these.
 COVERED = ["cased", "accents kept", "cased, accents stripped", "Chinese in words"]
 # Settings that together use every part of the graph.
 VARIED = ["uncased", "not normalized", "single words", "everything added"]
