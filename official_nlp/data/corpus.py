@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import NoReturn
 
+from official_nlp import output
 from official_nlp.data import text_format
 from official_nlp.errors import InputError
 
@@ -60,7 +61,7 @@ class FoundFiles:
         """Return a line for each reason to leave out files, empty if none was left out."""
         by_reason: dict[str, list[str]] = {}
         for path, reason in self.skipped.items():
-            by_reason.setdefault(reason, []).append(_printable(path))
+            by_reason.setdefault(reason, []).append(output.escaped(str(path)))
         return "\n".join(
             f"not read, {reason}: {', '.join(paths[:_LISTED])}"
             + (f" and {len(paths) - _LISTED:,} more" if len(paths) > _LISTED else "")
@@ -180,11 +181,6 @@ def _refuse_folder(error: OSError) -> NoReturn:
         f"cannot read the folder {error.filename}: {error.strerror}; make it readable, or give the "
         "files themselves"
     ) from error
-
-
-def _printable(path: pathlib.Path) -> str:
-    name = str(path)
-    return name if name.isprintable() else ascii(name)
 
 
 def documents(

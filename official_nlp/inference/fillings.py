@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from official_nlp import ranges
 from official_nlp.data import ElectraTokenizer
 from official_nlp.errors import InputError
 from official_nlp.inference import inputs
@@ -110,7 +111,7 @@ class BlankFiller(Head):
         positions = np.flatnonzero(ids == self.tokenizer.mask_token_id).tolist()
         if not positions:
             raise InputError(
-                f"the text has no blank to fill: {inputs.shown(text)}; write [MASK] or ___ where a "
+                f"the text has no blank to fill: {ranges.shown(text)}; write [MASK] or ___ where a "
                 "token is to be predicted"
             )
         if len(ids) > self.length:

@@ -10,15 +10,6 @@ QUESTION = 'a pair (question, context), or {"question": ..., "context": ...}'
 CHOICES = '{"text": ..., "choices": [...]} with at least one choice'
 
 
-_LONGEST_SHOWN = 80
-
-
-def shown(value: Any) -> str:
-    """Return an input for a message, shortened: a text may have any length."""
-    text = repr(value)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."
-
-
 class TextPair(NamedTuple):
     """One or two texts that share a sequence."""
 

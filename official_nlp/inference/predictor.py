@@ -11,7 +11,6 @@ from official_nlp.inference import loading
 from official_nlp.inference.embedding import TextEncoder
 from official_nlp.inference.fillings import BlankFiller
 from official_nlp.inference.head import Head, Prediction
-from official_nlp.inference.inputs import shown
 from official_nlp.inference.multiple_choice import ChoiceRanker
 from official_nlp.inference.pretrained_pair import PretrainedPair
 from official_nlp.inference.question_answering import QuestionAnswerer
@@ -20,6 +19,7 @@ from official_nlp.inference.sequence_classification import SequenceClassifier
 from official_nlp.inference.text_generation import TextGenerator
 from official_nlp.inference.token_classification import TokenClassifier
 from official_nlp.modeling import models, networks
+from official_nlp.ranges import shown
 
 # Heads by the class of the model, tested in this order. The two that a pair consists of come after
 # these in `_head`: `ElectraForCausalLM` is a subclass of `ElectraForMaskedLM`.

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from official_nlp import ranges
 from official_nlp.data import ElectraTokenizer
 from official_nlp.errors import InputError
 from official_nlp.inference import inputs, sequences
@@ -158,8 +159,8 @@ class QuestionAnswerer(Head):
             tokens = sequences.tokenize(self.tokenizer, context)
             if not len(tokens.ids):
                 raise InputError(
-                    f"the context of the question {inputs.shown(question)} has no tokens: "
-                    f"{inputs.shown(context)}; give a text that may hold the answer"
+                    f"the context of the question {ranges.shown(question)} has no tokens: "
+                    f"{ranges.shown(context)}; give a text that may hold the answer"
                 )
             room = self.length - len(before) - 1  # 1 for the last [SEP]
             # An overlap of more than half a window would multiply the number of windows.
