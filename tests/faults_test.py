@@ -1,7 +1,8 @@
-"""Pre-training under faults: corrupt records; slow, signals and full disks of real processes.
+"""Pre-training under faults: corrupt records, signals and full disks of real processes; all slow.
 
-`tests/training/new_objective_test.py` shows on a small model what the command does for every
-objective: stop, continue, extend, and fail on a full disk.
+In the default suite, `tests/training/new_objective_test.py` shows on a small model what the command
+does for every objective (stop, continue, extend, fail on a full disk), and
+`tests/data/storage/corrupt_records_test.py` what is left empty and counted.
 """
 
 import contextlib
@@ -153,6 +154,7 @@ def damaged(place, tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_corrupt_records_can_be_skipped_and_are_counted(electra, place, damaged, tmp_path):
     words = ["train", "toy.gin", f"DATA={damaged}", f"MODEL_DIR={tmp_path / 'run'}"]
     # More than an epoch, so that the record is read.

@@ -47,7 +47,9 @@ def test_the_sentence_loss_is_a_mean_and_multiplies_no_other_gradient(batch):
 
 
 # === Mixed precision trains ===
-@pytest.fixture(scope="module", params=["mixed_bfloat16", "mixed_float16"])
+@pytest.fixture(
+    scope="module", params=["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)]
+)
 def half(request):
     """A pre-trainer made under a global policy, and compiled under it."""
     before = tf_keras.mixed_precision.global_policy()

@@ -39,6 +39,7 @@ def test_text_that_cannot_be_built_ends_the_measurement(benchmark, text_file, tm
         benchmark("text", text_file, "--tokenizer", tmp_path / "none")
 
 
+@pytest.mark.slow
 def test_batches_are_ten_times_as_fast_as_a_model_consumes_them(benchmark, built):
     options = "--length", 32, "--rounds", 1, "--seconds", 0.2, "--consumed", 23
     found = dict(BATCHES.findall(benchmark("batches", built, *options)))
