@@ -72,8 +72,9 @@ training.TrainingConfig.checkpoint_interval = 10
 training.TrainingConfig.evaluation_interval = 20
 """
 STEPS = 93
-# Exit code of a run that was stopped and saved.
-STOPPED = 42
+# Exit codes of a run that was stopped and saved, and of a command that was not training yet or any
+# more, so that there was nothing to save.
+STOPPED, TERMINATED = 42, 143
 
 # The command, with the CPU as two devices.
 PROGRAM = """
@@ -117,7 +118,8 @@ def main() -> int:
     failed = [result.name for result in results if result.differences]
     print(
         f"{sum(done.values())} interruptions: {done['saving']} by SIGKILL while a checkpoint was "
-        f"written, {done['anywhere']} by SIGKILL at other moments, {done['stopping']} by SIGTERM"
+        f"written, {done['anywhere']} by SIGKILL at other moments, {done['stopping']} by SIGTERM "
+        f"while training, {done['terminated']} by SIGTERM before it"
     )
     print(f"different: {', '.join(failed)}" if failed else "every run ended in the same bits")
     if options.folder is None:
@@ -199,15 +201,17 @@ class Combination:
                 )
             time.sleep(0.0002 if kind == "saving" else 0.002)
         time.sleep(moment)
-        number, expected = signal.SIGKILL, -signal.SIGKILL
+        number, expected = signal.SIGKILL, (-signal.SIGKILL,)
         if kind == "stopping":
-            number, expected = signal.SIGTERM, STOPPED
+            number, expected = signal.SIGTERM, (STOPPED, TERMINATED)
         process.send_signal(number)
         _, err = process.communicate()
-        if process.returncode != expected:
+        if process.returncode not in expected:
             raise SystemExit(f"{self.name}: expected {expected}, got {process.returncode}: {err}")
         if kind != "stopping":
             kind = "saving" if being_written(run) else "anywhere"
+        elif process.returncode == TERMINATED:
+            kind = "terminated"
         return kind, max(listed(run), default=0)
 
 
