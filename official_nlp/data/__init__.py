@@ -18,7 +18,7 @@ _WHERE = {
     "max_predictions": ".pretraining.masking:max_predictions",
     "measure_ngram_baselines": ".pretraining.ngram_baselines:measure_ngram_baselines",
     "open_folder": ".storage.data_folder:open_folder",
-    "position_to_example": ".pretraining.example_order:position_to_example",
+    "position_to_example": ".example_order:position_to_example",
     "pretraining_dataset": ".pretraining.pipeline:pretraining_dataset",
     "train_vocabulary": ".tokenization.vocabulary:train_vocabulary",
     "unigram_probabilities": ".pretraining.ngram_baselines:unigram_probabilities",

@@ -1,7 +1,7 @@
 # What `__init__.py` provides lazily, for editors and type checkers.
 from official_nlp.data.corpus import documents as documents
 from official_nlp.data.corpus import find_files as find_files
-from official_nlp.data.pretraining.example_order import position_to_example as position_to_example
+from official_nlp.data.example_order import position_to_example as position_to_example
 from official_nlp.data.pretraining.examples import ExamplesSummary as ExamplesSummary
 from official_nlp.data.pretraining.examples import build_examples as build_examples
 from official_nlp.data.pretraining.masking import MaskingConfig as MaskingConfig

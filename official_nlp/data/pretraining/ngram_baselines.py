@@ -9,7 +9,7 @@ import dataclasses
 
 import numpy as np
 
-from official_nlp.data.pretraining import example_order
+from official_nlp.data import example_order
 from official_nlp.data.storage import features
 from official_nlp.data.storage.data_folder import DataFolder
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import tensorflow as tf
 
-from official_nlp.data.pretraining import example_order
+from official_nlp.data import example_order
 from official_nlp.data.pretraining.masking import MaskingConfig, mask_tokens, max_predictions
 from official_nlp.data.storage import features
 from official_nlp.data.storage.data_folder import DataFolder, Split

@@ -115,7 +115,7 @@ class ElectraFor(Pretrained, tf_keras.Model):
         outputs = super().__call__(inputs, *args, **options)
         if not labels:
             return outputs
-        terms = self._loss_terms(outputs, labels, inputs)
+        terms = self.loss_terms(outputs, labels, inputs)
         return {"loss": _mean(terms), **outputs}
 
     def call(
@@ -176,8 +176,24 @@ class ElectraFor(Pretrained, tf_keras.Model):
         """Return float32 losses of the shape of the weights."""
         return tf.nn.sparse_softmax_cross_entropy_with_logits(target, prediction)
 
-    def _loss_terms(self, outputs, labels, inputs, sample_weight=None) -> dict[str, Term]:
-        """Return a term by name of the output; the loss is the mean of their ratios."""
+    def loss_terms(
+        self,
+        outputs: Mapping[str, tf.Tensor],
+        labels: Mapping[str, Any],
+        inputs: Mapping[str, Any],
+        sample_weight: Any = None,
+    ) -> dict[str, Term]:
+        """Return the sum of the losses and their weight, by name of the output.
+
+        The loss of the class is the mean over outputs of sum divided by weight. A training loop
+        that divides a batch adds sums and weights first.
+
+        Args:
+          outputs: result of a call without labels.
+          labels: labels by name, see the class.
+          inputs: inputs of that call.
+          sample_weight: `[batch]`; None for 1 each.
+        """
         terms = {}
         comparisons = self._comparisons(outputs, labels, inputs)
         for name, (target, prediction, weights) in comparisons.items():
@@ -224,7 +240,7 @@ class ElectraFor(Pretrained, tf_keras.Model):
             return super().compute_loss(x, targets, predictions, sample_weight)
         # The metric is the mean of this replica's batch, weighted by its number of targets. The
         # gradient is that of the sums over replicas.
-        terms = self._loss_terms(y_pred, y, x, sample_weight)
+        terms = self.loss_terms(y_pred, y, x, sample_weight)
         (_, weight), *_ = terms.values()
         self._fit_state.loss.update_state(_mean(terms), sample_weight=weight)
         return loss_terms.replica_loss(terms, _equal_weights(terms), self.losses)

@@ -8,7 +8,8 @@ import time
 import numpy as np
 import pytest
 
-from official_nlp.data.pretraining import example_order, pipeline
+from official_nlp.data import example_order
+from official_nlp.data.pretraining import pipeline
 from official_nlp.data.storage import data_folder, framing, index, parsing
 
 SHARD = 100_000

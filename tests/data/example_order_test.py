@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies
 
-from official_nlp.data.pretraining.example_order import position_to_example
+from official_nlp.data.example_order import position_to_example
 
 
 def test_an_epoch_holds_every_example_once(property_settings):
