@@ -149,6 +149,29 @@ class OrNone(Range):
     def __str__(self) -> str:
         return f"{self.range}, or None"
 
+    def require(self, name: str, value: Any) -> None:
+        super().require(name, value)
+        if value is not None:
+            self.range.require(name, value)
+
+
+@dataclasses.dataclass(frozen=True)
+class Either(Range):
+    """Values of one range or another."""
+
+    first: Range
+    second: Range
+
+    def accepts(self, value: Any) -> bool:
+        return self.first.accepts(value) or self.second.accepts(value)
+
+    def __str__(self) -> str:
+        return f"{self.first}, or {self.second}"
+
+    def require(self, name: str, value: Any) -> None:
+        super().require(name, value)
+        (self.first if self.first.accepts(value) else self.second).require(name, value)
+
 
 @dataclasses.dataclass(frozen=True)
 class ListOf(Range):

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import rich.console
 import rich.table
@@ -11,6 +11,9 @@ from official_nlp import output
 
 if TYPE_CHECKING:  # The import takes seconds.
     from official_nlp.interchange.sources import Source
+
+
+_QUARTILES = ("lower", "upper")
 
 
 def console(highlight: bool = True) -> rich.console.Console:
@@ -41,6 +44,26 @@ def print_metrics(metrics: Mapping[str, float | None], console: rich.console.Con
             shown = "-" if value is None or math.isnan(value) else f"{value:.4f}"
             table.add_row(metric, shown)
         console.print(table)
+
+
+def print_by_set(
+    metrics: Mapping[str, Mapping[str, float]], console: rich.console.Console
+) -> None:
+    """Print metrics by set and name, as `print_metrics` does."""
+    named = {f"{s}/{name}": x for s, values in metrics.items() for name, x in values.items()}
+    print_metrics(named, console)
+
+
+def print_summary(summary: Mapping[str, Any], console: rich.console.Console) -> None:
+    """Print the content of `summary.json` of several seeds, as a table for each set."""
+    for set_name, medians in summary["median"].items():
+        table = rich.table.Table(set_name, "median", "quartiles", box=None, pad_edge=False)
+        for metric, median in medians.items():
+            low, high = (summary[f"{side}_quartile"][set_name][metric] for side in _QUARTILES)
+            table.add_row(metric, f"{median:.4f}", f"{low:.4f} to {high:.4f}")
+        console.print(table)
+    count = len(summary["seeds"])
+    console.print(f"{count + summary['failed']} seeds, {summary['failed']} failed")
 
 
 def print_source(source: "Source", console: rich.console.Console) -> None:

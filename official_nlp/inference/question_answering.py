@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from official_nlp import ranges
-from official_nlp.data import ElectraTokenizer
+from official_nlp.data import ElectraTokenizer, text_windows
 from official_nlp.errors import InputError
 from official_nlp.inference import inputs, sequences
 from official_nlp.inference.batches import BatchRunner, TokenSequence
@@ -153,10 +153,10 @@ class QuestionAnswerer(Head):
         separator = self.tokenizer.sep_token_id
         windows, truncated = [], 0
         for number, (question, context) in enumerate(questions):
-            question_ids = sequences.tokenize(self.tokenizer, question).ids
+            question_ids = text_windows.tokenize(self.tokenizer, question).ids
             truncated += len(question_ids) > limit
             before = [self.tokenizer.cls_token_id, *question_ids[:limit], separator]
-            tokens = sequences.tokenize(self.tokenizer, context)
+            tokens = text_windows.tokenize(self.tokenizer, context)
             if not len(tokens.ids):
                 raise InputError(
                     f"the context of the question {ranges.shown(question)} has no tokens: "
@@ -164,7 +164,7 @@ class QuestionAnswerer(Head):
                 )
             room = self.length - len(before) - 1  # 1 for the last [SEP]
             # An overlap of more than half a window would multiply the number of windows.
-            for cut in sequences.cut(len(tokens.ids), room, min(stride, room // 2)):
+            for cut in text_windows.cut(len(tokens.ids), room, min(stride, room // 2)):
                 ids = [*before, *tokens.ids[cut.start : cut.stop], separator]
                 type_ids = [0] * len(before) + [1] * (len(ids) - len(before))
                 sequence = TokenSequence(ids, type_ids)
@@ -209,5 +209,5 @@ def _answer(context: str, found: list[_Candidate], null_threshold: float | None)
     null = min(found, key=lambda candidate: candidate.null_logit)
     if null_threshold is not None and null.null_logit - best.logit > null_threshold:
         return Answer("", 0, 0, null.null_score)
-    start, end = sequences.stripped_span(context, best.start, best.end)
+    start, end = text_windows.stripped_span(context, best.start, best.end)
     return Answer(context[start:end], start, end, best.score)

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from official_nlp.data import ElectraTokenizer
+from official_nlp.data import ElectraTokenizer, text_windows
 from official_nlp.inference import inputs, sequences
 from official_nlp.inference.batches import BatchRunner
 from official_nlp.inference.head import Head, Prediction
@@ -81,11 +81,11 @@ class WordScorer(Head):
 
     def predict(self, texts: Sequence[str]) -> list[ReplacedWords]:
         """Return the scored words of each text."""
-        tokens = [sequences.tokenize(self.tokenizer, text) for text in texts]
+        tokens = [text_windows.tokenize(self.tokenizer, text) for text in texts]
         parts = [
             (number, window)
             for number, each in enumerate(tokens)
-            for window in sequences.cut(len(each.ids), self.length - 2)
+            for window in text_windows.cut(len(each.ids), self.length - 2)
         ]
         outputs = self._runner.run(
             [

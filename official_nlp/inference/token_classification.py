@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from official_nlp.data import ElectraTokenizer
+from official_nlp.data import ElectraTokenizer, text_windows
 from official_nlp.inference import entities, inputs, sequences
 from official_nlp.inference.batches import BatchRunner
 from official_nlp.inference.head import Head, Prediction, label_names
 from official_nlp.inference.probabilities import softmax
-from official_nlp.inference.sequences import TextTokens
+from official_nlp.data.text_windows import TextTokens
 from official_nlp.modeling.models import ElectraForTokenClassification
 
 
@@ -85,12 +85,12 @@ class TokenClassifier(Head):
 
     def predict(self, texts: Sequence[str]) -> list[TokenClassification]:
         """Return the tags and the entities of each text."""
-        tokens = [sequences.tokenize(self.tokenizer, text) for text in texts]
+        tokens = [text_windows.tokenize(self.tokenizer, text) for text in texts]
         room = self.length - 2
         parts = [
             (number, window)
             for number, each in enumerate(tokens)
-            for window in sequences.cut(len(each.ids), room, stride=room // 4)
+            for window in text_windows.cut(len(each.ids), room, stride=room // 4)
         ]
         outputs = self._runner.run(
             [
@@ -123,7 +123,7 @@ class TokenClassifier(Head):
         for label, word, stop in entities.decode(tags, self.labels):
             # From the first character of the first word's first token to the end of the last word's
             # last token.
-            start, end = sequences.stripped_span(
+            start, end = text_windows.stripped_span(
                 text, tokens.offsets[first[word], 0], tokens.offsets[stops[stop - 1] - 1, 1]
             )
             score = float(scores[word:stop].mean())

@@ -18,7 +18,10 @@ from official_nlp.training.run_folder import RunFolder
 
 # Task configs that run.json may name. A file from elsewhere must not choose what is imported: any
 # other class is looked up among the entry points of installed packages.
-TASK_CONFIGS = ("official_nlp.tasks.pretraining.config.PretrainingConfig",)
+TASK_CONFIGS = (
+    "official_nlp.tasks.pretraining.config.PretrainingConfig",
+    "official_nlp.tasks.finetuning.text_classification.TextClassificationConfig",
+)
 ENTRY_POINTS = "official_nlp.tasks"
 # What a constructor raises for values that are damaged, or of another version.
 _UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)

@@ -312,21 +312,31 @@ def _open_run(path: pathlib.Path, checkpoint: int | str | None) -> Source:
             "read; give a pre-training run"
         )
     networks = _networks_of(run, task)
-    training = _training(run, task)
+    sharing = "" if task.sharing is None else f", sharing {task.sharing}"
     return Source(
         path=run.path,
         kind="run",
-        title=f"a run, step {run.step:,} of {run.last_step:,}, sharing {task.sharing}",
+        title=f"a run, step {run.step:,} of {run.last_step:,}{sharing}",
         networks=networks,
         notes=_sharing_notes(task.sharing),
         tokenizer=run.tokenizer,
-        cards={
-            name: model_card.write_card(name, weights.config, weights.parameters, training)
-            for name, weights in networks.items()
-            if name in model_card.NETWORKS
-        },
+        cards=_cards(run, task, networks),
         step=run.step,
     )
+
+
+def _cards(
+    run: "SavedRun", task: HasNetworks, networks: Mapping[str, Weights]
+) -> dict[str, str]:
+    """Return the text of the model card of each network."""
+    pair = {name: weights for name, weights in networks.items() if name in model_card.NETWORKS}
+    if not pair:
+        return {}
+    training = _training(run, task)
+    return {
+        name: model_card.write_card(name, weights.config, weights.parameters, training)
+        for name, weights in pair.items()
+    }
 
 
 def _networks_of(run: "SavedRun", task: HasNetworks) -> dict[str, Weights]:
@@ -345,7 +355,7 @@ def _networks_of(run: "SavedRun", task: HasNetworks) -> dict[str, Weights]:
     }
 
 
-def _sharing_notes(sharing: str) -> tuple[str, ...]:
+def _sharing_notes(sharing: str | None) -> tuple[str, ...]:
     if sharing == "gdes":
         return ("the discriminator's tables are differences to the generator's: merged",)
     if sharing == "whole":

@@ -1,4 +1,4 @@
-"""The interface of tasks whose networks can be converted and initialized from other weights."""
+"""The interfaces of tasks whose networks are converted, and initialized from other weights."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
@@ -6,6 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 from official_nlp.data import ElectraTokenizer
 from official_nlp.modeling.networks.electra_config import ElectraConfig
 from official_nlp.modeling.tensor_names import NamedTensor
+from official_nlp.training import TaskConfig
 
 
 @runtime_checkable
@@ -17,11 +18,12 @@ class HasNetworks(Protocol):
     `discriminator`; a task with a single network uses the empty name.
 
     Attributes:
-      sharing: how the networks share variables, a mode of `ElectraPretrainer`.
+      sharing: how the networks share variables, a mode of `ElectraPretrainer`; None for a single
+        network.
       architectures: name of the transformers class of each network, for its `config.json`.
     """
 
-    sharing: str
+    sharing: str | None
     architectures: Mapping[str, str]
 
     def load_tokenizer(self) -> ElectraTokenizer:
@@ -35,3 +37,18 @@ class HasNetworks(Protocol):
 
     def is_shared(self, tensor_name: str) -> bool:
         """Return whether the tensor of this name is one variable of all networks."""
+
+
+@runtime_checkable
+class TakesNetwork(Protocol):
+    """A task config that takes the sizes of its network, and its tokenizer, from pretrained ones.
+
+    Attributes:
+      network, tokenizer: the network and its tokenizer; None until `with_network` is called.
+    """
+
+    network: ElectraConfig | None
+    tokenizer: ElectraTokenizer | None
+
+    def with_network(self, network: ElectraConfig, tokenizer: ElectraTokenizer) -> TaskConfig:
+        """Return the configuration for a network and its tokenizer."""

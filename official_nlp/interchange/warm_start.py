@@ -335,7 +335,7 @@ def _read(paths: Mapping[str, str | None], task: HasNetworks) -> dict[str, _Pret
         except InputError as error:
             raise InputError(f"{setting(name)}: {error}") from error
         source = opened[path]
-        weights = _choose(source, name, task.architectures[name])
+        weights = choose(source, name, task.architectures[name])
         if weights is None:
             raise InputError(
                 f"{setting(name)}={path} must hold a {name}, but is {source.title} and holds a "
@@ -348,7 +348,7 @@ def _read(paths: Mapping[str, str | None], task: HasNetworks) -> dict[str, _Pret
     return found
 
 
-def _choose(source: sources.Source, name: str, architecture: str) -> Weights | None:
+def choose(source: sources.Source, name: str, architecture: str = "") -> Weights | None:
     """Return the network of a source for a network of the task, None if there is none.
 
     A source with a single network fits any task. A task with a single network takes from a pair

@@ -1,6 +1,6 @@
 """Evaluation on the sets of a task, during training and afterwards."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -24,12 +24,20 @@ class Evaluator(orbit.AbstractEvaluator):
       model: model of the task.
       strategy: strategy in whose scope the variables were created.
       seed: seed of the run.
+      sets: datasets by name; None for the evaluation sets of the task.
     """
 
-    def __init__(self, task: Task, model: Any, strategy: tf.distribute.Strategy, seed: int):
+    def __init__(
+        self,
+        task: Task,
+        model: Any,
+        strategy: tf.distribute.Strategy,
+        seed: int,
+        sets: Mapping[str, tf.data.Dataset] | None = None,
+    ):
         self.sets = {
             name: SetEvaluator(task, model, dataset, strategy, seed)
-            for name, dataset in task.evaluation_sets().items()
+            for name, dataset in (task.evaluation_sets() if sets is None else sets).items()
         }
 
     def evaluate(self, num_steps: tf.Tensor) -> dict[str, dict[str, float]]:

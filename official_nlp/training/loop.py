@@ -114,7 +114,7 @@ def train(
 def evaluate(
     task: Task, config: TrainingConfig, model_dir: str | os.PathLike, which: int | str = "newest"
 ) -> dict[str, dict[str, float]]:
-    """Evaluate a checkpoint of a run; return the metrics by evaluation set.
+    """Evaluate a checkpoint of a run on evaluation and test sets; return the metrics by set.
 
     Args:
       task: the task of the run, with evaluation data.
@@ -123,7 +123,8 @@ def evaluate(
       which: `newest`, `best` or the number of a step.
     """
     model, strategy = _restored(task, config, model_dir, which)
-    evaluator = Evaluator(task, model, strategy, config.seed)
+    sets = {**task.evaluation_sets(), **task.test_sets()}
+    evaluator = Evaluator(task, model, strategy, config.seed, sets)
     with plain_errors():
         return evaluator.evaluate(tf.constant(-1))
 

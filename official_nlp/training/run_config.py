@@ -4,11 +4,13 @@ import dataclasses
 from collections.abc import Mapping
 
 from official_nlp import ranges
-from official_nlp.ranges import ByName, Flag, Instance, ListOf, Number, OrNone, Text
+from official_nlp.ranges import ByName, Flag, Instance, Integer, ListOf, Number, OrNone, Text
 from official_nlp.training.config import TrainingConfig
 from official_nlp.training.phase import PhaseConfig
 from official_nlp.training.task import TaskConfig
 
+# What a recipe gives in place of a source, for random initial values.
+NO_SOURCE = "none"
 _RANGES = {
     "task": Instance(TaskConfig),
     "phases": ListOf(Instance(PhaseConfig), least=1),
@@ -20,6 +22,8 @@ _RANGES = {
     "extend": Flag(),
     "init": ByName(OrNone(Text())),
     "init_shared": OrNone(Text()),
+    "network": OrNone(Text()),
+    "seeds": OrNone(Integer(1, 10_000)),
 }
 
 
@@ -37,10 +41,15 @@ class RunConfig:
       original: reproduce every quirk of google-research/electra, `ReferenceQuirks.original()`,
         whatever `training` says.
       extend: allow the last phase more steps than when the run began.
-      init: sources of pretrained weights by network of the task; those that are None start from
-        random values. Any format that `electra convert` reads. Optimizer and step start anew.
+      init: sources of pretrained weights by network of the task; those that are None or "none"
+        start from random values. Any format that `electra convert` reads. Optimizer and step start
+        anew.
       init_shared: the network whose weights win where two networks share variables and their
         sources differ; None raises an error.
+      network: source whose sizes and tokenizer are used, without its weights, by a task that takes
+        them from pretrained ones; None for the source in `init`.
+      seeds: number of runs with consecutive seeds, in subfolders of `model_dir`, whose metrics are
+        summarized; None for a single run.
     """
 
     task: TaskConfig
@@ -53,6 +62,10 @@ class RunConfig:
     extend: bool = False
     init: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
     init_shared: str | None = None
+    network: str | None = None
+    seeds: int | None = None
 
     def __post_init__(self):
         ranges.check(self, _RANGES)
+        sources = {name: None if path == NO_SOURCE else path for name, path in self.init.items()}
+        object.__setattr__(self, "init", sources)

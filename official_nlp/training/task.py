@@ -85,6 +85,16 @@ class TaskConfig(abc.ABC):
         """
         return self.open_data(path, corrupt_records)
 
+    def open_evaluation_data(
+        self, path: str | os.PathLike, corrupt_records: str = "stop"
+    ) -> Data:
+        """Open data to evaluate or predict only, without a training set.
+
+        By default as `open_data` does. A task whose training data holds evaluation examples apart
+        overrides it, so that a file of examples is evaluated as a whole.
+        """
+        return self.open_data(path, corrupt_records)
+
     @abc.abstractmethod
     def make(self, data: DataByPath | None, training: "TrainingConfig") -> "Task":
         """Return the task.
@@ -199,6 +209,10 @@ class Task(abc.ABC):
 
         Their number of batches is known (`cardinality`).
         """
+        return {}
+
+    def test_sets(self) -> Mapping[str, tf.data.Dataset]:
+        """Return further sets, like `evaluation_sets`, that are evaluated only after training."""
         return {}
 
     def evaluate(self, model: Any, batch: Batch) -> tuple[Sums, Rows]:

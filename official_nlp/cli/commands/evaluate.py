@@ -63,7 +63,9 @@ def _evaluate_run(args, console: "rich.console.Console") -> dict[str, dict[str, 
         )
     training = _on_available_devices(saved.training, console)
     # None is the key of the data of the run, as opposed to that of single phases.
-    task = saved.task_config.make({None: saved.task_config.open_data(data)}, training)
+    config = saved.task_config
+    opened = config.open_evaluation_data(data) if args.data else config.open_data(data)
+    task = config.make({None: opened}, training)
     if not task.evaluation_sets():
         raise InputError(
             f"{data} has no evaluation set; for pre-training, build it with --held-out 1%"

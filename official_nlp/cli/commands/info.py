@@ -108,7 +108,8 @@ def _print_run(path: pathlib.Path, console: "rich.console.Console") -> None:
                 f"{sizes.hidden_size}, {sizes.num_attention_heads} heads, vocabulary of "
                 f"{sizes.vocab_size:,} tokens"
             )
-        console.print(f"sharing: {run.task.sharing}")
+        if run.task.sharing is not None:
+            console.print(f"sharing: {run.task.sharing}")
     else:
         for field, value in run.task_config.to_dict().items():
             console.print(f"  {field}: {value}")

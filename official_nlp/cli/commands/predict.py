@@ -144,7 +144,7 @@ def predict_rows(run: str, args: argparse.Namespace) -> None:
     from official_nlp.training import loop
 
     saved = load_run(run)
-    data = saved.task_config.open_data(args.file)
+    data = saved.task_config.open_evaluation_data(args.file)
     # The devices of the training may not be here, and predictions do not need them.
     training = dataclasses.replace(saved.training, strategy="one_device")
     task = saved.task_config.make({None: data}, training)

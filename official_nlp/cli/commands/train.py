@@ -1,24 +1,26 @@
 """Train a model by a recipe, or continue a run that was stopped.
 
 The same command continues the run. Every run writes its configuration as RUN/config.gin, which is a
-recipe too.
+recipe too. A fine-tuning run also writes RUN/model, its best checkpoint as a Hugging Face folder, and
+RUN/summary.json, the metrics of that checkpoint.
 """
 
 import argparse
-import dataclasses
 import pathlib
+import shutil
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from official_nlp.cli import arguments, printing
 from official_nlp.configuration import recipes
-from official_nlp.errors import InputError
+from official_nlp.errors import InputError, NotFiniteError
 
 if TYPE_CHECKING:  # Importing these takes seconds.
     import rich.console
 
-    from official_nlp.interchange.warm_start import WarmStart
-    from official_nlp.training import Data, PhaseConfig, RunConfig, Task
+    from official_nlp.cli.prepared_run import PreparedRun
+    from official_nlp.interchange.finished_run import Metrics
+    from official_nlp.training import RunConfig, Task
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,214 +29,152 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Resolve the recipe, check the run, and train."""
+    """Resolve the recipe, check the run, and train: once, or with several seeds."""
     # Mistakes in these words are reported before TensorFlow is imported.
     recipe = recipes.find(args.recipe)
     settings = recipes.split_settings(args.settings)
 
     from official_nlp.configuration import gin_resolver
-    from official_nlp.training import RunConfig, loop
+    from official_nlp.training import RunConfig
 
     # `text` is the resolved configuration, which the run stores as config.gin and which replays it.
     values, text = gin_resolver.resolve(recipe, settings, RunConfig, args.trust)
+    config, console = RunConfig(**values), printing.console()
     if args.dry_run:
         print(text)
-    console = printing.console()
-    config = _with_quirks(RunConfig(**values))
-    _require_run_folder(config.model_dir)
-    data = _open_data(config, args.dry_run)
-    task = config.task.make(data, config.training)
-    phases = _in_steps(config, data, task, console)
-    _preflight(config, phases, data, args.dry_run, console)
-    _print_baselines(task, console)
-    warm_start = _warm_start(config, phases, data, task, console)
-    if args.dry_run:
-        _print_built(task, warm_start, console)
+    if config.seeds is None or args.dry_run:
+        _train(config, text, args.dry_run, console)
         return
+    _require_folder_of_seeds(config)
+    by_seed: dict[int, Metrics | None] = {}
+    first = config.training.seed
+    for seed in range(first, first + config.seeds):
+        # Each seed is a run of its own, which its own config.gin continues and repeats.
+        folder = str(_folder_of_seed(config, seed))
+        own = {**settings, "SEED": str(seed), "SEEDS": "None", "MODEL_DIR": folder}
+        values, text = gin_resolver.resolve(recipe, own, RunConfig, args.trust)
+        console.print(f"seed {seed}: {folder}")
+        try:
+            by_seed[seed] = _train(RunConfig(**values), text, False, console)
+        except NotFiniteError as error:
+            # Some seeds of a large model diverge. That is a result, and no reason to stop.
+            console.print(f"seed {seed} failed: {error}")
+            by_seed[seed] = None
+    _summarize_seeds(config, by_seed, console)
+
+
+def _train(
+    config: "RunConfig", recipe: str, dry_run: bool, console: "rich.console.Console"
+) -> "Metrics | None":
+    """Train one run; return the metrics of its chosen checkpoint, None for a failed one."""
+    from official_nlp.cli.prepared_run import prepare
+    from official_nlp.training import loop
+
+    prepared = prepare(config, dry_run, console)
+    if dry_run:
+        return None
+    config, task = prepared.config, prepared.task
     try:
         metrics = loop.train(
             task,
-            phases,
+            prepared.phases,
             config.training,
             config.model_dir,
-            data=data,
-            warm_start=warm_start,
-            recipe=text,
+            data=prepared.data,
+            warm_start=prepared.warm_start,
+            recipe=recipe,
             extend=config.extend,
             console=console,
         )
     finally:
         # Corrupt records are reported even if the run fails, as they may be the cause.
-        for each in data.values():
+        for each in prepared.data.values():
             if each.corruption():
                 console.print(each.corruption())
-    printing.print_metrics(metrics, console)
+    if not _is_single_network(task):
+        printing.print_metrics(metrics, console)
+        return None
+    return _finish(prepared, console)
 
 
-def _with_quirks(config: "RunConfig") -> "RunConfig":
-    from official_nlp.reference_quirks import ReferenceQuirks
-
-    if not config.original:
-        return config
-    quirks = ReferenceQuirks.original()
-    training = dataclasses.replace(config.training, reference_quirks=quirks)
-    return dataclasses.replace(config, training=training)
+# === Fine-tuning runs ===
 
 
-def _require_run_folder(model_dir: str) -> None:
-    from official_nlp.training.run_folder import RunFolder
+def _is_single_network(task: "Task") -> bool:
+    """Return whether the model of a task is one network, which a folder can hold."""
+    from official_nlp.interchange.task_networks import HasNetworks
 
-    if pathlib.Path(model_dir, "index.json").exists():
-        raise InputError(f"MODEL_DIR={model_dir} is a data folder; give a folder for the run")
-    RunFolder(model_dir).require_own()
-
-
-def _open_data(config: "RunConfig", dry_run: bool) -> "dict[str | None, Data]":
-    """Return opened data by the path of a phase; that of the run under None."""
-    open_data = config.task.inspect_data if dry_run else config.task.open_data
-    paths: dict[str | None, str] = {None: config.data}
-    paths.update({phase.data: phase.data for phase in config.phases if phase.data})
-    policy = config.training.corrupt_records
-    return {name: open_data(path, policy) for name, path in paths.items()}
+    return isinstance(task, HasNetworks) and list(task.networks()) == [""]
 
 
-def _in_steps(
-    config: "RunConfig",
-    data: "Mapping[str | None, Data]",
-    task: "Task",
-    console: "rich.console.Console",
-) -> "list[PhaseConfig]":
-    """Return the phases in steps and with all loss weights; print how epochs were converted."""
-    phases = list(config.phases)
-    if config.epochs is not None:
-        if len(phases) > 1:
-            raise InputError(
-                f"EPOCHS={config.epochs} is ambiguous with {len(phases)} phases: set `epochs` of "
-                "each phase in a recipe of your own, or the steps"
-            )
-        phases = [dataclasses.replace(phases[0], steps=None, epochs=config.epochs)]
-    result = []
-    for number, phase in enumerate(phases, start=1):
-        examples = data[phase.data].examples
-        result.append(phase.in_steps(examples).with_loss_weights(task.loss_weights))
-        if phase.epochs is not None:
-            console.print(
-                f"phase {number}: {phase.epochs:g} epochs of {examples:,} examples in batches of "
-                f"{phase.batch_size} are {result[-1].steps:,} steps"
-            )
+def _finish(prepared: "PreparedRun", console: "rich.console.Console") -> "Metrics | None":
+    """Write the model and the summary of a run; return its metrics, None for a failed one.
+
+    A run has failed if its best checkpoint is no better than a constant prediction.
+    """
+    from official_nlp.interchange import finished_run
+    from official_nlp.training import loop
+
+    config, task = prepared.config, prepared.task
+    folder = pathlib.Path(config.model_dir)
+    which = "best" if config.training.keep_best else "newest"
+    metrics = loop.evaluate(task, config.training, folder, which)
+    printing.print_by_set(metrics, console)
+    finished_run.write_model(folder, folder / finished_run.MODEL, which)
+    console.print(f"wrote {folder / finished_run.MODEL}: the {which} checkpoint")
+    main = finished_run.main_metric(config.training.keep_best, metrics)
+    failed = finished_run.has_failed(main, metrics, task.baselines())
+    if failed:
+        console.print(
+            f"warning: {failed}: the run has failed; use another seed, a lower LEARNING_RATE or "
+            "more epochs",
+            style="yellow",
+        )
+    result = None if failed else metrics
+    seed = config.training.seed
+    finished_run.write_summary(folder, finished_run.summarize(main, {seed: result}))
     return result
 
 
-def _preflight(
-    config: "RunConfig",
-    phases: "list[PhaseConfig]",
-    data: "Mapping[str | None, Data]",
-    dry_run: bool,
-    console: "rich.console.Console",
-) -> None:
-    """Print estimates and warnings; raise `InputError` if the run cannot start."""
-    from official_nlp.training import distribution, preflight
-
-    devices = preflight.find_devices(config.training.strategy, dry_run)
-    # The checks of all tasks come first, then those of the objective.
-    findings = preflight.check(phases, config.training, data, devices)
-    findings += config.task.preflight(data, phases, config.training, devices)
-    # In a run on several hosts only the first writes the folder, and may have begun already.
-    strategy = config.training.strategy
-    if devices.hosts == 1 or distribution.is_chief(distribution.create_strategy(strategy)):
-        size = findings.checkpoint_bytes
-        findings += preflight.check_folder(config.model_dir, size, config.training)
-    for line in findings.lines:
-        console.print(line)
-    for line in findings.warnings:
-        console.print(f"warning: {line}", style="yellow")
-    if findings.errors:  # They are reported together, so that one attempt shows them all.
-        raise InputError("; ".join(findings.errors))
+# === Several seeds ===
 
 
-def _print_baselines(task: "Task", console: "rich.console.Console") -> None:
-    baselines = ", ".join(f"{name} {value:.4g}" for name, value in task.baselines().items())
-    if baselines:
-        console.print(f"baselines on the evaluation data, without a network: {baselines}")
+def _folder_of_seed(config: "RunConfig", seed: int) -> pathlib.Path:
+    return pathlib.Path(config.model_dir, f"seed-{seed}")
 
 
-def _warm_start(
-    config: "RunConfig",
-    phases: "list[PhaseConfig]",
-    data: "Mapping[str | None, Data]",
-    task: "Task",
-    console: "rich.console.Console",
-) -> "WarmStart | None":
-    """Return the pretrained weights of a run that has no checkpoint yet; None without any.
-
-    Raises:
-      InputError: the folder holds another run, or the sources do not fit the task.
-    """
-    from official_nlp.interchange import warm_start
-    from official_nlp.interchange.task_networks import HasNetworks
-    from official_nlp.training import loop
-    from official_nlp.training.run_folder import RunFolder
-
-    _require_networks(config.init, task)
-    folder = RunFolder(config.model_dir)
-    # This check comes before any source is read, because the folder may hold another run.
-    folder.require_same(loop.identity(task, phases, config.training, data), config.extend)
-    sources = {network: path for network, path in config.init.items() if path is not None}
-    if folder.has_checkpoint:
-        if sources:
-            settings = " and ".join(warm_start.setting(network) for network in sources)
-            console.print(f"{settings} ignored: the run continues from its own checkpoint")
-        return None
-    found = None
-    if sources or config.init_shared is not None:
-        if not isinstance(task, HasNetworks):
-            raise InputError(
-                f"INIT settings are for tasks of ELECTRA networks; {type(task).__name__} has none"
-            )
-        found = warm_start.WarmStart(sources, task, task.load_tokenizer(), config.init_shared)
-        for note in found.notes:
-            console.print(note)
-    _require_same_sources(folder, found)
-    return found
-
-
-def _require_networks(names: "Mapping[str, str | None]", task: "Task") -> None:
-    """Refuse a source for a network that the task does not have."""
-    from official_nlp.interchange.task_networks import HasNetworks
-
-    known = list(task.networks()) if isinstance(task, HasNetworks) else []
-    for name in names:
-        if known and name not in known:
-            raise InputError(
-                f"RunConfig.init must name networks among {', '.join(known)}, named "
-                f"{name!r}{recipes.nearest(name, known)}"
-            )
-
-
-def _require_same_sources(folder, found: "WarmStart | None") -> None:
-    """Refuse to start again, with other weights, a run that was stopped before a checkpoint."""
-    if not folder.description.exists():
-        return
-    old = folder.describe().get("origin", {}).get("warm_start", {})
-    new = found.describe() if found else {}
-    # Equal hashes are equal weights, wherever the file is now.
-    if {n: x["sha256"] for n, x in old.items()} != {n: x["sha256"] for n, x in new.items()}:
-        from official_nlp.interchange import warm_start
-
-        settings = [f"{warm_start.setting(name)}={x['path']}" for name, x in old.items()]
+def _require_folder_of_seeds(config: "RunConfig") -> None:
+    """Refuse a folder that holds a single run, whose files the runs of seeds would stand beside."""
+    if pathlib.Path(config.model_dir, "run.json").exists():
         raise InputError(
-            f"{folder.path} has no checkpoint yet, and was started with "
-            f"{' '.join(settings) or 'no INIT_ setting'}: give the same sources, or another "
-            "MODEL_DIR"
+            f"MODEL_DIR={config.model_dir} holds a run of one seed; SEEDS={config.seeds} needs a "
+            "folder for the runs of all seeds: give another MODEL_DIR"
         )
 
 
-def _print_built(
-    task: "Task", warm_start: "WarmStart | None", console: "rich.console.Console"
+def _summarize_seeds(
+    config: "RunConfig",
+    by_seed: "Mapping[int, Metrics | None]",
+    console: "rich.console.Console",
 ) -> None:
-    """Build the model, as a dry run does, and print its size."""
-    model = task.build()
-    if warm_start:
-        warm_start.assign(model, console.print)
-    count = sum(v.shape.num_elements() for v in model.trainable_variables)
-    console.print(f"built {count:,} parameters; no errors found; nothing was trained or written")
+    """Print and write what the runs have in common, and copy the best model."""
+    from official_nlp.interchange import finished_run
+
+    found = {seed: metrics for seed, metrics in by_seed.items() if metrics is not None}
+    folder = pathlib.Path(config.model_dir)
+    main = None
+    if found:
+        main = finished_run.main_metric(config.training.keep_best, next(iter(found.values())))
+    summary = finished_run.summarize(main, by_seed)
+    finished_run.write_summary(folder, summary)
+    printing.print_summary(summary, console)
+    if not found:
+        raise InputError(
+            f"all {len(by_seed)} seeds failed: use a lower LEARNING_RATE, a longer warm-up or more "
+            "epochs"
+        )
+    best = finished_run.best_seed(main, found)
+    model = folder / finished_run.MODEL
+    shutil.rmtree(model, ignore_errors=True)
+    shutil.copytree(_folder_of_seed(config, best) / finished_run.MODEL, model)
+    console.print(f"wrote {model}: that of seed {best}")

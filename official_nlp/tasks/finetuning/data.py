@@ -1,0 +1,137 @@
+"""The examples of a fine-tuning task: training set, development sets and test sets."""
+
+import dataclasses
+import functools
+import hashlib
+import os
+import pathlib
+from typing import TYPE_CHECKING, Any
+
+from official_nlp.data.tables import splits
+from official_nlp.errors import InputError
+from official_nlp.training import Data
+
+if TYPE_CHECKING:  # It imports this module.
+    from official_nlp.tasks.finetuning.config import FinetuningConfig
+
+# Name of a development set that was held out of the training file, or is the only one.
+DEV = "dev"
+
+
+@dataclasses.dataclass(frozen=True)
+class ExampleSet:
+    """The examples of a file.
+
+    Attributes:
+      path: the file.
+      examples: examples in the form of the task.
+    """
+
+    path: pathlib.Path
+    examples: list[Any]
+
+
+class TaskData(Data):
+    """Examples in memory.
+
+    Args:
+      train: the training set; None where data is opened for evaluation only.
+      dev: development sets by name, on which a run is evaluated.
+      test: test sets by name, which are evaluated at the end.
+      path: what `DATA` named.
+      notes: sentences on what was inferred.
+    """
+
+    def __init__(
+        self,
+        train: ExampleSet | None,
+        dev: dict[str, ExampleSet],
+        test: dict[str, ExampleSet],
+        path: str | os.PathLike,
+        notes: list[str],
+    ):
+        self.train = train
+        self.dev = dev
+        self.test = test
+        self.path = pathlib.Path(path).resolve()
+        self.notes = notes
+        self.examples = len(train.examples) if train else 0
+
+    @functools.cached_property
+    def _fingerprint(self) -> str:
+        digest = hashlib.sha256()
+        # Test sets do not belong to it: no step and no choice of a checkpoint depends on them.
+        for name, examples in [("", self.train), *sorted(self.dev.items())]:
+            digest.update(repr((name, examples and examples.examples)).encode())
+        return digest.hexdigest()
+
+    def fingerprint(self) -> str:
+        return self._fingerprint
+
+    def describe(self) -> dict[str, Any]:
+        sets = {**self.dev, **self.test}
+        return {
+            "name": self.path.name,
+            "path": str(self.path),
+            "train": self.examples,
+            **{name: len(each.examples) for name, each in sets.items()},
+        }
+
+
+def open_sets(
+    config: "FinetuningConfig", path: str | os.PathLike, training: bool
+) -> TaskData:
+    """Read the files of a task.
+
+    Args:
+      config: reads a file, and names files of the development and test set.
+      path: a file, or a folder with files named train, dev and test.
+      training: whether the training set is needed. Otherwise a file is a set to evaluate as it is,
+        and a folder stands for its development and test sets.
+
+    Raises:
+      InputError: a file cannot be read or has no examples.
+    """
+    notes: list[str] = []
+
+    def read(file: pathlib.Path) -> ExampleSet:
+        examples, found = config.read(file)
+        if not examples:
+            raise InputError(f"{file} must hold at least one example, holds none")
+        notes.extend(note for note in found if note not in notes)
+        return ExampleSet(file, examples)
+
+    if not training and pathlib.Path(path).is_file():
+        return TaskData(None, {DEV: read(pathlib.Path(path))}, {}, path, notes)
+    found = splits.find_splits(path, config.dev, config.test)
+    notes += found.notes
+    dev = {name: read(file) for name, file in found.dev.items()}
+    test = {name: read(file) for name, file in found.test.items()}
+    if not training and dev:
+        return TaskData(None, dev, test, path, notes)
+    train = read(found.train)
+    if not dev:
+        train, held_out = _hold_out(config, train, notes)
+        dev = {DEV: held_out}
+    return TaskData(train if training else None, dev, test, path, notes)
+
+
+def _hold_out(
+    config: "FinetuningConfig", train: ExampleSet, notes: list[str]
+) -> tuple[ExampleSet, ExampleSet]:
+    """Divide the training file into a training and a development set."""
+    out = splits.held_out([config.key(each) for each in train.examples], config.dev_fraction)
+    parts = [
+        ExampleSet(train.path, [each for each, held in zip(train.examples, out) if held == wanted])
+        for wanted in (False, True)
+    ]
+    if not all(part.examples for part in parts):
+        raise InputError(
+            f"{train.path} must hold examples with at least two different texts, to hold some out "
+            "for evaluation; give DEV="
+        )
+    notes.append(
+        f"no development set: {len(parts[1].examples):,} of {len(train.examples):,} examples of "
+        f"{train.path.name} are held out, chosen by a hash of their text; give DEV= for another"
+    )
+    return parts[0], parts[1]

@@ -1,0 +1,222 @@
+"""What all fine-tuning tasks do alike: an encoder with a head, trained on examples in memory."""
+
+import abc
+import functools
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from official_nlp.data import ElectraTokenizer
+from official_nlp.modeling.models.electra_for import ElectraFor
+from official_nlp.modeling.networks.electra_config import ElectraConfig
+from official_nlp.modeling.tensor_names import NamedTensor
+from official_nlp.reference_quirks import ReferenceQuirks
+from official_nlp.tasks.finetuning.batches import (
+    DOCUMENT,
+    ExampleStream,
+    evaluation_batches,
+    training_batches,
+)
+from official_nlp.tasks.finetuning.config import FinetuningConfig
+from official_nlp.tasks.finetuning.data import ExampleSet, TaskData
+from official_nlp.tasks.finetuning.features import Features
+from official_nlp.tasks.finetuning.layer_rates import layer_rates
+from official_nlp.training import Task
+from official_nlp.training.phase import PhaseConfig
+from official_nlp.training.task import ORDER, VALID, Batch, DataByPath, Rows, Sums
+
+_INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
+LOSS = "loss"
+
+
+class FinetuningTask(Task):
+    """Trains an encoder with a new head; see `training.Task`.
+
+    A subclass says what its model is, how examples become features, and how predictions become
+    metrics: `model_class`, `features`, `evaluate_rows` and `metrics_of`.
+
+    Args:
+      config: configuration with a network, complete: labels are those of the run.
+      data: opened `TaskData` under None; None to build a trained model only.
+      seed: seed of initial values and of the order of examples.
+      reference_quirks: deviations of the reference implementation to reproduce.
+      recompute: compute the activations of layers again in the backward pass.
+
+    Attributes:
+      model_class: class of the model.
+      label_names: names of the labels in a batch.
+    """
+
+    model_class: type[ElectraFor]
+    label_names: Sequence[str] = ("labels",)
+    # An ELECTRA model of one network; see `interchange.task_networks.HasNetworks`.
+    sharing: str | None = None
+
+    def __init__(
+        self,
+        config: FinetuningConfig,
+        data: DataByPath | None = None,
+        seed: int = 0,
+        reference_quirks: ReferenceQuirks | None = None,
+        recompute: bool = False,
+    ):
+        self.config: FinetuningConfig = config
+        self.network, self.tokenizer = config.require_network()
+        self.seed = seed
+        self.reference_quirks = reference_quirks or ReferenceQuirks()
+        self.recompute = recompute
+        own = (data or {}).get(None)
+        self._data: TaskData | None = own if isinstance(own, TaskData) else None
+        self._rates: Mapping[Any, float] = {}
+        self._features: dict[int, Features] = {}
+
+    # === What a subclass defines ===
+
+    @abc.abstractmethod
+    def features(self, examples: ExampleSet) -> Features:
+        """Return the token sequences of examples, with their labels."""
+
+    @abc.abstractmethod
+    def evaluate_rows(self, outputs: Mapping[str, tf.Tensor], batch: Batch) -> Rows:
+        """Return what the metrics need of each feature, with shapes that do not vary."""
+
+    @abc.abstractmethod
+    def metrics_of(self, rows: Mapping[str, np.ndarray]) -> dict[str, float]:
+        """Return the metrics of a set from the rows of all features, the main metric first."""
+
+    def make_model(self) -> ElectraFor:
+        """Return the model with its initial values."""
+        return self.model_class(self.network, recompute=self.recompute)
+
+    def loss_weight(self, batch: Batch) -> tf.Tensor:
+        """Return the weight of the loss of a batch, a scalar."""
+        return tf.reduce_sum(batch["sample_weight"])
+
+    # === The model ===
+
+    def build(self) -> ElectraFor:
+        tf_keras.utils.set_random_seed(self.seed)
+        model = self.make_model()
+        self._rates = layer_rates(
+            model, self.config.layer_decay, self.reference_quirks.layer_rates_off_by_one
+        )
+        return model
+
+    def learning_rate_scale(self, variable: tf.Variable) -> float:
+        return self._rates[variable.ref()]
+
+    # === Networks by Hugging Face's names, for conversion and warm start ===
+
+    @property
+    def architectures(self) -> dict[str, str]:
+        """Name of the transformers class of the network."""
+        return {"": self.model_class.hugging_face_class}
+
+    def networks(self) -> dict[str, ElectraConfig]:
+        """Return the configuration of the network."""
+        return {"": self.network}
+
+    def load_tokenizer(self) -> ElectraTokenizer:
+        """Return the tokenizer of the network."""
+        return self.tokenizer
+
+    def named_tensors(self, model: ElectraFor) -> dict[str, list[NamedTensor]]:
+        """Return the tensors of the model under Hugging Face's names."""
+        return {"": model.named_tensors()}
+
+    def is_shared(self, tensor_name: str) -> bool:
+        """Return False: there is no second network."""
+        return False
+
+    # === Training ===
+
+    def train_dataset(
+        self, stage: int, phase: PhaseConfig, first_step: int, host: int, hosts: int
+    ) -> tf.data.Dataset:
+        assert self._data is not None and self._data.train is not None
+        features = self._features_of(self._data.train)
+        by_length = self.config.by_length
+        stream = ExampleStream(features.lengths, phase.batch_size, self.seed, stage, by_length)
+        return training_batches(
+            features,
+            stream,
+            phase.batch_size,
+            self.config.length,
+            by_length,
+            self.tokenizer.pad_token_id,
+            first_step,
+            host,
+            hosts,
+        )
+
+    def weights(self, batch: Batch, phase: PhaseConfig) -> dict[str, tf.Tensor]:
+        return {LOSS: self.loss_weight(batch)}
+
+    def losses(
+        self, model: ElectraFor, batch: Batch, phase: PhaseConfig
+    ) -> tuple[dict[str, tf.Tensor], Sums]:
+        _, loss_sum = self._run(model, batch, training=True)
+        return {LOSS: loss_sum}, {}
+
+    def _run(self, model, batch, training):
+        """Return the outputs, and the sum of the losses of the batch."""
+        inputs = {name: batch[name] for name in _INPUTS}
+        labels = {name: batch[name] for name in self.label_names}
+        outputs = model(inputs, training=training)
+        terms = model.loss_terms(outputs, labels, inputs, batch["sample_weight"])
+        # The loss is the mean over outputs, such as the start and the end of an answer. All have
+        # the weight that `loss_weight` states.
+        return outputs, tf.add_n([total for total, _ in terms.values()]) / len(terms)
+
+    # === Evaluation ===
+
+    def evaluation_sets(self) -> dict[str, tf.data.Dataset]:
+        return self._datasets(self._data.dev if self._data else {})
+
+    def test_sets(self) -> dict[str, tf.data.Dataset]:
+        """Return the sets that are evaluated once, with the best checkpoint."""
+        return self._datasets(self._data.test if self._data else {})
+
+    def _datasets(self, sets: Mapping[str, ExampleSet]) -> dict[str, tf.data.Dataset]:
+        return {
+            name: evaluation_batches(
+                self._features_of(each),
+                self.config.evaluation_batch_size,
+                self.config.length,
+                self.config.by_length,
+                self.tokenizer.pad_token_id,
+            )
+            for name, each in sets.items()
+        }
+
+    def _features_of(self, examples: ExampleSet) -> Features:
+        # Tokenized once: a run opens its evaluation sets again and again.
+        key = id(examples)
+        if key not in self._features:
+            self._features[key] = self.features(examples)
+        return self._features[key]
+
+    def evaluate(self, model: ElectraFor, batch: Batch) -> tuple[Sums, Rows]:
+        outputs, loss_sum = self._run(model, batch, training=False)
+        rows = {name: batch[name] for name in (VALID, ORDER, DOCUMENT)}
+        rows |= self.evaluate_rows(outputs, batch)
+        return {"loss_sum": loss_sum, "loss_weight": self.loss_weight(batch)}, rows
+
+    def report(
+        self, sums: Mapping[str, np.ndarray], rows: Mapping[str, np.ndarray]
+    ) -> dict[str, float]:
+        if not rows:  # Training reports its loss itself.
+            return {}
+        weight = float(sums["loss_weight"])
+        loss = float(sums["loss_sum"]) / weight if weight else float("nan")
+        return {**self.metrics_of(rows), "loss": loss}
+
+    # === Files ===
+
+    def write_files(self, folder: str | os.PathLike) -> None:
+        self.tokenizer.save_pretrained(pathlib.Path(folder, "tokenizer"))

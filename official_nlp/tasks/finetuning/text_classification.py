@@ -1,0 +1,256 @@
+"""Classification of one or two texts, by one label or several, and regression."""
+
+import dataclasses
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from scipy import special
+
+from official_nlp import ranges
+from official_nlp.data.tables import columns, labels, table
+from official_nlp.errors import InputError
+from official_nlp.modeling.models import ElectraForSequenceClassification
+from official_nlp.ranges import ByName, Choice, Either, Flag, ListOf, Number, OrNone, Text
+from official_nlp.tasks.finetuning import config as shared
+from official_nlp.tasks.finetuning import encoding
+from official_nlp.tasks.finetuning.batches import DOCUMENT
+from official_nlp.tasks.finetuning.data import ExampleSet, TaskData
+from official_nlp.tasks.finetuning.features import Features
+from official_nlp.tasks.finetuning.task import FinetuningTask
+from official_nlp.tasks.metrics import classification, regression
+from official_nlp.training import TrainingConfig
+from official_nlp.training.task import Batch, DataByPath, Rows
+
+SINGLE, MULTI, REGRESSION = labels.PROBLEMS
+# Treatment of a text that is longer than a sequence.
+TRUNCATE, WINDOWS = "truncate", "windows"
+# Name of the weighting by which every label has the same weight in total.
+AUTO = "auto"
+
+
+class TextExample(NamedTuple):
+    """A row of a table.
+
+    Attributes:
+      text, pair: the texts; `pair` is None where the task has one text.
+      label: value of the label column: text, a number, or a list of labels.
+      line: line of the file.
+    """
+
+    text: str
+    pair: str | None
+    label: Any
+    line: int
+
+
+@dataclasses.dataclass(frozen=True)
+class TextClassificationConfig(shared.FinetuningConfig):
+    """Settings of the classification of texts; see `FinetuningConfig` for further fields.
+
+    Columns, labels and the type of the problem are inferred from the training file where they are
+    None, and then recorded.
+
+    Attributes:
+      text, text_pair, label: names of columns.
+      labels: names of the labels in order of their numbers.
+      problem_type: `single_label_classification`, `multi_label_classification` or `regression`, as
+        in `ElectraConfig`.
+      head: `linear`, dropout and one layer on [CLS], the head of the paper's experiments; or
+        `dense`, the head of Hugging Face, which has another layer before it.
+      class_weights: weight of each label in the loss: a mapping, or `auto`, inversely proportional
+        to the frequency of a label; None for 1 each. For a single label.
+      long_texts: `truncate`, or `windows`: divide a long text into overlapping windows, each with
+        the label of the text; the probabilities of a text are the means over its windows.
+      separator, header, label_separator: format of a table, see `data.tables`; None to infer it.
+    """
+
+    text: str | None = None
+    text_pair: str | None = None
+    label: str | None = None
+    labels: Sequence[str] | None = None
+    problem_type: str | None = None
+    head: str = "linear"
+    class_weights: str | Mapping[str, float] | None = None
+    long_texts: str = TRUNCATE
+    separator: str | None = None
+    header: bool | None = None
+    label_separator: str | None = None
+
+    @classmethod
+    def _ranges(cls) -> Mapping[str, ranges.Range]:
+        return {
+            **shared.RANGES,
+            "text": OrNone(Text()),
+            "text_pair": OrNone(Text()),
+            "label": OrNone(Text()),
+            "labels": OrNone(ListOf(Text(), least=1)),
+            "problem_type": OrNone(Choice(labels.PROBLEMS)),
+            "head": Choice(("linear", "dense")),
+            "class_weights": OrNone(Either(Choice((AUTO,)), ByName(Number(0, 1e6, above=True)))),
+            "long_texts": Choice((TRUNCATE, WINDOWS)),
+            "separator": OrNone(Choice((",", ";", "\t", "|"))),
+            "header": OrNone(Flag()),
+            "label_separator": OrNone(Text()),
+        }
+
+    def read(self, path: pathlib.Path) -> tuple[list[TextExample], list[str]]:
+        found = table.read_table(path, separator=self.separator, header=self.header)
+        chosen = columns.infer_columns(found, self.text, self.text_pair, self.label)
+        examples = [
+            TextExample(
+                row[chosen.text],
+                row[chosen.text_pair] if chosen.text_pair else None,
+                row[chosen.label],
+                line,
+            )
+            for row, line in zip(found.rows, found.lines)
+        ]
+        return examples, [*found.notes, *chosen.notes]
+
+    def key(self, example: TextExample) -> str:
+        return f"{example.text}\0{example.pair or ''}"
+
+    def make(self, data: DataByPath | None, training: TrainingConfig) -> "TextClassification":
+        own = data[None] if data else None
+        config = self
+        if isinstance(own, TaskData) and own.train:
+            config = self._for_labels(own)
+        return TextClassification(
+            config,
+            data,
+            seed=training.seed,
+            reference_quirks=training.reference_quirks,
+            recompute=training.recompute,
+        )
+
+    def _for_labels(self, data: TaskData) -> "TextClassificationConfig":
+        """Return this configuration with the labels and the type of problem of the data."""
+        assert data.train is not None
+        values = [example.label for example in data.train.examples]
+        problem = labels.infer_problem(
+            values, self.problem_type, self.labels, self.label_separator, data.train.path
+        )
+        data.notes += [note for note in problem.notes if note not in data.notes]
+        network, _ = self.require_network()
+        names = problem.labels or ("value",)  # A regression has one output.
+        network = network.replace(
+            num_labels=len(names), id2label=dict(enumerate(names)), problem_type=problem.kind
+        )
+        if self.class_weights is not None and problem.kind != SINGLE:
+            raise InputError(
+                f"class_weights are for {SINGLE}, but the problem is {problem.kind}: leave "
+                "CLASS_WEIGHTS out"
+            )
+        return dataclasses.replace(
+            self, network=network, labels=tuple(problem.labels), problem_type=problem.kind
+        )
+
+
+class TextClassification(FinetuningTask):
+    """Trains a classifier of one or two texts, or a regression; see `FinetuningTask`.
+
+    Metrics: accuracy, F1 (of the second of two labels, else the mean over labels) and Matthews
+    correlation; for several labels the F1 over all decisions; for a regression Pearson and Spearman
+    correlation.
+    """
+
+    model_class = ElectraForSequenceClassification
+    config: TextClassificationConfig
+
+    def make_model(self) -> ElectraForSequenceClassification:
+        model = ElectraForSequenceClassification(
+            self.network, head=self.config.head, recompute=self.recompute
+        )
+        if self.config.problem_type == REGRESSION and self._data and self._data.train:
+            # The first steps would otherwise only move all predictions to the mean.
+            targets = self._features_of(self._data.train).labels["labels"]
+            model.classifier.out_proj.bias.assign([float(targets.mean())])
+        return model
+
+    def features(self, examples: ExampleSet) -> Features:
+        texts = [(each.text, each.pair) for each in examples.examples]
+        windows = self.config.long_texts == WINDOWS
+        encode = encoding.in_windows if windows else encoding.truncated
+        encoded = encode(self.tokenizer, texts, self.config.length)
+        targets = self._targets(examples)
+        weights = self._class_weights(targets)
+        return Features.of_sequences(
+            encoded.ids,
+            encoded.type_ids,
+            encoded.examples,
+            {"labels": targets[encoded.examples]},
+            weights=None if weights is None else weights[encoded.examples],
+            truncated=encoded.truncated,
+        )
+
+    def _targets(self, examples: ExampleSet) -> np.ndarray:
+        """Return classes int32 `[examples]`, numbers float32, or float32 `[examples, labels]`."""
+        convert = labels.converter(
+            self.config.problem_type, self.config.labels, self.config.label_separator
+        )
+        values = [convert(each.label, examples.path, each.line) for each in examples.examples]
+        return np.array(values, np.int32 if self.config.problem_type == SINGLE else np.float32)
+
+    def _class_weights(self, targets: np.ndarray) -> np.ndarray | None:
+        """Return float32 weights of the examples, None for 1 each."""
+        given, names = self.config.class_weights, self.config.labels or ()
+        if given is None:
+            return None
+        if given == AUTO:
+            counts = np.bincount(targets, minlength=len(names))
+            # A label without an example has no weight, and needs none.
+            by_class = len(targets) / (len(names) * np.maximum(counts, 1))
+        else:
+            assert isinstance(given, Mapping)
+            unknown = [name for name in given if name not in names]
+            if unknown:
+                raise InputError(
+                    f"class_weights must name labels among {', '.join(names)}, named "
+                    f"{', '.join(map(ranges.shown, unknown))}"
+                )
+            by_class = np.array([given.get(name, 1.0) for name in names])
+        return by_class[targets].astype(np.float32)
+
+    # === Evaluation ===
+
+    def evaluate_rows(self, outputs: Mapping[str, tf.Tensor], batch: Batch) -> Rows:
+        return {"logits": outputs["logits"], "labels": batch["labels"]}
+
+    def metrics_of(self, rows: Mapping[str, np.ndarray]) -> dict[str, float]:
+        first, predictions = self._by_document(rows)
+        targets = rows["labels"][first]
+        if self.config.problem_type == REGRESSION:
+            return regression.regression_metrics(targets, predictions[:, 0])
+        if self.config.problem_type == MULTI:
+            halves = np.full(predictions.shape[1], 0.5)
+            return classification.multi_label_metrics(targets, predictions, halves)
+        predicted = predictions.argmax(axis=1)
+        return classification.classification_metrics(targets, predicted, predictions.shape[1])
+
+    def _by_document(self, rows: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the first row of each example, and its prediction: the mean over its windows."""
+        activation = {SINGLE: special.softmax, MULTI: special.expit, REGRESSION: np.asarray}
+        options = {"axis": 1} if self.config.problem_type == SINGLE else {}
+        values = activation[self.config.problem_type](rows["logits"].astype(np.float64), **options)
+        _, first, counts = np.unique(rows[DOCUMENT], return_index=True, return_counts=True)
+        sums = np.add.reduceat(values, first, axis=0)
+        return first, sums / counts[:, np.newaxis]
+
+    def baselines(self) -> Mapping[str, float]:
+        """Return the metrics of the most frequent label of the training set, or of its mean."""
+        if not self._data or not self._data.train or self.config.problem_type != SINGLE:
+            return {}
+        train = self._targets(self._data.train)
+        majority = int(np.bincount(train).argmax())
+        found = {}
+        for name, each in self._data.dev.items():
+            targets = self._targets(each)
+            constant = np.full_like(targets, majority)
+            metrics = classification.classification_metrics(
+                targets, constant, len(self.config.labels or ())
+            )
+            found |= {f"{name}/{metric}": value for metric, value in metrics.items()}
+        return found
