@@ -1,5 +1,15 @@
 """Objectives: each joins a model, its data, its losses and its metrics."""
 
+from official_nlp.tasks.finetuning.text_classification import (
+    TextClassification,
+    TextClassificationConfig,
+)
 from official_nlp.tasks.pretraining import ElectraPretraining, GeneratorMonitor, PretrainingConfig
 
-__all__ = ["ElectraPretraining", "GeneratorMonitor", "PretrainingConfig"]
+__all__ = [
+    "ElectraPretraining",
+    "GeneratorMonitor",
+    "PretrainingConfig",
+    "TextClassification",
+    "TextClassificationConfig",
+]

@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +24,7 @@ from official_nlp.tasks.metrics import classification, regression
 from official_nlp.training import TrainingConfig
 from official_nlp.training.task import Batch, DataByPath, Rows
 
-SINGLE, MULTI, REGRESSION = labels.PROBLEMS
+SINGLE, MULTI, REGRESSION = labels.KINDS
 # Treatment of a text that is longer than a sequence.
 TRUNCATE, WINDOWS = "truncate", "windows"
 # Name of the weighting by which every label has the same weight in total.
@@ -87,7 +87,7 @@ class TextClassificationConfig(shared.FinetuningConfig):
             "text_pair": OrNone(Text()),
             "label": OrNone(Text()),
             "labels": OrNone(ListOf(Text(), least=1)),
-            "problem_type": OrNone(Choice(labels.PROBLEMS)),
+            "problem_type": OrNone(Choice(labels.KINDS)),
             "head": Choice(("linear", "dense")),
             "class_weights": OrNone(Either(Choice((AUTO,)), ByName(Number(0, 1e6, above=True)))),
             "long_texts": Choice((TRUNCATE, WINDOWS)),
@@ -129,13 +129,20 @@ class TextClassificationConfig(shared.FinetuningConfig):
     def _for_labels(self, data: TaskData) -> "TextClassificationConfig":
         """Return this configuration with the labels and the type of problem of the data."""
         assert data.train is not None
-        values = [example.label for example in data.train.examples]
-        problem = labels.infer_problem(
-            values, self.problem_type, self.labels, self.label_separator, data.train.path
-        )
-        data.notes += [note for note in problem.notes if note not in data.notes]
+        if self.labels and self.problem_type:
+            problem = labels.Problem(self.problem_type, tuple(self.labels))
+        else:
+            problem = labels.infer_problem(
+                [example.label for example in data.train.examples],
+                self.problem_type,
+                self.label_separator,
+                _where(data.train),
+            )
+            if self.labels:  # Labels that are given have the order that is given.
+                problem = dataclasses.replace(problem, labels=tuple(self.labels))
+            data.notes += [note for note in problem.notes if note not in data.notes]
         network, _ = self.require_network()
-        names = problem.labels or ("value",)  # A regression has one output.
+        names = problem.labels or (self.label or "value",)  # A regression has one output.
         network = network.replace(
             num_labels=len(names), id2label=dict(enumerate(names)), problem_type=problem.kind
         )
@@ -147,6 +154,11 @@ class TextClassificationConfig(shared.FinetuningConfig):
         return dataclasses.replace(
             self, network=network, labels=tuple(problem.labels), problem_type=problem.kind
         )
+
+
+def _where(examples: ExampleSet) -> Callable[[int], str]:
+    """Return a function of the number of an example that names its file and line."""
+    return lambda number: f"{examples.path}, line {examples.examples[number].line}"
 
 
 class TextClassification(FinetuningTask):
@@ -188,11 +200,12 @@ class TextClassification(FinetuningTask):
 
     def _targets(self, examples: ExampleSet) -> np.ndarray:
         """Return classes int32 `[examples]`, numbers float32, or float32 `[examples, labels]`."""
-        convert = labels.converter(
-            self.config.problem_type, self.config.labels, self.config.label_separator
-        )
-        values = [convert(each.label, examples.path, each.line) for each in examples.examples]
-        return np.array(values, np.int32 if self.config.problem_type == SINGLE else np.float32)
+        kind, names = self.config.problem_type, self.config.labels
+        assert kind is not None and names is not None
+        problem = labels.Problem(kind, tuple(names), separator=self.config.label_separator)
+        values = [each.label for each in examples.examples]
+        targets = labels.encode(problem, values, _where(examples))
+        return np.array(targets.values, np.int32 if kind == SINGLE else np.float32)
 
     def _class_weights(self, targets: np.ndarray) -> np.ndarray | None:
         """Return float32 weights of the examples, None for 1 each."""
