@@ -46,9 +46,7 @@ def print_metrics(metrics: Mapping[str, float | None], console: rich.console.Con
         console.print(table)
 
 
-def print_by_set(
-    metrics: Mapping[str, Mapping[str, float]], console: rich.console.Console
-) -> None:
+def print_by_set(metrics: Mapping[str, Mapping[str, float]], console: rich.console.Console) -> None:
     """Print metrics by set and name, as `print_metrics` does."""
     named = {f"{s}/{name}": x for s, values in metrics.items() for name, x in values.items()}
     print_metrics(named, console)

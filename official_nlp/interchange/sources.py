@@ -325,9 +325,7 @@ def _open_run(path: pathlib.Path, checkpoint: int | str | None) -> Source:
     )
 
 
-def _cards(
-    run: "SavedRun", task: HasNetworks, networks: Mapping[str, Weights]
-) -> dict[str, str]:
+def _cards(run: "SavedRun", task: HasNetworks, networks: Mapping[str, Weights]) -> dict[str, str]:
     """Return the text of the model card of each network."""
     pair = {name: weights for name, weights in networks.items() if name in model_card.NETWORKS}
     if not pair:

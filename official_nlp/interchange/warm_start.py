@@ -268,8 +268,8 @@ class WarmStart:
 
         Args:
           model: the model that the task built.
-          report: function that gets a sentence on each network: which tensors were loaded, ignored
-            or newly initialized.
+          report: function that gets lines on each network: which tensors were loaded, ignored or
+            newly initialized.
 
         Returns:
           What `describe` returns, with counts and names of the tensors of each network.
@@ -285,7 +285,9 @@ class WarmStart:
             values = self._values.get(name, {})
             if name in self._pretrained:
                 load_report = self._compare(name, tensors)
-                report(f"{name} from {load_report}" if name else str(load_report))
+                text = f"{name} from {load_report}" if name else str(load_report)
+                for line in text.splitlines():
+                    report(line)
                 described[name] |= _counts(load_report)
             else:
                 report(_newly_initialized(name, len(values)))

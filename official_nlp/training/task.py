@@ -91,9 +91,7 @@ class TaskConfig(abc.ABC):
         """
         return self.open_data(path, corrupt_records)
 
-    def open_evaluation_data(
-        self, path: str | os.PathLike, corrupt_records: str = "stop"
-    ) -> Data:
+    def open_evaluation_data(self, path: str | os.PathLike, corrupt_records: str = "stop") -> Data:
         """Open data to evaluate or predict only, without a training set.
 
         By default as `open_data` does. A task whose training data holds evaluation examples apart

@@ -78,9 +78,7 @@ class TaskData(Data):
         }
 
 
-def open_sets(
-    config: "FinetuningConfig", path: str | os.PathLike, training: bool
-) -> TaskData:
+def open_sets(config: "FinetuningConfig", path: str | os.PathLike, training: bool) -> TaskData:
     """Read the files of a task.
 
     Args:

@@ -173,9 +173,7 @@ class TextClassification(FinetuningTask):
     config: TextClassificationConfig
 
     def make_model(self) -> ElectraForSequenceClassification:
-        model = ElectraForSequenceClassification(
-            self.network, head=self.config.head, recompute=self.recompute
-        )
+        model = ElectraForSequenceClassification(self.network, recompute=self.recompute)
         if self.config.problem_type == REGRESSION and self._data and self._data.train:
             # The first steps would otherwise only move all predictions to the mean.
             targets = self._features_of(self._data.train).labels["labels"]
