@@ -10,7 +10,7 @@ import numpy as np
 from official_nlp import ranges
 from official_nlp.data import ElectraTokenizer, text_windows
 from official_nlp.errors import InputError
-from official_nlp.inference import inputs, sequences
+from official_nlp.inference import inputs
 from official_nlp.inference.batches import BatchRunner, TokenSequence
 from official_nlp.inference.head import Head, Prediction
 from official_nlp.inference.inputs import Question
