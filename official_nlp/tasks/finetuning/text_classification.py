@@ -86,7 +86,7 @@ class TextClassificationConfig(shared.FinetuningConfig):
             "text": OrNone(Text()),
             "text_pair": OrNone(Text()),
             "label": OrNone(Text()),
-            "labels": OrNone(ListOf(Text(), least=1)),
+            "labels": OrNone(ListOf(Text())),
             "problem_type": OrNone(Choice(labels.KINDS)),
             "head": Choice(("linear", "dense")),
             "class_weights": OrNone(Either(Choice((AUTO,)), ByName(Number(0, 1e6, above=True)))),
@@ -182,7 +182,9 @@ class TextClassification(FinetuningTask):
         return labels.Problem(kind, tuple(names), separator=self.config.label_separator)
 
     def make_model(self) -> ElectraForSequenceClassification:
-        model = ElectraForSequenceClassification(self.network, recompute=self.recompute)
+        model = ElectraForSequenceClassification(
+            self.network, recompute=self.recompute, head=self.config.head
+        )
         if self._problem.kind == REGRESSION and self._data and self._data.train:
             # The first steps would otherwise only move all predictions to the mean.
             targets = self._features_of(self._data.train).labels["labels"]
