@@ -28,7 +28,7 @@ SUFFIXES = (".txt", ".txt.gz", ".jsonl", ".jsonl.gz", ".json", ".json.gz")
 # that memory is bounded for any input.
 _DOCUMENT_CHARACTERS = 1_000_000
 _LINE_BYTES = 1 << 20
-_ROW_BYTES = 16 << 20
+ROW_CHARACTERS = 16 << 20
 _BUFFER_BYTES = 1 << 18
 _LISTED = 3
 
@@ -202,8 +202,8 @@ def documents(
         lines, or has a row that is no JSON or larger than 16 MiB; names file and line.
     """
     for file in files:
-        rows = _json_texts if text_format.is_json_lines(file) else _paragraphs
-        yield from rows(file, advance)
+        read = _json_texts if text_format.is_json_lines(file) else _paragraphs
+        yield from read(file, advance)
 
 
 def _refuse_null(file: pathlib.Path, number: int, position: int) -> NoReturn:
@@ -229,23 +229,39 @@ def _paragraphs(file: pathlib.Path, advance: Callable[[int], None]) -> Iterator[
 
 
 def _json_texts(file: pathlib.Path, advance: Callable[[int], None]) -> Iterator[list[str]]:
+    for number, row in rows(file, advance):
+        if row.strip():
+            yield from _split(_text(file, number, row))
+
+
+def rows(
+    file: pathlib.Path, advance: Callable[[int], None] = lambda size: None
+) -> Iterator[tuple[int, str]]:
+    """Yield the number and the text of each line, which ends with a newline.
+
+    Args:
+      file: the file, in UTF-8, with or without a byte order mark. Compressed files are decompressed.
+      advance: called with the number of bytes read from disk since its last call.
+
+    Raises:
+      InputError: the file cannot be read, is not UTF-8, or has a NUL or a line of more than 16
+        million characters; names file and line.
+    """
     pieces: list[str] = []
     size = 0
     for number, line in _lines(file, advance):
         pieces.append(line)
         size += len(line)
-        if size > _ROW_BYTES:
+        if size > ROW_CHARACTERS:
             raise InputError(
-                f"{file}, line {number}: a row may have at most {_ROW_BYTES:,} characters, but "
+                f"{file}, line {number}: a row may have at most {ROW_CHARACTERS:,} characters, but "
                 "this one has more: divide its text into several rows"
             )
         if not line.endswith("\n"):
             continue  # a piece of a long line; `_lines` ends every line with a newline
-        row = "".join(pieces)
+        yield number, "".join(pieces)
         pieces.clear()
         size = 0
-        if row.strip():
-            yield from _split(_text(file, number, row))
 
 
 def _text(file: pathlib.Path, number: int, row: str) -> str:
@@ -259,7 +275,14 @@ def _text(file: pathlib.Path, number: int, row: str) -> str:
             f'{file}, line {number}: each row must be a JSON object with a string "text", was '
             f"{row.strip()[:60]!r}"
         ) from None
-    # JSON escapes can spell lone surrogates, which are not characters and cannot be encoded.
+    return without_surrogates(text)
+
+
+def without_surrogates(text: str) -> str:
+    """Return a text in which the replacement character stands for each lone surrogate.
+
+    JSON escapes can spell lone surrogates, which are not characters and cannot be encoded.
+    """
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 

@@ -79,10 +79,10 @@ def is_json_lines(file: pathlib.Path) -> bool:
     Raises:
       InputError: the file cannot be read, or holds neither.
     """
-    head = _head(file)
-    _check_text(file, head)
-    text = _text(head)
-    if file.name.endswith(_JSON_LINES) or _first_row(head) is not None:
+    start = head(file)
+    check_text(file, start)
+    text = _text(start)
+    if file.name.endswith(_JSON_LINES) or _first_row(start) is not None:
         return True
     if _JSON_START.match(text) or (file.name.endswith(_JSON) and text):
         raise InputError(
@@ -102,7 +102,7 @@ def has_json_texts(file: pathlib.Path) -> bool:
     Raises:
       InputError: the file cannot be read.
     """
-    row = _first_row(_head(file))
+    row = _first_row(head(file))
     return row is not None and isinstance(row.get("text"), str)
 
 
@@ -112,14 +112,19 @@ def is_vocabulary(file: pathlib.Path) -> bool:
     Raises:
       InputError: the file cannot be read.
     """
-    return _names_special_tokens(_text(_head(file)))
+    return _names_special_tokens(_text(head(file)))
 
 
 def _names_special_tokens(text: str) -> bool:
     return set(text.split("\n")) >= _SPECIAL_TOKENS
 
 
-def _head(file: pathlib.Path) -> bytes:
+def head(file: pathlib.Path) -> bytes:
+    """Return the first 64 KiB of the uncompressed content of a file.
+
+    Raises:
+      InputError: the file cannot be read.
+    """
     try:
         with open(file, "rb") as raw:
             return decompressed(file, raw).read(_HEAD_BYTES)
@@ -137,11 +142,23 @@ def _refuse_gzip(file: pathlib.Path, error: Exception) -> NoReturn:
     raise InputError(f"{file} is not a complete gzip file: {error}; copy it again") from error
 
 
-def _check_text(file: pathlib.Path, head: bytes) -> None:
+def check_text(file: pathlib.Path, start: bytes, export: str = _EXPORT) -> None:
+    """Check that a file holds text in UTF-8, as far as its first bytes show.
+
+    Args:
+      file: the file, for messages.
+      start: its first bytes, see `head`.
+      export: what the user can do if it holds texts in another format.
+
+    Raises:
+      InputError: the bytes are those of another format or encoding.
+    """
     for pattern, kind, advice in _OTHER_FORMATS:
-        if pattern.match(head):
-            raise InputError(f"{file} must be text, but is {kind}: {advice}")
-    encoding = _wide_encoding(head)
+        if pattern.match(start):
+            raise InputError(
+                f"{file} must be text, but is {kind}: {export if advice == _EXPORT else advice}"
+            )
+    encoding = _wide_encoding(start)
     if encoding:
         raise InputError(
             f"{file}: text must be UTF-8, but this looks like {encoding}; convert it with "

@@ -81,7 +81,7 @@ def test_long_lines_are_split_without_loss(tmp_path, monkeypatch, name):
 
 def test_a_row_above_the_limit_is_refused_before_it_is_read_to_its_end(tmp_path, monkeypatch):
     monkeypatch.setattr(corpus, "_LINE_BYTES", 100)
-    monkeypatch.setattr(corpus, "_ROW_BYTES", 1000)
+    monkeypatch.setattr(corpus, "ROW_CHARACTERS", 1000)
     fits = json.dumps({"text": "x" * 900})
     endless = '{"text": "' + "x" * 1_000_000
     file = write(tmp_path / "a.jsonl.gz", f"{fits}\n{endless}".encode())
