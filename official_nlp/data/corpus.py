@@ -216,7 +216,7 @@ def _refuse_null(file: pathlib.Path, number: int, position: int) -> NoReturn:
 def _paragraphs(file: pathlib.Path, advance: Callable[[int], None]) -> Iterator[list[str]]:
     document: list[str] = []
     size = 0
-    for _, line in _lines(file, advance):
+    for _, line in lines(file, advance):
         line = line.strip()
         if document and (not line or size + len(line) > _DOCUMENT_CHARACTERS):
             yield document
@@ -240,7 +240,7 @@ def rows(
     """Yield the number and the text of each line, which ends with a newline.
 
     Args:
-      file: the file, in UTF-8, with or without a byte order mark. Compressed files are decompressed.
+      file: the file, in UTF-8, with or without a byte order mark, also compressed by gzip.
       advance: called with the number of bytes read from disk since its last call.
 
     Raises:
@@ -249,7 +249,7 @@ def rows(
     """
     pieces: list[str] = []
     size = 0
-    for number, line in _lines(file, advance):
+    for number, line in lines(file, advance):
         pieces.append(line)
         size += len(line)
         if size > ROW_CHARACTERS:
@@ -258,7 +258,7 @@ def rows(
                 "this one has more: divide its text into several rows"
             )
         if not line.endswith("\n"):
-            continue  # a piece of a long line; `_lines` ends every line with a newline
+            continue  # a piece of a long line; `lines` ends every line with a newline
         yield number, "".join(pieces)
         pieces.clear()
         size = 0
@@ -304,8 +304,18 @@ def _split(text: str) -> Iterator[list[str]]:
         yield document
 
 
-def _lines(file: pathlib.Path, advance: Callable[[int], None]) -> Iterator[tuple[int, str]]:
-    """Yield (line number, text); long lines come in pieces, and every line ends with a newline."""
+def lines(
+    file: pathlib.Path, advance: Callable[[int], None] = lambda size: None
+) -> Iterator[tuple[int, str]]:
+    """Yield (line number, text); long lines come in pieces, and every line ends with a newline.
+
+    Args:
+      file: see `rows`.
+      advance: see `rows`.
+
+    Raises:
+      InputError: the file cannot be read, is not UTF-8, or has a NUL; names file and line.
+    """
     number, done, offset = 1, 0, 0
     # A piece may end in the middle of a character, of which the decoder retains the first bytes.
     decoder = codecs.getincrementaldecoder("utf-8")()

@@ -14,7 +14,7 @@ from typing import IO, Any, NoReturn, cast
 from official_nlp.errors import InputError
 
 # What is recognized lies in this many bytes of a file.
-_HEAD_BYTES = 1 << 16
+HEAD_BYTES = 1 << 16
 _GZIP = b"\x1f\x8b"
 _BYTE_ORDER_MARKS = (
     (b"\xff\xfe\x00\x00", "UTF-32"),
@@ -115,6 +115,11 @@ def is_vocabulary(file: pathlib.Path) -> bool:
     return _names_special_tokens(_text(head(file)))
 
 
+def starts_like_json(start: bytes) -> bool:
+    """Return whether a file with these first bytes starts with a JSON object or array of these."""
+    return bool(_JSON_START.match(_text(start)))
+
+
 def _names_special_tokens(text: str) -> bool:
     return set(text.split("\n")) >= _SPECIAL_TOKENS
 
@@ -127,7 +132,7 @@ def head(file: pathlib.Path) -> bytes:
     """
     try:
         with open(file, "rb") as raw:
-            return decompressed(file, raw).read(_HEAD_BYTES)
+            return decompressed(file, raw).read(HEAD_BYTES)
     except OSError as error:
         if isinstance(error, gzip.BadGzipFile):
             _refuse_gzip(file, error)
@@ -194,7 +199,7 @@ def _text(head: bytes) -> str:
 def _first_row(head: bytes) -> dict[str, Any] | None:
     """Return the object in the first line, with what is known of one longer than the head."""
     line, newline, _ = _text(head).partition("\n")
-    if not newline and len(head) >= _HEAD_BYTES:
+    if not newline and len(head) >= HEAD_BYTES:
         # Documents may be long: of such a row only the names of strings can be seen.
         return dict.fromkeys(_STRING_KEY.findall(line), "") if _ROW_START.match(line) else None
     try:
