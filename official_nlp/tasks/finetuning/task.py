@@ -89,6 +89,10 @@ class FinetuningTask(Task):
     def metrics_of(self, rows: Mapping[str, np.ndarray]) -> dict[str, float]:
         """Return the metrics of a set from the rows of all features, the main metric first."""
 
+    @abc.abstractmethod
+    def metrics(self) -> Sequence[str]:
+        """Return the names of the metrics that `metrics_of` computes."""
+
     def make_model(self) -> ElectraFor:
         """Return the model with its initial values."""
         return self.model_class(self.network, recompute=self.recompute)
@@ -211,6 +215,10 @@ class FinetuningTask(Task):
         rows |= self.evaluate_rows(outputs, batch)
         return {"loss_sum": loss_sum, "loss_weight": self.loss_weight(batch)}, rows
 
+    def metric_names(self) -> list[str]:
+        sets = self._data.dev if self._data else {}
+        return [f"{name}/{metric}" for name in sets for metric in (*self.metrics(), LOSS)]
+
     def report(
         self, sums: Mapping[str, np.ndarray], rows: Mapping[str, np.ndarray]
     ) -> dict[str, float]:
@@ -218,7 +226,7 @@ class FinetuningTask(Task):
             return {}
         weight = float(sums["loss_weight"])
         loss = float(sums["loss_sum"]) / weight if weight else float("nan")
-        return {**self.metrics_of(rows), "loss": loss}
+        return {**self.metrics_of(rows), LOSS: loss}
 
     # === Files ===
 

@@ -25,6 +25,11 @@ from official_nlp.training import TrainingConfig
 from official_nlp.training.task import Batch, DataByPath, Rows
 
 SINGLE, MULTI, REGRESSION = labels.KINDS
+_METRICS = {
+    SINGLE: ("accuracy", "f1", "matthews_correlation"),
+    MULTI: ("micro_f1", "micro_precision", "micro_recall", "macro_f1", "exact_match"),
+    REGRESSION: ("pearson", "spearman", "mean_squared_error"),
+}
 # Treatment of a text that is longer than a sequence.
 TRUNCATE, WINDOWS = "truncate", "windows"
 # Name of the weighting by which every label has the same weight in total.
@@ -237,6 +242,9 @@ class TextClassification(FinetuningTask):
 
     def evaluate_rows(self, outputs: Mapping[str, tf.Tensor], batch: Batch) -> Rows:
         return {"logits": outputs["logits"], "labels": batch["labels"]}
+
+    def metrics(self) -> Sequence[str]:
+        return _METRICS[self._problem.kind]
 
     def metrics_of(self, rows: Mapping[str, np.ndarray]) -> dict[str, float]:
         first, predictions = self._by_document(rows)
