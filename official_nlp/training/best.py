@@ -13,14 +13,18 @@ from official_nlp.files import atomic
 FILE = "best.json"
 # Directions by the last word of a metric's name.
 _LOWER = ("loss", "perplexity", "error")
-_HIGHER = ("accuracy", "auc", "precision", "recall", "f1", "entropy")
+_HIGHER = (
+    *("accuracy", "auc", "precision", "recall", "f1", "match", "entropy"),
+    *("correlation", "pearson", "spearman"),
+)
 
 
 def parse(name: str) -> tuple[str, bool]:
     """Return the name of a metric without a direction, and whether higher is better.
 
-    Losses are minimized; accuracy, AUC, precision, recall, F1 and entropy gain are maximized. Any
-    other metric needs its direction: `lower:NAME` or `higher:NAME`.
+    Losses and errors are minimized; accuracy, AUC, precision, recall, F1, exact match, entropy gain
+    and correlations are maximized. Any other metric needs its direction: `lower:NAME` or
+    `higher:NAME`.
 
     Args:
       name: name of an evaluation metric, as `rtd_auc`, or with its set, as `held_out/rtd_auc`.

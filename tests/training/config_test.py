@@ -97,6 +97,10 @@ def test_settings_survive_run_json():
         ("mlm_loss", "mlm_loss", False),
         ("dev/loss", "dev/loss", False),
         ("higher:dev/loss", "dev/loss", True),
+        ("dev/exact_match", "dev/exact_match", True),
+        ("matthews_correlation", "matthews_correlation", True),
+        ("mean_squared_error", "mean_squared_error", False),
+        ("spearman", "spearman", True),
         ("lower:spearman", "spearman", False),
     ],
 )
