@@ -27,8 +27,14 @@ REQUIREMENTS = [
     "rich>=13",
     # Numbers in bfloat16, and arrays written without a copy.
     "safetensors>=0.8,<1",
+    # Metrics of classifiers.
+    "scikit-learn>=1.4,<2",
+    # Correlations, and the minimum that is the temperature of a classifier.
+    "scipy>=1.11,<2",
     # Its offsets in characters came with this one.
     "sentencepiece>=0.2.3,<0.3",
+    # F1 of entities as the shared tasks of CoNLL define it.
+    "seqeval>=1.2.2,<2",
     "tokenizers>=0.20",
 ]
 
@@ -41,7 +47,6 @@ TEST_REQUIREMENTS = [
     "pytest-timeout>=2.3",
     "pytest-xdist>=3.7",
     "ruff>=0.9",
-    "scikit-learn>=1.4",
     "setuptools>=65",
     "wheel>=0.43",
 ]

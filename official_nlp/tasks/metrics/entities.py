@@ -1,0 +1,74 @@
+"""Metrics of tagged tokens whose tags mark entities, such as B-PER and I-PER."""
+
+import re
+from collections.abc import Sequence
+
+from official_nlp import ranges
+from official_nlp.errors import InputError
+
+OUTSIDE = "O"
+# Begin, inside, end, single: the prefixes of IOB1, IOB2 and IOBES.
+_ENTITY_TAG = re.compile(r"[BIES]-.+", re.DOTALL)
+
+Tags = Sequence[Sequence[str]]
+
+
+def marks_entities(tag: str) -> bool:
+    """Return whether a tag is `O`, or one of the prefixes B-, I-, E- and S- with a type."""
+    return tag == OUTSIDE or bool(_ENTITY_TAG.fullmatch(tag))
+
+
+def entity_metrics(tags: Tags, predicted: Tags) -> dict[str, float]:
+    """Compute the metrics of entities, as the CoNLL-2000 and CoNLL-2003 shared tasks define them.
+
+    A predicted entity is right if type, first and last token are right. A tag that does not
+    continue the entity before it begins a new one, whatever its prefix is (conlleval).
+
+    Args:
+      tags: the true tags of the tokens of each sentence.
+      predicted: the predicted tags, of the same lengths.
+
+    Returns:
+      `entity_f1`, `entity_precision` and `entity_recall` of all entities together, 0 if there are
+      none; `token_accuracy`, the fraction of tokens whose tag is right.
+
+    Raises:
+      InputError: the lengths differ, there are no tokens, or a tag does not mark entities.
+
+    Reference: Tjong Kim Sang and De Meulder 2003 (arXiv cs/0306050).
+    """
+    _check(tags, predicted)
+    # Importing it takes as long as importing scikit-learn.
+    from seqeval import metrics
+
+    # It recognizes sentences as lists, not as other sequences.
+    sides = [list(map(str, row)) for row in tags], [list(map(str, row)) for row in predicted]
+    return {
+        "entity_f1": float(metrics.f1_score(*sides, zero_division=0)),
+        "entity_precision": float(metrics.precision_score(*sides, zero_division=0)),
+        "entity_recall": float(metrics.recall_score(*sides, zero_division=0)),
+        "token_accuracy": float(metrics.accuracy_score(*sides)),
+    }
+
+
+def _check(tags: Tags, predicted: Tags) -> None:
+    """Raise InputError unless two lists of tags describe the same tokens."""
+    if len(tags) != len(predicted):
+        raise InputError(
+            f"tags and predicted must have the same sentences, had {len(tags)} and "
+            f"{len(predicted)}; give both for the whole evaluation set"
+        )
+    for number, (true, guess) in enumerate(zip(tags, predicted)):
+        if len(true) != len(guess):
+            raise InputError(
+                f"sentence {number} must have as many predicted tags as tokens, {len(true)}, had "
+                f"{len(guess)}; predict a tag for each token"
+            )
+    if not any(len(row) for row in tags):
+        raise InputError("tags must have at least one token, had none; give another evaluation set")
+    for tag in {tag for side in (tags, predicted) for row in side for tag in row}:
+        if not marks_entities(tag):
+            raise InputError(
+                f"a tag must be {OUTSIDE}, or B-, I-, E- or S- with a type such as B-PER, was "
+                f"{ranges.shown(tag)}; tags of other kinds have an accuracy only"
+            )

@@ -1,0 +1,73 @@
+"""Entities among tags, as conlleval counts them."""
+
+import warnings
+
+import pytest
+
+from official_nlp.errors import InputError
+from official_nlp.tasks.metrics.entities import entity_metrics, marks_entities
+
+# True and predicted tags of sentences; F1, precision, recall, accuracy.
+TABLE = {
+    "equal": (["B-PER I-PER O"], ["B-PER I-PER O"], (1, 1, 1, 1)),
+    "another type": (["B-PER I-PER O"], ["B-ORG I-ORG O"], (0, 0, 0, 1 / 3)),
+    "too short": (["B-PER I-PER O"], ["B-PER O O"], (0, 0, 0, 2 / 3)),
+    # Two of three predicted are right, and two of two found: 2 * 2 / (3 + 2).
+    "one too many": (["B-PER O B-LOC"], ["B-PER B-ORG B-LOC"], (0.8, 2 / 3, 1, 2 / 3)),
+    # An I- tag after O, or after another type, begins an entity.
+    "without begin": (["B-PER I-PER B-LOC"], ["I-PER I-PER I-LOC"], (1, 1, 1, 1 / 3)),
+    # Two entities side by side differ from one.
+    "joined": (["B-PER B-PER"], ["B-PER I-PER"], (0, 0, 0, 0.5)),
+    "begin, inside, end, single": (["B-A I-A E-A S-B S-B"], ["B-A I-A E-A S-B O"], None),
+    "entities end with their sentence": (["B-A", "I-A"], ["B-A", "B-A"], (1, 1, 1, 0.5)),
+    "types with a hyphen": (["B-per-son I-per-son"], ["B-per-son I-per-son"], (1, 1, 1, 1)),
+    "none at all": (["O O"], ["O O"], (0, 0, 0, 1)),
+    "none predicted": (["B-A O"], ["O O"], (0, 0, 0, 0.5)),
+    "none in the set": (["O O"], ["B-A O"], (0, 0, 0, 0.5)),
+    "an empty sentence": (["", "B-A"], ["", "B-A"], (1, 1, 1, 1)),
+}
+
+
+def split(sentences):
+    return [sentence.split() for sentence in sentences]
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_metrics_of_entities(name):
+    tags, predicted, expected = TABLE[name]
+    # Two of three found, none wrong.
+    f1, precision, recall, accuracy = expected or (0.8, 1, 2 / 3, 0.8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = entity_metrics(split(tags), split(predicted))
+    assert found == pytest.approx(
+        {
+            "entity_f1": f1,
+            "entity_precision": precision,
+            "entity_recall": recall,
+            "token_accuracy": accuracy,
+        }
+    )
+    assert all(type(value) is float for value in found.values())
+
+
+@pytest.mark.parametrize(
+    ("tags", "predicted", "message"),
+    [
+        (["O"], ["O", "O"], "the same sentences, had 1 and 2"),
+        (["O", "O O"], ["O", "O"], "sentence 1 must have as many predicted tags as tokens, 2"),
+        ([], [], "at least one token, had none"),
+        (["O NN"], ["O O"], "B-PER, was 'NN'; tags of other kinds have an accuracy only"),
+        (["O O"], ["O U-PER"], "was 'U-PER'"),
+    ],
+)
+def test_tags_that_do_not_fit_are_refused(tags, predicted, message):
+    with pytest.raises(InputError, match=message):
+        entity_metrics(split(tags), split(predicted))
+
+
+@pytest.mark.parametrize(
+    ("tag", "expected"), [("O", True), ("B-X", True), ("S-X", True), ("X", False), ("B-", False)]
+)
+def test_tags_that_mark_entities_are_recognized(tag, expected):
+    assert marks_entities(tag) == expected
