@@ -227,9 +227,7 @@ class TokenClassification(FinetuningTask):
     @functools.cached_property
     def _tags(self) -> list[str]:
         """The labels, and after them the tags that only an evaluation has."""
-        labels = self.config.labels
-        if labels is None or self.config.scheme is None:
-            raise InputError("a task without training data needs labels and scheme")
+        labels = self._require_labels()
         sets = {**self._data.dev, **self._data.test}.values() if self._data else ()
         found = {
             tag
@@ -239,7 +237,13 @@ class TokenClassification(FinetuningTask):
         }
         return [*labels, *sorted(found.difference(labels))]
 
+    def _require_labels(self) -> Sequence[str]:
+        if self.config.labels is None or self.config.scheme is None:
+            raise InputError("a task without training data needs labels and scheme")
+        return self.config.labels
+
     def make_model(self) -> ElectraForTokenClassification:
+        self._require_labels()
         return ElectraForTokenClassification(self.network, recompute=self.recompute)
 
     def features(self, examples: ExampleSet) -> Features:
