@@ -4,6 +4,10 @@ from official_nlp.tasks.finetuning.text_classification import (
     TextClassification,
     TextClassificationConfig,
 )
+from official_nlp.tasks.finetuning.token_classification import (
+    TokenClassification,
+    TokenClassificationConfig,
+)
 from official_nlp.tasks.pretraining import ElectraPretraining, GeneratorMonitor, PretrainingConfig
 
 __all__ = [
@@ -12,4 +16,6 @@ __all__ = [
     "PretrainingConfig",
     "TextClassification",
     "TextClassificationConfig",
+    "TokenClassification",
+    "TokenClassificationConfig",
 ]
