@@ -24,6 +24,8 @@ REQUIREMENTS = [
     "ml-dtypes>=0.4",
     "numpy>=1.26",
     "protobuf>=5.28",
+    # Reads Parquet, the format of most data sets on the Hugging Face hub.
+    "pyarrow>=15",
     "rich>=13",
     # Numbers in bfloat16, and arrays written without a copy.
     "safetensors>=0.8,<1",

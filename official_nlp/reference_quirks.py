@@ -22,6 +22,9 @@ class ReferenceQuirks:
         the number of finished steps. By default warm-up starts at `1 / warmup_steps`.
       loss_per_replica: divide the loss of each replica by its own number of tokens, then average
         over replicas. By default sums and weights are added over replicas before one division.
+      layer_decay_off_by_one: in fine-tuning, give the top layer of the encoder the squared decay of
+        learning rates, and all layers below one power more. By default the top layer has the
+        decay itself.
     """
 
     mask_with_replacement: bool = False
@@ -29,6 +32,7 @@ class ReferenceQuirks:
     bias_correction: bool = True
     warmup_from_zero: bool = False
     loss_per_replica: bool = False
+    layer_decay_off_by_one: bool = False
 
     def __post_init__(self) -> None:
         ranges.check(self, {field.name: ranges.Flag() for field in dataclasses.fields(self)})
@@ -42,4 +46,5 @@ class ReferenceQuirks:
             bias_correction=False,
             warmup_from_zero=True,
             loss_per_replica=True,
+            layer_decay_off_by_one=True,
         )

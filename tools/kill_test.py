@@ -72,9 +72,9 @@ training.TrainingConfig.checkpoint_interval = 10
 training.TrainingConfig.evaluation_interval = 20
 """
 STEPS = 93
-# Exit codes of a run that was stopped and saved, and of a command that was not training yet or any
-# more, so that there was nothing to save.
-STOPPED, TERMINATED = 42, 143
+# Exit codes of a run that was stopped and saved, and of a command that was not training yet, so that
+# there was nothing to save. The latter is the signal itself while Python starts.
+STOPPED, TERMINATED = 42, (143, -signal.SIGTERM)
 
 # The command, with the CPU as two devices.
 PROGRAM = """
@@ -203,14 +203,14 @@ class Combination:
         time.sleep(moment)
         number, expected = signal.SIGKILL, (-signal.SIGKILL,)
         if kind == "stopping":
-            number, expected = signal.SIGTERM, (STOPPED, TERMINATED)
+            number, expected = signal.SIGTERM, (STOPPED, *TERMINATED)
         process.send_signal(number)
         _, err = process.communicate()
         if process.returncode not in expected:
             raise SystemExit(f"{self.name}: expected {expected}, got {process.returncode}: {err}")
         if kind != "stopping":
             kind = "saving" if being_written(run) else "anywhere"
-        elif process.returncode == TERMINATED:
+        elif process.returncode in TERMINATED:
             kind = "terminated"
         return kind, max(listed(run), default=0)
 

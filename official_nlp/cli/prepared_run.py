@@ -11,7 +11,10 @@ from official_nlp.errors import InputError
 if TYPE_CHECKING:  # Importing these takes seconds.
     import rich.console
 
+    from official_nlp.data import ElectraTokenizer
+    from official_nlp.interchange.task_networks import TakesNetwork
     from official_nlp.interchange.warm_start import WarmStart
+    from official_nlp.modeling.networks import ElectraConfig
     from official_nlp.training import Data, PhaseConfig, RunConfig, Task
 
 
@@ -100,30 +103,38 @@ def _with_network(config: "RunConfig") -> "RunConfig":
         return config
     # A run that exists has its network, and the source may be gone.
     if RunFolder(config.model_dir).has_checkpoint:
-        source: str | None = config.model_dir
         saved = load_run(config.model_dir).task_config
-        if not isinstance(saved, TakesNetwork):
+        if not isinstance(saved, TakesNetwork) or saved.network is None or saved.tokenizer is None:
             raise InputError(
                 f"{config.model_dir} is a run of {type(saved).__name__}, the recipe trains "
                 f"{type(task).__name__}: give another MODEL_DIR"
             )
-        network, tokenizer = saved.network, saved.tokenizer
-    else:
-        source = config.network or config.init.get("")
-        if source is None:
-            raise InputError(
-                "INIT=none needs NETWORK: a run or model whose sizes and tokenizer are used "
-                "without its weights"
-            )
-        found = sources.open(source)
-        weights = warm_start.choose(found, "")
-        tokenizer = found.load_tokenizer()
-        if tokenizer is None:
-            raise InputError(
-                f"{source} has no tokenizer: put its vocabulary, vocab.txt or spm.model, beside the "
-                "weights"
-            )
-        network = ElectraConfig.from_dict(weights.config)
+        return _for_network(config, task, saved.network, saved.tokenizer)
+    source = config.network or config.init.get("")
+    if source is None:
+        raise InputError(
+            "INIT=none needs NETWORK: a run or model whose sizes and tokenizer are used without "
+            "its weights"
+        )
+    found = sources.open(source)
+    weights = warm_start.choose(found, "")
+    if weights is None:
+        raise InputError(f"{source} holds no network: it is {found.title}")
+    tokenizer = found.load_tokenizer()
+    if tokenizer is None:
+        raise InputError(
+            f"{source} has no tokenizer: put its vocabulary, vocab.txt or spm.model, beside the "
+            "weights"
+        )
+    return _for_network(config, task, ElectraConfig.from_dict(weights.config), tokenizer)
+
+
+def _for_network(
+    config: "RunConfig",
+    task: "TakesNetwork",
+    network: "ElectraConfig",
+    tokenizer: "ElectraTokenizer",
+) -> "RunConfig":
     return dataclasses.replace(config, task=task.with_network(network, tokenizer))
 
 

@@ -1,4 +1,4 @@
-"""Tokens of a text with their characters, and windows over a text that is longer than a sequence."""
+"""Tokens of a text with their characters, and windows over a text that does not fit."""
 
 from typing import NamedTuple
 

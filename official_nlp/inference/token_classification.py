@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from official_nlp.data import ElectraTokenizer, text_windows
+from official_nlp.data.text_windows import TextTokens
 from official_nlp.inference import entities, inputs, sequences
 from official_nlp.inference.batches import BatchRunner
 from official_nlp.inference.head import Head, Prediction, label_names
 from official_nlp.inference.probabilities import softmax
-from official_nlp.data.text_windows import TextTokens
 from official_nlp.modeling.models import ElectraForTokenClassification
 
 

@@ -371,7 +371,7 @@ def _training(run: "SavedRun", task: HasNetworks) -> model_card.Training:
         settings=described["training"],
         phases=_phases(described),
         masking=described["task"]["config"]["masking"],
-        sharing=task.sharing,
+        sharing=str(task.sharing),
         data=origin.get("data", {}),
         data_hash=described.get("data", "unknown"),
         vocabulary={

@@ -17,7 +17,7 @@ from official_nlp.interchange.load_report import LoadReport, listed
 from official_nlp.interchange.weights import OUTPUT_TABLE, repeats_word_table
 from official_nlp.modeling.tensor_names import NamedTensor
 
-# Arguments of the constructor that are not fields of a configuration.
+# Arguments of every constructor that are not fields of a configuration.
 _OPTIONS = ("name", "dtype", "recompute")
 _LABELS = ("num_labels", "id2label", "label2id")
 _NO_FIELD = (
@@ -46,6 +46,8 @@ class Pretrained:
     config_class: type
     config: Any
     load_report: LoadReport | None = None
+    # Further arguments of the constructor that are no fields, in attributes of the same names.
+    _head_options: tuple[str, ...] = ()
 
     if TYPE_CHECKING:  # At run time the constructor is that of the model behind this mixin.
 
@@ -73,13 +75,15 @@ class Pretrained:
           ignore_mismatched_sizes: newly initialize tensors whose shape differs from the file's, and
             layers that the file lacks, instead of raising.
           **config_overrides: fields of the configuration that replace those of the file; and
-            `name`, `dtype` (a Keras policy, such as mixed_bfloat16) and `recompute` of the model.
+            `name`, `dtype` (a Keras policy, such as mixed_bfloat16), `recompute` and the options of
+            the head of the model.
 
         Raises:
           InputError: the folder cannot be read, or does not fit the model; the vocabulary in it
             does not fit the model; or an override is no field.
         """
-        options = {k: config_overrides.pop(k) for k in _OPTIONS if k in config_overrides}
+        names = (*_OPTIONS, *cls._head_options)
+        options = {k: config_overrides.pop(k) for k in names if k in config_overrides}
         # All checks come before the constructor, which allocates variables of the declared sizes.
         config = _overridden(cls.config_class, huggingface.read_config(folder), config_overrides)
         notes = vocabulary_fit.compare_folder(pathlib.Path(folder), config.vocab_size)
@@ -166,6 +170,7 @@ class Pretrained:
             file={name: array.shape for name, array in state.items()},
             tied=_tied(tensors, state),
         )
+        report = _without_mismatches(report, tensors, state)
         if strict:
             report.require_all()
         if not ignore_mismatched_sizes:
@@ -198,6 +203,16 @@ def _overridden(config_class: Any, values: Mapping[str, Any], overrides: Mapping
     labels = {name: value for name, value in overrides.items() if name in _LABELS}
     others = {name: value for name, value in overrides.items() if name not in _LABELS}
     return config_class.from_dict({**values, **others}).replace(**labels)
+
+
+def _without_mismatches(
+    report: LoadReport, tensors: Mapping[str, NamedTensor], state: Mapping[str, np.ndarray]
+) -> LoadReport:
+    """Count values that a variable cannot have among the mismatched ones, like other shapes."""
+    problems = {name: tensors[name].mismatch(state[name]) for name in report.loaded}
+    wrong = tuple(f"{name}: {problem}" for name, problem in problems.items() if problem)
+    loaded = tuple(name for name, problem in problems.items() if not problem)
+    return dataclasses.replace(report, loaded=loaded, mismatched=report.mismatched + wrong)
 
 
 def _tied(tensors: Mapping[str, NamedTensor], state: Mapping[str, np.ndarray]) -> list[str]:

@@ -41,6 +41,10 @@ class NamedTensor(NamedTuple):
         # The reshape merges heads, to [inputs, outputs]; the transpose is that of the file.
         return np.ascontiguousarray(value.reshape(self.shape[::-1]).T)
 
+    def mismatch(self, value: np.ndarray) -> str | None:
+        """Return why the variable cannot have a value of the right shape; None if it can."""
+        return None
+
     def assign_hugging_face(self, value: np.ndarray) -> None:
         """Assign a value in the layout of the file to the variable."""
         value = (value.T if self.transpose else value).reshape(self.variable.shape)

@@ -337,6 +337,14 @@ TABLE = {
         silent=KEY_BIAS,
         **SCORES,
     ),
+    "ElectraForSequenceClassification linear": Line(
+        lambda **k: models.ElectraForSequenceClassification(
+            config(num_labels=3, num_hidden_layers=1), head="linear", **k
+        ),
+        (_text,),
+        silent=KEY_BIAS,
+        **SCORES,
+    ),
     "ElectraForTokenClassification": Line(
         lambda **k: models.ElectraForTokenClassification(config(num_labels=3), **k),
         (_text,),

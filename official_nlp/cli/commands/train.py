@@ -1,8 +1,8 @@
 """Train a model by a recipe, or continue a run that was stopped.
 
 The same command continues the run. Every run writes its configuration as RUN/config.gin, which is a
-recipe too. A fine-tuning run also writes RUN/model, its best checkpoint as a Hugging Face folder, and
-RUN/summary.json, the metrics of that checkpoint.
+recipe too. A fine-tuning run also writes RUN/model, its best checkpoint as a Hugging Face folder,
+and RUN/summary.json, the metrics of that checkpoint.
 """
 
 import argparse
@@ -162,17 +162,16 @@ def _summarize_seeds(
 
     found = {seed: metrics for seed, metrics in by_seed.items() if metrics is not None}
     folder = pathlib.Path(config.model_dir)
-    main = None
-    if found:
-        main = finished_run.main_metric(config.training.keep_best, next(iter(found.values())))
-    summary = finished_run.summarize(main, by_seed)
-    finished_run.write_summary(folder, summary)
-    printing.print_summary(summary, console)
     if not found:
+        finished_run.write_summary(folder, finished_run.summarize(None, by_seed))
         raise InputError(
             f"all {len(by_seed)} seeds failed: use a lower LEARNING_RATE, a longer warm-up or more "
             "epochs"
         )
+    main = finished_run.main_metric(config.training.keep_best, next(iter(found.values())))
+    summary = finished_run.summarize(main, by_seed)
+    finished_run.write_summary(folder, summary)
+    printing.print_summary(summary, console)
     best = finished_run.best_seed(main, found)
     model = folder / finished_run.MODEL
     shutil.rmtree(model, ignore_errors=True)

@@ -215,7 +215,7 @@ def _by_content(table: Table, without: tuple[str | None, ...]) -> list[str]:
         return sentences
     lengths = {c: statistics.fmean(map(len, strings[c])) for c in texts}
     first, second = sorted(texts, key=lambda c: -lengths[c])[:2]
-    return [first] if lengths[first] >= _MUCH_LONGER * lengths[second] else [first, second]
+    return [first] if lengths[first] >= _MUCH_LONGER * lengths[second] else texts
 
 
 def _looks_like_text(values: list[str]) -> bool:

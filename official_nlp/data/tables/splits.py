@@ -139,8 +139,8 @@ def _search(folder: pathlib.Path) -> tuple[dict[str, dict[str, pathlib.Path]], l
     if not found["train"]:
         raise InputError(
             f"{folder} has no training file, which is named train with one of the suffixes "
-            f"{', '.join(SUFFIXES)}; other files are {listed(ignored) or 'none'}: rename the file, or give "
-            "the file itself"
+            f"{', '.join(SUFFIXES)}; other files are {listed(ignored) or 'none'}: rename the file, "
+            "or give the file itself"
         )
     for role in ("dev", "test"):
         if len(found[role]) == 1:

@@ -55,8 +55,8 @@ class ElectraFor(Pretrained, tf_keras.Model):
 
     A subclass defines `_head`. Where the defaults do not fit, it also defines `_targets` (name of
     the labels by name of the output), `_head_inputs` (names of inputs for the head alone),
-    `_comparisons` and `_element_losses`; and, for `save_pretrained`, `hugging_face_class` and
-    `named_tensors`.
+    `_comparisons` and `_element_losses`; `_head_options` (names of further arguments of its
+    constructor); and, for `save_pretrained`, `hugging_face_class` and `named_tensors`.
 
     Args:
       config: configuration of the encoder and the head.
@@ -326,13 +326,16 @@ class ElectraFor(Pretrained, tf_keras.Model):
     # === Config ===
 
     def get_config(self) -> dict[str, Any]:
-        return {**self.encoder.get_config(), "name": self.name}
+        options = {name: getattr(self, name) for name in self._head_options}
+        return {**self.encoder.get_config(), "name": self.name, **options}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "ElectraFor":
         """Return a newly initialized model of a configuration from `get_config`."""
+        config = dict(config)
+        head = {name: config.pop(name) for name in cls._head_options if name in config}
         sizes, options, _ = ElectraEncoder.read_config(config)
-        return cls(sizes, **options)
+        return cls(sizes, **options, **head)
 
 
 def assign_table(layer: OnDeviceEmbedding, value: Any) -> None:

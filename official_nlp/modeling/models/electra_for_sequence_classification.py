@@ -5,8 +5,9 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
+from official_nlp import ranges
 from official_nlp.errors import InputError
-from official_nlp.modeling import initializers, tensor_names
+from official_nlp.modeling import initializers, linear_head_tensors, tensor_names
 from official_nlp.modeling.layers.classification_head import ClassificationHead
 from official_nlp.modeling.models.electra_for import ElectraFor, check_labels, compare_classes
 from official_nlp.modeling.networks.electra_config import ElectraConfig
@@ -15,6 +16,7 @@ from official_nlp.modeling.tensor_names import NamedTensor
 _REGRESSION = "regression"
 _SINGLE_LABEL = "single_label_classification"
 _MULTI_LABEL = "multi_label_classification"
+_HEADS = ranges.Choice(("dense", "linear"))
 
 
 @tf_keras.utils.register_keras_serializable(package="official_nlp")
@@ -30,13 +32,21 @@ class ElectraForSequenceClassification(ElectraFor):
     If it is None, the labels decide in each call: one output is a regression; with several outputs,
     integers are single labels and others are multiple labels.
 
+    The head has two layers, as in Hugging Face: dropout, a dense layer with gelu, dropout, logits.
+    With `head="linear"` it has one, as in google-research/electra: dropout and logits, initialized
+    as there (Glorot uniform). `save_pretrained` writes the linear head in the form of two layers
+    that compute the same logits (`linear_head_tensors`), so that Hugging Face's class loads it;
+    here it is loaded with either head.
+
     Args:
       config: configuration; the head uses `num_labels` or `id2label`, `problem_type` and
         `classifier_dropout`.
       recompute: recompute activations to save memory, see `ElectraEncoder`.
+      head: `dense` or `linear`.
 
     Raises:
-      InputError: the labels do not fit the type of problem.
+      InputError: the labels do not fit the type of problem, `head` has another value, or a linear
+        head has more than `hidden_size / 2` labels, which no file could hold.
 
     Example:
       >>> names = {0: "negative", 1: "neutral", 2: "positive"}
@@ -50,34 +60,59 @@ class ElectraForSequenceClassification(ElectraFor):
       >>> set(predicted) <= {"negative", "neutral", "positive"}
       True
 
-    Reference: Hugging Face's `ElectraForSequenceClassification`.
+    Reference: Hugging Face's `ElectraForSequenceClassification`; google-research/electra,
+    `finetune/classification`.
     """
 
     hugging_face_class = "ElectraForSequenceClassification"
+    _head_options = ("head",)
 
-    def __init__(self, config: ElectraConfig, recompute: bool = False, **kwargs: Any):
+    def __init__(
+        self, config: ElectraConfig, recompute: bool = False, head: str = "dense", **kwargs: Any
+    ):
         super().__init__(config, recompute, **kwargs)
-        self.classifier = ClassificationHead(
-            inner_dim=config.hidden_size,
-            num_classes=config.num_labels,
-            activation="gelu",  # Hugging Face's head has it whatever `hidden_act` is.
-            dropout_rate=config.classifier_rate,
-            first_dropout_rate=config.classifier_rate,
-            initializer=initializers.kernel_initializer(config),
-            dtype=self.dtype_policy,
-            name="classifier",
-        )
+        _HEADS.require("head", head)
+        self.head = head
+        if head == "linear":
+            linear_head_tensors.require_room(config.num_labels, config.hidden_size)
+        self.classifier = self._linear_head() if head == "linear" else self._dense_head()
         self.classifier.build([None, None, config.hidden_size])
 
     def named_tensors(self) -> list[NamedTensor]:
+        if self.head == "linear":
+            head = linear_head_tensors.named_tensors("classifier", self.classifier.out_proj)
+            return tensor_names.encoder(self.encoder) + head
         return [
             *tensor_names.encoder(self.encoder),
             *tensor_names.dense("classifier.dense", self.classifier.dense),
             *tensor_names.dense("classifier.out_proj", self.classifier.out_proj),
         ]
 
+    def _dense_head(self) -> ClassificationHead:
+        return ClassificationHead(
+            inner_dim=self.config.hidden_size,
+            num_classes=self.config.num_labels,
+            activation="gelu",  # Hugging Face's head has it whatever `hidden_act` is.
+            dropout_rate=self.config.classifier_rate,
+            first_dropout_rate=self.config.classifier_rate,
+            initializer=initializers.kernel_initializer(self.config),
+            dtype=self.dtype_policy,
+            name="classifier",
+        )
+
+    def _linear_head(self) -> ClassificationHead:
+        return ClassificationHead(
+            inner_dim=None,
+            num_classes=self.config.num_labels,
+            dropout_rate=self.config.classifier_rate,
+            dtype=self.dtype_policy,
+            name="classifier",
+        )
+
     def _head(self, sequence, inputs, training):
-        return {"logits": self.classifier(sequence, training=training)}
+        # A head without a dense layer takes pooled sequences.
+        features = sequence[:, 0] if self.head == "linear" else sequence
+        return {"logits": self.classifier(features, training=training)}
 
     # === Loss ===
 

@@ -79,8 +79,11 @@ def in_windows(
         part = [text for text, _ in texts[start : start + _TEXTS_PER_CALL]]
         for number, sequence in enumerate(tokenizer(part)["input_ids"], start=start):
             tokens = sequence[1:-1]
-            for window in cut(len(tokens), room, room // 4) or [slice(0, 0)]:
-                inner = tokens[window.start : window.stop]
+            # A text without tokens is one sequence too.
+            windows = cut(len(tokens), room, room // 4)
+            spans = [(each.start, each.stop) for each in windows] or [(0, 0)]
+            for first, stop in spans:
+                inner = tokens[first:stop]
                 ids.append(np.concatenate([sequence[:1], inner, sequence[-1:]]))
                 examples.append(number)
     type_ids = [np.zeros_like(each) for each in ids]

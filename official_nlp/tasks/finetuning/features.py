@@ -5,6 +5,7 @@ import functools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from official_nlp.modeling.models.electra_for import IGNORED_LABEL
 
@@ -46,12 +47,12 @@ class Features:
     @classmethod
     def of_sequences(
         cls,
-        ids: Sequence[Sequence[int]],
-        type_ids: Sequence[Sequence[int]],
-        examples: Sequence[int],
+        ids: Sequence[ArrayLike],
+        type_ids: Sequence[ArrayLike],
+        examples: ArrayLike,
         labels: Mapping[str, np.ndarray],
-        weights: Sequence[float] | None = None,
-        token_labels: Sequence[Sequence[int]] | None = None,
+        weights: ArrayLike | None = None,
+        token_labels: Sequence[ArrayLike] | None = None,
         group: int = 1,
         truncated: int = 0,
     ) -> "Features":
@@ -66,17 +67,17 @@ class Features:
           token_labels: labels of the tokens of each sequence.
           group, truncated: see the class.
         """
-        sizes = [len(each) for each in ids]
-        count = len(examples)
+        sizes = [len(np.asarray(each)) for each in ids]
+        numbers = np.asarray(examples, np.int64)
+        if weights is None:
+            weights = np.ones(len(numbers))
         return cls(
             ids=_flat(ids),
             type_ids=_flat(type_ids),
             starts=np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64),
-            examples=np.asarray(examples, np.int64),
+            examples=numbers,
             labels=dict(labels),
-            weights=np.ones(count, np.float32)
-            if weights is None
-            else np.asarray(weights, np.float32),
+            weights=np.asarray(weights, np.float32),
             token_labels=None if token_labels is None else _flat(token_labels),
             group=group,
             truncated=truncated,
@@ -134,7 +135,7 @@ def padded_length(longest: int, limit: int) -> int:
     return min(-(-longest // _MULTIPLE) * _MULTIPLE, limit)
 
 
-def _flat(sequences: Sequence[Sequence[int]]) -> np.ndarray:
+def _flat(sequences: Sequence[ArrayLike]) -> np.ndarray:
     if not len(sequences):
         return np.zeros(0, np.int32)
     return np.concatenate([np.asarray(each, np.int32) for each in sequences])

@@ -1,7 +1,6 @@
 """What all fine-tuning tasks do alike: an encoder with a head, trained on examples in memory."""
 
 import abc
-import functools
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -135,7 +134,8 @@ class FinetuningTask(Task):
     def train_dataset(
         self, stage: int, phase: PhaseConfig, first_step: int, host: int, hosts: int
     ) -> tf.data.Dataset:
-        assert self._data is not None and self._data.train is not None
+        assert self._data is not None
+        assert self._data.train is not None
         features = self._features_of(self._data.train)
         by_length = self.config.by_length
         stream = ExampleStream(features.lengths, phase.batch_size, self.seed, stage, by_length)

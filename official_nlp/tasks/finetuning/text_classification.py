@@ -99,11 +99,13 @@ class TextClassificationConfig(shared.FinetuningConfig):
     def read(self, path: pathlib.Path) -> tuple[list[TextExample], list[str]]:
         found = table.read_table(path, separator=self.separator, header=self.header)
         chosen = columns.infer_columns(found, self.text, self.text_pair, self.label)
+        # Columns are chosen with labels, so that there is one.
+        label = chosen.label or ""
         examples = [
             TextExample(
                 row[chosen.text],
                 row[chosen.text_pair] if chosen.text_pair else None,
-                row[chosen.label],
+                row[label],
                 line,
             )
             for row, line in zip(found.rows, found.lines)
@@ -172,9 +174,16 @@ class TextClassification(FinetuningTask):
     model_class = ElectraForSequenceClassification
     config: TextClassificationConfig
 
+    @property
+    def _problem(self) -> labels.Problem:
+        kind, names = self.config.problem_type, self.config.labels
+        if kind is None or names is None:
+            raise InputError("a task without training data needs labels and problem_type")
+        return labels.Problem(kind, tuple(names), separator=self.config.label_separator)
+
     def make_model(self) -> ElectraForSequenceClassification:
         model = ElectraForSequenceClassification(self.network, recompute=self.recompute)
-        if self.config.problem_type == REGRESSION and self._data and self._data.train:
+        if self._problem.kind == REGRESSION and self._data and self._data.train:
             # The first steps would otherwise only move all predictions to the mean.
             targets = self._features_of(self._data.train).labels["labels"]
             model.classifier.out_proj.bias.assign([float(targets.mean())])
@@ -198,12 +207,9 @@ class TextClassification(FinetuningTask):
 
     def _targets(self, examples: ExampleSet) -> np.ndarray:
         """Return classes int32 `[examples]`, numbers float32, or float32 `[examples, labels]`."""
-        kind, names = self.config.problem_type, self.config.labels
-        assert kind is not None and names is not None
-        problem = labels.Problem(kind, tuple(names), separator=self.config.label_separator)
         values = [each.label for each in examples.examples]
-        targets = labels.encode(problem, values, _where(examples))
-        return np.array(targets.values, np.int32 if kind == SINGLE else np.float32)
+        targets = labels.encode(self._problem, values, _where(examples))
+        return np.array(targets.values, np.int32 if self._problem.kind == SINGLE else np.float32)
 
     def _class_weights(self, targets: np.ndarray) -> np.ndarray | None:
         """Return float32 weights of the examples, None for 1 each."""
@@ -233,9 +239,9 @@ class TextClassification(FinetuningTask):
     def metrics_of(self, rows: Mapping[str, np.ndarray]) -> dict[str, float]:
         first, predictions = self._by_document(rows)
         targets = rows["labels"][first]
-        if self.config.problem_type == REGRESSION:
+        if self._problem.kind == REGRESSION:
             return regression.regression_metrics(targets, predictions[:, 0])
-        if self.config.problem_type == MULTI:
+        if self._problem.kind == MULTI:
             halves = np.full(predictions.shape[1], 0.5)
             return classification.multi_label_metrics(targets, predictions, halves)
         predicted = predictions.argmax(axis=1)
@@ -244,19 +250,19 @@ class TextClassification(FinetuningTask):
     def _by_document(self, rows: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Return the first row of each example, and its prediction: the mean over its windows."""
         activation = {SINGLE: special.softmax, MULTI: special.expit, REGRESSION: np.asarray}
-        options = {"axis": 1} if self.config.problem_type == SINGLE else {}
-        values = activation[self.config.problem_type](rows["logits"].astype(np.float64), **options)
+        options = {"axis": 1} if self._problem.kind == SINGLE else {}
+        values = activation[self._problem.kind](rows["logits"].astype(np.float64), **options)
         _, first, counts = np.unique(rows[DOCUMENT], return_index=True, return_counts=True)
         sums = np.add.reduceat(values, first, axis=0)
         return first, sums / counts[:, np.newaxis]
 
     def baselines(self) -> Mapping[str, float]:
         """Return the metrics of the most frequent label of the training set, or of its mean."""
-        if not self._data or not self._data.train or self.config.problem_type != SINGLE:
+        if not self._data or not self._data.train or self._problem.kind != SINGLE:
             return {}
         train = self._targets(self._data.train)
         majority = int(np.bincount(train).argmax())
-        found = {}
+        found: dict[str, float] = {}
         for name, each in self._data.dev.items():
             targets = self._targets(each)
             constant = np.full_like(targets, majority)

@@ -99,6 +99,24 @@ def test_the_dropout_of_the_classifier_is_the_networks_unless_said(rate, expecte
     assert (head.first_dropout_rate, head.dropout_rate) == (expected, expected)
 
 
+def test_a_linear_head_is_dropout_and_one_layer_on_the_first_token():
+    tf_keras.utils.set_random_seed(1)
+    config = tiny.config(num_labels=3, classifier_dropout=0.4)
+    model = models.ElectraForSequenceClassification(config, head="linear")
+    assert model.classifier.dense is None
+    assert (model.classifier.dropout_rate, model.classifier.first_dropout_rate) == (0.4, 0.0)
+    first = model.encoder(text())["sequence_output"][:, 0]
+    expected = first @ model.classifier.out_proj.kernel + model.classifier.out_proj.bias
+    np.testing.assert_allclose(model(text())["logits"], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_the_head_survives_resizing_and_a_configuration():
+    model = models.ElectraForSequenceClassification(tiny.config(), head="linear")
+    for again in (model.resize_token_embeddings(40), type(model).from_config(model.get_config())):
+        assert again.head == "linear"
+        assert again.classifier.dense is None
+
+
 @pytest.mark.parametrize(
     ("num_labels", "labels"),
     [(3, np.int32([2, 0])), (3, np.float32([[1, 0, 1], [0, 1, 0]])), (1, np.float32([0.5, -1]))],

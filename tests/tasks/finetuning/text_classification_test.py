@@ -1,0 +1,291 @@
+"""Text classification through the command, with a tiny network that learns in seconds."""
+
+import json
+import random
+import shutil
+
+import numpy as np
+import pytest
+
+import official_nlp as nlp
+from official_nlp.cli import main
+from official_nlp.errors import InputError
+from official_nlp.modeling.models import ElectraForPreTraining
+from official_nlp.modeling.networks import ElectraConfig
+from official_nlp.tasks import TextClassificationConfig
+from official_nlp.training import TrainingConfig, metrics_log
+from tests.training.toy import assert_same_state, state
+
+GOOD, BAD = "good great fine moving".split(), "bad dull poor weak".split()
+OTHERS = "the a film was it story plot long short of and very quite".split()
+VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *OTHERS, *GOOD, *BAD]
+FAST = ["LENGTH=32", "LEARNING_RATE=5e-3", "EPOCHS=6", "EVALUATIONS=3", "LAYER_DECAY=0.9"]
+
+
+def review(draw, good):
+    words = draw.choices(OTHERS, k=draw.randrange(3, 20))
+    words.insert(draw.randrange(len(words)), draw.choice(GOOD if good else BAD))
+    return " ".join(words)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a pretrained model, and tables of reviews with their verdicts."""
+    folder, draw = tmp_path_factory.mktemp("texts"), random.Random(0)
+    (folder / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n")
+    tokenizer = nlp.data.ElectraTokenizer(folder / "vocab.txt")
+    config = ElectraConfig(
+        vocab_size=len(VOCABULARY),
+        embedding_size=32,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+        initializer="fan_in",
+    )
+    ElectraForPreTraining(config).save_pretrained(folder / "published")
+    tokenizer.save_pretrained(folder / "published")
+    for name, count in (("train", 300), ("dev", 80), ("test", 40)):
+        rows = [(review(draw, number % 2), number % 2) for number in range(count)]
+        table = "".join(f"{text}\t{('bad', 'good')[good]}\n" for text, good in rows)
+        (folder / f"{name}.tsv").write_text(f"review\tverdict\n{table}")
+        numbers = "".join(f"{text}\t{0.5 + 3 * good}\n" for text, good in rows)
+        (folder / f"numbers_{name}.tsv").write_text(f"review\trating\n{numbers}")
+        lists = [
+            {"text": text, "labels": [("bad", "good")[good]] + ["long"] * (len(text) > 60)}
+            for text, good in rows
+        ]
+        (folder / f"lists_{name}.jsonl").write_text("\n".join(map(json.dumps, lists)) + "\n")
+    return folder
+
+
+@pytest.fixture
+def electra(folder, monkeypatch, capsys):
+    """Run the command in the folder; return its exit code, standard output and error."""
+    monkeypatch.chdir(folder)
+
+    def call(*words):
+        code = main.main([str(word) for word in words])
+        output = capsys.readouterr()
+        return code, output.out, output.err
+
+    return call
+
+
+def train(electra, recipe, model_dir, *settings):
+    words = ["train", recipe, "INIT=published", f"MODEL_DIR={model_dir}", *FAST, *settings]
+    code, out, err = electra(*words)
+    assert (code, err) == (0, "")
+    return out
+
+
+@pytest.fixture
+def run(electra, folder):
+    """A finished run on a folder of files; the output of its training is in out.txt."""
+    if not (folder / "run").exists():
+        (folder / "data").mkdir()
+        for name in ("train", "dev", "test"):
+            shutil.copy(folder / f"{name}.tsv", folder / "data")
+        out = train(electra, "text_classification", "run", "DATA=data", "DROPOUT=0.0")
+        (folder / "out.txt").write_text(out)
+    return folder / "run"
+
+
+# === What a run does ===
+
+
+def test_it_says_what_it_infers_and_learns(run, folder):
+    out = (folder / "out.txt").read_text()
+    assert "columns of texts 'review', labels 'verdict'" in out
+    assert "examples: training 300, dev 80, test 40" in out
+    assert "dev/accuracy 0.5" in out
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["metric"] == "dev/accuracy"
+    assert summary["failed"] == 0
+    assert summary["seeds"]["0"] == summary["median"]
+    assert list(summary["median"]) == ["dev", "test"]
+    assert summary["median"]["test"]["accuracy"] > 0.9
+    # The best of three evaluations.
+    lines = [x for x in metrics_log.read(run / "metrics.jsonl") if "dev/accuracy" in x]
+    assert len(lines) == 3
+    best = max(line["dev/accuracy"] for line in lines)
+    assert summary["median"]["dev"]["accuracy"] == pytest.approx(best)
+
+
+def test_its_model_predicts_the_labels_by_name(electra, run):
+    for model in ("run", "run/model"):
+        predictor = nlp.Predictor.from_pretrained(model)
+        results = predictor(["the film was great", "a dull story"])
+        assert [result.label for result in results] == ["good", "bad"]
+    config = json.loads((run / "model/config.json").read_text())
+    assert config["id2label"] == {"0": "bad", "1": "good"}
+    code, out, _ = electra("predict", "run/model", "it was a fine plot")
+    assert code == 0
+    assert "good" in out
+
+
+def test_evaluate_takes_the_run_alone_or_another_file(electra, run, folder):
+    summary = json.loads((run / "summary.json").read_text())["median"]
+    code, out, _ = electra("evaluate", "run", "--checkpoint", "best")
+    assert code == 0
+    assert f"accuracy              {summary['dev']['accuracy']:.4f}" in out
+    code, out, _ = electra("evaluate", "run", "test.tsv", "--checkpoint", "best")
+    assert code == 0
+    assert f"accuracy              {summary['test']['accuracy']:.4f}" in out
+
+
+def test_info_describes_the_run(electra, run):
+    code, out, _ = electra("info", "run")
+    assert code == 0
+    assert "run of TextClassificationConfig" in out
+    assert "was initialized from huggingface published" in out
+
+
+def test_a_stopped_run_continues_to_the_same_bits(electra, run, folder):
+    train(electra, "text_classification", "half", "DATA=data", "DROPOUT=0.0", "KEEP=3")
+    # As a process that was killed after its second checkpoint would have left it.
+    checkpoints = folder / "half/checkpoints"
+    last = max(int(file.stem.partition("-")[2]) for file in checkpoints.glob("ckpt-*.index"))
+    for file in checkpoints.glob(f"ckpt-{last}.*"):
+        file.unlink()
+    (checkpoints / "checkpoint").unlink()
+    (folder / "published").rename(folder / "gone")
+    try:
+        out = train(electra, "text_classification", "half", "DATA=data", "DROPOUT=0.0", "KEEP=3")
+    finally:
+        (folder / "gone").rename(folder / "published")
+    assert "continuing after step" in out
+    ours, theirs = state(checkpoints), state(run / "checkpoints")
+    assert_same_state(ours, theirs)
+    assert (folder / "half/summary.json").read_text() == (run / "summary.json").read_text()
+
+
+# === Other problems ===
+
+
+def test_a_table_of_numbers_is_a_regression(electra, folder):
+    settings = ["DATA=numbers_train.tsv", "DEV=numbers_dev.tsv", "DROPOUT=0.0"]
+    out = train(electra, "text_regression", "numbers", *settings)
+    assert "regression: numbers from 0.5 to 3.5" in out
+    median = json.loads((folder / "numbers/summary.json").read_text())["median"]["dev"]
+    assert median["spearman"] > 0.8
+    (result,) = nlp.Predictor.from_pretrained("numbers/model")(["a great film"])
+    assert result.value > 2
+
+
+def test_lists_of_labels_are_several_labels(electra, folder):
+    settings = ["DATA=lists_train.jsonl", "DEV=lists_dev.jsonl", "DROPOUT=0.0"]
+    train(electra, "multi_label_classification", "lists", *settings)
+    median = json.loads((folder / "lists/summary.json").read_text())["median"]["dev"]
+    assert median["micro_f1"] > 0.75
+    (result,) = nlp.Predictor.from_pretrained("lists/model")(["a great film"])
+    assert set(result.scores) == {"bad", "good", "long"}
+
+
+def test_several_seeds_are_summarized(electra, folder):
+    settings = ["DATA=train.tsv", "DEV=dev.tsv", "SEEDS=2", "EPOCHS=2", "SEED=5"]
+    out = train(electra, "text_classification", "seeds", *settings)
+    summary = json.loads((folder / "seeds/summary.json").read_text())
+    found = [seed["dev"]["accuracy"] for seed in summary["seeds"].values()]
+    assert len(found) + summary["failed"] == 2
+    assert summary["median"]["dev"]["accuracy"] == pytest.approx(np.median(found))
+    assert "2 seeds" in out
+    assert {path.name for path in (folder / "seeds").iterdir()} == {
+        "seed-5",
+        "seed-6",
+        "summary.json",
+        "model",
+    }
+
+
+# === Settings ===
+
+
+def config(folder, **changes):
+    published = nlp.data.ElectraTokenizer.from_pretrained(folder / "published")
+    network = ElectraConfig.from_dict(json.loads((folder / "published/config.json").read_text()))
+    return TextClassificationConfig(length=16, **changes).with_network(network, published)
+
+
+def features_of(folder, table, **changes):
+    (folder / "own.csv").write_text(table)
+    settings = config(folder, dev="dev.csv", **changes)
+    (folder / "dev.csv").write_text(table)
+    data = settings.open_data(folder / "own.csv")
+    task = settings.make({None: data}, TrainingConfig())
+    return task, task.features(data.train)
+
+
+TABLE = "text,label\n" + "".join(f"film {n},{'b' if n % 4 else 'a'}\n" for n in range(8))
+
+
+@pytest.mark.parametrize(
+    ("weights", "expected"),
+    [(None, {1.0}), ("auto", {2.0, 8 / 12}), ({"a": 3.0}, {3.0, 1.0})],
+)
+def test_class_weights_are_weights_of_the_examples(folder, tmp_path, weights, expected):
+    shutil.copytree(folder / "published", tmp_path / "published")
+    _, features = features_of(tmp_path, TABLE, class_weights=weights)
+    assert set(features.weights.tolist()) == pytest.approx(expected)
+
+
+def test_labels_have_the_order_that_is_given(folder, tmp_path):
+    shutil.copytree(folder / "published", tmp_path / "published")
+    task, features = features_of(tmp_path, TABLE, labels=("b", "a"))
+    assert task.network.id2label == {0: "b", 1: "a"}
+    assert features.labels["labels"].tolist() == [1, 0, 0, 0, 1, 0, 0, 0]
+
+
+def test_a_long_text_is_divided_into_windows_with_its_label(folder, tmp_path):
+    shutil.copytree(folder / "published", tmp_path / "published")
+    table = "text,label\n" + "film " * 40 + ",a\nfilm,b\n"
+    task, features = features_of(tmp_path, table, long_texts="windows")
+    assert features.examples.tolist() == [0, 0, 0, 0, 1]
+    assert features.labels["labels"].tolist() == [0, 0, 0, 0, 1]
+    assert features.lengths.max() == 16
+    # The probability of a text is the mean over its windows: three of four say b, one is sure of a.
+    logits = np.log([[0.98, 0.02], [0.4, 0.6], [0.4, 0.6], [0.4, 0.6], [0.1, 0.9]])
+    rows = {"logits": logits, "labels": features.labels["labels"], "document": features.examples}
+    assert task.metrics_of(rows)["accuracy"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("table", "dev", "settings", "message"),
+    [
+        (TABLE, "text,label\nfilm,c\n", {}, "line 2: the label 'c' does not occur"),
+        (TABLE, "text,label\n", {}, "dev.csv"),
+        (TABLE, TABLE, {"text": "txt"}, "did you mean 'text'"),
+        (TABLE, TABLE, {"class_weights": {"x": 1.0}}, "class_weights must name labels among a, b"),
+        ("text,label\na film\n", TABLE, {}, "line 2"),
+        ("text,label\nfilm,a\nplot,a\n", TABLE, {}, "nothing to learn"),
+        ("text,label\nx,0.5\ny,1.5\n", TABLE, {"class_weights": "auto"}, "leave CLASS_WEIGHTS out"),
+    ],
+)
+def test_bad_input_is_explained(folder, tmp_path, table, dev, settings, message):
+    shutil.copytree(folder / "published", tmp_path / "published")
+    (tmp_path / "own.csv").write_text(table)
+    (tmp_path / "dev.csv").write_text(dev)
+    made = config(tmp_path, dev=str(tmp_path / "dev.csv"), **settings)
+    with pytest.raises(InputError, match=message):
+        task = made.make({None: made.open_data(tmp_path / "own.csv")}, TrainingConfig())
+        task.train_dataset(0, None, 0, 0, 1)
+        task.evaluation_sets()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["INIT=none"], "INIT=none needs NETWORK"),
+        (["INIT=vocab.txt"], "vocab.txt"),
+        (["INIT=published", "LENGTH=128"], "length must be at most max_position_embeddings=64"),
+        (["INIT=published", "LAYER_DECAY=2"], "layer_decay must be"),
+        (["INIT=published", "TEXT=nothing"], "nothing"),
+    ],
+)
+def test_wrong_settings_are_explained(electra, folder, words, message):
+    words = ["train", "text_classification", "DATA=train.tsv", "MODEL_DIR=wrong", *words]
+    code, _, err = electra(*words)
+    assert code == 2
+    assert message in err
+    assert err.count("\n") == 1
