@@ -1,6 +1,7 @@
 """Find the answer to a question in a text."""
 
 import dataclasses
+import math
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +17,12 @@ from official_nlp.inference.head import Head, Prediction
 from official_nlp.inference.inputs import Question
 from official_nlp.inference.probabilities import softmax
 from official_nlp.modeling.models import ElectraForQuestionAnswering
+from official_nlp.modeling.networks import ElectraConfig
+from official_nlp.ranges import shown
+
+
+# Key of config.json, which `tasks.finetuning.question_answering` writes.
+_NULL_THRESHOLD = "null_threshold"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +68,7 @@ class QuestionAnswerer(Head):
     ):
         self.tokenizer = tokenizer
         self.length = length
+        self._null_threshold = _null_threshold(model.config)
 
         def logits(batch):
             outputs = model(batch, training=False)
@@ -90,8 +98,9 @@ class QuestionAnswerer(Head):
             with a warning.
           max_answer_length: largest number of tokens of an answer.
           null_threshold: for models of questions that may have no answer: the answer is empty if
-            the logits of [CLS] exceed those of the best span by more than this. None for always
-            a span.
+            the logits of [CLS] exceed those of the best span by more than this. None for the
+            `null_threshold` in the configuration of the model, as fine-tuning chooses it; a model
+            without one always answers, as any model does with `math.inf`.
 
         Raises:
           InputError: a number of tokens is out of range, or a context has no tokens.
@@ -125,7 +134,7 @@ class QuestionAnswerer(Head):
             for context, (start, end), score in zip(contexts, places, scores)
         ]
         if null_threshold is None:
-            return answers
+            null_threshold = self._null_threshold
         first = np.zeros_like(found.first)  # [CLS]
         null_scores = _scores(windows, starts, ends, found.null_windows, first, first)
         return [
@@ -143,6 +152,21 @@ class QuestionAnswerer(Head):
             size = len(output["start_logits"])
             starts[row, :size], ends[row, :size] = output["start_logits"], output["end_logits"]
         return starts, ends
+
+
+def _null_threshold(config: ElectraConfig) -> float:
+    """Return the threshold of a model, infinity without one.
+
+    Raises:
+      InputError: it is no number.
+    """
+    value = config.extra.get(_NULL_THRESHOLD, math.inf)
+    if type(value) not in (int, float) or math.isnan(value):
+        raise InputError(
+            f"{_NULL_THRESHOLD} in the configuration of the model must be a number, was "
+            f"{shown(value)}: correct config.json, or remove the key"
+        )
+    return value
 
 
 def _scores(
