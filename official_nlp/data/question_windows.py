@@ -98,8 +98,10 @@ def make_windows(
             ids.append(np.concatenate([before, part, before[-1:]]))
             type_ids.append(np.repeat(np.array([0, 1], np.int32), [len(before), len(part) + 1]))
             places.append((number, len(before), cut.start, len(part)))
-    columns = np.array(places, np.int64).reshape(-1, 4).T
-    return QuestionWindows(ids, type_ids, *columns, offsets, limit, truncated)
+    numbers, positions, starts, counts = np.array(places, np.int64).reshape(-1, 4).T
+    return QuestionWindows(
+        ids, type_ids, numbers, positions, starts, counts, offsets, limit, truncated
+    )
 
 
 def _context_tokens(

@@ -20,7 +20,6 @@ from official_nlp.modeling.models import ElectraForQuestionAnswering
 from official_nlp.modeling.networks import ElectraConfig
 from official_nlp.ranges import shown
 
-
 # Key of config.json, which `tasks.finetuning.question_answering` writes.
 _NULL_THRESHOLD = "null_threshold"
 

@@ -1,4 +1,4 @@
-"""Question answering: the span of a context that answers a question, or none (SQuAD 1.1 and 2.0)."""
+"""Question answering: the span of a context that answers a question, or none, as in SQuAD."""
 
 import dataclasses
 import pathlib
@@ -134,7 +134,7 @@ class QuestionAnsweringConfig(shared.FinetuningConfig):
             ),
             f"answers have more than max_answer_length={self.max_answer_length} tokens and cannot "
             "be predicted": answers.long,
-            "answers are in no window as a whole; they are trained on as no answer": answers.divided,
+            "answers are divided by all windows and are trained on as no answer": answers.divided,
         }
         warnings = [f"{name}: {count:,} {text}" for text, count in left_out.items() if count]
         return Findings((), tuple(warnings), tuple(lines))
@@ -244,9 +244,7 @@ class QuestionAnswering(FinetuningTask):
         questions: Sequence[Question] = examples.examples
         contexts = [each.context for each in questions]
         places = answer_spans.characters(windows, contexts, spans)
-        texts = {
-            each.id: each.context[start:end] for each, (start, end) in zip(questions, places)
-        }
+        texts = {each.id: each.context[start:end] for each, (start, end) in zip(questions, places)}
         return texts, {each.id: float(x) for each, x in zip(questions, spans.null_scores)}
 
     def _threshold(
