@@ -11,6 +11,7 @@ import tensorflow as tf
 import tf_keras
 
 from official_nlp.data import ElectraTokenizer
+from official_nlp.modeling.layer_depths import depths
 from official_nlp.modeling.models.electra_for import ElectraFor
 from official_nlp.modeling.networks.electra_config import ElectraConfig
 from official_nlp.modeling.tensor_names import NamedTensor
@@ -24,6 +25,7 @@ from official_nlp.tasks.finetuning.batches import (
 from official_nlp.tasks.finetuning.config import FinetuningConfig
 from official_nlp.tasks.finetuning.data import ExampleSet, TaskData
 from official_nlp.tasks.finetuning.features import Features
+from official_nlp.tasks.finetuning.layer_rates import rate_scale
 from official_nlp.training import Task
 from official_nlp.training.phase import PhaseConfig
 from official_nlp.training.task import ORDER, VALID, Batch, DataByPath, Rows, Sums
@@ -87,6 +89,10 @@ class FinetuningTask(Task):
     def metrics_of(self, rows: Mapping[str, np.ndarray]) -> dict[str, float]:
         """Return the metrics of a set from the rows of all features, the main metric first."""
 
+    @abc.abstractmethod
+    def metrics(self) -> Sequence[str]:
+        """Return the names of the metrics that `metrics_of` computes."""
+
     def make_model(self) -> ElectraFor:
         """Return the model with its initial values."""
         return self.model_class(self.network, recompute=self.recompute)
@@ -100,7 +106,12 @@ class FinetuningTask(Task):
     def build(self) -> ElectraFor:
         tf_keras.utils.set_random_seed(self.seed)
         model = self.make_model()
-        self._rates = _layer_rates(model, self.config.layer_decay)
+        off_by_one = self.reference_quirks.layer_decay_off_by_one
+        layers, decay = self.network.num_hidden_layers, self.config.layer_decay
+        self._rates = {
+            variable: rate_scale(depth, layers, decay, off_by_one)
+            for variable, depth in depths(model).items()
+        }
         return model
 
     def learning_rate_scale(self, variable: tf.Variable) -> float:
@@ -204,6 +215,10 @@ class FinetuningTask(Task):
         rows |= self.evaluate_rows(outputs, batch)
         return {"loss_sum": loss_sum, "loss_weight": self.loss_weight(batch)}, rows
 
+    def metric_names(self) -> list[str]:
+        sets = self._data.dev if self._data else {}
+        return [f"{name}/{metric}" for name in sets for metric in (*self.metrics(), LOSS)]
+
     def report(
         self, sums: Mapping[str, np.ndarray], rows: Mapping[str, np.ndarray]
     ) -> dict[str, float]:
@@ -211,21 +226,9 @@ class FinetuningTask(Task):
             return {}
         weight = float(sums["loss_weight"])
         loss = float(sums["loss_sum"]) / weight if weight else float("nan")
-        return {**self.metrics_of(rows), "loss": loss}
+        return {**self.metrics_of(rows), LOSS: loss}
 
     # === Files ===
 
     def write_files(self, folder: str | os.PathLike) -> None:
         self.tokenizer.save_pretrained(pathlib.Path(folder, "tokenizer"))
-
-
-def _layer_rates(model: ElectraFor, decay: float) -> dict[Any, float]:
-    """Return the factor on the learning rate of each variable, by its reference."""
-    head = model.config.num_hidden_layers + 1
-    depths = {variable.ref(): head for variable in model.variables}
-    for tensor in model.named_tensors():
-        if tensor.name.startswith("electra.encoder.layer."):
-            depths[tensor.variable.ref()] = int(tensor.name.split(".")[3]) + 1
-        elif tensor.name.startswith("electra."):
-            depths[tensor.variable.ref()] = 0
-    return {variable: decay ** (head - depth) for variable, depth in depths.items()}

@@ -25,6 +25,11 @@ from official_nlp.training import TrainingConfig
 from official_nlp.training.task import Batch, DataByPath, Rows
 
 SINGLE, MULTI, REGRESSION = labels.KINDS
+_METRICS = {
+    SINGLE: ("accuracy", "f1", "matthews_correlation"),
+    MULTI: ("micro_f1", "micro_precision", "micro_recall", "macro_f1", "exact_match"),
+    REGRESSION: ("pearson", "spearman", "mean_squared_error"),
+}
 # Treatment of a text that is longer than a sequence.
 TRUNCATE, WINDOWS = "truncate", "windows"
 # Name of the weighting by which every label has the same weight in total.
@@ -86,7 +91,7 @@ class TextClassificationConfig(shared.FinetuningConfig):
             "text": OrNone(Text()),
             "text_pair": OrNone(Text()),
             "label": OrNone(Text()),
-            "labels": OrNone(ListOf(Text(), least=1)),
+            "labels": OrNone(ListOf(Text())),
             "problem_type": OrNone(Choice(labels.KINDS)),
             "head": Choice(("linear", "dense")),
             "class_weights": OrNone(Either(Choice((AUTO,)), ByName(Number(0, 1e6, above=True)))),
@@ -182,7 +187,9 @@ class TextClassification(FinetuningTask):
         return labels.Problem(kind, tuple(names), separator=self.config.label_separator)
 
     def make_model(self) -> ElectraForSequenceClassification:
-        model = ElectraForSequenceClassification(self.network, recompute=self.recompute)
+        model = ElectraForSequenceClassification(
+            self.network, recompute=self.recompute, head=self.config.head
+        )
         if self._problem.kind == REGRESSION and self._data and self._data.train:
             # The first steps would otherwise only move all predictions to the mean.
             targets = self._features_of(self._data.train).labels["labels"]
@@ -235,6 +242,9 @@ class TextClassification(FinetuningTask):
 
     def evaluate_rows(self, outputs: Mapping[str, tf.Tensor], batch: Batch) -> Rows:
         return {"logits": outputs["logits"], "labels": batch["labels"]}
+
+    def metrics(self) -> Sequence[str]:
+        return _METRICS[self._problem.kind]
 
     def metrics_of(self, rows: Mapping[str, np.ndarray]) -> dict[str, float]:
         first, predictions = self._by_document(rows)
