@@ -213,6 +213,13 @@ class QuestionAnswering(FinetuningTask):
 
     # === Evaluation ===
 
+    def metrics(self) -> Sequence[str]:
+        names = ["exact_match", "f1"]
+        if not self.config.version_2:
+            return names
+        kinds = [f"{kind}_{name}" for kind in ("has_answer", "no_answer") for name in names]
+        return [*names, *kinds, NULL_THRESHOLD]
+
     def evaluate_rows(self, outputs: Mapping[str, tf.Tensor], batch: Batch) -> Rows:
         logits = {name: self._padded(outputs[name]) for name in ("start_logits", "end_logits")}
         return {**logits, _SET: batch[_SET]}
