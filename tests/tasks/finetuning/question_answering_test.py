@@ -30,7 +30,13 @@ KINDS = {
 }
 OTHERS = ["the", "a", "and", "of", "river", "walks", "sings", "stone", "near", "old", "boat", "it"]
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-VOCABULARY = [*SPECIAL, "which", *KINDS, *OTHERS, *[word for words in KINDS.values() for word in words]]
+VOCABULARY = [
+    *SPECIAL,
+    "which",
+    *KINDS,
+    *OTHERS,
+    *[word for words in KINDS.values() for word in words],
+]
 FAST = ["LENGTH=16", "LEARNING_RATE=5e-3", "EPOCHS=8", "EVALUATIONS=2", "KEEP=2"]
 
 
@@ -277,7 +283,9 @@ def test_a_model_for_squad_1_always_answers(folder, tmp_path):
     assert task.tuned_settings({"dev/null_threshold": 1.0}) == {}
 
 
-@pytest.mark.parametrize(("threshold", "exact"), [(None, 1.0), (17.0, 1.0), (15.0, 0.5), (20.0, 0.5)])
+@pytest.mark.parametrize(
+    ("threshold", "exact"), [(None, 1.0), (17.0, 1.0), (15.0, 0.5), (20.0, 0.5)]
+)
 def test_a_null_threshold_that_is_given_is_used(folder, tmp_path, threshold, exact):
     settings = config(folder, null_threshold=threshold)
     asked = [("which", "the red", "red"), ("which", "the boat", None)]
