@@ -1,5 +1,6 @@
 """What a fine-tuning run leaves besides its checkpoints: the model as a folder, and a summary."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -9,27 +10,42 @@ from collections.abc import Mapping
 from typing import Any
 
 from official_nlp.files import atomic
-from official_nlp.interchange import convert, sources
+from official_nlp.interchange import convert, finetuned_card, sources
 from official_nlp.training import best
+from official_nlp.training.run_folder import RunFolder
 
-MODEL, SUMMARY = "model", "summary.json"
+MODEL, SUMMARY, PAGE = "model", "summary.json", "page.html"
 
 # Metrics by evaluation set and name.
 Metrics = Mapping[str, Mapping[str, float]]
 
 
-def write_model(run: str | os.PathLike, to: str | os.PathLike, which: int | str) -> None:
-    """Write a checkpoint of a run as a Hugging Face folder, in place of an earlier one.
+def write_model(
+    run: str | os.PathLike, which: int | str, metrics: Metrics, fitted: Mapping[str, Any]
+) -> None:
+    """Write a checkpoint of a run as the Hugging Face folder `model` in it.
+
+    The folder has a tokenizer and a model card. An earlier one is replaced.
 
     Args:
       run: the run folder.
-      to: the folder, with tokenizer and model card.
       which: `newest`, `best` or the number of a step.
+      metrics: metrics of that checkpoint, for the card.
+      fitted: values that were fitted on the development set, for `config.json`.
     """
     source = sources.open(run, checkpoint=which)
-    # The folder belongs to the run, and is derived from its checkpoints: nothing is lost.
-    shutil.rmtree(to, ignore_errors=True)
-    convert.write(source, to, "huggingface")
+    (name, weights), *_ = source.networks.items()
+    (architecture,) = weights.config["architectures"]
+    described = RunFolder(run).describe()
+    card = finetuned_card.write_card(
+        architecture, described, source.step, metrics, weights.parameters
+    )
+    weights = dataclasses.replace(weights, config={**weights.config, **fitted})
+    source = dataclasses.replace(source, networks={name: weights}, cards={name: card})
+    folder = pathlib.Path(run, MODEL)
+    # It belongs to the run, and is derived from its checkpoints: nothing is lost.
+    shutil.rmtree(folder, ignore_errors=True)
+    convert.write(source, folder, "huggingface")
 
 
 def summarize(metric: str | None, by_seed: Mapping[int, Metrics | None]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ TASK_CONFIGS = (
     "official_nlp.tasks.pretraining.config.PretrainingConfig",
     "official_nlp.tasks.finetuning.text_classification.TextClassificationConfig",
     "official_nlp.tasks.finetuning.token_classification.TokenClassificationConfig",
+    "official_nlp.tasks.finetuning.question_answering.QuestionAnsweringConfig",
 )
 ENTRY_POINTS = "official_nlp.tasks"
 # What a constructor raises for values that are damaged, or of another version.

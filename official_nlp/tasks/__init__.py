@@ -1,5 +1,9 @@
 """Objectives: each joins a model, its data, its losses and its metrics."""
 
+from official_nlp.tasks.finetuning.question_answering import (
+    QuestionAnswering,
+    QuestionAnsweringConfig,
+)
 from official_nlp.tasks.finetuning.text_classification import (
     TextClassification,
     TextClassificationConfig,
@@ -14,6 +18,8 @@ __all__ = [
     "ElectraPretraining",
     "GeneratorMonitor",
     "PretrainingConfig",
+    "QuestionAnswering",
+    "QuestionAnsweringConfig",
     "TextClassification",
     "TextClassificationConfig",
     "TokenClassification",

@@ -1,19 +1,20 @@
 """Train a model by a recipe, or continue a run that was stopped.
 
 The same command continues the run. Every run writes its configuration as RUN/config.gin, which is a
-recipe too. A fine-tuning run also writes RUN/model, its best checkpoint as a Hugging Face folder,
-and RUN/summary.json, the metrics of that checkpoint.
+recipe too. A fine-tuning run also writes RUN/model, its best checkpoint as a Hugging Face folder;
+RUN/summary.json, the metrics of that checkpoint; and RUN/page.html, its errors and curves.
 """
 
 import argparse
 import pathlib
 import shutil
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from official_nlp.cli import arguments, printing
 from official_nlp.configuration import recipes
 from official_nlp.errors import InputError, NotFiniteError
+from official_nlp.files import atomic
 
 if TYPE_CHECKING:  # Importing these takes seconds.
     import rich.console
@@ -118,10 +119,16 @@ def _finish(prepared: "PreparedRun", console: "rich.console.Console") -> "Metric
     config, task = prepared.config, prepared.task
     folder = pathlib.Path(config.model_dir)
     which = "best" if config.training.keep_best else "newest"
-    metrics = loop.evaluate(task, config.training, folder, which)
+    results = loop.evaluate_with_rows(task, config.training, folder, which)
+    metrics = {name: result["metrics"] for name, result in results.items()}
+    rows = {name: result["rows"] for name, result in results.items()}
     printing.print_by_set(metrics, console)
-    finished_run.write_model(folder, folder / finished_run.MODEL, which)
+    fitted, page = _of_finetuning(task, folder, metrics, rows)
+    finished_run.write_model(folder, which, metrics, fitted)
     console.print(f"wrote {folder / finished_run.MODEL}: the {which} checkpoint")
+    if page:
+        atomic.write(folder / finished_run.PAGE, page)
+        console.print(f"wrote {folder / finished_run.PAGE}")
     main = finished_run.main_metric(config.training.keep_best, metrics)
     failed = finished_run.has_failed(main, metrics, task.baselines())
     if failed:
@@ -134,6 +141,21 @@ def _finish(prepared: "PreparedRun", console: "rich.console.Console") -> "Metric
     seed = config.training.seed
     finished_run.write_summary(folder, finished_run.summarize(main, {seed: result}))
     return result
+
+
+def _of_finetuning(
+    task: "Task", folder: pathlib.Path, metrics: "Metrics", rows: "Mapping[str, Any]"
+) -> "tuple[dict[str, Any], str]":
+    """Return what a fine-tuning task fits on its development set, and the page of its run."""
+    from official_nlp.tasks.finetuning import html_page
+    from official_nlp.tasks.finetuning.task import FinetuningTask
+
+    if not isinstance(task, FinetuningTask):
+        return {}, ""
+    first_set = next(iter(rows))
+    sections = {name: task.page_sections(name, each) for name, each in rows.items()}
+    page = html_page.page(f"Run {folder.name}", metrics, folder / "curves.png", sections)
+    return task.fit_on_dev(rows[first_set]), page
 
 
 # === Several seeds ===
