@@ -19,10 +19,11 @@ from official_nlp.modeling.models import ElectraForTokenClassification
 from official_nlp.modeling.models.electra_for import IGNORED_LABEL
 from official_nlp.ranges import Choice, Integer, ListOf, OrNone, Text
 from official_nlp.tasks.finetuning import config as shared
-from official_nlp.tasks.finetuning import word_windows
+from official_nlp.tasks.finetuning import html_page, word_windows
 from official_nlp.tasks.finetuning.batches import DOCUMENT
 from official_nlp.tasks.finetuning.data import ExampleSet, TaskData
 from official_nlp.tasks.finetuning.features import Features
+from official_nlp.tasks.finetuning.html_page import Section
 from official_nlp.tasks.finetuning.task import FinetuningTask
 from official_nlp.tasks.metrics import entities
 from official_nlp.tasks.metrics.entities import TOKEN_ACCURACY
@@ -71,6 +72,15 @@ class TokenClassificationConfig(shared.FinetuningConfig):
             raise InputError(f"labels must be distinct names, were {listed(list(self.labels))}")
 
     # === Data ===
+
+    def count_features(self, examples: ExampleSet) -> int:
+        return len(self.encode(examples).ids)
+
+    def encode(self, examples: ExampleSet) -> word_windows.EncodedWords:
+        """Return the token sequences of sentences, see `word_windows.in_windows`."""
+        _, tokenizer = self.require_network()
+        words = [each.tokens for each in examples.examples]
+        return word_windows.in_windows(tokenizer, words, self.length)
 
     def read(self, path: pathlib.Path) -> tuple[list[Sentence], list[str]]:
         found = conll.read_conll(path, self.token_column, self.tag_column)
@@ -204,9 +214,10 @@ class TokenClassification(FinetuningTask):
     The first token of a word decides on its label, and the others are ignored. Each word counts
     once, also where a long sentence is divided into windows.
 
-    Metrics: F1, precision and recall of entities as the CoNLL shared tasks define them, the
-    accuracy of the words, and the F1 of each type. Without a scheme, the accuracy alone. A tag
-    whose type does not occur in training is legal in an evaluation, where it counts as missed.
+    Metrics: F1, precision and recall of entities as the CoNLL shared tasks define them, and the
+    accuracy of the words. Without a scheme, the accuracy alone. A tag whose type does not occur in
+    training is legal in an evaluation, where it counts as missed. The page of a run shows the
+    metrics of each type.
     """
 
     model_class = ElectraForTokenClassification
@@ -240,9 +251,7 @@ class TokenClassification(FinetuningTask):
         targets = [
             np.array([numbers[tag] for tag in self.config.converted(each)]) for each in sentences
         ]
-        encoded = word_windows.in_windows(
-            self.tokenizer, [each.tokens for each in sentences], self.config.length
-        )
+        encoded = self.config.encode(examples)
         token_labels = [
             np.where(words == word_windows.NO_WORD, IGNORED_LABEL, targets[sentence][words])
             for words, sentence in zip(encoded.words, encoded.sentences)
@@ -279,8 +288,7 @@ class TokenClassification(FinetuningTask):
     def metrics(self) -> Sequence[str]:
         if self.config.scheme == NONE:
             return [TOKEN_ACCURACY]
-        types = dict.fromkeys(tag[2:] for tag in self._require_labels() if tag != OUTSIDE)
-        return [*entities.METRICS, *(f"{name}_f1" for name in types)]
+        return entities.METRICS
 
     def metrics_of(self, rows: Mapping[str, np.ndarray]) -> dict[str, float]:
         return self._metrics(*self.tags_of(rows))
@@ -305,11 +313,15 @@ class TokenClassification(FinetuningTask):
     def _metrics(self, true: entities.Tags, predicted: entities.Tags) -> dict[str, float]:
         if self.config.scheme == NONE:
             return {TOKEN_ACCURACY: entities.token_accuracy(true, predicted)}
-        metrics = entities.entity_metrics(true, predicted)
-        for name, value in entities.f1_by_type(true, predicted).items():
-            # A type may be named "entity": the metric of all types takes precedence.
-            metrics.setdefault(f"{name}_f1", value)
-        return metrics
+        return entities.entity_metrics(true, predicted)
+
+    def page_sections(self, set_name: str, rows: Mapping[str, np.ndarray]) -> list[Section]:
+        true, predicted = self.tags_of(rows)
+        sentences = [" ".join(each.tokens) for each in self.examples_of(set_name).examples]
+        errors = html_page.wrong_tags(sentences, true, predicted)
+        if self.config.scheme == NONE:
+            return [errors]
+        return [html_page.type_table(entities.count_by_type(true, predicted)), errors]
 
     def baselines(self) -> Mapping[str, float]:
         """Return the metrics of the most frequent tag of the training set."""
@@ -324,9 +336,5 @@ class TokenClassification(FinetuningTask):
             true = [self.config.converted(sentence) for sentence in each.examples]
             predicted = [[constant] * len(tags) for tags in true]
             metrics = self._metrics(true, predicted)
-            found |= {
-                f"{name}/{metric}": metrics[metric]
-                for metric in entities.METRICS
-                if metric in metrics
-            }
+            found |= {f"{name}/{metric}": value for metric, value in metrics.items()}
         return found

@@ -7,8 +7,8 @@ import pytest
 from official_nlp.errors import InputError
 from official_nlp.tasks.metrics.entities import (
     METRICS,
+    count_by_type,
     entity_metrics,
-    f1_by_type,
     marks_entities,
     token_accuracy,
 )
@@ -59,10 +59,13 @@ def test_metrics_of_entities(name):
     assert token_accuracy(split(tags), split(predicted)) == pytest.approx(accuracy)
 
 
-def test_each_type_of_the_true_entities_has_its_f1():
+def test_the_entities_of_each_type_are_counted():
     tags = split(["B-PER I-PER O B-LOC", "S-LOC O B-ORG"])
     predicted = split(["B-PER I-PER O B-LOC", "O B-LOC B-X"])
-    assert f1_by_type(tags, predicted) == {"LOC": 0.5, "ORG": 0.0, "PER": 1.0}
+    counts = count_by_type(tags, predicted)
+    assert counts == {"LOC": (2, 2, 1), "ORG": (1, 0, 0), "PER": (1, 1, 1), "X": (0, 1, 0)}
+    values = {name: (x.precision, x.recall, x.f1) for name, x in counts.items()}
+    assert values == {"LOC": (0.5, 0.5, 0.5), "ORG": (0, 0, 0), "PER": (1, 1, 1), "X": (0, 0, 0)}
 
 
 def test_the_accuracy_of_tokens_takes_tags_of_any_kind():
