@@ -16,8 +16,10 @@ from official_nlp.errors import InputError
 from official_nlp.modeling.models import ElectraForQuestionAnswering
 from official_nlp.ranges import Flag, Integer, Number, OrNone
 from official_nlp.tasks.finetuning import config as shared
+from official_nlp.tasks.finetuning import html_page
 from official_nlp.tasks.finetuning.data import ExampleSet, TaskData
 from official_nlp.tasks.finetuning.features import Features
+from official_nlp.tasks.finetuning.html_page import Section
 from official_nlp.tasks.finetuning.task import FinetuningTask
 from official_nlp.tasks.metrics import squad
 from official_nlp.training import Devices, Findings, PhaseConfig, TrainingConfig
@@ -29,6 +31,7 @@ _SET = "question_set"
 # before a question is left unanswered.
 NULL_THRESHOLD = "null_threshold"
 _LARGEST_LOGIT = 1e6
+_ERRORS = 30  # Errors that the page of a run shows.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -271,11 +274,39 @@ class QuestionAnswering(FinetuningTask):
             self._dev_threshold = best
         return best
 
-    def tuned_settings(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the null threshold of an evaluation, which prediction uses by default."""
-        if not self.config.version_2:
-            return {}
-        # The first evaluation set is the main one.
-        names = (name for name in metrics if name.endswith(f"/{NULL_THRESHOLD}"))
-        name = next(names, None)
-        return {} if name is None else {NULL_THRESHOLD: metrics[name]}
+    # === After training ===
+
+    def fit_on_dev(self, rows: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """Return the null threshold, where questions may have no answer."""
+        threshold = self.metrics_of(rows).get(NULL_THRESHOLD)
+        return {} if threshold is None else {NULL_THRESHOLD: threshold}
+
+    def page_sections(self, set_name: str, rows: Mapping[str, np.ndarray]) -> list[Section]:
+        examples = self.examples_of(set_name)
+        predictions, null_scores = self._predictions(examples, rows)
+        if self.config.version_2:
+            threshold = self._threshold(examples, predictions, null_scores)
+            predictions = squad.apply_null_threshold(predictions, null_scores, threshold)
+        questions: Sequence[Question] = examples.examples
+        scored = [
+            (squad.f1(predictions[q.id], [text for text, _ in q.answers]), q) for q in questions
+        ]
+        wrong = [(score, q) for score, q in scored if score < 1]
+        # Of equally bad ones those that are most certain to have an answer come first.
+        wrong.sort(key=lambda each: (each[0], null_scores[each[1].id]))
+        body = html_page.table(
+            ["F1", "question", "answers", "predicted", "context"],
+            [
+                [
+                    f"{score:.2f}",
+                    q.question,
+                    "; ".join(dict.fromkeys(text for text, _ in q.answers)) or "(none)",
+                    predictions[q.id] or "(none)",
+                    html_page.shortened(q.context),
+                ]
+                for score, q in wrong[:_ERRORS]
+            ],
+        )
+        return [
+            Section(f"Worst of {len(wrong):,} wrong answers to {len(scored):,} questions", body)
+        ]
