@@ -288,10 +288,11 @@ class QuestionAnswering(FinetuningTask):
             threshold = self._threshold(examples, predictions, null_scores)
             predictions = squad.apply_null_threshold(predictions, null_scores, threshold)
         questions: Sequence[Question] = examples.examples
-        scored = [
-            (squad.f1(predictions[q.id], [text for text, _ in q.answers]), q) for q in questions
-        ]
-        wrong = [(score, q) for score, q in scored if score < 1]
+        wrong = []
+        for question in questions:
+            score = squad.f1(predictions[question.id], [text for text, _ in question.answers])
+            if score < 1:
+                wrong.append((score, question))
         # Of equally bad ones those that are most certain to have an answer come first.
         wrong.sort(key=lambda each: (each[0], null_scores[each[1].id]))
         body = html_page.table(
@@ -307,6 +308,5 @@ class QuestionAnswering(FinetuningTask):
                 for score, q in wrong[:_ERRORS]
             ],
         )
-        return [
-            Section(f"Worst of {len(wrong):,} wrong answers to {len(scored):,} questions", body)
-        ]
+        title = f"Worst of {len(wrong):,} wrong answers to {len(questions):,} questions"
+        return [Section(title, body)]
