@@ -21,6 +21,7 @@ from official_nlp.training.run_folder import RunFolder
 TASK_CONFIGS = (
     "official_nlp.tasks.pretraining.config.PretrainingConfig",
     "official_nlp.tasks.finetuning.text_classification.TextClassificationConfig",
+    "official_nlp.tasks.finetuning.token_classification.TokenClassificationConfig",
     "official_nlp.tasks.finetuning.question_answering.QuestionAnsweringConfig",
 )
 ENTRY_POINTS = "official_nlp.tasks"

@@ -8,6 +8,10 @@ from official_nlp.tasks.finetuning.text_classification import (
     TextClassification,
     TextClassificationConfig,
 )
+from official_nlp.tasks.finetuning.token_classification import (
+    TokenClassification,
+    TokenClassificationConfig,
+)
 from official_nlp.tasks.pretraining import ElectraPretraining, GeneratorMonitor, PretrainingConfig
 
 __all__ = [
@@ -18,4 +22,6 @@ __all__ = [
     "QuestionAnsweringConfig",
     "TextClassification",
     "TextClassificationConfig",
+    "TokenClassification",
+    "TokenClassificationConfig",
 ]

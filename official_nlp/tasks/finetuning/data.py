@@ -119,7 +119,7 @@ def open_sets(config: "FinetuningConfig", path: str | os.PathLike, training: boo
         return TaskData(None, dev, test, path, notes)
     train = read(found.train)
     if not dev:
-        train, held_out = _hold_out(config, train, notes)
+        train, held_out = hold_out(config, train, notes)
         dev = {DEV: held_out}
     if not training:
         return TaskData(None, dev, test, path, notes)
@@ -128,10 +128,19 @@ def open_sets(config: "FinetuningConfig", path: str | os.PathLike, training: boo
     return TaskData(train, dev, test, path, notes, config.count_features(train), files)
 
 
-def _hold_out(
+def hold_out(
     config: "FinetuningConfig", train: ExampleSet, notes: list[str]
 ) -> tuple[ExampleSet, ExampleSet]:
-    """Divide the training file into a training and a development set."""
+    """Divide a training set into a training and a development set, by a hash of the texts.
+
+    Args:
+      config: names the fraction, and the text of an example.
+      train: the training set.
+      notes: gets a sentence on it.
+
+    Raises:
+      InputError: all texts are equal.
+    """
     out = splits.held_out([config.key(each) for each in train.examples], config.dev_fraction)
     parts = [
         ExampleSet(train.path, [each for each, held in zip(train.examples, out) if held == wanted])

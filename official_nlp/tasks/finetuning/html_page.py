@@ -138,7 +138,7 @@ def worst_errors(
             names[targets[n]],
             names[predicted[n]],
             f"{probabilities[n, predicted[n]]:.3f}",
-            shortened(texts[n]),
+            shortened(texts[int(n)]),
         ]
         for n in wrong
     ]
@@ -171,7 +171,7 @@ def largest_differences(texts: Sequence[str], targets: np.ndarray, values: np.nd
       targets, values: `[examples]`.
     """
     order = np.argsort(-np.abs(targets - values), kind="stable")[:_ERRORS]
-    rows = [[f"{targets[n]:.4g}", f"{values[n]:.4g}", shortened(texts[n])] for n in order]
+    rows = [[f"{targets[n]:.4g}", f"{values[n]:.4g}", shortened(texts[int(n)])] for n in order]
     return Section("Largest differences", table(["true", "predicted", "text"], rows))
 
 

@@ -178,9 +178,10 @@ class FinetuningTask(Task):
         labels = {name: batch[name] for name in self.label_names}
         outputs = model(inputs, training=training)
         terms = model.loss_terms(outputs, labels, inputs, batch["sample_weight"])
-        # The loss is the mean over outputs, such as the start and the end of an answer. All have
-        # the weight that `loss_weight` states.
-        return outputs, tf.add_n([total for total, _ in terms.values()]) / len(terms)
+        # There is a term for each output, such as the start and the end of an answer. All have the
+        # weight that `loss_weight` states.
+        factors = model.term_weights(terms)
+        return outputs, tf.add_n([factors[name] * total for name, (total, _) in terms.items()])
 
     # === Evaluation ===
 

@@ -37,13 +37,19 @@ class PreparedRun:
     warm_start: "WarmStart | None"
 
 
-def prepare(config: "RunConfig", dry_run: bool, console: "rich.console.Console") -> PreparedRun:
+def prepare(
+    config: "RunConfig",
+    dry_run: bool,
+    console: "rich.console.Console",
+    data: "Mapping[str | None, Data] | None" = None,
+) -> PreparedRun:
     """Check a run and print what its settings imply.
 
     Args:
       config: settings of a recipe.
       dry_run: write nothing, and build the model.
       console: where to print.
+      data: opened data by the path of a phase; None to open what the settings name.
 
     Raises:
       InputError: the run cannot start.
@@ -53,7 +59,7 @@ def prepare(config: "RunConfig", dry_run: bool, console: "rich.console.Console")
     config = _with_quirks(config)
     _require_run_folder(config.model_dir)
     config = _with_network(config)
-    data = _open_data(config, dry_run)
+    data = _open_data(config, dry_run) if data is None else data
     phases = _in_steps(config, data, console)
     # The number of steps determines a warm-up and intervals that are given relative to it.
     training = loop.resolved(config.training, phases, config.model_dir)
