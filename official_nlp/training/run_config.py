@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from official_nlp import ranges
-from official_nlp.ranges import ByName, Flag, Instance, ListOf, Number, OrNone, Text
+from official_nlp.ranges import ByName, Flag, Instance, ListOf, Number, OrNone, Path, Text
 from official_nlp.training.config import TrainingConfig
 from official_nlp.training.phase import PhaseConfig
 from official_nlp.training.task import TaskConfig
@@ -12,13 +12,13 @@ from official_nlp.training.task import TaskConfig
 _RANGES = {
     "task": Instance(TaskConfig),
     "phases": ListOf(Instance(PhaseConfig), least=1),
-    "data": Text(),
-    "model_dir": Text(),
+    "data": Path(),
+    "model_dir": Path(),
     "training": Instance(TrainingConfig),
     "epochs": OrNone(Number(1e-9, 1e9)),
     "original": Flag(),
     "extend": Flag(),
-    "init": ByName(OrNone(Text())),
+    "init": ByName(OrNone(Path())),
     "init_shared": OrNone(Text()),
 }
 
