@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from official_nlp import ranges
 from official_nlp.errors import InputError
-from official_nlp.ranges import ByName, Flag, Instance, Integer, ListOf, Number, OrNone, Text
+from official_nlp.ranges import ByName, Flag, Instance, Integer, ListOf, Number, OrNone, Path, Text
 from official_nlp.training.config import TrainingConfig
 from official_nlp.training.phase import PhaseConfig
 from official_nlp.training.task import TaskConfig
@@ -15,16 +15,16 @@ NO_SOURCE = "none"
 _RANGES = {
     "task": Instance(TaskConfig),
     "phases": ListOf(Instance(PhaseConfig), least=1),
-    "data": Text(),
-    "model_dir": Text(),
+    "data": Path(),
+    "model_dir": Path(),
     "training": Instance(TrainingConfig),
     "epochs": OrNone(Number(1e-9, 1e9)),
     "hours": OrNone(Number(1e-6, 1e6)),
     "original": Flag(),
     "extend": Flag(),
-    "init": ByName(OrNone(Text())),
+    "init": ByName(OrNone(Path())),
     "init_shared": OrNone(Text()),
-    "network": OrNone(Text()),
+    "network": OrNone(Path()),
     "seeds": OrNone(Integer(1, 10_000)),
 }
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from official_nlp import ranges
 from official_nlp.errors import InputError
 from official_nlp.files import atomic, disk_errors, guarded, safe_paths
 from official_nlp.training import checkpoints
@@ -64,6 +65,7 @@ class RunFolder:
     """
 
     def __init__(self, path: str | os.PathLike, writes: bool = True):
+        ranges.Path().require("the run folder", path)
         self.path = pathlib.Path(path)
         self.writes = writes
 

@@ -355,6 +355,11 @@ def test_a_folder_that_cannot_be_created_is_an_input_error(tmp_path):
         RunFolder(tmp_path / "file" / "run").claim(IDENTITY)
 
 
+def test_a_remote_folder_is_refused():
+    with pytest.raises(InputError, match=r"run folder must be a local path .*, was 'gs://b/x'"):
+        RunFolder("gs://b/x")
+
+
 def test_a_folder_without_a_run_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"is not a run folder: it has no run\.json"):
         RunFolder(tmp_path).describe()
