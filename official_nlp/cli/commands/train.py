@@ -9,18 +9,17 @@ import argparse
 import pathlib
 import shutil
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from official_nlp.cli import arguments, printing
 from official_nlp.configuration import recipes
 from official_nlp.errors import InputError, NotFiniteError
-from official_nlp.files import atomic
 
 if TYPE_CHECKING:  # Importing these takes seconds.
     import rich.console
 
-    from official_nlp.cli.prepared_run import PreparedRun
-    from official_nlp.interchange.finished_run import Metrics
+    from official_nlp.runs.finished_run import Metrics
+    from official_nlp.runs.prepared_run import PreparedRun
     from official_nlp.training import RunConfig, Task
 
 
@@ -68,7 +67,7 @@ def _train(
     config: "RunConfig", recipe: str, dry_run: bool, console: "rich.console.Console"
 ) -> "Metrics | None":
     """Train one run; return the metrics of its chosen checkpoint, None for a failed one."""
-    from official_nlp.cli.prepared_run import prepare
+    from official_nlp.runs.prepared_run import prepare
     from official_nlp.training import loop
 
     prepared = prepare(config, dry_run, console)
@@ -109,53 +108,20 @@ def _is_single_network(task: "Task") -> bool:
 
 
 def _finish(prepared: "PreparedRun", console: "rich.console.Console") -> "Metrics | None":
-    """Write the model and the summary of a run; return its metrics, None for a failed one.
+    """Write and print the results of a run; return its metrics, None for a failed one."""
+    from official_nlp.runs import finished_run
 
-    A run has failed if its best checkpoint is no better than a constant prediction.
-    """
-    from official_nlp.interchange import finished_run
-    from official_nlp.training import loop
-
-    config, task = prepared.config, prepared.task
-    folder = pathlib.Path(config.model_dir)
-    which = "best" if config.training.keep_best else "newest"
-    results = loop.evaluate_with_rows(task, config.training, folder, which)
-    metrics = {name: result["metrics"] for name, result in results.items()}
-    rows = {name: result["rows"] for name, result in results.items()}
-    printing.print_by_set(metrics, console)
-    fitted, page = _of_finetuning(task, folder, metrics, rows)
-    finished_run.write_model(folder, which, metrics, fitted)
-    console.print(f"wrote {folder / finished_run.MODEL}: the {which} checkpoint")
-    if page:
-        atomic.write(folder / finished_run.PAGE, page)
-        console.print(f"wrote {folder / finished_run.PAGE}")
-    main = finished_run.main_metric(config.training.keep_best, metrics)
-    failed = finished_run.has_failed(main, metrics, task.baselines())
-    if failed:
+    config = prepared.config
+    found = finished_run.finish(prepared.task, config.training, config.model_dir)
+    printing.print_by_set(found.metrics, console)
+    console.print(f"wrote {', '.join(map(str, found.written))}, of the {found.which} checkpoint")
+    if found.failure:
         console.print(
-            f"warning: {failed}: the run has failed; use another seed, a lower LEARNING_RATE or "
-            "more epochs",
+            f"warning: {found.failure}: the run has failed; use another seed, a lower "
+            "LEARNING_RATE or more epochs",
             style="yellow",
         )
-    result = None if failed else metrics
-    seed = config.training.seed
-    finished_run.write_summary(folder, finished_run.summarize(main, {seed: result}))
-    return result
-
-
-def _of_finetuning(
-    task: "Task", folder: pathlib.Path, metrics: "Metrics", rows: "Mapping[str, Any]"
-) -> "tuple[dict[str, Any], str]":
-    """Return what a fine-tuning task fits on its development set, and the page of its run."""
-    from official_nlp.tasks.finetuning import html_page
-    from official_nlp.tasks.finetuning.task import FinetuningTask
-
-    if not isinstance(task, FinetuningTask):
-        return {}, ""
-    first_set = next(iter(rows))
-    sections = {name: task.page_sections(name, each) for name, each in rows.items()}
-    page = html_page.page(f"Run {folder.name}", metrics, folder / "curves.png", sections)
-    return task.fit_on_dev(rows[first_set]), page
+    return None if found.failure else found.metrics
 
 
 # === Several seeds ===
@@ -180,7 +146,7 @@ def _summarize_seeds(
     console: "rich.console.Console",
 ) -> None:
     """Print and write what the runs have in common, and copy the best model."""
-    from official_nlp.interchange import finished_run
+    from official_nlp.runs import finished_run
 
     found = {seed: metrics for seed, metrics in by_seed.items() if metrics is not None}
     folder = pathlib.Path(config.model_dir)

@@ -149,6 +149,11 @@ class FinetuningConfig(TaskConfig):
     def open_data(self, path: str | os.PathLike, corrupt_records: str = "stop") -> TaskData:
         return open_sets(self, path, training=True)
 
+    def open_recorded(self, described: Mapping[str, Any]) -> TaskData:
+        files = described.get("files", {})
+        config = dataclasses.replace(self, dev=files.get("dev"), test=files.get("test"))
+        return config.open_data(described["path"])
+
     def open_evaluation_data(
         self, path: str | os.PathLike, corrupt_records: str = "stop"
     ) -> TaskData:

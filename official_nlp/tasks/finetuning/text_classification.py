@@ -102,7 +102,12 @@ class TextClassificationConfig(shared.FinetuningConfig):
         }
 
     def read(self, path: pathlib.Path) -> tuple[list[TextExample], list[str]]:
-        found = table.read_table(path, separator=self.separator, header=self.header)
+        return self.examples_of(
+            table.read_table(path, separator=self.separator, header=self.header)
+        )
+
+    def examples_of(self, found: table.Table) -> tuple[list[TextExample], list[str]]:
+        """Return the examples of a table, and notes on what was inferred."""
         chosen = columns.infer_columns(found, self.text, self.text_pair, self.label)
         # Columns are chosen with labels, so that there is one.
         label = chosen.label or ""
