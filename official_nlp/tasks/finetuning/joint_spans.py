@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-
 # Names of the results, in the order in which `answer_spans.best_windows` takes them.
 SPAN_ROWS = ("span_first", "span_last", "span_score", "null_score")
 

@@ -172,9 +172,13 @@ class FinetuningTask(Task):
         _, loss_sum = self._run(model, batch, training=True)
         return {LOSS: loss_sum}, {}
 
+    def inputs_of(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """Return what the model gets of a batch to compute the loss, without labels."""
+        return {name: batch[name] for name in _INPUTS}
+
     def _run(self, model, batch, training):
         """Return the outputs, and the sum of the losses of the batch."""
-        inputs = {name: batch[name] for name in _INPUTS}
+        inputs = self.inputs_of(batch)
         labels = {name: batch[name] for name in self.label_names}
         outputs = model(inputs, training=training)
         terms = model.loss_terms(outputs, labels, inputs, batch["sample_weight"])
