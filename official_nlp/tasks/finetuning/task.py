@@ -94,6 +94,10 @@ class FinetuningTask(Task):
     def metrics(self) -> Sequence[str]:
         """Return the names of the metrics that `metrics_of` computes."""
 
+    def inputs_of(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """Return the part of a batch that the model gets, without the labels."""
+        return {name: batch[name] for name in _INPUTS}
+
     def make_model(self) -> ElectraFor:
         """Return the model with its initial values."""
         return self.model_class(self.network, recompute=self.recompute)
@@ -171,10 +175,6 @@ class FinetuningTask(Task):
     ) -> tuple[dict[str, tf.Tensor], Sums]:
         _, loss_sum = self._run(model, batch, training=True)
         return {LOSS: loss_sum}, {}
-
-    def inputs_of(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """Return what the model gets of a batch to compute the loss, without labels."""
-        return {name: batch[name] for name in _INPUTS}
 
     def _run(self, model, batch, training):
         """Return the outputs, and the sum of the losses of the batch."""
