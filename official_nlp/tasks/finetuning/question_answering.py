@@ -311,6 +311,17 @@ class QuestionAnswering(FinetuningTask):
             self._dev_threshold = best
         return best
 
+    def baselines(self) -> Mapping[str, float]:
+        """Return the metrics of leaving all questions unanswered."""
+        if not self._data or not self.config.version_2:
+            return {}
+        found: dict[str, float] = {}
+        for name, examples in self._data.dev.items():
+            impossible = sum(question.impossible for question in examples.examples)
+            fraction = impossible / len(examples.examples)
+            found |= {f"{name}/exact_match": fraction, f"{name}/f1": fraction}
+        return found
+
     # === After training ===
 
     def fit_on_dev(self, rows: Mapping[str, np.ndarray]) -> dict[str, Any]:

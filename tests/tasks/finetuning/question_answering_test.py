@@ -122,6 +122,8 @@ def test_it_says_what_its_windows_hold_and_learns(run, folder):
     out = (folder / "out.txt").read_text()
     assert "train.json: 450 questions on 150 contexts; 150 impossible" in out
     assert "training: 450 questions in 876 windows" in out
+    # A third of the questions have no answer.
+    assert "dev/f1 0.3333" in out
     assert "8 epochs of 876 examples in batches of 32 are 219 steps" in out
     summary = json.loads((run / "summary.json").read_text())
     assert summary["metric"] == "dev/f1"
@@ -187,6 +189,21 @@ def test_a_stopped_run_continues_to_the_same_bits(electra, run, folder):
     assert "continuing after step" in train(electra, "half")
     assert_same_state(state(checkpoints), state(run / "checkpoints"))
     assert (folder / "half/summary.json").read_text() == (run / "summary.json").read_text()
+
+
+@pytest.mark.slow
+def test_the_joint_head_learns_and_predicts_as_it_is_evaluated(electra, folder):
+    train(electra, "joint", "HEAD=joint")
+    summary = json.loads((folder / "joint/summary.json").read_text())["median"]
+    assert summary["dev"]["f1"] > 0.8
+    config = json.loads((folder / "joint/model/config.json").read_text())
+    assert config["architectures"] == ["ElectraForJointQuestionAnswering"]
+    assert config["null_threshold"] == summary["dev"]["null_threshold"]
+    words = ["predict", "joint/model", "--file", "test.json", "--to", "joint.json"]
+    assert electra(*words)[0] == 0
+    answers = json.loads((folder / "joint.json").read_text())
+    scores = squad_metrics(answers, read_squad(folder / "test.json").questions)
+    assert scores == {name: summary["test"][name] for name in scores}
 
 
 # === Data ===
