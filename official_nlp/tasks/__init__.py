@@ -1,5 +1,6 @@
 """Objectives: each joins a model, its data, its losses and its metrics."""
 
+from official_nlp.tasks.finetuning.multiple_choice import MultipleChoice, MultipleChoiceConfig
 from official_nlp.tasks.finetuning.text_classification import (
     TextClassification,
     TextClassificationConfig,
@@ -9,6 +10,8 @@ from official_nlp.tasks.pretraining import ElectraPretraining, GeneratorMonitor,
 __all__ = [
     "ElectraPretraining",
     "GeneratorMonitor",
+    "MultipleChoice",
+    "MultipleChoiceConfig",
     "PretrainingConfig",
     "TextClassification",
     "TextClassificationConfig",
