@@ -298,7 +298,9 @@ def test_a_single_network_starts_from_the_matching_one_of_a_pair(
         if name in after:
             np.testing.assert_array_equal(after[name], value)
     assert lines[0].startswith(f"{path}: ")
-    assert any("newly initialized" in line for line in lines) == (architecture == "ElectraForSequenceClassification")
+    assert any("newly initialized" in line for line in lines) == (
+        architecture == "ElectraForSequenceClassification"
+    )
 
 
 def test_a_single_network_has_the_setting_init(tmp_path):
