@@ -54,40 +54,47 @@ def summarize(metric: str | None, by_seed: Mapping[int, Metrics | None]) -> dict
     return summary
 
 
-def main_metric(keep_best: str | None, metrics: Metrics) -> str:
-    """Return the metric by which a checkpoint was chosen, `SET/NAME`.
+def main_metric(keep_best: str | None, metrics: Metrics) -> str | None:
+    """Return the metric by which a checkpoint was chosen, `SET/NAME`; None without a set.
 
     Args:
       keep_best: setting of the run; None for the first metric of the first set.
       metrics: metrics of a checkpoint.
     """
-    first_set = next(iter(metrics))
+    first_set = next(iter(metrics), None)
+    if first_set is None:
+        return None
     if keep_best is None:
         return f"{first_set}/{next(iter(metrics[first_set]))}"
     name, _ = best.parse(keep_best)
     return name if "/" in name else f"{first_set}/{name}"
 
 
-def has_failed(main: str, metrics: Metrics, baselines: Mapping[str, float]) -> str | None:
+def has_failed(main: str | None, metrics: Metrics, baselines: Mapping[str, float]) -> str | None:
     """Return why a run has failed, None where its model is better than a constant prediction.
 
     Args:
-      main: the main metric, `SET/NAME`.
+      main: the main metric, `SET/NAME`; None without a set.
       metrics: metrics of the chosen checkpoint.
       baselines: metrics of a constant prediction, `SET/NAME`, as far as they are known.
     """
+    if main is None or main not in baselines:
+        return None
     set_name, _, name = main.partition("/")
     value = metrics[set_name][name]
-    if main not in baselines:
-        return None
     higher = best.parse(name)[1]
     if value > baselines[main] if higher else value < baselines[main]:
         return None
     return f"{main} is {value:.4g}, which a constant prediction reaches too ({baselines[main]:.4g})"
 
 
-def best_seed(main: str, by_seed: Mapping[int, Metrics]) -> int:
-    """Return the seed of the best run by the main metric, the first of equal ones."""
+def best_seed(main: str | None, by_seed: Mapping[int, Metrics]) -> int:
+    """Return the seed of the best run by the main metric, the first of equal ones.
+
+    Without a main metric it is the first of all.
+    """
+    if main is None:
+        return min(by_seed)
     set_name, _, name = main.partition("/")
     sign = 1 if best.parse(name)[1] else -1
     return max(by_seed, key=lambda seed: sign * by_seed[seed][set_name][name])

@@ -20,6 +20,7 @@ from official_nlp.training.run_folder import RunFolder
 # other class is looked up among the entry points of installed packages.
 TASK_CONFIGS = (
     "official_nlp.tasks.pretraining.config.PretrainingConfig",
+    "official_nlp.tasks.language_modeling.config.LanguageModelConfig",
     "official_nlp.tasks.finetuning.multiple_choice.MultipleChoiceConfig",
     "official_nlp.tasks.finetuning.text_classification.TextClassificationConfig",
 )

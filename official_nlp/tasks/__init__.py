@@ -5,11 +5,19 @@ from official_nlp.tasks.finetuning.text_classification import (
     TextClassification,
     TextClassificationConfig,
 )
+from official_nlp.tasks.language_modeling import (
+    CausalLanguageModel,
+    LanguageModelConfig,
+    MaskedLanguageModel,
+)
 from official_nlp.tasks.pretraining import ElectraPretraining, GeneratorMonitor, PretrainingConfig
 
 __all__ = [
+    "CausalLanguageModel",
     "ElectraPretraining",
     "GeneratorMonitor",
+    "LanguageModelConfig",
+    "MaskedLanguageModel",
     "MultipleChoice",
     "MultipleChoiceConfig",
     "PretrainingConfig",

@@ -45,9 +45,11 @@ def check(
         *_size_warnings(config, training),
     ]
     for stage in stages(phases):
-        errors += checks.length_errors(stage, config.longest_row, data[stage.phase.data])
+        found = data[stage.phase.data]
+        assert isinstance(found, PretrainingData)
+        errors += checks.length_errors(stage, config.longest_row, found)
         errors += checks.prediction_errors(stage, cost.predictions(config, stage))
-        warnings += _stage_warnings(stage, config, data[stage.phase.data])
+        warnings += _stage_warnings(stage, config, found)
     if len(config.phase_mask_probabilities) > len(phases):
         errors.append(
             f"phase_mask_probabilities must have at most {len(phases)} entries, one for each "
@@ -59,10 +61,10 @@ def check(
     lines = _lines(config, phases, own)
     if not errors and all(phase.batch_size >= devices.replicas for phase in phases):
         needed = cost.memory(config, phases, training, devices.replicas)
-        found = checks.memory_findings(needed, devices)
-        errors += found.errors
-        warnings += found.warnings
-        lines += found.lines
+        memory = checks.memory_findings(needed, devices)
+        errors += memory.errors
+        warnings += memory.warnings
+        lines += memory.lines
     size = cost.checkpoint_bytes(cost.parameters(config).joint)
     return Findings(tuple(errors), tuple(warnings), tuple(lines), size)
 
