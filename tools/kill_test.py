@@ -72,8 +72,8 @@ training.TrainingConfig.checkpoint_interval = 10
 training.TrainingConfig.evaluation_interval = 20
 """
 STEPS = 93
-# Exit codes of a run that was stopped and saved, and of a command that was not training yet, so that
-# there was nothing to save. The latter is the signal itself while Python starts.
+# Exit codes of a run that was stopped and saved, and of a command that was not training yet, so
+# that there was nothing to save. The latter is the signal itself while Python starts.
 STOPPED, TERMINATED = 42, (143, -signal.SIGTERM)
 
 # The command, with the CPU as two devices.

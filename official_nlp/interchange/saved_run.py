@@ -21,8 +21,10 @@ from official_nlp.training.run_folder import RunFolder
 TASK_CONFIGS = (
     "official_nlp.tasks.pretraining.config.PretrainingConfig",
     "official_nlp.tasks.language_modeling.config.LanguageModelConfig",
-    "official_nlp.tasks.finetuning.multiple_choice.MultipleChoiceConfig",
     "official_nlp.tasks.finetuning.text_classification.TextClassificationConfig",
+    "official_nlp.tasks.finetuning.token_classification.TokenClassificationConfig",
+    "official_nlp.tasks.finetuning.question_answering.QuestionAnsweringConfig",
+    "official_nlp.tasks.finetuning.multiple_choice.MultipleChoiceConfig",
 )
 ENTRY_POINTS = "official_nlp.tasks"
 # What a constructor raises for values that are damaged, or of another version.

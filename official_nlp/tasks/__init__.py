@@ -1,9 +1,17 @@
 """Objectives: each joins a model, its data, its losses and its metrics."""
 
 from official_nlp.tasks.finetuning.multiple_choice import MultipleChoice, MultipleChoiceConfig
+from official_nlp.tasks.finetuning.question_answering import (
+    QuestionAnswering,
+    QuestionAnsweringConfig,
+)
 from official_nlp.tasks.finetuning.text_classification import (
     TextClassification,
     TextClassificationConfig,
+)
+from official_nlp.tasks.finetuning.token_classification import (
+    TokenClassification,
+    TokenClassificationConfig,
 )
 from official_nlp.tasks.language_modeling import (
     CausalLanguageModel,
@@ -21,6 +29,10 @@ __all__ = [
     "MultipleChoice",
     "MultipleChoiceConfig",
     "PretrainingConfig",
+    "QuestionAnswering",
+    "QuestionAnsweringConfig",
     "TextClassification",
     "TextClassificationConfig",
+    "TokenClassification",
+    "TokenClassificationConfig",
 ]

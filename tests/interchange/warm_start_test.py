@@ -298,9 +298,8 @@ def test_a_single_network_starts_from_the_matching_one_of_a_pair(
         if name in after:
             np.testing.assert_array_equal(after[name], value)
     assert lines[0].startswith(f"{path}: ")
-    assert any("newly initialized" in line for line in lines) == (
-        architecture == "ElectraForSequenceClassification"
-    )
+    has_new_head = any("newly initialized" in line for line in lines)
+    assert has_new_head == (architecture == "ElectraForSequenceClassification")
 
 
 def test_a_single_network_has_the_setting_init(tmp_path):

@@ -56,6 +56,12 @@ from official_nlp.training import PhaseConfig, TrainingConfig, best, config
             {"evaluations": 3, "log_interval": 10},
             "log_interval must be None where evaluations=3 determines the intervals, was 10",
         ),
+        ({"patience": 0}, "patience must be an integer from 1 to 1,000,000, or None, was 0"),
+        ({"patience": 2}, "patience=2 needs keep_best, the metric that shall improve"),
+        (
+            {"patience": 2, "keep_best": "rtd_auc", "evaluation_interval": 50},
+            r"evaluation_interval must be a multiple of checkpoint_interval \(100\), was 50",
+        ),
         ({"corrupt_records": "ignore"}, "corrupt_records must be one of stop, skip, was 'ignore'"),
         ({"strategy": "many"}, "strategy must be one of one_device, mirrored, .*, was 'many'"),
     ],
@@ -154,6 +160,9 @@ def test_settings_survive_run_json():
         ("mean_squared_error", "mean_squared_error", False),
         ("spearman", "spearman", True),
         ("lower:spearman", "spearman", False),
+        ("dev/pearson", "dev/pearson", True),
+        ("exact_match", "exact_match", True),
+        ("dev/macro_f1", "dev/macro_f1", True),
     ],
 )
 def test_the_direction_of_a_metric_follows_from_its_name_or_is_given(name, metric, higher):

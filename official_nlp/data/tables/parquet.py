@@ -22,13 +22,14 @@ def read_parquet(file: pathlib.Path) -> Content:
     try:
         with open(file, "rb") as stream:
             table = pyarrow.parquet.read_table(stream)
-    except (pyarrow.ArrowException, OSError) as error:
+        columns = tuple(table.column_names)
+        values = [column.to_pylist() for column in table.columns]
+    # ValueError: names or texts are not UTF-8.
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise InputError(
             f"{file} is no complete Parquet file: {str(error).splitlines()[0]}; copy it again"
         ) from error
-    columns = tuple(table.column_names)
     check_columns(str(file), columns)
-    values = [column.to_pylist() for column in table.columns]
     for name, names in _class_names(table.schema.metadata or {}).items():
         if name in columns:
             values[columns.index(name)] = [

@@ -13,7 +13,7 @@ from official_nlp.errors import InputError
 from official_nlp.modeling.networks.electra_config import ElectraConfig
 from official_nlp.ranges import Flag, Instance, Integer, Number, OrNone, Text
 from official_nlp.tasks.finetuning import preflight
-from official_nlp.tasks.finetuning.data import TaskData, open_sets
+from official_nlp.tasks.finetuning.data import ExampleSet, TaskData, open_sets
 from official_nlp.training import Devices, Findings, PhaseConfig, TaskConfig, TrainingConfig
 from official_nlp.training.task import DataByPath
 
@@ -146,6 +146,10 @@ class FinetuningConfig(TaskConfig):
     @abc.abstractmethod
     def key(self, example: Any) -> str:
         """Return the text by whose hash an example is held out: equal texts stay together."""
+
+    def count_features(self, examples: ExampleSet) -> int:
+        """Return the number of features of a training set, see `Features`."""
+        return len(examples.examples)
 
     def open_data(self, path: str | os.PathLike, corrupt_records: str = "stop") -> TaskData:
         return open_sets(self, path, training=True)

@@ -2,11 +2,12 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from scipy import special
 
 from official_nlp import ranges
 from official_nlp.data import ElectraTokenizer
@@ -15,9 +16,10 @@ from official_nlp.errors import InputError
 from official_nlp.modeling.models import ElectraForMultipleChoice
 from official_nlp.modeling.networks.electra_config import ElectraConfig
 from official_nlp.tasks.finetuning import config as shared
-from official_nlp.tasks.finetuning import encoding
+from official_nlp.tasks.finetuning import encoding, html_page
 from official_nlp.tasks.finetuning.data import ExampleSet
 from official_nlp.tasks.finetuning.features import Features
+from official_nlp.tasks.finetuning.html_page import Section
 from official_nlp.tasks.finetuning.task import FinetuningTask
 from official_nlp.training import TrainingConfig
 from official_nlp.training.task import Batch, DataByPath, Rows
@@ -104,8 +106,19 @@ class MultipleChoice(FinetuningTask):
     def evaluate_rows(self, outputs: Mapping[str, tf.Tensor], batch: Batch) -> Rows:
         return {"logits": outputs["logits"], "labels": batch["labels"]}
 
+    def metrics(self) -> Sequence[str]:
+        return (ACCURACY,)
+
     def metrics_of(self, rows: Mapping[str, np.ndarray]) -> dict[str, float]:
         return {ACCURACY: float(np.mean(rows["logits"].argmax(axis=1) == rows["labels"]))}
+
+    def page_sections(self, set_name: str, rows: Mapping[str, np.ndarray]) -> list[Section]:
+        examples, targets = self.examples_of(set_name).examples, rows["labels"]
+        probabilities = special.softmax(rows["logits"].astype(np.float64), axis=1)
+        return [
+            html_page.calibration(targets, probabilities),
+            html_page.wrong_choices(examples, targets, probabilities),
+        ]
 
     def baselines(self) -> Mapping[str, float]:
         """Return the accuracy of the most frequent place of the training set, and of chance."""

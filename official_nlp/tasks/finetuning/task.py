@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
+from official_nlp.modeling.layer_depths import depths
 from official_nlp.modeling.models.electra_for import ElectraFor
 from official_nlp.reference_quirks import ReferenceQuirks
 from official_nlp.tasks.finetuning.batches import (
@@ -21,6 +22,8 @@ from official_nlp.tasks.finetuning.batches import (
 from official_nlp.tasks.finetuning.config import FinetuningConfig
 from official_nlp.tasks.finetuning.data import ExampleSet, TaskData
 from official_nlp.tasks.finetuning.features import Features
+from official_nlp.tasks.finetuning.html_page import Section
+from official_nlp.tasks.finetuning.layer_rates import rate_scale
 from official_nlp.tasks.single_network import SingleNetwork
 from official_nlp.training import Task
 from official_nlp.training.phase import PhaseConfig
@@ -82,6 +85,10 @@ class FinetuningTask(SingleNetwork, Task):
     def metrics_of(self, rows: Mapping[str, np.ndarray]) -> dict[str, float]:
         """Return the metrics of a set from the rows of all features, the main metric first."""
 
+    @abc.abstractmethod
+    def metrics(self) -> Sequence[str]:
+        """Return the names of the metrics that `metrics_of` computes."""
+
     def make_model(self) -> ElectraFor:
         """Return the model with its initial values."""
         return self.model_class(self.network, recompute=self.recompute)
@@ -95,7 +102,12 @@ class FinetuningTask(SingleNetwork, Task):
     def build(self) -> ElectraFor:
         tf_keras.utils.set_random_seed(self.seed)
         model = self.make_model()
-        self._rates = _layer_rates(model, self.config.layer_decay)
+        off_by_one = self.reference_quirks.layer_decay_off_by_one
+        layers, decay = self.network.num_hidden_layers, self.config.layer_decay
+        self._rates = {
+            variable: rate_scale(depth, layers, decay, off_by_one)
+            for variable, depth in depths(model).items()
+        }
         return model
 
     def learning_rate_scale(self, variable: tf.Variable) -> float:
@@ -138,9 +150,10 @@ class FinetuningTask(SingleNetwork, Task):
         labels = {name: batch[name] for name in self.label_names}
         outputs = model(inputs, training=training)
         terms = model.loss_terms(outputs, labels, inputs, batch["sample_weight"])
-        # The loss is the mean over outputs, such as the start and the end of an answer. All have
-        # the weight that `loss_weight` states.
-        return outputs, tf.add_n([total for total, _ in terms.values()]) / len(terms)
+        # There is a term for each output, such as the start and the end of an answer. All have the
+        # weight that `loss_weight` states.
+        factors = model.term_weights(terms)
+        return outputs, tf.add_n([factors[name] * total for name, (total, _) in terms.items()])
 
     # === Evaluation ===
 
@@ -176,6 +189,10 @@ class FinetuningTask(SingleNetwork, Task):
         rows |= self.evaluate_rows(outputs, batch)
         return {"loss_sum": loss_sum, "loss_weight": self.loss_weight(batch)}, rows
 
+    def metric_names(self) -> list[str]:
+        sets = self._data.dev if self._data else {}
+        return [f"{name}/{metric}" for name in sets for metric in (*self.metrics(), LOSS)]
+
     def report(
         self, sums: Mapping[str, np.ndarray], rows: Mapping[str, np.ndarray]
     ) -> dict[str, float]:
@@ -183,21 +200,31 @@ class FinetuningTask(SingleNetwork, Task):
             return {}
         weight = float(sums["loss_weight"])
         loss = float(sums["loss_sum"]) / weight if weight else float("nan")
-        return {**self.metrics_of(rows), "loss": loss}
+        return {**self.metrics_of(rows), LOSS: loss}
+
+    # === After training ===
+
+    def fit_on_dev(self, rows: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """Return what predictions need besides the weights, such as a temperature.
+
+        Args:
+          rows: rows of the development set, from the chosen checkpoint.
+
+        Returns:
+          Values of JSON by name, which become keys of the model's `config.json`.
+        """
+        return {}
+
+    def page_sections(self, set_name: str, rows: Mapping[str, np.ndarray]) -> list[Section]:
+        """Return what the page of a run shows of an evaluation set, such as its worst errors."""
+        return []
+
+    def examples_of(self, set_name: str) -> ExampleSet:
+        """Return the examples of an evaluation or test set."""
+        assert self._data is not None
+        return {**self._data.dev, **self._data.test}[set_name]
 
     # === Files ===
 
     def write_files(self, folder: str | os.PathLike) -> None:
         self.tokenizer.save_pretrained(pathlib.Path(folder, "tokenizer"))
-
-
-def _layer_rates(model: ElectraFor, decay: float) -> dict[Any, float]:
-    """Return the factor on the learning rate of each variable, by its reference."""
-    head = model.config.num_hidden_layers + 1
-    depths = {variable.ref(): head for variable in model.variables}
-    for tensor in model.named_tensors():
-        if tensor.name.startswith("electra.encoder.layer."):
-            depths[tensor.variable.ref()] = int(tensor.name.split(".")[3]) + 1
-        elif tensor.name.startswith("electra."):
-            depths[tensor.variable.ref()] = 0
-    return {variable: decay ** (head - depth) for variable, depth in depths.items()}

@@ -70,7 +70,7 @@ def check(
         )
     lines.append(f"compute: {total:.3g} FLOPs; the time is known after the first steps")
     batch = config.evaluation_batch_size
-    errors += checks.evaluation_errors(batch, kind.evaluated(), training, own, devices)
+    errors += checks.evaluation_errors(batch, training, own, devices)
     if not errors and all(phase.batch_size >= devices.replicas for phase in phases):
         longest = max(phase.length for phase in phases)
         scores = batch * kind.scored_positions(longest, config.masking) * network.vocab_size

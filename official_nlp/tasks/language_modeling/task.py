@@ -93,6 +93,11 @@ class LanguageModel(SingleNetwork, Task):
     def _folder(self) -> DataFolder | None:
         return self._data[None].folder if self._data else None
 
+    @property
+    def _evaluated_folder(self) -> DataFolder | None:
+        """The data folder if it has held-out examples; None otherwise."""
+        return self._folder if self._folder and self._folder.count("held_out") else None
+
     # === The model ===
 
     def build(self) -> ElectraForMaskedLM:
@@ -121,8 +126,8 @@ class LanguageModel(SingleNetwork, Task):
     # === Evaluation ===
 
     def evaluation_sets(self) -> dict[str, tf.data.Dataset]:
-        folder = self._folder
-        if folder is None or not folder.count("held_out"):
+        folder = self._evaluated_folder
+        if folder is None:
             return {}
         return {
             "held_out": evaluation_dataset(
@@ -136,12 +141,18 @@ class LanguageModel(SingleNetwork, Task):
             )
         }
 
+    def metric_names(self) -> list[str]:
+        if self._evaluated_folder is None:
+            return []
+        return [f"held_out/{name}" for name in self.evaluated()]
+
     def baselines(self) -> Mapping[str, float]:
         return self._baselines
 
     @functools.cached_property
     def _baselines(self) -> dict[str, float]:
-        return baselines(self._folder, two_sided=self.masked)
+        folder = self._evaluated_folder
+        return baselines(folder, two_sided=self.masked) if folder else {}
 
     # === Files ===
 

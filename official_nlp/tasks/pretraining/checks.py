@@ -3,13 +3,13 @@
 Pure functions: sizes and counts in, text out.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from official_nlp.data.pretraining.examples import unknown_tokens_warning
 from official_nlp.tasks.pretraining import cost
 from official_nlp.tasks.pretraining.data import PretrainingData
-from official_nlp.training import Devices, PhaseConfig, TrainingConfig, best
+from official_nlp.training import Devices, PhaseConfig, TrainingConfig
 from official_nlp.training.phase import Stage
 from official_nlp.training.preflight import passes, readable
 
@@ -60,34 +60,15 @@ def prediction_errors(stage: Stage, slots: int) -> Iterator[str]:
 
 
 def evaluation_errors(
-    batch_size: int,
-    known: Sequence[str],
-    training: TrainingConfig,
-    data: PretrainingData,
-    devices: Devices,
+    batch_size: int, training: TrainingConfig, data: PretrainingData, devices: Devices
 ) -> Iterator[str]:
-    """Check the settings of the evaluation.
-
-    Args:
-      batch_size: examples of a batch of an evaluation.
-      known: names of the metrics of an evaluation.
-      training: settings of loop and optimizer.
-      data: data of the run, whose held-out part is evaluated.
-      devices: where the run runs.
-    """
-    is_evaluated = bool(data.folder.count("held_out"))
-    if training.evaluation_interval != 0 and is_evaluated and batch_size % devices.replicas:
+    """Compare the batches of the evaluation, if there is one, with the replicas."""
+    is_evaluated = training.evaluation_interval != 0 and data.folder.count("held_out")
+    if is_evaluated and batch_size % devices.replicas:
         yield (
             f"evaluation_batch_size must be a multiple of {devices.replicas} replicas, was "
             f"{batch_size}"
         )
-    if training.keep_best is None:
-        return
-    metric = best.parse(training.keep_best)[0].removeprefix("held_out/")
-    if metric not in known:
-        yield f"keep_best must be one of {', '.join(known)}, was {metric!r}"
-    elif not is_evaluated:
-        yield f"keep_best={metric} needs held-out examples; build the data with --held-out 1%"
 
 
 # === Warnings ===
@@ -138,7 +119,10 @@ def prediction_warnings(number: int, phase: PhaseConfig, slots: int) -> Iterator
 def evaluation_warnings(data: PretrainingData) -> Iterator[str]:
     """Warn of data without an evaluation set."""
     if not data.folder.count("held_out"):
-        yield "no held-out examples: nothing is evaluated during training"
+        yield (
+            "no held-out examples: nothing is evaluated during training; build the data with "
+            "--held-out 1%"
+        )
 
 
 def phase_warnings(number: int, phase: PhaseConfig, data: PretrainingData) -> Iterator[str]:

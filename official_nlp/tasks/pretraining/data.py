@@ -98,15 +98,13 @@ def require_positions(folder: DataFolder, positions: int) -> None:
         )
 
 
-def baselines(folder: DataFolder | None, two_sided: bool = True) -> dict[str, float]:
+def baselines(folder: DataFolder, two_sided: bool = True) -> dict[str, float]:
     """Return what n-grams of the training text reach on the held-out part, by name.
 
     Args:
-      folder: the data folder; None, or one without a held-out part, has no baselines.
+      folder: a data folder with a held-out part.
       two_sided: whether the model sees the tokens on both sides.
     """
-    if folder is None or not folder.count("held_out"):
-        return {}
     found = measure_ngram_baselines(folder)
     two = {"two-sided bigram loss": found.two_sided_bigram} if two_sided else {}
     return {

@@ -7,7 +7,7 @@ Pure functions: sizes and counts in, text out. Checks that hold for every object
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from official_nlp.tasks.pretraining import checks, cost, metrics
+from official_nlp.tasks.pretraining import checks, cost
 from official_nlp.tasks.pretraining.data import PretrainingData
 from official_nlp.training import Devices, Findings, PhaseConfig, TrainingConfig
 from official_nlp.training.phase import Stage, stages
@@ -56,7 +56,7 @@ def check(
             f"phase, had {len(config.phase_mask_probabilities)}"
         )
     batch = config.evaluation_batch_size
-    errors += checks.evaluation_errors(batch, metrics.evaluated(), training, own, devices)
+    errors += checks.evaluation_errors(batch, training, own, devices)
     warnings += checks.evaluation_warnings(own)
     lines = _lines(config, phases, own)
     if not errors and all(phase.batch_size >= devices.replicas for phase in phases):

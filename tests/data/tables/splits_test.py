@@ -107,7 +107,7 @@ def test_a_folder_that_cannot_be_read_is_refused(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(type(tmp_path), "iterdir", refuse)
-    with pytest.raises(InputError, match="cannot read the folder .*: Permission denied; make it"):
+    with pytest.raises(InputError, match=r"cannot read the folder .*: Permission denied; make it"):
         find_splits(tmp_path)
 
 

@@ -114,8 +114,8 @@ def test_an_answer_that_stands_elsewhere_is_refused(tmp_path):
     with pytest.raises(InputError) as error:
         read_squad(file)
     assert str(error.value) == (
-        f"{file}, data[0], paragraphs[0], qas[0], question 'q1', answers[0]: the answer '1066' must "
-        "stand at answer_start 4 of the context, but '066 ' does; it stands at 3: correct "
+        f"{file}, data[0], paragraphs[0], qas[0], question 'q1', answers[0]: the answer '1066' "
+        "must stand at answer_start 4 of the context, but '066 ' does; it stands at 3: correct "
         "answer_start, which counts characters"
     )
 

@@ -37,13 +37,19 @@ class PreparedRun:
     warm_start: "WarmStart | None"
 
 
-def prepare(config: "RunConfig", dry_run: bool, console: "rich.console.Console") -> PreparedRun:
+def prepare(
+    config: "RunConfig",
+    dry_run: bool,
+    console: "rich.console.Console",
+    data: "Mapping[str | None, Data] | None" = None,
+) -> PreparedRun:
     """Check a run and print what its settings imply.
 
     Args:
       config: settings of a recipe.
       dry_run: write nothing, and build the model.
       console: where to print.
+      data: opened data by the path of a phase; None to open what the settings name.
 
     Raises:
       InputError: the run cannot start.
@@ -53,14 +59,14 @@ def prepare(config: "RunConfig", dry_run: bool, console: "rich.console.Console")
     config = _with_quirks(config)
     _require_run_folder(config.model_dir)
     config = _with_network(config)
-    data = _open_data(config, dry_run)
+    data = _open_data(config, dry_run) if data is None else data
     phases = _in_steps(config, data, console)
     # The number of steps determines a warm-up and intervals that are given relative to it.
     training = loop.resolved(config.training, phases, config.model_dir)
     config = dataclasses.replace(config, training=training)
     task = config.task.make(data, config.training)
     phases = [phase.with_loss_weights(task.loss_weights) for phase in phases]
-    _preflight(config, phases, data, dry_run, console)
+    _preflight(config, phases, data, task, dry_run, console)
     _print_baselines(task, console)
     warm_start = _warm_start(config, phases, data, task, console)
     if dry_run:
@@ -175,6 +181,7 @@ def _preflight(
     config: "RunConfig",
     phases: "list[PhaseConfig]",
     data: "Mapping[str | None, Data]",
+    task: "Task",
     dry_run: bool,
     console: "rich.console.Console",
 ) -> None:
@@ -183,7 +190,7 @@ def _preflight(
 
     devices = preflight.find_devices(config.training.strategy, dry_run)
     # The checks of all tasks come first, then those of the objective.
-    findings = preflight.check(phases, config.training, data, devices)
+    findings = preflight.check(phases, config.training, data, devices, task.metric_names())
     findings += config.task.preflight(data, phases, config.training, devices)
     # In a run on several hosts only the first writes the folder, and may have begun already.
     strategy = config.training.strategy
