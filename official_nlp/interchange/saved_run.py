@@ -20,9 +20,11 @@ from official_nlp.training.run_folder import RunFolder
 # other class is looked up among the entry points of installed packages.
 TASK_CONFIGS = (
     "official_nlp.tasks.pretraining.config.PretrainingConfig",
+    "official_nlp.tasks.language_modeling.config.LanguageModelConfig",
     "official_nlp.tasks.finetuning.text_classification.TextClassificationConfig",
     "official_nlp.tasks.finetuning.token_classification.TokenClassificationConfig",
     "official_nlp.tasks.finetuning.question_answering.QuestionAnsweringConfig",
+    "official_nlp.tasks.finetuning.multiple_choice.MultipleChoiceConfig",
 )
 ENTRY_POINTS = "official_nlp.tasks"
 # What a constructor raises for values that are damaged, or of another version.

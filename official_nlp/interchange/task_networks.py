@@ -45,10 +45,15 @@ class TakesNetwork(Protocol):
 
     Attributes:
       network, tokenizer: the network and its tokenizer; None until `with_network` is called.
+      architecture: name of the transformers class whose network fits best where a source holds
+        several; empty for none in particular.
     """
 
     network: ElectraConfig | None
     tokenizer: ElectraTokenizer | None
+
+    @property
+    def architecture(self) -> str: ...
 
     def with_network(self, network: ElectraConfig, tokenizer: ElectraTokenizer) -> TaskConfig:
         """Return the configuration for a network and its tokenizer."""

@@ -38,10 +38,11 @@ _SIZES = (
     "hidden_act",
     "layer_norm_eps",
     "position_embedding_type",
-    "is_decoder",
     "add_cross_attention",
 )
 _ROWS = "vocab_size"
+# The head of a decoder is that of a generator.
+_SAME_HEAD = {"ElectraForCausalLM": "ElectraForMaskedLM"}
 # Prefix of the names of tensors that belong to no head.
 _ENCODER = "electra."
 
@@ -180,6 +181,13 @@ class WarmStart:
         """Return the fields that differ; note those that the source does not state."""
         # An assumed field, such as heads by rule, must not contradict a recipe that states it.
         found, lines = self._pretrained[name], {}
+        if theirs.is_decoder != ours.is_decoder:
+            # Both have the same tensors, and learn from each other.
+            seen = {True: "only the tokens before it", False: "all tokens"}
+            self.notes.append(
+                f"{found.path}: a token saw {seen[theirs.is_decoder]}, and now sees "
+                f"{seen[ours.is_decoder]}"
+            )
         for field in (_ROWS, *_SIZES):
             expected, value = getattr(ours, field), getattr(theirs, field)
             if expected == value:
@@ -372,14 +380,16 @@ def choose(source: sources.Source, name: str, architecture: str = "") -> Weights
     """Return the network of a source for a network of the task, None if there is none.
 
     A source with a single network fits any task. A task with a single network takes from a pair
-    the one of its own architecture, else the discriminator, which is the one to fine-tune.
+    the one with the head of its own architecture, else the discriminator, which is the one to
+    fine-tune.
     """
     networks = source.networks
     if name in networks or "" in networks:
         return networks.get(name, networks.get(""))
     if name:
         return None
-    same = [x for x in networks.values() if x.config.get("architectures") == [architecture]]
+    wanted = _SAME_HEAD.get(architecture, architecture)
+    same = [x for x in networks.values() if x.config.get("architectures") == [wanted]]
     return next(iter([*same, networks.get("discriminator"), *networks.values()]))
 
 

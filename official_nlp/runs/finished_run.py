@@ -29,14 +29,14 @@ class FinishedRun:
 
     Attributes:
       metrics: metrics of the chosen checkpoint by set and name.
-      main_metric: the metric by which it was chosen, `SET/NAME`.
+      main_metric: the metric by which it was chosen, `SET/NAME`; None without an evaluation set.
       failure: why the run has failed; None where its model is better than a constant prediction.
       which: the chosen checkpoint, `best` or `newest`.
       written: paths of the files and folders that were written.
     """
 
     metrics: Metrics
-    main_metric: str
+    main_metric: str | None
     failure: str | None
     which: str
     written: tuple[pathlib.Path, ...]
@@ -58,7 +58,7 @@ def finish(task: Task, training: TrainingConfig, model_dir: str | os.PathLike) -
     failure = _failure(main, metrics, task.baselines())
     fitted: dict[str, Any] = {}
     written = [folder / MODEL, folder / SUMMARY]
-    if isinstance(task, FinetuningTask):
+    if isinstance(task, FinetuningTask) and main is not None:
         rows = {name: result["rows"] for name, result in results.items()}
         fitted = task.fit_on_dev(rows[main.partition("/")[0]])
         sections = {name: task.page_sections(name, each) for name, each in rows.items()}
@@ -118,40 +118,47 @@ def summarize(metric: str | None, by_seed: Mapping[int, Metrics | None]) -> dict
     return summary
 
 
-def main_metric(keep_best: str | None, metrics: Metrics) -> str:
-    """Return the metric by which a checkpoint was chosen, `SET/NAME`.
+def main_metric(keep_best: str | None, metrics: Metrics) -> str | None:
+    """Return the metric by which a checkpoint was chosen, `SET/NAME`; None without a set.
 
     Args:
       keep_best: setting of the run; None for the first metric of the first set.
       metrics: metrics of a checkpoint.
     """
-    first_set = next(iter(metrics))
+    first_set = next(iter(metrics), None)
+    if first_set is None:
+        return None
     if keep_best is None:
         return f"{first_set}/{next(iter(metrics[first_set]))}"
     name, _ = best.parse(keep_best)
     return name if "/" in name else f"{first_set}/{name}"
 
 
-def _failure(main: str, metrics: Metrics, baselines: Mapping[str, float]) -> str | None:
+def _failure(main: str | None, metrics: Metrics, baselines: Mapping[str, float]) -> str | None:
     """Return why a run has failed, None where its model is better than a constant prediction.
 
     Args:
-      main: the main metric, `SET/NAME`.
+      main: the main metric, `SET/NAME`; None without a set.
       metrics: metrics of the chosen checkpoint.
       baselines: metrics of a constant prediction, `SET/NAME`, as far as they are known.
     """
+    if main is None or main not in baselines:
+        return None
     set_name, _, name = main.partition("/")
     value = metrics[set_name][name]
-    if main not in baselines:
-        return None
     higher = best.parse(name)[1]
     if value > baselines[main] if higher else value < baselines[main]:
         return None
     return f"{main} is {value:.4g}, which a constant prediction reaches too ({baselines[main]:.4g})"
 
 
-def best_seed(main: str, by_seed: Mapping[int, Metrics]) -> int:
-    """Return the seed of the best run by the main metric, the first of equal ones."""
+def best_seed(main: str | None, by_seed: Mapping[int, Metrics]) -> int:
+    """Return the seed of the best run by the main metric, the first of equal ones.
+
+    Without a main metric it is the first of all.
+    """
+    if main is None:
+        return min(by_seed)
     set_name, _, name = main.partition("/")
     sign = 1 if best.parse(name)[1] else -1
     return max(by_seed, key=lambda seed: sign * by_seed[seed][set_name][name])

@@ -119,7 +119,7 @@ def _with_network(config: "RunConfig") -> "RunConfig":
             "its weights"
         )
     found = sources.open(source)
-    weights = warm_start.choose(found, "")
+    weights = warm_start.choose(found, "", task.architecture)
     if weights is None:
         raise InputError(f"{source} holds no network: it is {found.title}")
     tokenizer = found.load_tokenizer()

@@ -32,6 +32,7 @@ def pretraining_dataset(
     seed: int,
     phase: int = 0,
     first_step: int = 0,
+    masked: bool = True,
     with_replacement: bool = False,
     host: int = 0,
     hosts: int = 1,
@@ -50,6 +51,8 @@ def pretraining_dataset(
       seed: seed of order and masks.
       phase: number of the training phase; each has its own order and masks.
       first_step: step of the phase to start at; no earlier step is read.
+      masked: whether tokens are masked. Else the batches have the tokens as they are stored, and no
+        `masked_lm_*`, as a causal language model requires.
       with_replacement: whether masked positions are drawn with replacement, as in
         google-research/electra.
       host: number of this host, which gets its `batch_size / hosts` examples of each step.
@@ -86,10 +89,11 @@ def pretraining_dataset(
         return example_order.position_to_example(order_seed, epoch, within, split.count)
 
     key = Key(seed).fold(TRAINING_MASKS, phase)
-    masks = masking or MaskingConfig(), key, with_replacement
     _check(folder, length)
     stored = _read(split, positions, examples, rows, length)
-    return _batches(folder, stored, length, *masks)
+    if not masked:
+        return _unmasked_batches(stored)
+    return _batches(folder, stored, length, masking or MaskingConfig(), key, with_replacement)
 
 
 def evaluation_dataset(
@@ -101,6 +105,7 @@ def evaluation_dataset(
     seed: int,
     limit: int | None = None,
     split: str = features.HELD_OUT,
+    masked: bool = True,
 ) -> tf.data.Dataset:
     """Make one pass over a split in the order of its files, the same at every call.
 
@@ -112,6 +117,7 @@ def evaluation_dataset(
       seed: seed of the masks, which are a function of it and of the number of the example.
       limit: maximum number of examples, None for all.
       split: "held_out" or "train".
+      masked: see `pretraining_dataset`.
 
     Returns:
       Dataset of dicts as from `pretraining_dataset`; `stream_position` is the number of the
@@ -139,6 +145,8 @@ def evaluation_dataset(
     stored = _read(source, positions, examples, batch_size, length)
     # A dataset from a generator has no known length, which the evaluator needs.
     stored = stored.apply(tf.data.experimental.assert_cardinality(-(-count // batch_size)))
+    if not masked:
+        return _unmasked_batches(stored)
     key = Key(seed).fold(EVALUATION_MASKS)
     return _batches(folder, stored, length, masking or MaskingConfig(), key, False)
 
@@ -203,11 +211,25 @@ def _batches(
             features.STREAM_POSITION: position,
         }
 
+    return _ahead(stored.map(to_batch, num_parallel_calls=2, deterministic=True))
+
+
+def _unmasked_batches(stored: tf.data.Dataset) -> tf.data.Dataset:
+    names = (
+        features.STREAM_POSITION,
+        features.INPUT_WORD_IDS,
+        features.INPUT_MASK,
+        features.INPUT_TYPE_IDS,
+    )
+    return _ahead(stored.map(lambda *tables: dict(zip(names, tables))))
+
+
+def _ahead(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """Return the dataset with some batches made ahead of their use."""
     options = tf.data.Options()
     options.deterministic = True
     # `host` and `hosts` select the examples, and a generator cannot be sharded.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    batches = stored.map(to_batch, num_parallel_calls=2, deterministic=True)
     return batches.prefetch(_BATCHES_AHEAD).with_options(options)
 
 

@@ -16,6 +16,9 @@ from official_nlp.modeling.tensor_names import NamedTensor
 
 # Inputs without an axis of choices.
 _WITHOUT_CHOICES = ("head_mask", "past_key_values")
+_MASKS = ("input_mask", "attention_mask")
+# Logit of a choice that only pads its example: its probability is 0 beside any other.
+PADDING_LOGIT = -1e9
 
 
 @tf_keras.utils.register_keras_serializable(package="official_nlp")
@@ -25,7 +28,9 @@ class ElectraForMultipleChoice(ElectraFor):
     Call: see `ElectraFor`; ids, mask, types and all other inputs of sequences are
     `[batch, choices, length]` (`inputs_embeds` `[batch, choices, length, embedding_size]`).
     `logits` are `[batch, choices]`, `labels` integer `[batch]`, -100 for examples that are ignored;
-    the loss is the cross-entropy over choices. The encoder sees `batch * choices` sequences;
+    the loss is the cross-entropy over choices. A choice whose mask is 0 everywhere only pads an
+    example with fewer choices than others: its logit is -1e9, so that its probability is 0, and it
+    gets no gradient. The encoder sees `batch * choices` sequences;
     `hidden_states` and `attentions` have that batch size. With `summary_type="cls_index"` the last
     token is the summary, as in Hugging Face's model, which passes no index.
 
@@ -83,12 +88,16 @@ class ElectraForMultipleChoice(ElectraFor):
         others = {k: x for k, x in inputs.items() if k in _WITHOUT_CHOICES}
         sequences = {name: _with_choices(name, x) for name, x in sequences.items()}
         choices = ops.shape_list(next(iter(sequences.values())))[1]  # equal in all inputs
+        masks = [sequences[name] for name in _MASKS if name in sequences]
         sequences = {name: _merge_choices(x) for name, x in sequences.items()}  # [B * C, L]
         # The sequence of choice c of example i draws dropout as row i * choices + c of the stream.
         # Replicas and micro-batches then drop the same units as one batch of all examples.
         with randomness.scope(training=bool(training), rows=choices):
             outputs = super().call({**sequences, **others}, training=training, **options)
-        return {**outputs, "logits": tf.reshape(outputs["logits"], tf.stack([-1, choices]))}
+        logits = tf.reshape(outputs["logits"], tf.stack([-1, choices]))
+        for mask in masks:
+            logits = tf.where(_has_tokens(mask), logits, PADDING_LOGIT)
+        return {**outputs, "logits": logits}
 
     def _head(self, sequence, inputs, training):
         # The choices are already merged into the batch: logits are [B * C, 1].
@@ -105,6 +114,11 @@ def _with_choices(name: str, value: Any) -> tf.Tensor:
             "single choice needs the axis as well"
         )
     return value
+
+
+def _has_tokens(mask: tf.Tensor) -> tf.Tensor:
+    """Return bool `[batch, choices]`: whether the mask of a choice is not 0 everywhere."""
+    return tf.reduce_any(tf.cast(mask, tf.bool), axis=list(range(2, len(mask.shape))))
 
 
 def _merge_choices(value: tf.Tensor) -> tf.Tensor:

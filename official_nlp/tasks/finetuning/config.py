@@ -86,6 +86,11 @@ class FinetuningConfig(TaskConfig):
 
     # === Network ===
 
+    @property
+    def architecture(self) -> str:
+        """Empty: any encoder can be fine-tuned."""
+        return ""
+
     def with_network(
         self, network: ElectraConfig, tokenizer: ElectraTokenizer
     ) -> "FinetuningConfig":

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from official_nlp.data.tables.choices import ChoiceExample
 from official_nlp.tasks.metrics import classification, entities
 
 # Errors that a page shows, and characters of a text.
@@ -132,8 +133,6 @@ def worst_errors(
     """
     predicted = probabilities.argmax(axis=1)
     names = np.array(labels, object)
-    wrong = np.flatnonzero(predicted != targets)
-    wrong = wrong[np.argsort(-probabilities[wrong, predicted[wrong]], kind="stable")][:_ERRORS]
     rows = [
         [
             names[targets[n]],
@@ -141,9 +140,36 @@ def worst_errors(
             f"{probabilities[n, predicted[n]]:.3f}",
             shortened(texts[int(n)]),
         ]
-        for n in wrong
+        for n in _surest_errors(targets, probabilities)
     ]
     return Section("Worst errors", table(["true", "predicted", "probability", "text"], rows))
+
+
+def wrong_choices(
+    examples: Sequence[ChoiceExample], targets: np.ndarray, probabilities: np.ndarray
+) -> Section:
+    """Return the wrong choices of highest confidence.
+
+    Args:
+      examples: the examples of multiple choice.
+      targets: integers `[examples]`, the right choices.
+      probabilities: `[examples, choices]`.
+    """
+    predicted = probabilities.argmax(axis=1)
+    rows = []
+    for n in _surest_errors(targets, probabilities):
+        example = examples[int(n)]
+        right, wrong = example.choices[targets[n]], example.choices[predicted[n]]
+        texts = [shortened(text) for text in (right, wrong, example.text)]
+        rows.append([*texts[:2], f"{probabilities[n, predicted[n]]:.3f}", texts[2]])
+    return Section("Worst errors", table(["true", "predicted", "probability", "text"], rows))
+
+
+def _surest_errors(targets: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Return the numbers of the wrong predictions of highest confidence, the surest first."""
+    predicted = probabilities.argmax(axis=1)
+    wrong = np.flatnonzero(predicted != targets)
+    return wrong[np.argsort(-probabilities[wrong, predicted[wrong]], kind="stable")][:_ERRORS]
 
 
 def label_table(labels: Sequence[str], targets: np.ndarray, predicted: np.ndarray) -> Section:

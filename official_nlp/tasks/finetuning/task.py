@@ -10,11 +10,8 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from official_nlp.data import ElectraTokenizer
 from official_nlp.modeling.layer_depths import depths
 from official_nlp.modeling.models.electra_for import ElectraFor
-from official_nlp.modeling.networks.electra_config import ElectraConfig
-from official_nlp.modeling.tensor_names import NamedTensor
 from official_nlp.reference_quirks import ReferenceQuirks
 from official_nlp.tasks.finetuning.batches import (
     DOCUMENT,
@@ -27,6 +24,7 @@ from official_nlp.tasks.finetuning.data import ExampleSet, TaskData
 from official_nlp.tasks.finetuning.features import Features
 from official_nlp.tasks.finetuning.html_page import Section
 from official_nlp.tasks.finetuning.layer_rates import rate_scale
+from official_nlp.tasks.single_network import SingleNetwork
 from official_nlp.training import Task
 from official_nlp.training.phase import PhaseConfig
 from official_nlp.training.task import ORDER, VALID, Batch, DataByPath, Rows, Sums
@@ -35,7 +33,7 @@ _INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
 LOSS = "loss"
 
 
-class FinetuningTask(Task):
+class FinetuningTask(SingleNetwork, Task):
     """Trains an encoder with a new head; see `training.Task`.
 
     A subclass says what its model is, how examples become features, and how predictions become
@@ -53,10 +51,7 @@ class FinetuningTask(Task):
       label_names: names of the labels in a batch.
     """
 
-    model_class: type[ElectraFor]
     label_names: Sequence[str] = ("labels",)
-    # An ELECTRA model of one network; see `interchange.task_networks.HasNetworks`.
-    sharing: str | None = None
 
     def __init__(
         self,
@@ -121,29 +116,6 @@ class FinetuningTask(Task):
 
     def learning_rate_scale(self, variable: tf.Variable) -> float:
         return self._rates[variable.ref()]
-
-    # === Networks by Hugging Face's names, for conversion and warm start ===
-
-    @property
-    def architectures(self) -> dict[str, str]:
-        """Name of the transformers class of the network."""
-        return {"": self.model_class.hugging_face_class}
-
-    def networks(self) -> dict[str, ElectraConfig]:
-        """Return the configuration of the network."""
-        return {"": self.network}
-
-    def load_tokenizer(self) -> ElectraTokenizer:
-        """Return the tokenizer of the network."""
-        return self.tokenizer
-
-    def named_tensors(self, model: ElectraFor) -> dict[str, list[NamedTensor]]:
-        """Return the tensors of the model under Hugging Face's names."""
-        return {"": model.named_tensors()}
-
-    def is_shared(self, tensor_name: str) -> bool:
-        """Return False: there is no second network."""
-        return False
 
     # === Training ===
 

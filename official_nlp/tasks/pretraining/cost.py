@@ -6,7 +6,7 @@ H hidden width, I intermediate width, N heads.
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from official_nlp.data.pretraining.masking import max_predictions
 from official_nlp.modeling.networks.electra_config import ElectraConfig
@@ -37,7 +37,7 @@ class Parameters:
 def parameters(config: "PretrainingConfig") -> Parameters:
     """Return the numbers of trainable parameters without building the model."""
     first, second = config.generator, config.discriminator
-    generator = _tables(first) + _trunk(first) + _generator_head(first)
+    generator = _tables(first) + _trunk(first) + _language_model_head(first)
     discriminator = _tables(second) + _trunk(second) + _discriminator_head(second)
     common = {
         "shared": _tables(first),
@@ -47,6 +47,12 @@ def parameters(config: "PretrainingConfig") -> Parameters:
         "whole": _tables(first) + _trunk(first),
     }
     return Parameters(generator, discriminator, generator + discriminator - common[config.sharing])
+
+
+def language_model_parameters(sizes: ElectraConfig) -> int:
+    """Return the number of trainable parameters of a network that scores the vocabulary."""
+    own_table = 0 if sizes.tie_word_embeddings else sizes.vocab_size * sizes.embedding_size
+    return _tables(sizes) + _trunk(sizes) + _language_model_head(sizes) + own_table
 
 
 def _tables(sizes: ElectraConfig) -> int:
@@ -67,7 +73,7 @@ def _projection(sizes: ElectraConfig) -> int:
     return int(sizes.embedding_size != sizes.hidden_size)
 
 
-def _generator_head(sizes: ElectraConfig) -> int:
+def _language_model_head(sizes: ElectraConfig) -> int:
     # A dense layer H to E, its layer normalization, and the output bias. The output matrix is the
     # word table, which `_tables` counts.
     return (sizes.hidden_size + 1 + 2) * sizes.embedding_size + sizes.vocab_size
@@ -78,9 +84,9 @@ def _discriminator_head(sizes: ElectraConfig) -> int:
     return (sizes.hidden_size + 1) * sizes.hidden_size + sizes.hidden_size + 1
 
 
-def checkpoint_bytes(config: "PretrainingConfig") -> int:
+def checkpoint_bytes(parameters: int) -> int:
     """Return the size of a checkpoint: weights and two optimizer slots."""
-    return 3 * _FLOAT * parameters(config).joint
+    return 3 * _FLOAT * parameters
 
 
 def predictions(config: "PretrainingConfig", stage: Stage) -> int:
@@ -107,15 +113,30 @@ def step_flops(config: "PretrainingConfig", stage: Stage) -> int:
     """
     forward, phase = 0, stage.phase
     if phase.trains("mlm"):
-        sizes = config.generator
         slots = predictions(config, stage)
-        head = 2 * slots * sizes.embedding_size * (sizes.hidden_size + sizes.vocab_size)
-        forward += _trunk_flops(sizes, phase.length) + head
+        forward += language_model_flops(config.generator, phase.length, slots)
     if phase.trains("rtd"):
         sizes = config.discriminator
         head = 2 * phase.length * sizes.hidden_size * (sizes.hidden_size + 1)
         forward += _trunk_flops(sizes, phase.length) + head
-    return 3 * forward * phase.batch_size
+    return training_flops(forward, phase.batch_size)
+
+
+def language_model_flops(sizes: ElectraConfig, length: int, scored: int) -> int:
+    """Return the floating-point operations of the forward pass of one example; see `step_flops`.
+
+    Args:
+      sizes: a network that scores the vocabulary.
+      length: tokens of the example.
+      scored: positions at which the vocabulary is scored.
+    """
+    head = 2 * scored * sizes.embedding_size * (sizes.hidden_size + sizes.vocab_size)
+    return _trunk_flops(sizes, length) + head
+
+
+def training_flops(forward: int, batch_size: int) -> int:
+    """Return the operations of a step, in which the backward pass costs two forward passes."""
+    return 3 * forward * batch_size
 
 
 def _trunk_flops(sizes: ElectraConfig, length: int) -> int:
@@ -158,9 +179,37 @@ _COPIES_OF_HIDDEN, _COPIES_OF_INTERMEDIATE, _COPIES_OF_SCORES = 8, 2, 3
 _COPIES_OF_LOGITS, _COPIES_IN_EVALUATION = 5, 4
 
 
+class TrainedNetwork(NamedTuple):
+    """A network that a phase trains.
+
+    Attributes:
+      sizes: its configuration.
+      scored: positions of an example at which it scores the vocabulary; 0 for a discriminator.
+    """
+
+    sizes: ElectraConfig
+    scored: int
+
+
 def memory(
     config: "PretrainingConfig",
     phases: Sequence[PhaseConfig],
+    training: TrainingConfig,
+    replicas: int = 1,
+) -> Memory:
+    """Return the memory of a replica at the peak of its largest phase; see `memory_of`."""
+    networks = [_trained(config, stage) for stage in stages(phases)]
+    slots = max_predictions(config.masking.probability, max(phase.length for phase in phases))
+    evaluated = config.evaluation_batch_size * slots * config.generator.vocab_size
+    count = parameters(config).joint
+    return memory_of(phases, networks, count, evaluated, training, replicas)
+
+
+def memory_of(
+    phases: Sequence[PhaseConfig],
+    networks: Sequence[Sequence[TrainedNetwork]],
+    parameters: int,
+    evaluated: int,
     training: TrainingConfig,
     replicas: int = 1,
 ) -> Memory:
@@ -178,40 +227,41 @@ def memory(
 
     Activations of a half-precision policy take two bytes per number; scores over the vocabulary are
     always float32.
+
+    Args:
+      phases: the phases.
+      networks: the networks that each phase trains.
+      parameters: number of trainable parameters.
+      evaluated: number of scores over the vocabulary, `B P V`, of an evaluation batch.
+      training: settings of loop and optimizer.
+      replicas: number of replicas.
     """
-    parts = [_phase_memory(config, stage, training, replicas) for stage in stages(phases)]
-    graph = sum(_layers(config, phase) for phase in phases) * _GRAPH_OF_A_LAYER
+    pairs = list(zip(phases, networks, strict=True))
+    parts = [_phase_memory(phase, trained, training, replicas) for phase, trained in pairs]
+    layers = sum(each.sizes.num_hidden_layers for trained in networks for each in trained)
     activations, vocabulary = max(parts, key=sum)
-    state = 4 * _FLOAT * parameters(config).joint
-    evaluation = _COPIES_IN_EVALUATION * _evaluated_scores(config, phases) * _FLOAT
+    state = 4 * _FLOAT * parameters
+    evaluation = _COPIES_IN_EVALUATION * evaluated * _FLOAT
     if training.evaluation_interval == 0:
         evaluation = 0
-    return Memory(_PROGRAM + graph, state, activations, vocabulary, evaluation)
+    return Memory(_PROGRAM + layers * _GRAPH_OF_A_LAYER, state, activations, vocabulary, evaluation)
 
 
-def _evaluated_scores(config, phases) -> int:
-    length = max(phase.length for phase in phases)
-    slots = max_predictions(config.masking.probability, length)
-    return config.evaluation_batch_size * slots * config.generator.vocab_size
+def _trained(config, stage: Stage) -> list[TrainedNetwork]:
+    found = []
+    if stage.phase.trains("mlm"):
+        found.append(TrainedNetwork(config.generator, predictions(config, stage)))
+    if stage.phase.trains("rtd"):
+        found.append(TrainedNetwork(config.discriminator, 0))
+    return found
 
 
-def _networks(config, phase) -> list[ElectraConfig]:
-    networks = {"mlm": config.generator, "rtd": config.discriminator}
-    return [sizes for term, sizes in networks.items() if phase.trains(term)]
-
-
-def _layers(config, phase) -> int:
-    return sum(sizes.num_hidden_layers for sizes in _networks(config, phase))
-
-
-def _phase_memory(config, stage, training, replicas) -> tuple[int, int]:
-    phase = stage.phase
+def _phase_memory(phase, networks, training, replicas) -> tuple[int, int]:
     # Rounded up, because the batch size may be no multiple; `training.preflight` reports that.
     rows = -(-phase.batch_size // (replicas * training.accumulation))
     size = _FLOAT if training.policy == "float32" else 2
-    tokens = rows * phase.length
-    activations = 0
-    for sizes in _networks(config, phase):
+    activations = scores = 0
+    for sizes, scored in networks:
         layer = (
             _COPIES_OF_HIDDEN * sizes.hidden_size
             + _COPIES_OF_INTERMEDIATE * sizes.intermediate_size
@@ -219,6 +269,6 @@ def _phase_memory(config, stage, training, replicas) -> tuple[int, int]:
         )
         layers = sizes.num_hidden_layers
         held = layers * sizes.hidden_size + layer if training.recompute else layers * layer
-        activations += tokens * size * held
-    slots = rows * predictions(config, stage) if phase.trains("mlm") else 0
-    return activations, _COPIES_OF_LOGITS * slots * config.generator.vocab_size * _FLOAT
+        activations += rows * phase.length * size * held
+        scores += rows * scored * sizes.vocab_size
+    return activations, _COPIES_OF_LOGITS * scores * _FLOAT

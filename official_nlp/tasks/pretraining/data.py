@@ -4,9 +4,10 @@ import dataclasses
 import hashlib
 import os
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
-from official_nlp.data import open_folder
+from official_nlp.data import measure_ngram_baselines, open_folder
 from official_nlp.data.storage.corrupt_records import CorruptRecords
 from official_nlp.data.storage.data_folder import DataFolder
 from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
@@ -56,6 +57,62 @@ class PretrainingData(Data):
             "length": self.folder.index.longest_row,
             **{name: settings[name] for name in ("documents", "words") if name in settings},
         }
+
+
+def require_same_tokenizer(data: Mapping[str | None, PretrainingData]) -> None:
+    """Check that the data of all phases was built by the tokenizer of that of the run.
+
+    Args:
+      data: opened data by the path of a phase; that of the run under None.
+
+    Raises:
+      InputError: another tokenizer built the data of a phase.
+    """
+    own = data[None].folder
+    for path, each in data.items():
+        if each.folder.tokenizer.vocab_hash != own.tokenizer.vocab_hash:
+            raise InputError(
+                f"the data {path} of a phase has another vocabulary than that of the run, "
+                f"{own.path}; build its examples with the same tokenizer"
+            )
+        different = each.folder.tokenizer.differences(own.tokenizer)
+        if different:
+            raise InputError(
+                f"the data {path} of a phase was built by a tokenizer that treats text in "
+                f"another way than that of the run ({different}); build its examples "
+                "with the same tokenizer"
+            )
+
+
+def require_positions(folder: DataFolder, positions: int) -> None:
+    """Check that a network has positions for the longest example of a folder.
+
+    Raises:
+      InputError: it has fewer.
+    """
+    if folder.index.longest_row > positions:
+        raise InputError(
+            f"{folder.path} has examples of {folder.index.longest_row} tokens, but "
+            f"max_position_embeddings is only {positions}; build examples with --length "
+            f"{positions}, or train a model for more"
+        )
+
+
+def baselines(folder: DataFolder, two_sided: bool = True) -> dict[str, float]:
+    """Return what n-grams of the training text reach on the held-out part, by name.
+
+    Args:
+      folder: a data folder with a held-out part.
+      two_sided: whether the model sees the tokens on both sides.
+    """
+    found = measure_ngram_baselines(folder)
+    two = {"two-sided bigram loss": found.two_sided_bigram} if two_sided else {}
+    return {
+        "unigram loss": found.unigram,
+        "bigram loss": found.left_bigram,
+        **two,
+        "most frequent token accuracy": found.most_frequent_accuracy,
+    }
 
 
 def open_data(

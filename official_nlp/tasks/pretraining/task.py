@@ -11,7 +11,6 @@ import tensorflow as tf
 import tf_keras
 
 from official_nlp import randomness
-from official_nlp.data import measure_ngram_baselines
 from official_nlp.data.pretraining.ngram_baselines import unigram_probabilities
 from official_nlp.data.pretraining.pipeline import evaluation_dataset, pretraining_dataset
 from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
@@ -24,7 +23,12 @@ from official_nlp.modeling.networks.electra_config import ElectraConfig
 from official_nlp.modeling.tensor_names import NamedTensor
 from official_nlp.reference_quirks import ReferenceQuirks
 from official_nlp.tasks.pretraining import metrics
-from official_nlp.tasks.pretraining.data import PretrainingData
+from official_nlp.tasks.pretraining.data import (
+    PretrainingData,
+    baselines,
+    require_positions,
+    require_same_tokenizer,
+)
 from official_nlp.tasks.pretraining.generator_monitor import GeneratorMonitor
 from official_nlp.training import Task
 from official_nlp.training.phase import PhaseConfig
@@ -77,8 +81,8 @@ class ElectraPretraining(Task):
         self._data: dict[str | None, PretrainingData] = dict(data or {})  # type: ignore[arg-type]
         if self._data:
             self.config = config.for_vocabulary(self.tokenizer.vocab_size)
-            self._check_vocabularies()
-            self._check_lengths()
+            require_same_tokenizer(self._data)
+            require_positions(self._data[None].folder, self.config.longest_row)
 
     @functools.cached_property
     def tokenizer(self) -> ElectraTokenizer:
@@ -88,30 +92,6 @@ class ElectraPretraining(Task):
         if self.config.vocabulary is None:
             raise InputError("a task without data needs the vocabulary in its configuration")
         return ElectraTokenizer.from_pretrained(self.config.vocabulary)
-
-    def _check_vocabularies(self):
-        for path, data in self._data.items():
-            if data.folder.tokenizer.vocab_hash != self.tokenizer.vocab_hash:
-                raise InputError(
-                    f"the data {path} of a phase has another vocabulary than that of the run, "
-                    f"{self._data[None].folder.path}; build its examples with the same tokenizer"
-                )
-            different = data.folder.tokenizer.differences(self.tokenizer)
-            if different:
-                raise InputError(
-                    f"the data {path} of a phase was built by a tokenizer that treats text in "
-                    f"another way than that of the run ({different}); build its examples "
-                    "with the same tokenizer"
-                )
-
-    def _check_lengths(self):
-        folder, positions = self._data[None].folder, self.config.longest_row
-        if folder.index.longest_row > positions:
-            raise InputError(
-                f"{folder.path} has examples of {folder.index.longest_row} tokens, but "
-                f"max_position_embeddings is only {positions}; build examples with --length "
-                f"{positions}, or train a model for more"
-            )
 
     # === The model ===
 
@@ -278,15 +258,7 @@ class ElectraPretraining(Task):
     @functools.cached_property
     def _baselines(self) -> dict[str, float]:
         folder = self._evaluated_folder
-        if folder is None:
-            return {}
-        found = measure_ngram_baselines(folder)
-        return {
-            "unigram loss": found.unigram,
-            "bigram loss": found.left_bigram,
-            "two-sided bigram loss": found.two_sided_bigram,
-            "most frequent token accuracy": found.most_frequent_accuracy,
-        }
+        return baselines(folder) if folder else {}
 
     def monitor(self) -> GeneratorMonitor:
         return GeneratorMonitor()

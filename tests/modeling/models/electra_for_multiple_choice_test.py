@@ -62,6 +62,29 @@ def test_the_loss_is_over_the_choices_of_each_question_that_counts(model):
             np.testing.assert_allclose(found["loss"], expected, rtol=1e-5)
 
 
+def test_a_choice_without_tokens_pads_its_question(model):
+    mask = MASK.copy()
+    mask[0, 1] = 0
+    batch = {**BATCH, "attention_mask": mask}
+    inputs = {**batch, "labels": [2, 0]}
+    with tf.GradientTape() as tape:
+        padded = model(inputs)
+    gradients = tape.gradient(padded["loss"], model.trainable_variables)
+    assert all(np.isfinite(tf.convert_to_tensor(x)).all() for x in gradients if x is not None)
+    # The question is the one that has the two other choices alone.
+    two = {name: x[:1, ::2] for name, x in BATCH.items()}
+    np.testing.assert_allclose(
+        tf.nn.softmax(padded["logits"])[0].numpy()[[0, 2, 1]],
+        [*tf.nn.softmax(model(two)["logits"])[0].numpy(), 0],
+        atol=1e-6,
+    )
+    np.testing.assert_allclose(padded["logits"][1], model(BATCH)["logits"][1], atol=1e-5)
+    # What the padding holds has no effect.
+    ids = IDS.copy()
+    ids[0, 1] = 7
+    np.testing.assert_allclose(model({**batch, "input_ids": ids})["logits"], padded["logits"])
+
+
 def test_positions_and_vectors_have_choices_too(model):
     vectors = model.encoder.get_embedding_table().numpy()[IDS]
     positions = np.tile(np.arange(L, dtype=np.int32), [B, C, 1])
