@@ -176,8 +176,10 @@ def memory_findings(needed: cost.Memory, devices: Devices) -> MemoryFindings:
 
 def _memory_line(needed: cost.Memory) -> str:
     return (
-        f"memory: about {readable_bytes(needed.total)} at the peak: {readable_bytes(needed.program)} program, "
-        f"{readable_bytes(needed.state)} weights, gradients and slots, {readable_bytes(needed.activations)} "
-        f"activations, {readable_bytes(needed.vocabulary)} scores over the vocabulary; "
+        f"memory: about {readable_bytes(needed.total)} at the peak: "
+        f"{readable_bytes(needed.program)} program, "
+        f"{readable_bytes(needed.state)} weights, gradients and slots, "
+        f"{readable_bytes(needed.activations)} activations, "
+        f"{readable_bytes(needed.vocabulary)} scores over the vocabulary; "
         f"{readable_bytes(needed.evaluation)} during evaluation"
     )
