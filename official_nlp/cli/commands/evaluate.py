@@ -67,6 +67,8 @@ def _evaluate_run(args, console: "rich.console.Console") -> dict[str, dict[str, 
     config = saved.task_config
     opened = config.open_evaluation_data(data) if args.data else config.open_recorded(recorded)
     task = config.make({None: opened}, training)
+    for note in opened.notes:
+        console.print(note)
     if not task.evaluation_sets():
         raise InputError(
             f"{data} has no evaluation set; for pre-training, build it with --held-out 1%"
