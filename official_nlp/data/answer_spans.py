@@ -18,22 +18,18 @@ class AnswerSpans(NamedTuple):
     Attributes:
       windows: int64 `[questions]`, window of the span.
       first, last: int64 `[questions]`, positions of its first and last token in the sequence.
-      logits: float32 `[questions]`, sum of the logits of start and end.
+      scores: float32 `[questions]`, score of the span.
       null_windows: int64 `[questions]`, window that decides whether there is an answer.
-      null_logits: float32 `[questions]`, sum of the logits of [CLS] in that window.
+      null_scores: float32 `[questions]`, score of no answer; a threshold on it leaves questions
+        unanswered.
     """
 
     windows: np.ndarray
     first: np.ndarray
     last: np.ndarray
-    logits: np.ndarray
+    scores: np.ndarray
     null_windows: np.ndarray
-    null_logits: np.ndarray
-
-    @property
-    def null_scores(self) -> np.ndarray:
-        """How much more probable no answer is than the best span, float32 `[questions]`."""
-        return self.null_logits - self.logits
+    null_scores: np.ndarray
 
 
 def find_spans(
@@ -42,7 +38,8 @@ def find_spans(
     """Return the best spans: the highest sum of two logits, of equal ones the first.
 
     All spans of the context with at most `longest` tokens are compared, not only those of the most
-    probable starts and ends.
+    probable starts and ends. The score of no answer is the sum of the logits of [CLS] minus that of
+    the best span.
 
     Args:
       windows: windows of at least one question.
@@ -59,12 +56,29 @@ def find_spans(
         first[part], last[part], logits[part] = _best_of_each(
             start_logits[part], end_logits[part], windows.positions[part], stop, longest
         )
-    nulls = start_logits[:, 0] + end_logits[:, 0]
-    best = _first_of_each_question(windows.questions, -logits)
-    # The window with the lowest logits of [CLS] decides whether there is an answer: windows without
-    # one say nothing about the others.
-    null = _first_of_each_question(windows.questions, nulls)
-    return AnswerSpans(best, first[best], last[best], logits[best], null, nulls[null])
+    found = best_windows(windows, first, last, logits, start_logits[:, 0] + end_logits[:, 0])
+    return found._replace(null_scores=found.null_scores - found.scores)
+
+
+def best_windows(
+    windows: QuestionWindows,
+    first: np.ndarray,
+    last: np.ndarray,
+    scores: np.ndarray,
+    null_scores: np.ndarray,
+) -> AnswerSpans:
+    """Return the best spans of questions, given that of each window.
+
+    Args:
+      windows: windows of the questions.
+      first, last: positions of the best span of each window, integers `[windows]`.
+      scores, null_scores: scores of that span and of no answer, `[windows]`.
+    """
+    best = _first_of_each_question(windows.questions, -scores)
+    # The window with the lowest score of no answer decides whether there is one: windows without
+    # the answer say nothing about the others.
+    null = _first_of_each_question(windows.questions, null_scores)
+    return AnswerSpans(best, first[best], last[best], scores[best], null, null_scores[null])
 
 
 def _best_of_each(

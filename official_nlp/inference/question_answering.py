@@ -9,16 +9,21 @@ from typing import Any
 import numpy as np
 
 from official_nlp.data import ElectraTokenizer, answer_spans, question_windows
+from official_nlp.data.answer_spans import AnswerSpans
 from official_nlp.data.question_windows import QuestionWindows
 from official_nlp.errors import InputError
 from official_nlp.inference import inputs
 from official_nlp.inference.batches import BatchRunner, TokenSequence
 from official_nlp.inference.head import Head, Prediction
 from official_nlp.inference.inputs import Question
-from official_nlp.inference.probabilities import softmax
-from official_nlp.modeling.models import ElectraForQuestionAnswering
+from official_nlp.inference.probabilities import sigmoid, softmax
+from official_nlp.modeling.models import (
+    ElectraForJointQuestionAnswering,
+    ElectraForQuestionAnswering,
+)
 from official_nlp.modeling.networks import ElectraConfig
 from official_nlp.ranges import shown
+from official_nlp.tasks.finetuning.joint_spans import SPAN_ROWS, best_joint_spans
 
 # Key of config.json, which `tasks.finetuning.question_answering` writes.
 _NULL_THRESHOLD = "null_threshold"
@@ -32,7 +37,8 @@ class Answer(Prediction):
       answer: the answer as the context has it; empty if there is none.
       start, end: its span in characters, `context[start:end]`.
       score: product of the probabilities of its first and its last token, each among the tokens
-        of the context and [CLS], in the window with the answer.
+        of the context and [CLS], in the window with the answer. An empty answer of
+        `ElectraForJointQuestionAnswering` has the probability that there is none.
     """
 
     answer: str
@@ -60,7 +66,7 @@ class QuestionAnswerer(Head):
 
     def __init__(
         self,
-        model: ElectraForQuestionAnswering,
+        model: ElectraForQuestionAnswering | ElectraForJointQuestionAnswering,
         tokenizer: ElectraTokenizer,
         length: int,
         batch_size: int = 64,
@@ -69,8 +75,12 @@ class QuestionAnswerer(Head):
         self.length = length
         self._null_threshold = _null_threshold(model.config)
 
-        def logits(batch):
+        self._is_joint = isinstance(model, ElectraForJointQuestionAnswering)
+
+        def logits(batch, **options):
             outputs = model(batch, training=False)
+            if self._is_joint:
+                return best_joint_spans(outputs, batch, **options)
             return {"start_logits": outputs["start_logits"], "end_logits": outputs["end_logits"]}
 
         self._runner = BatchRunner(logits, tokenizer.pad_token_id, length, batch_size)
@@ -97,7 +107,8 @@ class QuestionAnswerer(Head):
             with a warning.
           max_answer_length: largest number of tokens of an answer.
           null_threshold: for models of questions that may have no answer: the answer is empty if
-            the logits of [CLS] exceed those of the best span by more than this. None for the
+            the logits of [CLS] exceed those of the best span by more than this, or for
+            `ElectraForJointQuestionAnswering` the negative logit of an answer. None for the
             `null_threshold` in the configuration of the model, as fine-tuning chooses it; a model
             without one always answers, as any model does with `math.inf`.
 
@@ -123,34 +134,54 @@ class QuestionAnswerer(Head):
             )
         if not questions:
             return []
-        starts, ends = self._logits(windows)
-        found = answer_spans.find_spans(windows, starts, ends, max_answer_length)
+        find = self._joint_spans if self._is_joint else self._spans
+        found, scores, no_answer_scores = find(windows, max_answer_length)
         contexts = [question.context for question in questions]
         places = answer_spans.characters(windows, contexts, found)
-        scores = _scores(windows, starts, ends, found.windows, found.first, found.last)
         answers = [
             Answer(context[start:end], start, end, float(score))
             for context, (start, end), score in zip(contexts, places, scores)
         ]
         if null_threshold is None:
             null_threshold = self._null_threshold
-        first = np.zeros_like(found.first)  # [CLS]
-        null_scores = _scores(windows, starts, ends, found.null_windows, first, first)
         return [
             Answer("", 0, 0, float(score)) if null > null_threshold else answer
-            for answer, null, score in zip(answers, found.null_scores, null_scores)
+            for answer, null, score in zip(answers, found.null_scores, no_answer_scores)
         ]
+
+    def _spans(
+        self, windows: QuestionWindows, longest: int
+    ) -> tuple[AnswerSpans, np.ndarray, np.ndarray]:
+        """Return the best spans, their probabilities, and those of no answer, `[questions]`."""
+        starts, ends = self._logits(windows)
+        found = answer_spans.find_spans(windows, starts, ends, longest)
+        scores = _scores(windows, starts, ends, found.windows, found.first, found.last)
+        cls = np.zeros_like(found.first)
+        return found, scores, _scores(windows, starts, ends, found.null_windows, cls, cls)
+
+    def _joint_spans(
+        self, windows: QuestionWindows, longest: int
+    ) -> tuple[AnswerSpans, np.ndarray, np.ndarray]:
+        """Return what `_spans` does, for a model that scores ends given starts."""
+        outputs = self._runner.run(_sequences(windows), longest=longest)
+        found = answer_spans.best_windows(
+            windows, *(np.array([output[name] for output in outputs]) for name in SPAN_ROWS)
+        )
+        return found, np.exp(found.scores), sigmoid(found.null_scores)
 
     def _logits(self, windows: QuestionWindows) -> tuple[np.ndarray, np.ndarray]:
         """Return the logits of starts and ends, float32 `[windows, length]`."""
-        sequences = [TokenSequence(*each) for each in zip(windows.ids, windows.type_ids)]
-        outputs = self._runner.run(sequences)
+        outputs = self._runner.run(_sequences(windows))
         # Batches are padded to several lengths.
         starts, ends = np.zeros([2, len(windows), self.length], np.float32)
         for row, output in enumerate(outputs):
             size = len(output["start_logits"])
             starts[row, :size], ends[row, :size] = output["start_logits"], output["end_logits"]
         return starts, ends
+
+
+def _sequences(windows: QuestionWindows) -> list[TokenSequence]:
+    return [TokenSequence(*each) for each in zip(windows.ids, windows.type_ids)]
 
 
 def _null_threshold(config: ElectraConfig) -> float:

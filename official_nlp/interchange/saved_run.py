@@ -195,9 +195,11 @@ def _task_config(described: Any, folder: RunFolder) -> TaskConfig:
     try:
         return kind.from_run(described.get("config", {}), folder.path)
     except _UNREADABLE as error:
+        # The text of a KeyError, for instance, is only the key.
+        reason = str(error) if isinstance(error, InputError) else repr(error)
         raise InputError(
             f"{folder.description} holds a configuration that {described['class']} cannot read: "
-            f"{error!r}"
+            f"{reason}"
         ) from error
 
 

@@ -20,7 +20,7 @@ from official_nlp.interchange import (
     tensorflow_files,
     vocabulary_fit,
 )
-from official_nlp.interchange.task_networks import HasNetworks, TunesSettings
+from official_nlp.interchange.task_networks import HasNetworks
 from official_nlp.interchange.tensorflow_files import VOCABULARY_FILE
 from official_nlp.interchange.weights import WORD_TABLE, Weights
 
@@ -339,13 +339,11 @@ def _cards(run: "SavedRun", task: HasNetworks, networks: Mapping[str, Weights]) 
 
 def _networks_of(run: "SavedRun", task: HasNetworks) -> dict[str, Weights]:
     tensors = task.named_tensors(run.model)
-    tuned = task.tuned_settings(run.evaluation()) if isinstance(task, TunesSettings) else {}
     return {
         name: Weights(
             {
                 "model_type": "electra",
                 **config.to_dict(),
-                **tuned,
                 "architectures": [task.architectures[name]],
                 "pad_token_id": run.tokenizer.pad_token_id,
             },

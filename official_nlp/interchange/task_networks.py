@@ -40,18 +40,6 @@ class HasNetworks(Protocol):
 
 
 @runtime_checkable
-class TunesSettings(Protocol):
-    """A task with settings of prediction that are chosen by an evaluation, such as a threshold."""
-
-    def tuned_settings(self, metrics: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the settings by their keys in `config.json`.
-
-        Args:
-          metrics: the last evaluation up to a checkpoint, by `SET/NAME`; empty without one.
-        """
-
-
-@runtime_checkable
 class TakesNetwork(Protocol):
     """A task config that takes the sizes of its network, and its tokenizer, from pretrained ones.
 

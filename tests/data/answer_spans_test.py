@@ -47,10 +47,9 @@ def test_the_best_span_is_that_of_a_search_over_all(words, longest):
     expected = brute_force(windows, starts, ends, longest)
     for question, (score, *place) in expected.items():
         assert [x[question] for x in (spans.windows, spans.first, spans.last)] == place
-        assert spans.logits[question] == score
+        assert spans.scores[question] == score
         own = np.flatnonzero(windows.questions == question)
         nulls = starts[own, 0] + ends[own, 0]
-        assert spans.null_logits[question] == nulls.min()
         assert spans.null_windows[question] == own[nulls.argmin()]
         assert spans.null_scores[question] == nulls.min() - score
 

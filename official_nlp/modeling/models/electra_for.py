@@ -51,7 +51,8 @@ class ElectraFor(Pretrained, tf_keras.Model):
     of inputs and labels, and minimize the loss of the class; with several replicas it is the mean
     over the labels of all of them. With a loss, Keras computes that one instead. Metrics are
     computed in both cases, from labels and `logits`; ignored labels are masked. A batch may have
-    sample weights. `predict` returns the dict without the loss.
+    sample weights. `predict` returns the dict without the loss. Ids out of range are an error; with
+    `jit_compile=True` the loss and the outputs are NaN instead, as XLA cannot raise errors.
 
     A subclass defines `_head`. Where the defaults do not fit, it also defines `_targets` (name of
     the labels by name of the output), `_head_inputs` (names of inputs for the head alone),

@@ -44,6 +44,7 @@ class TaskData(Data):
       notes: sentences on what was inferred.
       features: number of features of the training set, in which epochs are counted; None for one
         of each example.
+      files: files that `DEV` and `TEST` named, under `dev` and `test`.
     """
 
     def __init__(
@@ -54,12 +55,14 @@ class TaskData(Data):
         path: str | os.PathLike,
         notes: list[str],
         features: int | None = None,
+        files: dict[str, str] | None = None,
     ):
         self.train = train
         self.dev = dev
         self.test = test
         self.path = pathlib.Path(path).resolve()
         self.notes = notes
+        self._files = files or {}
         self._train_examples = len(train.examples) if train else 0
         self.examples = self._train_examples if features is None else features
 
@@ -81,6 +84,7 @@ class TaskData(Data):
             "path": str(self.path),
             "train": self._train_examples,
             **{name: len(each.examples) for name, each in sets.items()},
+            "files": self._files,
         }
 
 
@@ -119,7 +123,9 @@ def open_sets(config: "FinetuningConfig", path: str | os.PathLike, training: boo
         dev = {DEV: held_out}
     if not training:
         return TaskData(None, dev, test, path, notes)
-    return TaskData(train, dev, test, path, notes, config.count_features(train))
+    given = {"dev": config.dev and found.dev["dev"], "test": config.test and found.test["test"]}
+    files = {role: str(file.resolve()) for role, file in given.items() if file}
+    return TaskData(train, dev, test, path, notes, config.count_features(train), files)
 
 
 def hold_out(

@@ -2,6 +2,7 @@
 
 import base64
 import html
+import operator
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from official_nlp.data.tables.choices import ChoiceExample
-from official_nlp.tasks.metrics import classification
+from official_nlp.tasks.metrics import classification, entities
 
 # Errors that a page shows, and characters of a text.
 _ERRORS, _CHARACTERS = 30, 500
@@ -199,6 +200,42 @@ def largest_differences(texts: Sequence[str], targets: np.ndarray, values: np.nd
     order = np.argsort(-np.abs(targets - values), kind="stable")[:_ERRORS]
     rows = [[f"{targets[n]:.4g}", f"{values[n]:.4g}", shortened(texts[int(n)])] for n in order]
     return Section("Largest differences", table(["true", "predicted", "text"], rows))
+
+
+# === Tags ===
+
+
+def type_table(counts: Mapping[str, entities.TypeCounts]) -> Section:
+    """Return precision, recall and F1 of each type of entity.
+
+    Args:
+      counts: numbers of entities by type.
+    """
+    rows = [
+        [name, n.true, n.predicted, f"{n.precision:.3f}", f"{n.recall:.3f}", f"{n.f1:.3f}"]
+        for name, n in counts.items()
+    ]
+    head = ["type", "true", "predicted", "precision", "recall", "F1"]
+    return Section("Entities by type", table(head, rows))
+
+
+def wrong_tags(
+    sentences: Sequence[str], tags: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]
+) -> Section:
+    """Return the sentences with the most wrong tags.
+
+    Args:
+      sentences: text of each sentence.
+      tags, predicted: true and predicted tags of its words.
+    """
+    wrong = np.array([sum(map(operator.ne, *pair)) for pair in zip(tags, predicted)])
+    order = np.argsort(-wrong, kind="stable")[:_ERRORS]
+    rows = [
+        [int(wrong[n]), *map(shortened, (sentences[n], " ".join(tags[n]), " ".join(predicted[n])))]
+        for n in order
+        if wrong[n]
+    ]
+    return Section("Most wrong tags", table(["wrong", "words", "true", "predicted"], rows))
 
 
 # Doubled braces are single ones after `str.format`.

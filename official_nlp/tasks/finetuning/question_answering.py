@@ -13,22 +13,31 @@ from official_nlp.data import answer_spans, question_windows
 from official_nlp.data.question_windows import QuestionWindows, TokenAnswers
 from official_nlp.data.tables.squad import Question, read_squad
 from official_nlp.errors import InputError
-from official_nlp.modeling.models import ElectraForQuestionAnswering
-from official_nlp.ranges import Flag, Integer, Number, OrNone
+from official_nlp.modeling.models import (
+    ElectraFor,
+    ElectraForJointQuestionAnswering,
+    ElectraForQuestionAnswering,
+)
+from official_nlp.ranges import Choice, Flag, Integer, Number, OrNone
 from official_nlp.tasks.finetuning import config as shared
+from official_nlp.tasks.finetuning import html_page
 from official_nlp.tasks.finetuning.data import ExampleSet, TaskData
 from official_nlp.tasks.finetuning.features import Features
+from official_nlp.tasks.finetuning.html_page import Section
+from official_nlp.tasks.finetuning.joint_spans import SPAN_ROWS, best_joint_spans
 from official_nlp.tasks.finetuning.task import FinetuningTask
 from official_nlp.tasks.metrics import squad
 from official_nlp.training import Devices, Findings, PhaseConfig, TrainingConfig
-from official_nlp.training.task import Batch, DataByPath, Rows
+from official_nlp.training.task import Batch, DataByPath, Rows, Sums
 
 # Row with the number of the set of a feature: metrics need the contexts and answers of the set.
 _SET = "question_set"
-# Metric, and key of config.json: how much the logits of no answer exceed those of the best span
-# before a question is left unanswered.
+# Heads.
+LINEAR, JOINT = "linear", "joint"
+# Metric, and key of config.json: the score of no answer above which a question is left unanswered.
 NULL_THRESHOLD = "null_threshold"
 _LARGEST_LOGIT = 1e6
+_ERRORS = 30  # Errors that the page of a run shows.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,9 +51,12 @@ class QuestionAnsweringConfig(shared.FinetuningConfig):
       max_question_length: largest number of tokens of a question; longer ones are truncated.
       max_answer_length: largest number of tokens of a predicted answer.
       version_2: whether questions may have no answer; None: whether some of the data have none.
-      null_threshold: a question is left unanswered if the logits of no answer exceed those of the
-        best span by more than this; None for the value with the best F1 on the development set.
-        Without effect unless questions may have no answer.
+      null_threshold: a question is left unanswered if its score of no answer is above this: the
+        logits of no answer minus those of the best span, or the negative logit of an answer of the
+        joint head. None for the value with the best F1 on the development set. Without effect
+        unless questions may have no answer.
+      head: `linear`, one layer that scores starts and ends; or `joint`, the head of
+        google-research/electra, which scores ends given a start and whether there is an answer.
     """
 
     length: int = 512
@@ -53,6 +65,7 @@ class QuestionAnsweringConfig(shared.FinetuningConfig):
     max_answer_length: int = 30
     version_2: bool | None = None
     null_threshold: float | None = None
+    head: str = LINEAR
 
     @classmethod
     def _ranges(cls) -> Mapping[str, ranges.Range]:
@@ -63,6 +76,7 @@ class QuestionAnsweringConfig(shared.FinetuningConfig):
             "max_answer_length": Integer(1, 1_000_000),
             "version_2": OrNone(Flag()),
             "null_threshold": OrNone(Number(-_LARGEST_LOGIT, _LARGEST_LOGIT)),
+            "head": Choice((LINEAR, JOINT)),
         }
 
     # === Data ===
@@ -182,12 +196,16 @@ class QuestionAnswering(FinetuningTask):
     Reference: Devlin et al. 2019 (arXiv 1810.04805), sections 4.2 and 4.3.
     """
 
-    model_class = ElectraForQuestionAnswering
-    label_names = ("start_positions", "end_positions")
     config: QuestionAnsweringConfig
 
     def __init__(self, config: QuestionAnsweringConfig, *args: Any, **keywords: Any):
         super().__init__(config, *args, **keywords)
+        self._is_joint = config.head == JOINT
+        self.model_class = (
+            ElectraForJointQuestionAnswering if self._is_joint else ElectraForQuestionAnswering
+        )
+        positions = ("start_positions", "end_positions")
+        self.label_names = (*positions, "is_impossible") if self._is_joint else positions
         self._sets: list[ExampleSet] = []  # In the order of their numbers in the row `_SET`.
         self._dev_threshold: float | None = None
 
@@ -199,6 +217,8 @@ class QuestionAnswering(FinetuningTask):
         labels = {
             "start_positions": answers.start,
             "end_positions": answers.end,
+            # Of the window, as the positions are: the answer may be in another one.
+            "is_impossible": (answers.end == 0).astype(np.int32),
             _SET: np.full(len(windows), number, np.int32),
         }
         return Features.of_sequences(
@@ -220,7 +240,23 @@ class QuestionAnswering(FinetuningTask):
         kinds = [f"{kind}_{name}" for kind in ("has_answer", "no_answer") for name in names]
         return [*names, *kinds, NULL_THRESHOLD]
 
+    def inputs_of(self, batch: Batch) -> dict[str, tf.Tensor]:
+        inputs = super().inputs_of(batch)
+        # The loss of the end is that given the true start.
+        return {**inputs, "start_index": batch["start_positions"]} if self._is_joint else inputs
+
+    def evaluate(self, model: ElectraFor, batch: Batch) -> tuple[Sums, Rows]:
+        sums, rows = super().evaluate(model, batch)
+        if self._is_joint:
+            # Predictions do not see the true start.
+            inputs = super().inputs_of(batch)
+            outputs = model(inputs, training=False)
+            rows |= best_joint_spans(outputs, inputs, self.config.max_answer_length)
+        return sums, rows
+
     def evaluate_rows(self, outputs: Mapping[str, tf.Tensor], batch: Batch) -> Rows:
+        if self._is_joint:
+            return {_SET: batch[_SET]}
         logits = {name: self._padded(outputs[name]) for name in ("start_logits", "end_logits")}
         return {**logits, _SET: batch[_SET]}
 
@@ -245,9 +281,13 @@ class QuestionAnswering(FinetuningTask):
     ) -> tuple[dict[str, str], dict[str, float]]:
         """Return the best span of each question, and its score of no answer, by id."""
         windows = self.config.windows(examples)
-        spans = answer_spans.find_spans(
-            windows, rows["start_logits"], rows["end_logits"], self.config.max_answer_length
-        )
+        if self._is_joint:
+            spans = answer_spans.best_windows(windows, *(rows[name] for name in SPAN_ROWS))
+        else:
+            longest = self.config.max_answer_length
+            spans = answer_spans.find_spans(
+                windows, rows["start_logits"], rows["end_logits"], longest
+            )
         questions: Sequence[Question] = examples.examples
         contexts = [each.context for each in questions]
         places = answer_spans.characters(windows, contexts, spans)
@@ -271,11 +311,50 @@ class QuestionAnswering(FinetuningTask):
             self._dev_threshold = best
         return best
 
-    def tuned_settings(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the null threshold of an evaluation, which prediction uses by default."""
-        if not self.config.version_2:
+    def baselines(self) -> Mapping[str, float]:
+        """Return the metrics of leaving all questions unanswered."""
+        if not self._data or not self.config.version_2:
             return {}
-        # The first evaluation set is the main one.
-        names = (name for name in metrics if name.endswith(f"/{NULL_THRESHOLD}"))
-        name = next(names, None)
-        return {} if name is None else {NULL_THRESHOLD: metrics[name]}
+        found: dict[str, float] = {}
+        for name, examples in self._data.dev.items():
+            impossible = sum(question.impossible for question in examples.examples)
+            fraction = impossible / len(examples.examples)
+            found |= {f"{name}/exact_match": fraction, f"{name}/f1": fraction}
+        return found
+
+    # === After training ===
+
+    def fit_on_dev(self, rows: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """Return the null threshold, where questions may have no answer."""
+        threshold = self.metrics_of(rows).get(NULL_THRESHOLD)
+        return {} if threshold is None else {NULL_THRESHOLD: threshold}
+
+    def page_sections(self, set_name: str, rows: Mapping[str, np.ndarray]) -> list[Section]:
+        examples = self.examples_of(set_name)
+        predictions, null_scores = self._predictions(examples, rows)
+        if self.config.version_2:
+            threshold = self._threshold(examples, predictions, null_scores)
+            predictions = squad.apply_null_threshold(predictions, null_scores, threshold)
+        questions: Sequence[Question] = examples.examples
+        wrong = []
+        for question in questions:
+            score = squad.f1(predictions[question.id], [text for text, _ in question.answers])
+            if score < 1:
+                wrong.append((score, question))
+        # Of equally bad ones those that are most certain to have an answer come first.
+        wrong.sort(key=lambda each: (each[0], null_scores[each[1].id]))
+        body = html_page.table(
+            ["F1", "question", "answers", "predicted", "context"],
+            [
+                [
+                    f"{score:.2f}",
+                    q.question,
+                    "; ".join(dict.fromkeys(text for text, _ in q.answers)) or "(none)",
+                    predictions[q.id] or "(none)",
+                    html_page.shortened(q.context),
+                ]
+                for score, q in wrong[:_ERRORS]
+            ],
+        )
+        title = f"Worst of {len(wrong):,} wrong answers to {len(questions):,} questions"
+        return [Section(title, body)]

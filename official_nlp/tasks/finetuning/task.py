@@ -89,6 +89,10 @@ class FinetuningTask(SingleNetwork, Task):
     def metrics(self) -> Sequence[str]:
         """Return the names of the metrics that `metrics_of` computes."""
 
+    def inputs_of(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """Return the part of a batch that the model gets, without the labels."""
+        return {name: batch[name] for name in _INPUTS}
+
     def make_model(self) -> ElectraFor:
         """Return the model with its initial values."""
         return self.model_class(self.network, recompute=self.recompute)
@@ -146,7 +150,7 @@ class FinetuningTask(SingleNetwork, Task):
 
     def _run(self, model, batch, training):
         """Return the outputs, and the sum of the losses of the batch."""
-        inputs = {name: batch[name] for name in _INPUTS}
+        inputs = self.inputs_of(batch)
         labels = {name: batch[name] for name in self.label_names}
         outputs = model(inputs, training=training)
         terms = model.loss_terms(outputs, labels, inputs, batch["sample_weight"])

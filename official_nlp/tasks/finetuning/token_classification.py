@@ -12,21 +12,22 @@ import tensorflow as tf
 from official_nlp import ranges
 from official_nlp.data.tables import conll, tagging_schemes
 from official_nlp.data.tables.conll import Sentence
+from official_nlp.data.tables.content import counted, listed
 from official_nlp.data.tables.tagging_schemes import BIOES, IOB2, NONE, OUTSIDE
 from official_nlp.errors import InputError
 from official_nlp.modeling.models import ElectraForTokenClassification
 from official_nlp.modeling.models.electra_for import IGNORED_LABEL
 from official_nlp.ranges import Choice, Integer, ListOf, OrNone, Text
 from official_nlp.tasks.finetuning import config as shared
-from official_nlp.tasks.finetuning import word_windows
+from official_nlp.tasks.finetuning import html_page, word_windows
 from official_nlp.tasks.finetuning.batches import DOCUMENT
 from official_nlp.tasks.finetuning.data import ExampleSet, TaskData
 from official_nlp.tasks.finetuning.features import Features
+from official_nlp.tasks.finetuning.html_page import Section
 from official_nlp.tasks.finetuning.task import FinetuningTask
 from official_nlp.tasks.metrics import entities
 from official_nlp.tasks.metrics.entities import TOKEN_ACCURACY
-from official_nlp.training import Devices, Findings, PhaseConfig, TrainingConfig
-from official_nlp.training import best as best_checkpoint
+from official_nlp.training import TrainingConfig
 from official_nlp.training.task import Batch, DataByPath, Rows
 
 # Prefixes of the tags of an entity in the schemes that a model learns.
@@ -68,11 +69,18 @@ class TokenClassificationConfig(shared.FinetuningConfig):
     def __post_init__(self):
         super().__post_init__()
         if self.labels and len(set(self.labels)) < len(self.labels):
-            raise InputError(
-                f"labels must be distinct names, were {', '.join(map(ranges.shown, self.labels))}"
-            )
+            raise InputError(f"labels must be distinct names, were {listed(list(self.labels))}")
 
     # === Data ===
+
+    def count_features(self, examples: ExampleSet) -> int:
+        return len(self.encode(examples).ids)
+
+    def encode(self, examples: ExampleSet) -> word_windows.EncodedWords:
+        """Return the token sequences of sentences, see `word_windows.in_windows`."""
+        _, tokenizer = self.require_network()
+        words = [each.tokens for each in examples.examples]
+        return word_windows.in_windows(tokenizer, words, self.length)
 
     def read(self, path: pathlib.Path) -> tuple[list[Sentence], list[str]]:
         found = conll.read_conll(path, self.token_column, self.tag_column)
@@ -81,38 +89,12 @@ class TokenClassificationConfig(shared.FinetuningConfig):
     def key(self, example: Sentence) -> str:
         return "\n".join(example.tokens)
 
-    def preflight(
-        self,
-        data: DataByPath,
-        phases: Sequence[PhaseConfig],
-        training: TrainingConfig,
-        devices: Devices,
-    ) -> Findings:
-        findings = super().preflight(data, phases, training, devices)
-        own = data[None]
-        assert isinstance(own, TaskData)
-        if own.train is None or not training.keep_best:
-            return findings
-        metric = best_checkpoint.parse(training.keep_best)[0].rpartition("/")[2]
-        if metric in entities.METRICS and metric != TOKEN_ACCURACY:
-            plain = next(self._plain_tags(own.train), None)
-            if self.scheme == NONE or (self.scheme is None and plain):
-                example = f", such as {plain[1]} in {plain[0]}" if plain else ""
-                findings += Findings(
-                    (
-                        f"KEEP_BEST={training.keep_best} is a metric of entities, but the tags "
-                        f"mark none, as they have no prefixes like B- and I-{example}: set "
-                        f"KEEP_BEST={TOKEN_ACCURACY}, or correct the tags",
-                    )
-                )
-        return findings
-
     def make(self, data: DataByPath | None, training: TrainingConfig) -> "TokenClassification":
         own = data[None] if data else None
         config = self
         if isinstance(own, TaskData):
             if own.train:
-                config = self._for_tags(own.train)
+                config = self._for_tags(own)
             config._check(own)
         return TokenClassification(
             config,
@@ -122,8 +104,10 @@ class TokenClassificationConfig(shared.FinetuningConfig):
             recompute=training.recompute,
         )
 
-    def _for_tags(self, train: ExampleSet) -> "TokenClassificationConfig":
-        """Return this configuration with the scheme and the labels of a training set."""
+    def _for_tags(self, data: TaskData) -> "TokenClassificationConfig":
+        """Return this configuration with the scheme and the labels of the training set."""
+        train = data.train
+        assert train is not None
         tags = [sentence.tags for sentence in train.examples]
         scheme = self.scheme or tagging_schemes.scheme_of(tags)
         scheme = IOB2 if scheme == tagging_schemes.IOB1 else scheme
@@ -132,6 +116,13 @@ class TokenClassificationConfig(shared.FinetuningConfig):
             raise InputError(
                 f"all words of {train.path} have the tag {ranges.shown(tags[0][0])}: there is "
                 "nothing to learn; give another column as TAG_COLUMN="
+            )
+        plain = next(self._plain_tags(train), None)
+        if scheme == NONE and plain:
+            _add_note(
+                data,
+                "the tags mark no entities, for not all have prefixes such as B- and I-: "
+                f"{plain[0]} has {ranges.shown(plain[1])}; KEEP_BEST={TOKEN_ACCURACY} fits",
             )
         network, _ = self.require_network()
         network = network.replace(num_labels=len(names), id2label=dict(enumerate(names)))
@@ -148,22 +139,23 @@ class TokenClassificationConfig(shared.FinetuningConfig):
             if self.scheme != NONE:
                 for place, tag in self._plain_tags(examples):
                     raise InputError(
-                        f"{place}: the tag {tag} is neither {OUTSIDE} nor has a prefix such as B- "
-                        "or I-: correct the line, or give another column as TAG_COLUMN="
+                        f"{place}: the tag {ranges.shown(tag)} is neither {OUTSIDE} nor has a "
+                        "prefix such as B- or I-: correct the line, or give another TAG_COLUMN="
                     )
             unknown = self._unknown_tags(examples)
             if unknown and examples is data.train:
                 place, tag = unknown[0]
                 raise InputError(
-                    f"{place}: the tag {tag} is not among the labels "
-                    f"{', '.join(map(ranges.shown, self.labels or ()))}: add it to LABELS, or "
+                    f"{place}: the tag {ranges.shown(tag)} is not among the labels "
+                    f"{listed(list(self.labels or ()))}: add it to LABELS, or "
                     "leave LABELS out"
                 )
             if unknown:
-                names = ", ".join(sorted({tag for _, tag in unknown}))
-                data.notes.append(
-                    f"{examples.path.name}: {len(unknown):,} tags do not occur in training, and "
-                    f"count as errors: {names}"
+                names = listed(sorted({tag for _, tag in unknown}))
+                _add_note(
+                    data,
+                    f"{examples.path.name}: {counted(len(unknown), 'tag')} not among those of "
+                    f"training, which count as errors: {names}",
                 )
 
     def converted(self, sentence: Sentence) -> list[str]:
@@ -182,17 +174,23 @@ class TokenClassificationConfig(shared.FinetuningConfig):
         for sentence in examples.examples:
             for offset, tag in enumerate(sentence.tags):
                 if not tagging_schemes.is_tag(tag):
-                    yield _place(examples, sentence, offset), ranges.shown(tag)
+                    yield _place(examples, sentence, offset), tag
 
     def _unknown_tags(self, examples: ExampleSet) -> list[tuple[str, str]]:
         """Return place and name of each tag that is none of the labels."""
         known = set(self.labels or ())
         return [
-            (_place(examples, sentence, offset), ranges.shown(tag))
+            (_place(examples, sentence, offset), tag)
             for sentence in examples.examples
             for offset, tag in enumerate(self.converted(sentence))
             if tag not in known
         ]
+
+
+def _add_note(data: TaskData, note: str) -> None:
+    # A task is made several times from the same data.
+    if note not in data.notes:
+        data.notes.append(note)
 
 
 def _place(examples: ExampleSet, sentence: Sentence, offset: int) -> str:
@@ -216,9 +214,10 @@ class TokenClassification(FinetuningTask):
     The first token of a word decides on its label, and the others are ignored. Each word counts
     once, also where a long sentence is divided into windows.
 
-    Metrics: F1, precision and recall of entities as the CoNLL shared tasks define them, the
-    accuracy of the words, and the F1 of each type. Without a scheme, the accuracy alone. A tag
-    whose type does not occur in training is legal in an evaluation, where it counts as missed.
+    Metrics: F1, precision and recall of entities as the CoNLL shared tasks define them, and the
+    accuracy of the words. Without a scheme, the accuracy alone. A tag whose type does not occur in
+    training is legal in an evaluation, where it counts as missed. The page of a run shows the
+    metrics of each type.
     """
 
     model_class = ElectraForTokenClassification
@@ -252,9 +251,7 @@ class TokenClassification(FinetuningTask):
         targets = [
             np.array([numbers[tag] for tag in self.config.converted(each)]) for each in sentences
         ]
-        encoded = word_windows.in_windows(
-            self.tokenizer, [each.tokens for each in sentences], self.config.length
-        )
+        encoded = self.config.encode(examples)
         token_labels = [
             np.where(words == word_windows.NO_WORD, IGNORED_LABEL, targets[sentence][words])
             for words, sentence in zip(encoded.words, encoded.sentences)
@@ -288,6 +285,11 @@ class TokenClassification(FinetuningTask):
             rows[name] = tf.ensure_shape(padded, [values.shape[0], self.config.length])
         return rows
 
+    def metrics(self) -> Sequence[str]:
+        if self.config.scheme == NONE:
+            return [TOKEN_ACCURACY]
+        return entities.METRICS
+
     def metrics_of(self, rows: Mapping[str, np.ndarray]) -> dict[str, float]:
         return self._metrics(*self.tags_of(rows))
 
@@ -311,11 +313,15 @@ class TokenClassification(FinetuningTask):
     def _metrics(self, true: entities.Tags, predicted: entities.Tags) -> dict[str, float]:
         if self.config.scheme == NONE:
             return {TOKEN_ACCURACY: entities.token_accuracy(true, predicted)}
-        metrics = entities.entity_metrics(true, predicted)
-        for name, value in entities.f1_by_type(true, predicted).items():
-            # A type may be named "entity": the metric of all types takes precedence.
-            metrics.setdefault(f"{name}_f1", value)
-        return metrics
+        return entities.entity_metrics(true, predicted)
+
+    def page_sections(self, set_name: str, rows: Mapping[str, np.ndarray]) -> list[Section]:
+        true, predicted = self.tags_of(rows)
+        sentences = [" ".join(each.tokens) for each in self.examples_of(set_name).examples]
+        errors = html_page.wrong_tags(sentences, true, predicted)
+        if self.config.scheme == NONE:
+            return [errors]
+        return [html_page.type_table(entities.count_by_type(true, predicted)), errors]
 
     def baselines(self) -> Mapping[str, float]:
         """Return the metrics of the most frequent tag of the training set."""
@@ -330,9 +336,5 @@ class TokenClassification(FinetuningTask):
             true = [self.config.converted(sentence) for sentence in each.examples]
             predicted = [[constant] * len(tags) for tags in true]
             metrics = self._metrics(true, predicted)
-            found |= {
-                f"{name}/{metric}": metrics[metric]
-                for metric in entities.METRICS
-                if metric in metrics
-            }
+            found |= {f"{name}/{metric}": value for metric, value in metrics.items()}
         return found

@@ -3,6 +3,7 @@
 import collections
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from official_nlp import ranges
 from official_nlp.errors import InputError
@@ -54,14 +55,34 @@ def entity_metrics(tags: Tags, predicted: Tags) -> dict[str, float]:
     }
 
 
-def f1_by_type(tags: Tags, predicted: Tags) -> dict[str, float]:
-    """Compute the F1 of the entities of each type that occurs among the true tags.
+class TypeCounts(NamedTuple):
+    """Numbers of the entities of a type: true ones, predicted ones, and those that are both."""
+
+    true: int
+    predicted: int
+    right: int
+
+    @property
+    def precision(self) -> float:
+        """Fraction of the predicted entities that is right, 0 without any."""
+        return self.right / max(self.predicted, 1)
+
+    @property
+    def recall(self) -> float:
+        """Fraction of the true entities that is predicted, 0 without any."""
+        return self.right / max(self.true, 1)
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of both."""
+        return 2 * self.right / (self.true + self.predicted)
+
+
+def count_by_type(tags: Tags, predicted: Tags) -> dict[str, TypeCounts]:
+    """Count the entities of each type, in alphabetical order.
 
     Args:
       tags, predicted: see `entity_metrics`.
-
-    Returns:
-      F1 by type, in alphabetical order.
 
     Raises:
       InputError: see `entity_metrics`.
@@ -69,11 +90,11 @@ def f1_by_type(tags: Tags, predicted: Tags) -> dict[str, float]:
     sides = _checked(tags, predicted)
     from seqeval.metrics import sequence_labeling
 
-    found = [set(sequence_labeling.get_entities(side)) for side in sides]
-    true, guessed = (collections.Counter(name for name, *_ in side) for side in found)
-    right = collections.Counter(name for name, *_ in found[0] & found[1])
-    # The harmonic mean of precision and recall.
-    return {str(name): 2 * right[name] / (true[name] + guessed[name]) for name in sorted(true)}
+    true, guessed = (set(sequence_labeling.get_entities(side)) for side in sides)
+    counts = [
+        collections.Counter(name for name, *_ in found) for found in (true, guessed, true & guessed)
+    ]
+    return {name: TypeCounts(*(c[name] for c in counts)) for name in sorted(counts[0] | counts[1])}
 
 
 def token_accuracy(tags: Tags, predicted: Tags) -> float:

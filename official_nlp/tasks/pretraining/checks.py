@@ -11,7 +11,7 @@ from official_nlp.tasks.pretraining import cost
 from official_nlp.tasks.pretraining.data import PretrainingData
 from official_nlp.training import Devices, PhaseConfig, TrainingConfig
 from official_nlp.training.phase import Stage
-from official_nlp.training.preflight import passes, readable
+from official_nlp.training.preflight import passes, readable, readable_bytes
 
 # A network learns from the predicted tokens alone. `demo` has this many per step, and no recipe
 # here fewer.
@@ -168,23 +168,18 @@ def memory_findings(needed: cost.Memory, devices: Devices) -> MemoryFindings:
     if devices.memory and needed.total > devices.memory:
         too_much = needed.total > MOST_MEMORY * devices.memory
         (found.errors if too_much else found.warnings).append(
-            f"the run needs about {_bytes(needed.total)} of memory, this machine has "
-            f"{_bytes(devices.memory)}: use a smaller BATCH_SIZE, or a larger ACCUMULATION"
+            f"the run needs about {readable_bytes(needed.total)} of memory, this machine has "
+            f"{readable_bytes(devices.memory)}: use a smaller BATCH_SIZE, or a larger ACCUMULATION"
         )
     return found
 
 
 def _memory_line(needed: cost.Memory) -> str:
     return (
-        f"memory: about {_bytes(needed.total)} at the peak: {_bytes(needed.program)} program, "
-        f"{_bytes(needed.state)} weights, gradients and slots, {_bytes(needed.activations)} "
-        f"activations, {_bytes(needed.vocabulary)} scores over the vocabulary; "
-        f"{_bytes(needed.evaluation)} during evaluation"
+        f"memory: about {readable_bytes(needed.total)} at the peak: "
+        f"{readable_bytes(needed.program)} program, "
+        f"{readable_bytes(needed.state)} weights, gradients and slots, "
+        f"{readable_bytes(needed.activations)} activations, "
+        f"{readable_bytes(needed.vocabulary)} scores over the vocabulary; "
+        f"{readable_bytes(needed.evaluation)} during evaluation"
     )
-
-
-def _bytes(count: int) -> str:
-    gigabytes = count / 1e9
-    if gigabytes >= 10:
-        return f"{gigabytes:,.0f} GB"
-    return f"{gigabytes:.1f} GB" if gigabytes >= 1 else f"{count / 1e6:.0f} MB"

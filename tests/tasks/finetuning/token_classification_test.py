@@ -2,6 +2,8 @@
 
 import json
 import random
+import re
+import shutil
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from official_nlp.interchange.saved_run import load_run
 from official_nlp.modeling.models import ElectraForPreTraining
 from official_nlp.modeling.networks import ElectraConfig
 from official_nlp.tasks import TokenClassificationConfig
+from official_nlp.tasks.metrics import entities
 from official_nlp.training import TrainingConfig, loop, metrics_log
 from tests.training.toy import assert_same_state, state
 
@@ -25,13 +28,13 @@ KNOWN = {word.replace("ö", "o").replace("ü", "u") for word in [*FIRST, *LAST, 
 PIECES = ["ber", "##lin", "mun", "##chen", "new", "york", "北", "京"]
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *sorted(KNOWN), *PIECES]
 LABELS = ["O", "B-LOC", "I-LOC", "B-PER", "I-PER"]
-FAST = ["LENGTH=32", "LEARNING_RATE=1e-2", "EPOCHS=4", "EVALUATIONS=2", "LAYER_DECAY=1.0"]
+FAST = ["LENGTH=16", "LEARNING_RATE=1e-2", "EPOCHS=4", "EVALUATIONS=2", "LAYER_DECAY=1.0", "KEEP=2"]
 
 
 def sentence(draw):
     """Words with their tags in IOB2."""
     tagged = []
-    for _ in range(draw.randrange(2, 6)):
+    for _ in range(draw.randrange(2, 4)):
         tagged += [(word, "O") for word in draw.choices(OTHERS, k=draw.randrange(3))]
         name = [draw.choice(FIRST), draw.choice(LAST)][: draw.randrange(1, 3)]
         kind, words = draw.choice([("PER", name), ("LOC", draw.choice(PLACES).split())])
@@ -69,8 +72,7 @@ def folder(tmp_path_factory):
     for name, count in (("train", 200), ("dev", 40)):
         sentences = [sentence(draw) for _ in range(count)]
         (folder / f"data/{name}.txt").write_text(written(sentences))
-        for scheme in ("IOB1", "IOB2", "BIOES"):
-            (folder / f"{name}.{scheme}").write_text(written(sentences, scheme))
+    (folder / "dev.BIOES").write_text(written(sentences, "BIOES"))
     (folder / "two.txt").write_text("anna NN\nsaw VB\n\nthe DT\npeter NN\nwent VB\n")
     return folder
 
@@ -121,10 +123,7 @@ def test_it_says_what_it_infers_and_learns(run, folder):
     found = summary(run)
     assert (found["metric"], found["failed"]) == ("dev/entity_f1", 0)
     metrics = found["median"]["dev"]
-    assert list(metrics) == [
-        *("entity_f1", "entity_precision", "entity_recall", "token_accuracy"),
-        *("LOC_f1", "PER_f1", "loss"),
-    ]
+    assert tuple(metrics) == (*entities.METRICS, "loss")
     assert metrics["entity_f1"] > 0.9
     lines = [x for x in metrics_log.read(run / "metrics.jsonl") if "dev/entity_f1" in x]
     assert max(line["dev/entity_f1"] for line in lines) == pytest.approx(metrics["entity_f1"])
@@ -138,19 +137,15 @@ def test_labels_have_names_and_their_order_is_recorded(run):
     assert (recorded["scheme"], recorded["labels"]) == ("IOB2", LABELS)
 
 
-@pytest.mark.parametrize("model", ["run", "run/model"])
-def test_the_predictor_and_the_evaluation_tag_alike(electra, run, folder, model):
+def test_the_predictor_and_the_evaluation_tag_alike(electra, run, folder):
     saved = load_run(run, "best")
     data = saved.task_config.open_evaluation_data(folder / "data/dev.txt")
     task = saved.task_config.make({None: data}, saved.training)
-    rows = loop.predict(task, saved.training, run, "best")["dev"]
-    true, predicted = task.tags_of(rows)
+    true, predicted = task.tags_of(loop.predict(task, saved.training, run, "best")["dev"])
     examples = data.dev["dev"].examples
     assert true == [list(each.tags) for each in examples]
-    if model == "run":  # That is the newest checkpoint.
-        rows = loop.predict(task, saved.training, run)["dev"]
-        _, predicted = task.tags_of(rows)
-    results = nlp.Predictor.from_pretrained(model)([" ".join(each.tokens) for each in examples])
+    predictor = nlp.Predictor.from_pretrained("run/model", length=16)
+    results = predictor([" ".join(each.tokens) for each in examples])
     assert [result.tags for result in results] == predicted
 
 
@@ -168,10 +163,9 @@ def test_predict_finds_the_characters_of_entities(electra, run):
     assert "Berlin (LOC" in out
 
 
-@pytest.mark.parametrize("scheme", ["IOB1", "BIOES"])
-def test_evaluate_takes_a_file_in_any_scheme(electra, run, scheme):
+def test_evaluate_takes_a_file_in_another_scheme(electra, run):
     metrics = summary(run)["median"]["dev"]
-    code, out, _ = electra("evaluate", "run", f"dev.{scheme}", "--checkpoint", "best")
+    code, out, _ = electra("evaluate", "run", "dev.BIOES", "--checkpoint", "best")
     assert code == 0
     assert dict(line.split() for line in out.splitlines()[1:]) == {
         name: f"{value:.4f}" for name, value in metrics.items()
@@ -183,22 +177,29 @@ def test_types_that_training_does_not_have_count_as_missed(electra, run, folder)
     code, out, _ = electra("evaluate", "run", "other.txt")
     assert code == 0
     found = dict(line.split() for line in out.splitlines()[1:])
-    assert (found["entity_recall"], found["TEAM_f1"]) == ("0.6667", "0.0000")
-    assert found["token_accuracy"] == "0.7500"
+    assert (found["entity_recall"], found["token_accuracy"]) == ("0.6667", "0.7500")
     # The loss is that of the known tags.
     assert float(found["loss"]) < 1
 
 
+def test_tags_of_an_evaluation_alone_are_noted(tmp_path):
+    (tmp_path / "dev.txt").write_text("anna B-PER\nberlin I-TEAM\nsaw I-TEAM\n")
+    task = task_of(tmp_path, written([SENTENCE]), dev=str(tmp_path / "dev.txt"))
+    assert task._data.notes[-1] == (
+        "dev.txt: 2 tags not among those of training, which count as errors: 'B-TEAM', 'I-TEAM'"
+    )
+
+
 def test_a_stopped_run_continues_to_the_same_bits(electra, run, folder):
-    train(electra, "half", "KEEP=3")
+    shutil.copytree(run, folder / "half")
     # As a process that was killed after its first checkpoint would have left it.
     checkpoints = folder / "half/checkpoints"
     last = max(int(file.stem.partition("-")[2]) for file in checkpoints.glob("ckpt-*.index"))
     for file in checkpoints.glob(f"ckpt-{last}.*"):
         file.unlink()
     (checkpoints / "checkpoint").unlink()
-    out = train(electra, "half", "KEEP=3")
-    assert "continuing after step" in out
+    out = train(electra, "half")
+    assert re.search(r"continuing after step 1\d of 25", out)
     assert_same_state(state(checkpoints), state(run / "checkpoints"))
     assert (folder / "half/summary.json").read_text() == (run / "summary.json").read_text()
 
@@ -262,12 +263,30 @@ def test_each_word_of_a_long_sentence_is_evaluated_once(tmp_path):
     task = task_of(tmp_path, written([SENTENCE * 9, SENTENCE[:1]]), length=10)
     features = task.features(task._data.train)
     assert features.examples.tolist() == [0] * (len(features) - 1) + [1]
-    assert len(features) > 8
+    assert len(features) == task._data.examples > 8
     labels = features.batch(np.arange(len(features)), 10, 0)["labels"]
     true, predicted = task.tags_of(
         {"labels": labels, "predicted": labels, "document": features.examples}
     )
     assert true == predicted == [[tag for _, tag in each] for each in (SENTENCE * 9, SENTENCE[:1])]
+
+
+def test_the_page_shows_types_and_wrong_tags(tmp_path):
+    task = task_of(tmp_path, "anna B-PER\nsaw O\nberlin B-LOC\n\npeter B-PER\n\n<the> O\n")
+    features = task.features(task._data.train)
+    labels = features.batch(np.arange(3), 16, 0)["labels"]
+    # The labels are O, B-LOC, I-LOC, B-PER, I-PER.
+    predicted = np.where(labels == 1, 3, labels)
+    rows = {"labels": labels, "predicted": predicted, "document": features.examples}
+    types, wrong = task.page_sections("dev", rows)
+    assert types.title == "Entities by type"
+    for cells in (
+        ["LOC", 1, 0, "0.000", "0.000", "0.000"],
+        ["PER", 2, 3, "0.667", "1.000", "0.800"],
+    ):
+        assert "".join(f"<td>{cell}" for cell in cells) in types.body
+    assert "<td>1<td>anna saw berlin<td>B-PER O B-LOC<td>B-PER O B-PER" in wrong.body
+    assert "peter" not in wrong.body
 
 
 def test_the_weight_of_the_loss_is_the_number_of_labels(tmp_path):
@@ -335,11 +354,11 @@ def test_a_development_set_without_prefixes_is_refused(tmp_path):
 
 
 def test_a_metric_of_entities_needs_entities(electra):
-    words = ["train", "ner", "INIT=published", "DATA=two.txt", "MODEL_DIR=x", "LENGTH=32"]
-    code, _, err = electra(*words)
+    words = ["train", "ner", "INIT=published", "DATA=two.txt", "DEV=two.txt", "LENGTH=32"]
+    code, out, err = electra(*words, "MODEL_DIR=x")
     assert code == 2
-    assert "KEEP_BEST=entity_f1 is a metric of entities" in err
-    assert "such as 'NN' in two.txt, line 1: set KEEP_BEST=token_accuracy" in err
+    assert "two.txt, line 1 has 'NN'; KEEP_BEST=token_accuracy fits" in out
+    assert "keep_best must be one of token_accuracy, loss, was 'entity_f1'" in err
 
 
 def test_a_configuration_without_labels_makes_no_model(tmp_path):

@@ -6,22 +6,8 @@ import pytest
 import official_nlp as nlp
 from official_nlp.tasks.finetuning.word_windows import in_windows
 
-VOCABULARY = [
-    "[PAD]",
-    "[UNK]",
-    "[CLS]",
-    "[SEP]",
-    "[MASK]",
-    "a",
-    "b",
-    "c",
-    "un",
-    "##able",
-    "##s",
-    "-",
-    "北",
-    "京",
-]
+PIECES = ["a", "b", "c", "un", "##able", "##s", "-", "北", "京"]
+VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *PIECES]
 IDS = {token: number for number, token in enumerate(VOCABULARY)}
 
 
