@@ -45,15 +45,17 @@ class TakesNetwork(Protocol):
 
     Attributes:
       network, tokenizer: the network and its tokenizer; None until `with_network` is called.
-      architecture: name of the transformers class whose network fits best where a source holds
-        several; empty for none in particular.
     """
 
     network: ElectraConfig | None
     tokenizer: ElectraTokenizer | None
 
     @property
-    def architecture(self) -> str: ...
+    def architecture(self) -> str:
+        """Name of the transformers class that fits best where a source holds several networks.
+
+        Empty for none in particular.
+        """
 
     def with_network(self, network: ElectraConfig, tokenizer: ElectraTokenizer) -> TaskConfig:
         """Return the configuration for a network and its tokenizer."""

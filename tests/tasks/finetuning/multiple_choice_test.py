@@ -104,8 +104,8 @@ def test_it_learns_to_choose(run, folder):
 
 def test_its_model_chooses_among_any_number_of_texts(electra, run, folder):
     rows = [
-        {"text": "the film", "choices": ["it was dull", "it was great"]},
-        {"text": "the film", "choices": ["a fine plot", "a bad plot", "a poor plot", "weak"]},
+        {"text": "the film", "choices": ["it was dull", "it was weak", "it was great"]},
+        {"text": "the film", "choices": ["a fine plot"]},
     ]
     write(folder / "questions.jsonl", rows)
     words = ["--file", "questions.jsonl", "--to", "predicted.jsonl"]
@@ -113,8 +113,8 @@ def test_its_model_chooses_among_any_number_of_texts(electra, run, folder):
     assert (code, err) == (0, "")
     lines = (folder / "predicted.jsonl").read_text().splitlines()
     results = [json.loads(line) for line in lines]
-    assert [result["choice"] for result in results] == [1, 0]
-    assert [len(result["scores"]) for result in results] == [2, 4]
+    assert [result["choice"] for result in results] == [2, 0]
+    assert [len(result["scores"]) for result in results] == [3, 1]
 
 
 def test_evaluate_counts_what_predict_chooses(electra, run, folder):
@@ -127,6 +127,7 @@ def test_evaluate_counts_what_predict_chooses(electra, run, folder):
     assert f"accuracy  {right:.4f}" in out
 
 
+@pytest.mark.slow
 def test_a_stopped_run_continues_to_the_same_bits(electra, run, folder):
     # As a process that was killed after its first checkpoint would have left it.
     shutil.copytree(run, folder / "half")
