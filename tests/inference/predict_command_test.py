@@ -1,10 +1,12 @@
 import argparse
 import errno
 import functools
+import io
 import json
 import os
 import threading
 
+import numpy as np
 import pytest
 
 from official_nlp.cli.commands import predict
@@ -149,6 +151,74 @@ def test_texts_of_the_command_come_before_those_of_the_file(model, electra_predi
     assert [word["text"] for word in third["words"]] == ["old", "stone"]
 
 
+# === Embeddings ===
+
+
+def test_vectors_are_written_as_an_array_or_as_lines(model, electra_predict, tmp_path):
+    words = ["--embeddings", "mean", "--to"]
+    text = electra_predict(model("classification"), "red", "a boat", *words, "vectors.npy")
+    assert text == "wrote vectors.npy: vectors of 2 texts"
+    array = np.load(tmp_path / "vectors.npy")
+    assert (array.shape, array.dtype) == ((2, 16), np.float32)
+    electra_predict(model("classification"), "red", "a boat", *words, "vectors.jsonl")
+    lines = rows(tmp_path / "vectors.jsonl")
+    np.testing.assert_array_equal([line["embedding"] for line in lines], array)
+    electra_predict(
+        *(model("pair"), "red " * 50, "--pair", "boat", "--embeddings", "tokens"),
+        *("--to", "vectors.jsonl", "--overwrite"),
+    )
+    (line,) = rows(tmp_path / "vectors.jsonl")
+    assert list(line) == ["tokens", "vectors"]
+    assert len(line["tokens"]) == len(line["vectors"]) == 32
+
+
+def test_vectors_that_cannot_be_written_are_reported(model, electra_predict, monkeypatch):
+    folder = model("encoder")
+
+    def full(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("official_nlp.files.atomic.sync", full)
+    with pytest.raises(InputError, match=r"cannot write a\.npy: No space left"):
+        electra_predict(folder, "a", "--embeddings", "cls", "--to", "a.npy")
+
+
+# === Standard input ===
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "key"),
+    [
+        ("pair", "the red boat\n\nthe ___\n", "words"),
+        ("classification", '\n{"text": "red", "text_pair": "a boat"}\n{"text": "old"}', "label"),
+        ("choices", '{"text": "red", "choices": ["a", "b"]}\n' * 2, "choice"),
+        # Braces alone make no JSON.
+        ("classification", "{red}\n{boat}\n", "label"),
+    ],
+)
+def test_standard_input_has_texts_or_objects(
+    model, electra_predict, tmp_path, monkeypatch, name, content, key
+):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content.encode())))
+    electra_predict(model(name), "--file", "-", "--to", "out.jsonl")
+    first, second = rows(tmp_path / "out.jsonl")
+    assert key in first
+    assert (key in second) == (name != "pair")
+
+
+def test_vectors_of_standard_input_are_written(model, electra_predict, tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"the boat\nred\n")))
+    electra_predict(model("pair"), "--file", "-", "--embeddings", "cls", "--to", "a.npy")
+    assert np.load(tmp_path / "a.npy").shape == (2, 16)
+
+
+@pytest.mark.parametrize("stream", [None, io.TextIOWrapper(io.BytesIO(b" \n"))])
+def test_closed_or_empty_standard_input_has_no_texts(model, electra_predict, monkeypatch, stream):
+    monkeypatch.setattr("sys.stdin", stream)
+    with pytest.raises(InputError, match="predict needs a TEXT"):
+        electra_predict(model("pair"), "--file", "-")
+
+
 # === Word-swap test and page ===
 
 
@@ -220,7 +290,7 @@ def test_a_pipe_is_written_without_a_request(model, electra_predict, tmp_path):
         ("pair --file list.jsonl", "list.jsonl line 1 must be a JSON object, such as"),
         ("pair a --to text.txt", "--to text.txt exists and is not overwritten"),
         ("pair a --html text.txt", "--html text.txt exists and is not overwritten; .*--overwrite"),
-        ("pair --file text.txt --html text.txt --overwrite", "text.txt is the --file that is read"),
+        ("pair --file text.txt --html text.txt --overwrite", "text.txt is the file that is read"),
         ("pair a --to a --html ./a", "--to and --html must be two files, both are a"),
         ("pair a --html .", "cannot write .: Is a directory"),
         ("pair a --to no/new.jsonl", "cannot write no/new.jsonl: No such file"),
@@ -232,6 +302,12 @@ def test_a_pipe_is_written_without_a_request(model, electra_predict, tmp_path):
         ("questions a", r"input 1 must be a pair \(question, context\)"),
         ("generator a", "the text has no blank to fill"),
         ("nowhere a", "nowhere"),
+        ("pair a --embeddings cls", "--embeddings needs --to with a new .npy or .jsonl file"),
+        ("pair a --embeddings tokens --to a.npy", "name a .jsonl file, or choose cls or mean"),
+        ("pair a --embeddings cls --to a.npy --html a.html", "leave --html and --word-swaps out"),
+        ("pair a --to a.npy", "a.npy is an array, as --embeddings writes"),
+        ("pair a --embeddings cls --to text.txt", "--to text.txt exists and is not overwritten"),
+        ("decoder a --embeddings cls --to a.npy", "this is a decoder: use mean"),
     ],
 )
 def test_a_wrong_command_is_refused(model, electra_predict, tmp_path, words, message):
