@@ -3,7 +3,7 @@
 import functools
 import inspect
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,10 @@ from official_nlp.inference.multiple_choice import ChoiceRanker
 from official_nlp.inference.pretrained_pair import PretrainedPair
 from official_nlp.inference.question_answering import QuestionAnswerer
 from official_nlp.inference.replaced_words import WordScorer
-from official_nlp.inference.sequence_classification import SequenceClassifier
+from official_nlp.inference.sequence_classification import Classification, SequenceClassifier
 from official_nlp.inference.text_generation import TextGenerator
 from official_nlp.inference.token_classification import TokenClassifier
+from official_nlp.inference.zero_shot import TEMPLATE, ZeroShotClassifier
 from official_nlp.modeling import models, networks
 from official_nlp.modeling.models import network_contract
 from official_nlp.ranges import shown
@@ -166,6 +167,37 @@ class Predictor:
                 )
         parsed = _parsed(inputs, self._head.parse, self.expects)
         return list(self._head.predict(parsed, **options))
+
+    # === Uses of the discriminator ===
+
+    def zero_shot(
+        self,
+        texts: Any,
+        labels: Sequence[str] | Mapping[str, str],
+        template: str = TEMPLATE,
+    ) -> list[Classification]:
+        """Classify texts without training: the label that fits best into a template wins.
+
+        The discriminator scores the word of each label in the filled template by the probability
+        that it is original, see `ZeroShotClassifier`.
+
+        Args:
+          texts: texts; or pairs, if the template has `{text_pair}`.
+          labels: names of the labels, which are also their words; or the word of each label by
+            name, `{"positive": "great", "negative": "terrible"}`.
+          template: text with `{text}` and `{label}`, such as "{text} It was {label}."
+
+        Raises:
+          InputError: the model has no discriminator, a text has another form, or labels or
+            template do not fit.
+        """
+        if self.word_scorer is None:
+            raise InputError(
+                "zero-shot classification needs a discriminator with its head, and this model has "
+                "none; give a pre-trained pair or a discriminator"
+            )
+        parsed = _parsed(texts, forms.parse_text_or_pair, forms.TEXT_OR_PAIR)
+        return ZeroShotClassifier(self.word_scorer, labels, template).predict(parsed)
 
     # === Uses of the encoder ===
 

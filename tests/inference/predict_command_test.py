@@ -183,6 +183,22 @@ def test_vectors_that_cannot_be_written_are_reported(model, electra_predict, mon
         electra_predict(folder, "a", "--embeddings", "cls", "--to", "a.npy")
 
 
+# === Labels without training ===
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [("bird, stone", ["bird", "stone"]), ("flies=bird,stone", ["flies", "stone"])],
+)
+def test_texts_are_classified_without_training(model, electra_predict, tmp_path, labels, names):
+    words = ["the red boat", "a", "--labels", labels, "--template", "{text} a {label}."]
+    electra_predict(model("pair"), *words, "--to", "out.jsonl")
+    found = rows(tmp_path / "out.jsonl")
+    assert [list(row["scores"]) for row in found] == [names, names]
+    printed = electra_predict(model("pair"), *words)
+    assert printed.startswith(f"the red boat {found[0]['label']} ")
+
+
 # === Standard input ===
 
 
@@ -302,9 +318,13 @@ def test_a_pipe_is_written_without_a_request(model, electra_predict, tmp_path):
         ("questions a", r"input 1 must be a pair \(question, context\)"),
         ("generator a", "the text has no blank to fill"),
         ("nowhere a", "nowhere"),
+        ("pair a --template {text}{label}", "--template belongs to --labels"),
+        ("pair a --labels bird,stone --html a.html", "leave --html and --word-swaps out"),
+        ("generator a --labels bird,stone", "needs a discriminator with its head"),
+        ("pair a --embeddings cls --labels a,b --to a.npy", "leave --html, --labels and"),
         ("pair a --embeddings cls", "--embeddings needs --to with a new .npy or .jsonl file"),
         ("pair a --embeddings tokens --to a.npy", "name a .jsonl file, or choose cls or mean"),
-        ("pair a --embeddings cls --to a.npy --html a.html", "leave --html and --word-swaps out"),
+        ("pair a --embeddings cls --to a.npy --html a.html", "leave --html, --labels and"),
         ("pair a --to a.npy", "a.npy is an array, as --embeddings writes"),
         ("pair a --embeddings cls --to text.txt", "--to text.txt exists and is not overwritten"),
         ("decoder a --embeddings cls --to a.npy", "this is a decoder: use mean"),
@@ -325,6 +345,19 @@ def test_a_wrong_command_is_refused(model, electra_predict, tmp_path, words, mes
     with pytest.raises(InputError, match=message):
         electra_predict(source, *rest)
     assert sorted(file.name for file in tmp_path.iterdir()) == sorted(files)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ("bird,,stone", "must be words or NAME=WORD, with commas between them; got 'bird,,stone'"),
+        ("good=,bad", "must be words or NAME=WORD"),
+        ("bird,bird", "must differ, but 'bird' occurs twice"),
+    ],
+)
+def test_labels_of_another_form_are_refused(labels, message):
+    with pytest.raises(argparse.ArgumentTypeError, match=message):
+        predict._labels(labels)
 
 
 def test_an_endless_file_is_refused(model, electra_predict, monkeypatch):

@@ -17,7 +17,9 @@ decides on inputs and results:
 The last column shows the keys of a line of a .jsonl file. Results are printed for reading; --to
 writes them as JSON, one object per input.
 
-Besides, --embeddings writes the vectors of texts, or of pairs, from the encoder of any model.
+Besides, --embeddings writes the vectors of texts, or of pairs, from the encoder of any model, and
+--labels classifies texts without training: a pre-trained pair or a discriminator chooses the label
+whose word is most probably original in the template.
 """
 
 import argparse
@@ -32,6 +34,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich.console
 
+from official_nlp import ranges
 from official_nlp.cli import arguments, new_files, printing
 from official_nlp.errors import InputError
 from official_nlp.files import guarded
@@ -83,6 +86,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "[texts, width], .jsonl has one object per text, and is the only format for tokens",
     )
     parser.add_argument(
+        "--labels",
+        type=_labels,
+        metavar="WORD,WORD",
+        help="classify without training by these words, or by the words of named labels, "
+        "positive=great,negative=terrible",
+    )
+    parser.add_argument(
+        "--template",
+        metavar="TEXT",
+        help="sentence of --labels with {text}, {label} and perhaps {text_pair} (default: "
+        '"{text} It was {label}.")',
+    )
+    parser.add_argument(
         "--word-swaps",
         type=arguments.integer(1, 1_000_000),
         metavar="COUNT",
@@ -103,9 +119,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _labels(text: str) -> dict[str, str]:
+    """Return the word of each label by its name, from `great,bad` or `good=great,poor=bad`."""
+    words: dict[str, str] = {}
+    for part in text.split(","):
+        name, _, word = part.partition("=")
+        name, word = name.strip(), (word if "=" in part else name).strip()
+        if not name or not word:
+            raise argparse.ArgumentTypeError(
+                f"must be words or NAME=WORD, with commas between them; got {ranges.shown(text)}"
+            )
+        if name in words:
+            raise argparse.ArgumentTypeError(f"must differ, but {ranges.shown(name)} occurs twice")
+        words[name] = word
+    return words
+
+
 def run(args: argparse.Namespace) -> None:
     """Predict, and print or write the results."""
-    if _task_is_foreign(args.model) and not args.embeddings:
+    if _task_is_foreign(args.model) and not (args.embeddings or args.labels):
         predict_rows(args.model, args)
         return
     # Mistakes in the options and inputs are reported before the model is loaded.
@@ -126,7 +158,13 @@ def run(args: argparse.Namespace) -> None:
             "--html shows scored words and filled blanks, but this model has neither a "
             "discriminator nor a generator; use --to instead"
         )
-    results = _with_warnings(lambda: predictor(inputs), console)
+    if args.labels:
+        options = {} if args.template is None else {"template": args.template}
+        results = _with_warnings(
+            lambda: predictor.zero_shot(inputs, args.labels, **options), console
+        )
+    else:
+        results = _with_warnings(lambda: predictor(inputs), console)
     if args.to:
         new_files.write(args.to, "".join(f"{result.to_json()}\n" for result in results))
         console.print(f"wrote {args.to}: {len(results):,} results")
@@ -191,6 +229,10 @@ def _check(args: argparse.Namespace) -> None:
         _check_embeddings(args)
     elif args.to and args.to.endswith(".npy"):
         raise InputError(f"{args.to} is an array, as --embeddings writes: name a .jsonl file")
+    if args.template is not None and not args.labels:
+        raise InputError("--template belongs to --labels: give the words of the labels")
+    if args.labels and (args.html or args.word_swaps is not None):
+        raise InputError("--labels classifies texts; leave --html and --word-swaps out")
     if args.pair is not None and len(args.texts) != 1:
         raise InputError(f"--pair belongs to exactly one TEXT, got {len(args.texts)} texts")
     for option, file in (("--to", args.to), ("--html", args.html)):
@@ -203,8 +245,10 @@ def _check(args: argparse.Namespace) -> None:
 def _check_embeddings(args: argparse.Namespace) -> None:
     if not args.to:
         raise InputError("--embeddings needs --to with a new .npy or .jsonl file")
-    if args.html or args.word_swaps is not None:
-        raise InputError("--embeddings writes vectors only; leave --html and --word-swaps out")
+    if args.html or args.labels or args.word_swaps is not None:
+        raise InputError(
+            "--embeddings writes vectors only; leave --html, --labels and --word-swaps out"
+        )
     if args.embeddings == "tokens" and args.to.endswith(".npy"):
         raise InputError(
             f"--embeddings tokens has several vectors for each text, which {args.to} as one array "
