@@ -106,7 +106,11 @@ class Predictor:
 
     @classmethod
     def from_pretrained(
-        cls, path: str | os.PathLike, length: int | None = None, batch_size: int = 64
+        cls,
+        path: str | os.PathLike,
+        length: int | None = None,
+        batch_size: int = 64,
+        checkpoint: int | str | None = None,
     ) -> "Predictor":
         """Load model and tokenizer from any source.
 
@@ -116,12 +120,13 @@ class Predictor:
             its vocabulary beside it.
           length: as in the constructor; for a run, None means the longest sequence in training.
           batch_size: as in the constructor.
+          checkpoint: checkpoint of a run: `newest` (the default), `best` or the number of a step.
 
         Raises:
           InputError: the path cannot be read, has no tokenizer, or its weights lack those of the
             model's head.
         """
-        loaded = loading.load(path)
+        loaded = loading.load(path, checkpoint)
         parts = loaded.networks
         model = parts if len(parts) > 1 else next(iter(parts.values()))
         return cls(model, loaded.tokenizer, loaded.length if length is None else length, batch_size)
