@@ -102,6 +102,6 @@ setuptools.setup(
     cmdclass={"build_py": BuildWithRecipes},
     install_requires=REQUIREMENTS,
     extras_require={"test": TEST_REQUIREMENTS, "torch": TORCH_REQUIREMENTS},
-    entry_points={"console_scripts": ["electra = official_nlp.cli.main:main"]},
+    entry_points={"console_scripts": ["electra = official_nlp.__main__:main"]},
     zip_safe=False,
 )

@@ -18,6 +18,7 @@ _WHERE = {
     "ops": "official_nlp.modeling.ops",
     "tasks": "official_nlp.tasks",
     "training": "official_nlp.training",
+    "fine_tune": "official_nlp.runs.fine_tune:fine_tune",
     "Predictor": "official_nlp.inference.predictor:Predictor",
     "InputError": "official_nlp.errors:InputError",
     "ReferenceQuirks": "official_nlp.reference_quirks:ReferenceQuirks",

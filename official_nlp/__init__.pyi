@@ -11,6 +11,7 @@ from official_nlp.modeling import models as models
 from official_nlp.modeling import networks as networks
 from official_nlp.modeling import ops as ops
 from official_nlp.reference_quirks import ReferenceQuirks as ReferenceQuirks
+from official_nlp.runs.fine_tune import fine_tune as fine_tune
 
 __version__: str
 __all__: list[str]

@@ -7,6 +7,7 @@ where the configuration is built: in a dry run as in the run, from a recipe as f
 import abc
 import dataclasses
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ from official_nlp.errors import InputError
 MOST_STEPS = 10**12
 # The generators of numpy and Python take seeds of 32 bits.
 LARGEST_SEED = 2**32 - 1
+# Python would take the scheme, such as `gs:`, for the name of a folder.
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 # Longer values are cut in messages.
 _SHOWN = 80
 
@@ -112,16 +115,29 @@ class Choice(Range):
 
 @dataclasses.dataclass(frozen=True)
 class Text(Range):
-    """Text that is not blank, or a path."""
+    """Text that is not blank."""
+
+    def accepts(self, value: Any) -> bool:
+        return isinstance(value, str) and bool(value.strip())
+
+    def __str__(self) -> str:
+        return "text that is not empty"
+
+
+@dataclasses.dataclass(frozen=True)
+class Path(Range):
+    """Paths of files and folders of this machine, as text or as objects of `pathlib`."""
 
     def accepts(self, value: Any) -> bool:
         if isinstance(value, os.PathLike):
             value = os.fspath(value)
+        if not isinstance(value, str):
+            return False
         # No path of any system can hold a null character.
-        return isinstance(value, str) and bool(value.strip()) and "\0" not in value
+        return bool(value.strip()) and "\0" not in value and not _URL.match(value)
 
     def __str__(self) -> str:
-        return "text that is not empty"
+        return "a local path (mount or copy what is elsewhere, such as gs:// or http://)"
 
 
 @dataclasses.dataclass(frozen=True)

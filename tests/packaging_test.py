@@ -112,7 +112,7 @@ def test_a_wheel_contains_every_module_and_its_types(wheel, clone):
 def test_a_wheel_declares_the_command(wheel):
     with zipfile.ZipFile(wheel) as archive:
         (name,) = [n for n in archive.namelist() if n.endswith("entry_points.txt")]
-        assert "electra = official_nlp.cli.main:main" in archive.read(name).decode()
+        assert "electra = official_nlp.__main__:main" in archive.read(name).decode()
 
 
 @pytest.mark.slow

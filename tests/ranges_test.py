@@ -9,7 +9,7 @@ import pytest
 from official_nlp.data import MaskingConfig
 from official_nlp.errors import InputError
 from official_nlp.modeling.networks import ElectraConfig
-from official_nlp.ranges import ByName, Choice, Flag, Integer, ListOf, Number, OrNone, Text
+from official_nlp.ranges import ByName, Choice, Flag, Integer, ListOf, Number, OrNone, Path, Text
 from official_nlp.reference_quirks import ReferenceQuirks
 from official_nlp.tasks import PretrainingConfig
 from official_nlp.training import PhaseConfig, RunConfig, TrainingConfig
@@ -23,7 +23,13 @@ from official_nlp.training import PhaseConfig, RunConfig, TrainingConfig
         (Number(0, 1, above=True, below=True), [0.5, 1e-300], [0, 1, 0.0, 1.0, math.nan]),
         (Flag(), [True, False], [0, 1, "true", None]),
         (Choice(("a", "b")), ["a", "b"], ["c", "", 1, None, ["a"]]),
-        (Text(), ["a", " a", pathlib.Path("a")], ["", " ", "\n", "a\0b", 3, None, ["a"]]),
+        (Text(), ["a", " a", "a\0b"], ["", " ", "\n", 3, None, ["a"], pathlib.Path("a")]),
+        (
+            Path(),
+            ["a", " a", pathlib.Path("a"), "./gs://a", "a/gs://b", "gs:/a", "a:b", "a b://c", "~"],
+            ["", " ", "a\0b", 3, None, b"a", "gs://a", "S3://a", "hdfs://a/b", "http://a"]
+            + ["file:///a", "tf-hub+x.1://a"],
+        ),
         (OrNone(Integer(1, 5)), [None, 1], [0, "None"]),
         (ListOf(Integer(1, 5)), [[], (1, 5)], [[0], (1, None), "12", {1: 2}, 3]),
         (ListOf(Integer(1, 5), least=1), [[1]], [[], ()]),
@@ -47,6 +53,12 @@ def test_a_range_accepts_its_values_and_no_other(allowed, accepted, refused):
         (Number(0, 1, below=True), 1, "x must be a number of at least 0 and below 1, was 1"),
         (Choice(("a", "b")), "c", "x must be one of a, b, was 'c'"),
         (OrNone(Text()), "", "x must be text that is not empty, or None, was ''"),
+        (
+            Path(),
+            "gs://bucket/x",
+            "x must be a local path (mount or copy what is elsewhere, such as gs:// or http://), "
+            "was 'gs://bucket/x'",
+        ),
         (ListOf(Flag()), [True, 2], "x[1] must be true or false, was 2"),
         (ByName(Flag()), {"a": 2}, "x['a'] must be true or false, was 2"),
         (Flag(), "two\nlines", r"x must be true or false, was 'two\nlines'"),

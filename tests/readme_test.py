@@ -17,8 +17,11 @@ PROSE = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
 COMMANDS = re.findall(r"^    (\S.*)$", PROSE, re.MULTILINE)
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
-# A million steps of twelve layers are tried as two steps of two layers.
-FEW_STEPS = "STEPS=2 WARMUP_STEPS=1 BATCH_SIZE=2"
+# A million steps of twelve layers are tried as two steps of two layers, and three epochs as one.
+FEW_STEPS = {
+    "small": "STEPS=2 WARMUP_STEPS=1 BATCH_SIZE=2",
+    "text_classification": "EPOCHS=1 EVALUATIONS=1 LENGTH=16 BATCH_SIZE=8",
+}
 SMALLER = """
 from __gin__ import dynamic_registration
 
@@ -48,9 +51,13 @@ def folder(tmp_path_factory):
     (folder / "texts").mkdir()
     (folder / "texts" / "some.txt").write_text("\n\n".join(documents))
     (folder / "smaller.gin").write_text(SMALLER)
+    rows = [f"{_sentence(draw)},{draw.choice(['good', 'bad'])}" for _ in range(40)]
+    (folder / "reviews.csv").write_text("\n".join(["review,verdict", *rows]))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr(recipes, "find", lambda name: folder / "smaller.gin")
+        find = recipes.find
+        smaller = {"small": folder / "smaller.gin"}
+        patch.setattr(recipes, "find", lambda name: smaller.get(name) or find(name))
         for command in COMMANDS:
             if command.startswith("electra "):
                 _run(command)
@@ -59,7 +66,7 @@ def folder(tmp_path_factory):
 
 def _run(command):
     words = shlex.split(command)[1:]
-    words += FEW_STEPS.split() if words[0] == "train" else []
+    words += FEW_STEPS[words[1]].split() if words[0] == "train" else []
     # One document in ten, so that forty documents suffice for a held-out set.
     words += ["--held-out", "10%"] if words[0] == "examples" else []
     assert main.main(words) == main.DONE, command
@@ -73,6 +80,8 @@ def test_the_four_commands_lead_from_text_to_a_run(folder):
         "predict",
         *["convert"] * 3,
         "train",
+        "train",
+        "predict",
     ]
     assert (folder / "runs/small/config.gin").is_file()
 
@@ -97,6 +106,12 @@ def test_a_run_starts_from_converted_networks(folder):
     assert {name: source["missing"] for name, source in sources.items()} == {
         "generator": [],
         "discriminator": [],
+    }
+
+
+def test_a_published_model_is_fine_tuned(folder):
+    assert {"model", "summary.json", "page.html"} <= {
+        path.name for path in (folder / "runs/reviews").iterdir()
     }
 
 

@@ -26,9 +26,10 @@ def integer(low: int, high: int) -> Callable[[str], int]:
 
 
 def path(text: str) -> str:
-    """Return a path. An empty one, as of an unset variable of the shell, is refused."""
-    if not ranges.Text().accepts(text):
-        raise argparse.ArgumentTypeError(f"must be a path; got {ranges.shown(text)}")
+    """Return a local path. An empty one, as of an unset variable of the shell, is refused."""
+    allowed = ranges.Path()
+    if not allowed.accepts(text):
+        raise argparse.ArgumentTypeError(f"must be {allowed}; got {ranges.shown(text)}")
     return text
 
 

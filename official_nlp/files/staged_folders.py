@@ -7,6 +7,7 @@ import pathlib
 import shutil
 from collections.abc import Iterator
 
+from official_nlp import ranges
 from official_nlp.errors import InputError
 from official_nlp.files import atomic, disk_errors
 
@@ -23,9 +24,10 @@ def staged(to: str | os.PathLike) -> Iterator[pathlib.Path]:
       to: the folder to make; it must be missing or empty. A symbolic link is followed.
 
     Raises:
-      InputError: `to` is a file, a folder with content or one that cannot be replaced, another
-        process is writing it, or something cannot be written.
+      InputError: `to` is no local path, is a file, a folder with content or one that cannot be
+        replaced, another process is writing it, or something cannot be written.
     """
+    ranges.Path().require("the folder", to)
     shown = pathlib.Path(to)
     # A rename replaces a link instead of following it.
     to = pathlib.Path(os.path.realpath(shown))

@@ -26,6 +26,7 @@ _CLASSES = {
         models.ElectraForMultipleChoice,
         models.ElectraForTokenClassification,
         models.ElectraForQuestionAnswering,
+        models.ElectraForJointQuestionAnswering,
     )
 }
 # Tensors that only one head has, to find the class if the configuration does not name it.
@@ -36,6 +37,7 @@ _HEADS = {
     "sequence_summary.summary.weight": "ElectraForMultipleChoice",
     "classifier.weight": "ElectraForTokenClassification",
     "qa_outputs.weight": "ElectraForQuestionAnswering",
+    "span_head.start.weight": "ElectraForJointQuestionAnswering",
 }
 
 

@@ -33,6 +33,7 @@ _HEADS = (
     (models.ElectraForSequenceClassification, SequenceClassifier),
     (models.ElectraForTokenClassification, TokenClassifier),
     (models.ElectraForQuestionAnswering, QuestionAnswerer),
+    (models.ElectraForJointQuestionAnswering, QuestionAnswerer),
     (models.ElectraForMultipleChoice, ChoiceRanker),
     (models.ElectraForCausalLM, TextGenerator),
     (networks.ElectraEncoder, TextEncoder),
@@ -48,7 +49,8 @@ class Predictor:
       `ElectraForSequenceClassification`: a text or a pair; `Classification`,
         `MultiLabelClassification` or `Regression`, see `SequenceClassifier`.
       `ElectraForTokenClassification`: a text; `TokenClassification`.
-      `ElectraForQuestionAnswering`: a question and its context; `Answer`.
+      `ElectraForQuestionAnswering`, `ElectraForJointQuestionAnswering`: a question and its
+        context; `Answer`.
       `ElectraForMultipleChoice`: a text and its choices; `Choice`.
       `ElectraForPreTraining`: a text; `ReplacedWords`.
       `ElectraForMaskedLM`: a text with blanks, [MASK] or ___; `Fillings`.

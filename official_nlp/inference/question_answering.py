@@ -1,23 +1,32 @@
 """Find the answer to a question in a text."""
 
 import dataclasses
+import math
 import warnings
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from official_nlp import ranges
-from official_nlp.data import ElectraTokenizer, text_windows
+from official_nlp.data import ElectraTokenizer, answer_spans, question_windows
+from official_nlp.data.answer_spans import AnswerSpans
+from official_nlp.data.question_windows import QuestionWindows
 from official_nlp.errors import InputError
 from official_nlp.inference import inputs
 from official_nlp.inference.batches import BatchRunner, TokenSequence
 from official_nlp.inference.head import Head, Prediction
 from official_nlp.inference.inputs import Question
-from official_nlp.inference.probabilities import softmax
-from official_nlp.modeling.models import ElectraForQuestionAnswering
+from official_nlp.inference.probabilities import sigmoid, softmax
+from official_nlp.modeling.models import (
+    ElectraForJointQuestionAnswering,
+    ElectraForQuestionAnswering,
+)
+from official_nlp.modeling.networks import ElectraConfig
+from official_nlp.ranges import shown
+from official_nlp.tasks.finetuning.joint_spans import SPAN_ROWS, best_joint_spans
 
-_FEWEST_CONTEXT_TOKENS = 8  # The question is truncated rather than leaving fewer in a window.
+# Key of config.json, which `tasks.finetuning.question_answering` writes.
+_NULL_THRESHOLD = "null_threshold"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,40 +37,14 @@ class Answer(Prediction):
       answer: the answer as the context has it; empty if there is none.
       start, end: its span in characters, `context[start:end]`.
       score: product of the probabilities of its first and its last token, each among the tokens
-        of the context and [CLS], in the window with the answer.
+        of the context and [CLS], in the window with the answer. An empty answer of
+        `ElectraForJointQuestionAnswering` has the probability that there is none.
     """
 
     answer: str
     start: int
     end: int
     score: float
-
-
-class _Window(NamedTuple):
-    """A sequence [CLS] question [SEP] part of the context [SEP].
-
-    Attributes:
-      question: number of the question.
-      sequence: the tokens.
-      first: position of the first token of the context.
-      offsets: integers `[tokens of the context, 2]`, their spans in characters.
-    """
-
-    question: int
-    sequence: TokenSequence
-    first: int
-    offsets: np.ndarray
-
-
-class _Candidate(NamedTuple):
-    """The best span of one window; `logit` is the sum for its start and its end."""
-
-    logit: float
-    null_logit: float
-    start: int
-    end: int
-    score: float
-    null_score: float
 
 
 class QuestionAnswerer(Head):
@@ -83,16 +66,21 @@ class QuestionAnswerer(Head):
 
     def __init__(
         self,
-        model: ElectraForQuestionAnswering,
+        model: ElectraForQuestionAnswering | ElectraForJointQuestionAnswering,
         tokenizer: ElectraTokenizer,
         length: int,
         batch_size: int = 64,
     ):
         self.tokenizer = tokenizer
         self.length = length
+        self._null_threshold = _null_threshold(model.config)
 
-        def logits(batch):
+        self._is_joint = isinstance(model, ElectraForJointQuestionAnswering)
+
+        def logits(batch, **options):
             outputs = model(batch, training=False)
+            if self._is_joint:
+                return best_joint_spans(outputs, batch, **options)
             return {"start_logits": outputs["start_logits"], "end_logits": outputs["end_logits"]}
 
         self._runner = BatchRunner(logits, tokenizer.pad_token_id, length, batch_size)
@@ -119,8 +107,10 @@ class QuestionAnswerer(Head):
             with a warning.
           max_answer_length: largest number of tokens of an answer.
           null_threshold: for models of questions that may have no answer: the answer is empty if
-            the logits of [CLS] exceed those of the best span by more than this. None for always
-            a span.
+            the logits of [CLS] exceed those of the best span by more than this, or for
+            `ElectraForJointQuestionAnswering` the negative logit of an answer. None for the
+            `null_threshold` in the configuration of the model, as fine-tuning chooses it; a model
+            without one always answers, as any model does with `math.inf`.
 
         Raises:
           InputError: a number of tokens is out of range, or a context has no tokens.
@@ -132,82 +122,105 @@ class QuestionAnswerer(Head):
         ):
             if value < least:
                 raise InputError(f"{name} must be at least {least} tokens, got {value!r}")
-        windows = self._windows(questions, stride, max_question_length)
-        outputs = self._runner.run([window.sequence for window in windows])
-        candidates: list[list[_Candidate]] = [[] for _ in questions]
-        for window, output in zip(windows, outputs):
-            candidates[window.question].append(_best_span(window, output, max_answer_length))
+        windows = question_windows.make_windows(
+            self.tokenizer, questions, self.length, stride, max_question_length
+        )
+        if windows.truncated:
+            warnings.warn(
+                f"{windows.truncated} of {len(questions)} questions have more than "
+                f"{windows.limit} tokens and were truncated",
+                # The warning names the caller of `Predictor.__call__`, past `predict`.
+                stacklevel=3,
+            )
+        if not questions:
+            return []
+        find = self._joint_spans if self._is_joint else self._spans
+        found, scores, no_answer_scores = find(windows, max_answer_length)
+        contexts = [question.context for question in questions]
+        places = answer_spans.characters(windows, contexts, found)
+        answers = [
+            Answer(context[start:end], start, end, float(score))
+            for context, (start, end), score in zip(contexts, places, scores)
+        ]
+        if null_threshold is None:
+            null_threshold = self._null_threshold
         return [
-            _answer(question.context, found, null_threshold)
-            for question, found in zip(questions, candidates)
+            Answer("", 0, 0, float(score)) if null > null_threshold else answer
+            for answer, null, score in zip(answers, found.null_scores, no_answer_scores)
         ]
 
-    def _windows(self, questions, stride, max_question_length) -> list[_Window]:
-        # 3 for [CLS] and two [SEP].
-        limit = min(max_question_length, self.length - 3 - _FEWEST_CONTEXT_TOKENS)
-        if limit < 1:
-            raise InputError(
-                f"length must be at least {4 + _FEWEST_CONTEXT_TOKENS} tokens for a question and "
-                f"a part of its context, got {self.length}"
-            )
-        separator = self.tokenizer.sep_token_id
-        windows, truncated = [], 0
-        for number, (question, context) in enumerate(questions):
-            question_ids = text_windows.tokenize(self.tokenizer, question).ids
-            truncated += len(question_ids) > limit
-            before = [self.tokenizer.cls_token_id, *question_ids[:limit], separator]
-            tokens = text_windows.tokenize(self.tokenizer, context)
-            if not len(tokens.ids):
-                raise InputError(
-                    f"the context of the question {ranges.shown(question)} has no tokens: "
-                    f"{ranges.shown(context)}; give a text that may hold the answer"
-                )
-            room = self.length - len(before) - 1  # 1 for the last [SEP]
-            # An overlap of more than half a window would multiply the number of windows.
-            for cut in text_windows.cut(len(tokens.ids), room, min(stride, room // 2)):
-                ids = [*before, *tokens.ids[cut.start : cut.stop], separator]
-                type_ids = [0] * len(before) + [1] * (len(ids) - len(before))
-                sequence = TokenSequence(ids, type_ids)
-                offsets = tokens.offsets[cut.start : cut.stop]
-                windows.append(_Window(number, sequence, len(before), offsets))
-        if truncated:
-            warnings.warn(
-                f"{truncated} of {len(questions)} questions have more than {limit} tokens and "
-                "were truncated",
-                # The warning names the caller of `Predictor.__call__`, past `predict`.
-                stacklevel=4,
-            )
-        return windows
+    def _spans(
+        self, windows: QuestionWindows, longest: int
+    ) -> tuple[AnswerSpans, np.ndarray, np.ndarray]:
+        """Return the best spans, their probabilities, and those of no answer, `[questions]`."""
+        starts, ends = self._logits(windows)
+        found = answer_spans.find_spans(windows, starts, ends, longest)
+        scores = _scores(windows, starts, ends, found.windows, found.first, found.last)
+        cls = np.zeros_like(found.first)
+        return found, scores, _scores(windows, starts, ends, found.null_windows, cls, cls)
+
+    def _joint_spans(
+        self, windows: QuestionWindows, longest: int
+    ) -> tuple[AnswerSpans, np.ndarray, np.ndarray]:
+        """Return what `_spans` does, for a model that scores ends given starts."""
+        outputs = self._runner.run(_sequences(windows), longest=longest)
+        found = answer_spans.best_windows(
+            windows, *(np.array([output[name] for output in outputs]) for name in SPAN_ROWS)
+        )
+        return found, np.exp(found.scores), sigmoid(found.null_scores)
+
+    def _logits(self, windows: QuestionWindows) -> tuple[np.ndarray, np.ndarray]:
+        """Return the logits of starts and ends, float32 `[windows, length]`."""
+        outputs = self._runner.run(_sequences(windows))
+        # Batches are padded to several lengths.
+        starts, ends = np.zeros([2, len(windows), self.length], np.float32)
+        for row, output in enumerate(outputs):
+            size = len(output["start_logits"])
+            starts[row, :size], ends[row, :size] = output["start_logits"], output["end_logits"]
+        return starts, ends
 
 
-def _best_span(window: _Window, output: dict[str, np.ndarray], longest: int) -> _Candidate:
-    """Return the best span of a window; of equal ones the first."""
-    count = len(window.offsets)
-    # An answer starts and ends at tokens of the context; index 0 is [CLS], which means no answer.
-    positions = [0, *range(window.first, window.first + count)]
-    starts, ends = output["start_logits"][positions], output["end_logits"][positions]
-    sums = starts[1:, np.newaxis] + ends[np.newaxis, 1:]  # [count, count], start by end
-    # Length minus 1: a span ends at or after its start and has at most `longest` tokens.
-    lengths = np.arange(count)[np.newaxis] - np.arange(count)[:, np.newaxis]
-    sums[(lengths < 0) | (lengths >= longest)] = -np.inf
-    first, last = np.unravel_index(int(sums.argmax()), sums.shape)
-    start_scores, end_scores = softmax(starts), softmax(ends)
-    return _Candidate(
-        logit=float(sums[first, last]),
-        null_logit=float(starts[0] + ends[0]),
-        start=int(window.offsets[first, 0]),
-        end=int(window.offsets[last, 1]),
-        score=float(start_scores[1 + first] * end_scores[1 + last]),
-        null_score=float(start_scores[0] * end_scores[0]),
-    )
+def _sequences(windows: QuestionWindows) -> list[TokenSequence]:
+    return [TokenSequence(*each) for each in zip(windows.ids, windows.type_ids)]
 
 
-def _answer(context: str, found: list[_Candidate], null_threshold: float | None) -> Answer:
-    best = max(found, key=lambda candidate: candidate.logit)
-    # The window with the lowest logits of [CLS] decides whether there is an answer: windows without
-    # one say nothing about the others.
-    null = min(found, key=lambda candidate: candidate.null_logit)
-    if null_threshold is not None and null.null_logit - best.logit > null_threshold:
-        return Answer("", 0, 0, null.null_score)
-    start, end = text_windows.stripped_span(context, best.start, best.end)
-    return Answer(context[start:end], start, end, best.score)
+def _null_threshold(config: ElectraConfig) -> float:
+    """Return the threshold of a model, infinity without one.
+
+    Raises:
+      InputError: it is no number.
+    """
+    value = config.extra.get(_NULL_THRESHOLD, math.inf)
+    if type(value) not in (int, float) or math.isnan(value):
+        raise InputError(
+            f"{_NULL_THRESHOLD} in the configuration of the model must be a number, was "
+            f"{shown(value)}: correct config.json, or remove the key"
+        )
+    return value
+
+
+def _scores(
+    windows: QuestionWindows,
+    starts: np.ndarray,
+    ends: np.ndarray,
+    rows: np.ndarray,
+    first: np.ndarray,
+    last: np.ndarray,
+) -> np.ndarray:
+    """Return the product of the probabilities of a start and an end, `[rows]`.
+
+    Args:
+      windows: all windows.
+      starts, ends: their logits, `[windows, length]`.
+      rows: some windows.
+      first, last: position of the start and of the end in each of these.
+    """
+    positions = np.arange(starts.shape[1])
+    begin = windows.positions[rows][:, np.newaxis]
+    # An answer starts and ends at tokens of the context, or at [CLS], which means no answer.
+    allowed = (positions >= begin) & (positions < begin + windows.counts[rows][:, np.newaxis])
+    allowed[:, 0] = True
+    each = np.arange(len(rows))
+    start_scores = softmax(np.where(allowed, starts[rows], -np.inf))
+    end_scores = softmax(np.where(allowed, ends[rows], -np.inf))
+    return start_scores[each, first] * end_scores[each, last]

@@ -1,7 +1,7 @@
 """Classify texts or pairs of texts, or predict numbers for them."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,11 +9,12 @@ import numpy as np
 from official_nlp.data import ElectraTokenizer
 from official_nlp.errors import InputError
 from official_nlp.inference import inputs, sequences
-from official_nlp.inference.batches import BatchRunner
+from official_nlp.inference.batches import BatchRunner, TokenSequence
 from official_nlp.inference.head import Head, Prediction, label_names
 from official_nlp.inference.inputs import TextPair
 from official_nlp.inference.probabilities import sigmoid, softmax
 from official_nlp.modeling.models import ElectraForSequenceClassification
+from official_nlp.tasks.finetuning import encoding, predicted_texts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +37,7 @@ class MultiLabelClassification(Prediction):
     """Any number of labels.
 
     Attributes:
-      labels: labels whose probability reaches the threshold.
+      labels: labels whose probability reaches their threshold.
       scores: probability of every label, each independent of the others.
     """
 
@@ -57,10 +58,15 @@ class SequenceClassifier(Head):
     `config.problem_type` decides on the kind of prediction. Without it, a model of one output is
     a regression, and a model of several chooses one label.
 
+    What fine-tuning fitted on its development set is read from the configuration: a temperature
+    that calibrates the probabilities, a threshold for each of several labels, and whether a long
+    text is divided into windows, whose probabilities are averaged.
+
     Args:
       model: the model.
       tokenizer: tokenizer of the model.
-      length: largest number of tokens in a sequence; longer inputs are truncated, with a warning.
+      length: largest number of tokens in a sequence; longer inputs are truncated, with a warning,
+        unless the model was trained on windows.
       batch_size: largest number of sequences in a batch.
     """
 
@@ -80,6 +86,12 @@ class SequenceClassifier(Head):
         default = "regression" if config.num_labels == 1 else "single_label_classification"
         # The model can also decide by the labels, but there are none in prediction.
         self._problem_type = config.problem_type or default
+        self._temperature = predicted_texts.fitted_value(
+            config.extra, predicted_texts.TEMPERATURE, 1.0
+        )
+        self._thresholds = predicted_texts.thresholds_of(config.extra, self.labels)
+        long_texts = predicted_texts.fitted_value(config.extra, predicted_texts.LONG_TEXTS, None)
+        self._windows = long_texts == predicted_texts.WINDOWS
         self._runner = BatchRunner(
             lambda batch: {"logits": model(batch, training=False)["logits"]},
             tokenizer.pad_token_id,
@@ -91,35 +103,66 @@ class SequenceClassifier(Head):
         return inputs.parse_text_or_pair(value)
 
     def predict(
-        self, texts: Sequence[TextPair], *, threshold: float = 0.5
+        self, texts: Sequence[TextPair], *, threshold: float | None = None
     ) -> list[Classification] | list[MultiLabelClassification] | list[Regression]:
         """Return the label, the labels or the number of each text or pair.
 
         Args:
           texts: texts or pairs.
-          threshold: smallest probability of a predicted label in multi-label classification.
+          threshold: smallest probability of a predicted label in multi-label classification; None
+            for the thresholds that were fitted for each label, or 0.5 without any.
 
         Raises:
           InputError: `threshold` is not a probability.
         """
-        if not 0 <= threshold <= 1:
+        if threshold is not None and not 0 <= threshold <= 1:
             raise InputError(f"threshold must be a probability from 0 to 1, got {threshold!r}")
-        rows = sequences.truncated(self.tokenizer, texts, self.length)
-        logits = [output["logits"] for output in self._runner.run(rows)]
+        numbers: Sequence[int] = range(len(texts))
+        if self._windows and not any(pair for _, pair in texts):
+            encoded = encoding.in_windows(self.tokenizer, texts, self.length)
+            rows = [TokenSequence(*each) for each in zip(encoded.ids, encoded.type_ids)]
+            numbers = encoded.examples.tolist()
+        else:
+            rows = sequences.truncated(self.tokenizer, texts, self.length)
+        logits = self._logits(rows, numbers, len(texts))
         if self._problem_type == "regression":
-            return [Regression(_number_or_numbers(each)) for each in logits]
+            return [Regression(_number_or_numbers(each.mean(axis=0))) for each in logits]
         if self._problem_type == "multi_label_classification":
-            return [self._multi_label(sigmoid(each), threshold) for each in logits]
-        return [self._single_label(softmax(each)) for each in logits]
+            limits = self._limits(threshold)
+            return [self._multi_label(sigmoid(each).mean(axis=0), limits) for each in logits]
+        return [self._single_label(softmax(each).mean(axis=0)) for each in logits]
+
+    def _logits(
+        self, rows: Sequence[TokenSequence], numbers: Sequence[int], count: int
+    ) -> list[np.ndarray]:
+        """Return the logits of each of `count` texts, `[windows, labels]`.
+
+        Args:
+          rows: the sequences.
+          numbers: number of the text of each sequence.
+          count: number of texts.
+        """
+        outputs: list[list[np.ndarray]] = [[] for _ in range(count)]
+        for number, output in zip(numbers, self._runner.run(rows)):
+            outputs[number].append(output["logits"])
+        return [np.stack(each) for each in outputs]
+
+    def _limits(self, threshold: float | None) -> dict[str, float]:
+        if threshold is None and self._thresholds is not None:
+            return self._thresholds
+        return dict.fromkeys(self.labels, 0.5 if threshold is None else threshold)
 
     def _single_label(self, probabilities: np.ndarray) -> Classification:
+        probabilities = predicted_texts.calibrated(probabilities, self._temperature)
         best = int(probabilities.argmax())
         scores = dict(zip(self.labels, probabilities.tolist()))
         return Classification(self.labels[best], float(probabilities[best]), scores)
 
-    def _multi_label(self, probabilities: np.ndarray, threshold: float) -> MultiLabelClassification:
+    def _multi_label(
+        self, probabilities: np.ndarray, limits: Mapping[str, float]
+    ) -> MultiLabelClassification:
         scores = dict(zip(self.labels, probabilities.tolist()))
-        labels = [label for label, score in scores.items() if score >= threshold]
+        labels = [label for label, score in scores.items() if score >= limits[label]]
         return MultiLabelClassification(labels, scores)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from official_nlp import ranges
 from official_nlp.errors import InputError
 from official_nlp.files import atomic, disk_errors, guarded, safe_paths
 from official_nlp.interchange import keras_h5, safetensors, torch_pickle
@@ -266,10 +267,11 @@ def write_folder(
         into several files.
 
     Raises:
-      InputError: `folder` is a file, `dtype` or `max_shard_size` is invalid, or a number is too
-        large for float16.
+      InputError: `folder` is a file or no local path, `dtype` or `max_shard_size` is invalid, or a
+        number is too large for float16.
       StorageError: the folder cannot be written.
     """
+    ranges.Path().require("the folder", folder)
     folder = pathlib.Path(folder)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} must be a folder, new or existing, but is a file: name another")

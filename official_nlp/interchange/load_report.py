@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
+from official_nlp import output
 from official_nlp.errors import InputError
 
 _SHOWN = 6  # names printed in one line, before "and 12 more"
@@ -121,13 +122,12 @@ class LoadReport:
 def listed(names: Sequence[str]) -> str:
     """Return the first names, and the number of the others, as one line."""
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(_printable(name) for name in names[:_SHOWN]) + more
+    return ", ".join(_short(name) for name in names[:_SHOWN]) + more
 
 
-def _printable(name: str) -> str:
-    """Return a name without control characters: a file may hold any, even terminal escapes."""
-    name = name if len(name) <= _LONGEST else name[:_LONGEST] + "..."
-    return name if name.isprintable() and name else repr(name)
+def _short(name: str) -> str:
+    shown = output.escaped(name[:_LONGEST]) or "''"
+    return f"{shown}..." if len(name) > _LONGEST else shown
 
 
 def _tensors(count: int) -> str:

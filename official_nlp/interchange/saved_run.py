@@ -21,6 +21,8 @@ from official_nlp.training.run_folder import RunFolder
 TASK_CONFIGS = (
     "official_nlp.tasks.pretraining.config.PretrainingConfig",
     "official_nlp.tasks.finetuning.text_classification.TextClassificationConfig",
+    "official_nlp.tasks.finetuning.token_classification.TokenClassificationConfig",
+    "official_nlp.tasks.finetuning.question_answering.QuestionAnsweringConfig",
 )
 ENTRY_POINTS = "official_nlp.tasks"
 # What a constructor raises for values that are damaged, or of another version.
@@ -191,9 +193,11 @@ def _task_config(described: Any, folder: RunFolder) -> TaskConfig:
     try:
         return kind.from_run(described.get("config", {}), folder.path)
     except _UNREADABLE as error:
+        # The text of a KeyError, for instance, is only the key.
+        reason = str(error) if isinstance(error, InputError) else repr(error)
         raise InputError(
             f"{folder.description} holds a configuration that {described['class']} cannot read: "
-            f"{error!r}"
+            f"{reason}"
         ) from error
 
 

@@ -14,6 +14,8 @@ from official_nlp.interchange.weights import EMBEDDINGS, ENCODER, OUTPUT_TABLE, 
 
 Shape = tuple[int, ...]
 
+# Width of the hidden layers of `JointSpanHead`.
+_JOINT_HIDDEN = 512
 _LAYER = re.compile(rf"{re.escape(ENCODER)}layer\.(\d{{1,9}})\.")
 
 
@@ -97,6 +99,13 @@ def head_shapes(config: Any, architecture: str | None) -> dict[str, Shape]:
         },
         "ElectraForTokenClassification": _dense("classifier", width, labels),
         "ElectraForQuestionAnswering": _dense("qa_outputs", width, 2),
+        "ElectraForJointQuestionAnswering": {
+            **_dense("span_head.start", width, 1),
+            **_dense("span_head.end_hidden", 2 * width, _JOINT_HIDDEN),
+            **_dense("span_head.end", _JOINT_HIDDEN, 1),
+            **_dense("span_head.answerable_hidden", 2 * width, _JOINT_HIDDEN),
+            **_dense("span_head.answerable", _JOINT_HIDDEN, 1),
+        },
     }
     return shapes.get(architecture, {})
 

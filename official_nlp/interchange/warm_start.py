@@ -42,6 +42,8 @@ _SIZES = (
     "add_cross_attention",
 )
 _ROWS = "vocab_size"
+# Prefix of the names of tensors that belong to no head.
+_ENCODER = "electra."
 
 
 def setting(network: str) -> str:
@@ -291,7 +293,11 @@ class WarmStart:
                 described[name] |= _counts(load_report)
             else:
                 report(_newly_initialized(name, len(values)))
-            assignments += [(tensors[key], x) for key, x in values.items() if key in tensors]
+            assignments += [
+                (tensors[key], x)
+                for key, x in values.items()
+                if key in tensors and list(tensors[key].shape) == list(x.shape)
+            ]
         # A difference is computed from the value of its base, which therefore comes first.
         for tensor, value in sorted(assignments, key=lambda pair: pair[0].base is not None):
             tensor.assign_hugging_face(value)
@@ -309,15 +315,27 @@ class WarmStart:
             tied=[OUTPUT_TABLE] if tied else [],
         )
         report.require_some()
-        if report.mismatched:
+        wrong = self._contradictions(name, report)
+        if wrong:
             raise InputError(
                 f"{found.path} has tensors whose shapes contradict its own configuration: "
-                f"{listed(report.mismatched)}; copy it again"
+                f"{listed(wrong)}; copy it again"
             )
         notes = []
         if OUTPUT_TABLE in report.ignored and "generator_lm_head.bias" in tensors:
             notes.append("its output table differs from its word table, which replaces it here")
         return dataclasses.replace(report, notes=tuple(notes))
+
+    def _contradictions(self, name: str, report: LoadReport) -> list[str]:
+        """Return the tensors of other shapes that another number of labels does not explain.
+
+        Weights that were fine-tuned for other labels initialize the encoder; their head does not
+        fit, and the run has a new one.
+        """
+        theirs = ElectraConfig.from_dict(self._pretrained[name].weights.config).num_labels
+        if theirs == self._task.networks()[name].num_labels:
+            return list(report.mismatched)
+        return [line for line in report.mismatched if line.startswith(_ENCODER)]
 
 
 # === Reading ===

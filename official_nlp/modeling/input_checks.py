@@ -1,7 +1,7 @@
 """Checks of the inputs of a call, in words that name the input.
 
-Values are checked where they are known: in eager calls. In a graph they cannot be, and compiled by
-XLA a table returns some row for an id outside it, without an error.
+Values are checked where they are known: in eager calls. In a graph they cannot be, where a table
+returns NaN for an id outside it; see `OnDeviceEmbedding`.
 """
 
 from collections.abc import Mapping

@@ -1,8 +1,16 @@
 """Objectives: each joins a model, its data, its losses and its metrics."""
 
+from official_nlp.tasks.finetuning.question_answering import (
+    QuestionAnswering,
+    QuestionAnsweringConfig,
+)
 from official_nlp.tasks.finetuning.text_classification import (
     TextClassification,
     TextClassificationConfig,
+)
+from official_nlp.tasks.finetuning.token_classification import (
+    TokenClassification,
+    TokenClassificationConfig,
 )
 from official_nlp.tasks.pretraining import ElectraPretraining, GeneratorMonitor, PretrainingConfig
 
@@ -10,6 +18,10 @@ __all__ = [
     "ElectraPretraining",
     "GeneratorMonitor",
     "PretrainingConfig",
+    "QuestionAnswering",
+    "QuestionAnsweringConfig",
     "TextClassification",
     "TextClassificationConfig",
+    "TokenClassification",
+    "TokenClassificationConfig",
 ]

@@ -43,7 +43,11 @@ class Evaluator(orbit.AbstractEvaluator):
 
     def evaluate(self, num_steps: tf.Tensor) -> dict[str, dict[str, float]]:
         """Evaluate a number of batches of each set, -1 for all; return metrics by set."""
-        return {name: each.evaluate(num_steps)["metrics"] for name, each in self.sets.items()}
+        return {name: each["metrics"] for name, each in self.results(num_steps).items()}
+
+    def results(self, num_steps: tf.Tensor) -> dict[str, dict[str, dict]]:
+        """Evaluate as `evaluate` does; return `{set: {"metrics": ..., "rows": ...}}`."""
+        return {name: each.evaluate(num_steps) for name, each in self.sets.items()}
 
 
 class SetEvaluator(orbit.StandardEvaluator):

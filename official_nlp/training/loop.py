@@ -105,11 +105,23 @@ def evaluate(
       model_dir: the run folder.
       which: `newest`, `best` or the number of a step.
     """
+    results = evaluate_with_rows(task, config, model_dir, which)
+    return {name: result["metrics"] for name, result in results.items()}
+
+
+def evaluate_with_rows(
+    task: Task, config: TrainingConfig, model_dir: str | os.PathLike, which: int | str = "newest"
+) -> dict[str, dict[str, dict]]:
+    """Evaluate as `evaluate` does; return `{set: {"metrics": ..., "rows": ...}}`.
+
+    Rows are those of `Task.evaluate`, float, integer or bool arrays by name, in the order of the
+    set.
+    """
     model, strategy = _restored(task, config, model_dir, which)
     sets = {**task.evaluation_sets(), **task.test_sets()}
     evaluator = Evaluator(task, model, strategy, config.seed, sets)
     with plain_errors():
-        return evaluator.evaluate(tf.constant(-1))
+        return evaluator.results(tf.constant(-1))
 
 
 def predict(

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from official_nlp import ranges
 from official_nlp.errors import InputError
-from official_nlp.ranges import ByName, Integer, Number, OrNone, Text
+from official_nlp.ranges import ByName, Integer, Number, OrNone, Path
 
 _RANGES = {
     "steps": OrNone(Integer(1, ranges.MOST_STEPS)),
     "batch_size": Integer(1, 1_000_000),
     "length": Integer(1, 1_000_000),
-    "data": OrNone(Text()),
+    "data": OrNone(Path()),
     "loss_weights": ByName(Number(0, 1e6)),
     "epochs": OrNone(Number(1e-9, 1e9)),
 }

@@ -83,21 +83,21 @@ def check_folder(
         existing = _nearest_existing(folder.path)
         reason = _refusal(existing)
         free = 0 if reason else shutil.disk_usage(existing).free
-    except (OSError, ValueError) as error:  # The path is too long, or holds a null byte.
-        reason = getattr(error, "strerror", None) or str(error)
+    except OSError as error:  # The path is too long.
+        reason = error.strerror or str(error)
     if reason:
         return Findings((f"the run folder must be writable, {folder.path} is not: {reason}",))
     if folder.in_use():
         return Findings((f"another process is training in {folder.path}",))
     # While one is written, the others are still there.
     needed = checkpoint_bytes * (1 if folder.has_checkpoint else training.keep + 1)
-    room = f"{existing} has room for {_gigabytes(free)}"
+    room = f"{existing} has room for {readable_bytes(free)}"
     if checkpoint_bytes > free:
-        return Findings((f"a checkpoint takes {_gigabytes(checkpoint_bytes)}, but {room}",))
+        return Findings((f"a checkpoint takes {readable_bytes(checkpoint_bytes)}, but {room}",))
     if needed > free:
         return Findings(
             warnings=(
-                f"{training.keep + 1} checkpoints take {_gigabytes(needed)}, but {room}: make "
+                f"{training.keep + 1} checkpoints take {readable_bytes(needed)}, but {room}: make "
                 "room, or use a smaller KEEP",
             )
         )
@@ -120,10 +120,6 @@ def _refusal(existing: pathlib.Path) -> str | None:
     if not existing.is_dir():
         return "Not a directory"
     return None if os.access(existing, os.W_OK | os.X_OK) else "Permission denied"
-
-
-def _gigabytes(count: int) -> str:
-    return f"{count / 1e9:,.1f} GB"
 
 
 def find_devices(strategy: str, dry_run: bool = False) -> Devices:
@@ -154,6 +150,14 @@ def passes(phase: PhaseConfig, examples: int) -> float:
 def readable(value: float) -> str:
     """Return a number with three significant digits, or with thousands separators."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def readable_bytes(count: int) -> str:
+    """Return a number of bytes in megabytes or gigabytes."""
+    gigabytes = count / 1e9
+    if gigabytes >= 10:
+        return f"{gigabytes:,.0f} GB"
+    return f"{gigabytes:.1f} GB" if gigabytes >= 1 else f"{count / 1e6:.0f} MB"
 
 
 def _phase_errors(number, phase, training, examples, devices):

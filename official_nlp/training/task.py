@@ -99,6 +99,14 @@ class TaskConfig(abc.ABC):
         """
         return self.open_data(path, corrupt_records)
 
+    def open_recorded(self, described: Mapping[str, Any]) -> Data:
+        """Open the data of a run again.
+
+        Args:
+          described: result of `Data.describe` that `run.json` stores, with at least a `path`.
+        """
+        return self.open_data(described["path"])
+
     @abc.abstractmethod
     def make(self, data: DataByPath | None, training: "TrainingConfig") -> "Task":
         """Return the task.

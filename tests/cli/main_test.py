@@ -159,8 +159,17 @@ def test_the_defaults_of_options_are_those_of_the_library(options, function):
             ["--size: must be an integer from 1 to 10,000,000; got 'many'"],
         ),
         (["vocab", "a", "--to", "t", "--size", "1" * 200], ["got '11", "1..."]),
-        (["vocab", "a", "--to", ""], ["argument --to: must be a path; got ''"]),
-        (["vocab", "", "--to", "t"], ["argument TEXT: must be a path; got ''"]),
+        (["vocab", "a", "--to", ""], ["argument --to: must be a local path", "got ''"]),
+        (["vocab", "", "--to", "t"], ["argument TEXT: must be a local path", "got ''"]),
+        (
+            ["vocab", "a", "--to", "gs://b/t"],
+            ["argument --to: must be a local path (mount or copy"],
+        ),
+        (["vocab", "http://a/b.txt", "--to", "t"], ["argument TEXT: must be a local path"]),
+        (["info", "s3://b/run"], ["argument PATH: must be a local path", "got 's3://b/run'"]),
+        (["evaluate", "a", "hdfs://b/data"], ["argument DATA: must be a local path"]),
+        (["predict", "gs://b/run", "text"], ["argument MODEL: must be a local path"]),
+        (["convert", "a", "--to", "gs://b/x"], ["argument --to: must be a local path"]),
         (
             ["examples", "a", "--to", "t", "--tokenizer", "v", "--seed", "-1"],
             ["--seed: must be an integer from 0 to 4,294,967,295; got '-1'"],
@@ -186,7 +195,7 @@ def test_the_defaults_of_options_are_those_of_the_library(options, function):
             ["predict", "a", "--word-swaps", "0"],
             ["--word-swaps: must be an integer from 1 to 1,000,000; got '0'"],
         ),
-        (["info", " "], ["argument PATH: must be a path; got ' '"]),
+        (["info", " "], ["argument PATH: must be a local path", "got ' '"]),
         (["examples", "a", "--to", "t"], ["--tokenizer", "see `electra examples --help`"]),
         (
             ["examples", "a", "--to", "t", "--tokenizer", "v", "--held-out", "120%"],
@@ -299,6 +308,23 @@ def test_further_signals_do_not_change_the_answer_to_the_first(repository):
     words = [sys.executable, "-c", code, "info", "x"]
     done = subprocess.run(words, cwd=repository, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (main.TERMINATED, "")
+
+
+@pytest.mark.parametrize("module", ["official_nlp.cli", "rich.console", "official_nlp.output"])
+def test_ctrl_c_during_the_imports_ends_quietly(repository, module):
+    code = (
+        "import os, runpy, signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, *_):\n"
+        f"        if name == {module!r}:\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+        "runpy.run_module('official_nlp', run_name='__main__', alter_sys=True)\n"
+    )
+    words = [sys.executable, "-c", code, "info", "x"]
+    done = subprocess.run(words, cwd=repository, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (main.INTERRUPTED, "", "")
 
 
 def test_an_ignored_sigterm_stays_ignored(monkeypatch):

@@ -14,6 +14,8 @@ from official_nlp.training import RunConfig
 
 RECIPES = recipes.names()
 TWO_LENGTHS = [name for name in RECIPES if name.endswith("_128_512")]
+# Recipes that need pretrained weights.
+FINETUNING = [n for n in RECIPES if " INIT=published " in recipes.find(n).read_text()]
 PAPER = ["small", "small_plus_plus", "base", "large"]
 PAGE = (recipes.folder() / "README.md").read_text()
 
@@ -21,7 +23,8 @@ PAGE = (recipes.folder() / "README.md").read_text()
 def required(name):
     """The required settings of a recipe."""
     short = {"SHORT_DATA": "short"} if name in TWO_LENGTHS else {}
-    return {"DATA": "data", "MODEL_DIR": "runs/a", **short}
+    init = {"INIT": "published"} if name in FINETUNING else {}
+    return {"DATA": "data", "MODEL_DIR": "runs/a", **short, **init}
 
 
 def resolve(name, **settings) -> RunConfig:
@@ -45,7 +48,8 @@ def test_a_recipe_opens_with_command_hardware_time_and_expected_results(name):
     header = "\n".join(line for line in lines[: lines.index("")] if line.startswith("#"))
     labels = re.findall(r"^# (\w+): +\S", header, re.MULTILINE)
     assert labels == ["Command", "Hardware", "Time", "Expected"]
-    assert f"electra train {name} DATA=" in header
+    init = "INIT=published " if name in FINETUNING else ""
+    assert f"electra train {name} {init}DATA=" in header
     assert f"[`{name}`](experiments/{name}.gin)" in PAGE
 
 
@@ -102,6 +106,7 @@ def test_settings_of_the_training_are_those_of_its_configuration(settings, field
         ({"ORIGINAL": "true"}, {"original": True}),
         ({"EPOCHS": 3}, {"epochs": 3}),
         ({"EPOCHS": 0.5}, {"epochs": 0.5}),
+        ({"HOURS": 2}, {"hours": 2}),
         ({"INIT_GENERATOR": "a/b"}, {"init": {"generator": "a/b", "discriminator": None}}),
         ({"INIT_DISCRIMINATOR": "c"}, {"init": {"generator": None, "discriminator": "c"}}),
         ({"INIT_SHARED": "generator"}, {"init_shared": "generator"}),

@@ -177,6 +177,17 @@ TABLE = {
     "GatedFeedforward": Line(
         lambda **k: layers.GatedFeedforward(12, dropout=0.3, num_blocks=2, **k), (_sequence,)
     ),
+    "JointSpanHead": Line(
+        lambda **k: layers.JointSpanHead(8, beam_size=3, **k),
+        (_sequence, _mask()),
+        float32=("start_", "end_", "answerable_"),
+    ),
+    "JointSpanHead given starts": Line(
+        lambda **k: layers.JointSpanHead(8, **k),
+        (_sequence, _mask()),
+        {"start_index": np.array([2, 4], np.int32)},
+        float32=("start_", "end_", "answerable_"),
+    ),
     "MaskedLM": Line(
         lambda **k: layers.MaskedLM(_table(), activation="gelu", **k),
         (_sequence,),
@@ -356,6 +367,14 @@ TABLE = {
         (_text,),
         silent=KEY_BIAS,
         float32=("start_logits", "end_logits"),
+    ),
+    "ElectraForJointQuestionAnswering": Line(
+        lambda **k: models.ElectraForJointQuestionAnswering(
+            config(num_hidden_layers=1), beam_size=3, **k
+        ),
+        ({**_text, "input_type_ids": np.int32([[0, 0, 0, 1, 1, 1, 1], [0, 0, 1, 1, 1, 0, 0]])},),
+        silent=KEY_BIAS,
+        float32=("start_", "end_", "answerable_"),
     ),
     "ElectraForMultipleChoice": Line(
         lambda **k: models.ElectraForMultipleChoice(config(summary_first_dropout=0.3), **k),

@@ -140,6 +140,13 @@ def test_a_target_that_was_filled_in_the_meantime_is_not_overwritten(tmp_path):
     assert names(tmp_path) == ["to"]
 
 
+def test_a_remote_folder_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"the folder must be a local path .*, was 'gs://b/to'"):
+        staged("gs://b/to").__enter__()
+    assert names(tmp_path) == []
+
+
 def test_a_folder_with_content_is_not_overwritten(tmp_path):
     (tmp_path / "to").mkdir()
     (tmp_path / "to" / "mine").touch()

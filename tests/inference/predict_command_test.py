@@ -287,6 +287,34 @@ def test_a_pipe_is_written_without_a_request(model, electra_predict, tmp_path):
     assert list(json.loads(received[0])) == ["words"]
 
 
+# === Questions in the format of SQuAD ===
+
+QUESTIONS = {
+    "data": [
+        {
+            "paragraphs": [
+                {"context": "a red boat", "qas": [{"id": "x", "question": "the boat"}]},
+                {"context": "an old bird", "qas": [{"id": "y", "question": "the bird"}]},
+            ]
+        }
+    ]
+}
+
+
+def test_a_file_of_questions_results_in_a_submission_or_in_lines(model, electra_predict, tmp_path):
+    (tmp_path / "questions.json").write_text(json.dumps(QUESTIONS))
+    words = ["--file", "questions.json", "--to"]
+    text = electra_predict(model("questions"), *words, "answers.json")
+    assert text == "wrote answers.json: 2 results"
+    answers = json.loads((tmp_path / "answers.json").read_text())
+    assert answers["x"] in "a red boat"
+    assert answers["y"] in "an old bird"
+    electra_predict(model("questions"), *words, "answers.jsonl")
+    assert [row["answer"] for row in rows(tmp_path / "answers.jsonl")] == list(answers.values())
+    printed = electra_predict(model("questions"), "--file", "questions.json")
+    assert "the boat | a red boat" in printed
+
+
 # === Errors ===
 
 
@@ -317,6 +345,9 @@ def test_a_pipe_is_written_without_a_request(model, electra_predict, tmp_path):
         ("pair a --pair b", r"input 1 must be a text, .*; got \('a', 'b'\)"),
         ("questions a", r"input 1 must be a pair \(question, context\)"),
         ("generator a", "the text has no blank to fill"),
+        ("questions --file a.json", "a.json must be JSON in the format of SQuAD"),
+        ("questions a --file a.json", "--file a.json holds the questions, so TEXT has no place"),
+        ("pair --file q.json", r"input 1 must be a text, .*; got \{'question'"),
         ("nowhere a", "nowhere"),
         ("pair a --template {text}{label}", "--template belongs to --labels"),
         ("pair a --labels bird,stone --html a.html", "leave --html and --word-swaps out"),
@@ -337,6 +368,8 @@ def test_a_wrong_command_is_refused(model, electra_predict, tmp_path, words, mes
         "latin.txt": b"B\xe4r\n",
         "bad.jsonl": b'{"text": "a"}\n{"text": \n',
         "list.jsonl": b'["a"]\n',
+        "a.json": b"a",
+        "q.json": json.dumps(QUESTIONS).encode(),
     }
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)

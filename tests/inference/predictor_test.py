@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import math
 import warnings
 
 import numpy as np
@@ -211,6 +212,19 @@ def test_a_question_may_have_no_answer(predictor):
     (none,) = predictor("questions")(asked, null_threshold=-100.0)
     assert (none.answer, none.start, none.end) == ("", 0, 0)
     assert predictor("questions")(asked, null_threshold=100.0) == [always]
+
+
+def test_a_model_may_know_its_null_threshold(tokenizer):
+    asked = [("the red boat", "a green bird sings")]
+    model = models.ElectraForQuestionAnswering(config(extra={"null_threshold": -100.0}))
+    (none,) = Predictor(model, tokenizer)(asked)
+    assert none.answer == ""
+    (always,) = Predictor(model, tokenizer)(asked, null_threshold=math.inf)
+    assert always.answer
+    for value in ("2", True, math.nan):
+        model = models.ElectraForQuestionAnswering(config(extra={"null_threshold": value}))
+        with pytest.raises(InputError, match="null_threshold in the configuration of the model"):
+            Predictor(model, tokenizer)
 
 
 def test_a_long_question_is_truncated_with_a_warning(predictor):

@@ -139,6 +139,10 @@ def _opened(folder) -> bool:
         ({"origin": {"warm_start": {"generator": 3}}}, "origin must describe data and warm_start"),
         ({"training": {"seed": 1, "unknown": 2}}, "settings of training that cannot be read"),
         ({"task": {"class": CLASS, "config": {"generator": 3}}}, "that .*Config cannot read"),
+        (
+            {"task": {"class": CLASS, "config": {"generator": {"hidden_size": -1}}}},
+            "Config cannot read: hidden_size must be a positive integer, was -1$",
+        ),
     ],
 )
 def test_a_damaged_description_names_the_part(run, tmp_path, change, message):

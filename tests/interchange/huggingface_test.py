@@ -391,6 +391,11 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
         write(tmp_path / "file" / "folder")
 
 
+def test_a_remote_folder_is_refused():
+    with pytest.raises(InputError, match=r"folder must be a local path .*, was 'gs://b/x'"):
+        write("gs://b/x")
+
+
 def test_a_full_disk_leaves_the_previous_model(tmp_path):
     write(tmp_path)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -46,7 +46,7 @@ def test_a_long_list_is_cut_and_its_rest_counted():
 
 def test_names_with_control_characters_are_escaped():
     found = LoadReport("folder", ignored=("\x1b[2Jgone", "", "long" * 1000))
-    assert f"'\\x1b[2Jgone', '', {'long' * 50}..." in str(found)
+    assert f"\\x1b[2Jgone, '', {'long' * 50}..." in str(found)
 
 
 def test_notes_are_printed_last():

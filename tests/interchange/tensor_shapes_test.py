@@ -21,6 +21,7 @@ CLASSES = [
     models.ElectraForMultipleChoice,
     models.ElectraForTokenClassification,
     models.ElectraForQuestionAnswering,
+    models.ElectraForJointQuestionAnswering,
 ]
 
 

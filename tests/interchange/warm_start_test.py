@@ -302,6 +302,32 @@ def test_a_single_network_starts_from_the_matching_one_of_a_pair(
     assert has_new_head == (architecture == "ElectraForSequenceClassification")
 
 
+def test_a_head_of_other_labels_is_newly_initialized(tmp_path):
+    names = dict(enumerate("abc"))
+    sizes, lines = network(vocab_size=len(VOCABULARY)), []
+    models.ElectraForTokenClassification(sizes.replace(id2label=names)).save_pretrained(tmp_path)
+    ElectraTokenizer(VOCABULARY).save_pretrained(tmp_path)
+    model = models.ElectraForTokenClassification(sizes)
+    task = Single("ElectraForTokenClassification", sizes)
+    before = model.classifier.out_proj.kernel.numpy()
+    warm_start = WarmStart({"": str(tmp_path)}, task, ElectraTokenizer(VOCABULARY))
+    warm_start.assign(model, lines.append)
+    assert "newly initialized, different shape in the file: classifier.weight: [3, " in lines[1]
+    np.testing.assert_array_equal(model.classifier.out_proj.kernel, before)
+    arrays = huggingface.read_folder(tmp_path).arrays
+    after = {tensor.name: tensor.to_hugging_face() for tensor in model.named_tensors()}
+    np.testing.assert_array_equal(after[WORD_TABLE], arrays[WORD_TABLE])
+
+    # Other labels explain no other shape of the encoder.
+    def cut(tensors):
+        tensors["electra.encoder.layer.0.output.dense.bias"] = np.zeros(3, np.float32)
+
+    rewrite(tmp_path, cut)
+    warm_start = WarmStart({"": str(tmp_path)}, task, ElectraTokenizer(VOCABULARY))
+    with pytest.raises(InputError, match="shapes contradict its own configuration: electra"):
+        warm_start.assign(model, lines.append)
+
+
 def test_a_single_network_has_the_setting_init(tmp_path):
     task = Single("ElectraForPreTraining", network(vocab_size=len(VOCABULARY)))
     with pytest.raises(InputError, match=r"^INIT: .*absent must be a run folder"):

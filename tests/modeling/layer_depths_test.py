@@ -10,6 +10,7 @@ CLASSES = {
     "linear head": (models.ElectraForSequenceClassification, {"head": "linear"}),
     "tokens": (models.ElectraForTokenClassification, {}),
     "questions": (models.ElectraForQuestionAnswering, {}),
+    "questions, joint": (models.ElectraForJointQuestionAnswering, {}),
     "choices": (models.ElectraForMultipleChoice, {}),
     "discriminator": (models.ElectraForPreTraining, {}),
     "generator": (models.ElectraForMaskedLM, {}),

@@ -40,7 +40,7 @@ def test_phases_follow_one_another():
         ({"loss_weights": {"mlm": "x"}}, r"loss_weights\['mlm'\] must be a number .*, was 'x'"),
         ({"loss_weights": {"mlm": float("nan")}}, r"loss_weights\['mlm'\] must be .*, was nan"),
         ({"loss_weights": [1.0]}, r"loss_weights must be a dict of values by name, was \[1.0\]"),
-        ({"data": ""}, "data must be text that is not empty, or None, was ''"),
+        ({"data": ""}, "data must be a local path .*, or None, was ''"),
     ],
 )
 def test_impossible_phases_are_refused(change, message):

@@ -145,7 +145,6 @@ def test_a_folder_that_can_be_written_is_no_finding_and_is_not_made(tmp_path):
         ("file/run", "Not a directory"),
         ("closed/run", "Permission denied"),
         ("a" * 300, "File name too long"),
-        ("a\0b", "null byte"),
     ],
 )
 def test_a_folder_that_cannot_be_written_is_an_error(tmp_path, name, reason, monkeypatch):
@@ -174,9 +173,9 @@ def test_a_folder_in_which_another_process_trains_is_an_error(tmp_path):
         (
             30 * 10**9,
             (),
-            ("4 checkpoints take 120.0 GB, but {} has room for 100.0 GB: make room, ",),
+            ("4 checkpoints take 120 GB, but {} has room for 100 GB: make room, ",),
         ),
-        (101 * 10**9, ("a checkpoint takes 101.0 GB, but {} has room for 100.0 GB",), ()),
+        (101 * 10**9, ("a checkpoint takes 101 GB, but {} has room for 100 GB",), ()),
     ],
 )
 def test_checkpoints_that_do_not_fit_the_disk_are_found(

@@ -86,7 +86,7 @@ def test_an_extended_run_is_replayed_by_its_recipe(tmp_path):
         ({"phases": [{"steps": "?"}]}, 9),
         ({"phases": [None]}, 9),
         ({"phases": []}, 9),
-        ({"extended_from": [{}]}, 9),
+        ({"extended_from": [{}]}, 5),
     ],
 )
 def test_the_steps_with_which_a_run_began_are_known(tmp_path, parts, steps):
@@ -353,6 +353,11 @@ def test_a_folder_that_cannot_be_created_is_an_input_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="the run folder must be writable"):
         RunFolder(tmp_path / "file" / "run").claim(IDENTITY)
+
+
+def test_a_remote_folder_is_refused():
+    with pytest.raises(InputError, match=r"run folder must be a local path .*, was 'gs://b/x'"):
+        RunFolder("gs://b/x")
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):

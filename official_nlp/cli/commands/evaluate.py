@@ -100,7 +100,8 @@ def _evaluate_run(args, console: "rich.console.Console") -> dict[str, dict[str, 
     from official_nlp.training import loop
 
     saved = load_run(args.model)
-    data = args.data or saved.described.get("origin", {}).get("data", {}).get("path")
+    recorded = saved.described.get("origin", {}).get("data", {})
+    data = args.data or recorded.get("path")
     if data is None:
         raise InputError(
             f"give DATA: {args.model} does not record the path of the data on which it was trained"
@@ -108,7 +109,7 @@ def _evaluate_run(args, console: "rich.console.Console") -> dict[str, dict[str, 
     training = _on_available_devices(saved.training, console)
     # None is the key of the data of the run, as opposed to that of single phases.
     config = saved.task_config
-    opened = config.open_evaluation_data(data) if args.data else config.open_data(data)
+    opened = config.open_evaluation_data(data) if args.data else config.open_recorded(recorded)
     task = config.make({None: opened}, training)
     if not task.evaluation_sets():
         raise InputError(

@@ -17,6 +17,9 @@ decides on inputs and results:
 The last column shows the keys of a line of a .jsonl file. Results are printed for reading; --to
 writes them as JSON, one object per input.
 
+A .json file is one of questions in the format of SQuAD. With --to FILE.json its answers are written
+in the format of SQuAD's submissions, {id: answer}; an empty answer means none.
+
 Besides, --embeddings writes the vectors of texts, or of pairs, from the encoder of any model, and
 --labels classifies texts without training: a pre-trained pair or a discriminator chooses the label
 whose word is most probably original in the template.
@@ -40,8 +43,10 @@ from official_nlp.errors import InputError
 from official_nlp.files import guarded
 
 if TYPE_CHECKING:
+    from official_nlp.data.tables.squad import Question
     from official_nlp.inference.fillings import Fillings
     from official_nlp.inference.predictor import Predictor
+    from official_nlp.inference.question_answering import Answer
     from official_nlp.inference.word_swap import WordSwapTest
 
 # Number of sentences of a word-swap test whose original word the generator also predicts.
@@ -69,14 +74,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--file",
         type=arguments.path,
         metavar="FILE",
-        help="inputs: a text file with one text per line, or .jsonl with one object per line; "
-        "blank lines are skipped; - reads standard input, as objects if the first line is one",
+        help="inputs: a text file with one text per line, .jsonl with one object per line, or "
+        ".json with questions in the format of SQuAD; blank lines are skipped; - reads standard "
+        "input, as objects if the first line is one",
     )
     parser.add_argument(
         "--to",
         type=arguments.path,
         metavar="FILE",
-        help="new .jsonl file for the results, one object per input; or .npy for --embeddings",
+        help="new .jsonl file for the results, one object per input; .json for answers to the "
+        "questions of a .json file; .npy for --embeddings",
     )
     parser.add_argument(
         "--embeddings",
@@ -142,7 +149,8 @@ def run(args: argparse.Namespace) -> None:
         return
     # Mistakes in the options and inputs are reported before the model is loaded.
     _check(args)
-    inputs = _inputs(args)
+    questions = _questions(args)
+    inputs = _inputs(args) + [{"question": q.question, "context": q.context} for q in questions]
     if not inputs and not args.word_swaps:
         raise InputError("predict needs a TEXT, or --file with at least one text")
     console = printing.console(highlight=False)
@@ -166,7 +174,9 @@ def run(args: argparse.Namespace) -> None:
     else:
         results = _with_warnings(lambda: predictor(inputs), console)
     if args.to:
-        new_files.write(args.to, "".join(f"{result.to_json()}\n" for result in results))
+        is_submission = bool(questions) and args.to.endswith(".json")
+        content = _submission(questions, results) if is_submission else _lines(results)
+        new_files.write(args.to, content)
         console.print(f"wrote {args.to}: {len(results):,} results")
     else:
         _print_results(inputs, results, console)
@@ -235,6 +245,10 @@ def _check(args: argparse.Namespace) -> None:
         raise InputError("--labels classifies texts; leave --html and --word-swaps out")
     if args.pair is not None and len(args.texts) != 1:
         raise InputError(f"--pair belongs to exactly one TEXT, got {len(args.texts)} texts")
+    if args.texts and _reads_questions(args):
+        raise InputError(
+            f"--file {args.file} holds the questions, so TEXT has no place: leave one of both out"
+        )
     for option, file in (("--to", args.to), ("--html", args.html)):
         if file is not None:
             new_files.check(option, file, args.overwrite, read=args.file)
@@ -256,10 +270,26 @@ def _check_embeddings(args: argparse.Namespace) -> None:
         )
 
 
+def _reads_questions(args: argparse.Namespace) -> bool:
+    """Return whether --file is a file in the format of SQuAD."""
+    # A word-swap test reads its file as running text.
+    return bool(args.file) and args.word_swaps is None and args.file.endswith((".json", ".json.gz"))
+
+
+def _questions(args: argparse.Namespace) -> "list[Question]":
+    """Return the questions of a --file in the format of SQuAD."""
+    if not _reads_questions(args):
+        return []
+    from official_nlp.data.tables.squad import read_squad
+
+    return read_squad(args.file, needs_answers=False).questions
+
+
 def _inputs(args: argparse.Namespace) -> list[Any]:
-    """Return the inputs of the command line and of --file."""
+    """Return the inputs of the command line, and of a --file that holds no questions."""
     inputs: list[Any] = [*args.texts] if args.pair is None else [(args.texts[0], args.pair)]
-    if args.file and args.word_swaps is None:  # A word-swap test reads its file as running text.
+    # A word-swap test reads its file as running text.
+    if args.file and args.word_swaps is None and not _reads_questions(args):
         # `splitlines` would also split at characters that a text or JSON string may contain.
         lines = _read(args.file).split("\n")
         if args.file.endswith(".jsonl") or (args.file == _STANDARD_INPUT and _is_json(lines)):
@@ -351,6 +381,16 @@ def _write_embeddings(
     except OSError as error:
         raise new_files.cannot_write(args.to, error) from error
     console.print(f"wrote {args.to}: vectors of {len(inputs):,} texts")
+
+
+def _lines(results: list) -> str:
+    return "".join(f"{result.to_json()}\n" for result in results)
+
+
+def _submission(questions: "list[Question]", answers: "list[Answer]") -> str:
+    """Return the answers in the format of SQuAD's submissions."""
+    by_id = {question.id: answer.answer for question, answer in zip(questions, answers)}
+    return json.dumps(by_id, ensure_ascii=False, indent=1) + "\n"
 
 
 def _print_results(inputs: list[Any], results: list, console: rich.console.Console) -> None:

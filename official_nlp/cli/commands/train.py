@@ -1,8 +1,8 @@
 """Train a model by a recipe, or continue a run that was stopped.
 
 The same command continues the run. Every run writes its configuration as RUN/config.gin, which is a
-recipe too. A fine-tuning run also writes RUN/model, its best checkpoint as a Hugging Face folder,
-and RUN/summary.json, the metrics of that checkpoint.
+recipe too. A fine-tuning run also writes RUN/model, its best checkpoint as a Hugging Face folder;
+RUN/summary.json, the metrics of that checkpoint; and RUN/page.html, its errors and curves.
 """
 
 import argparse
@@ -18,8 +18,8 @@ from official_nlp.errors import InputError, NotFiniteError
 if TYPE_CHECKING:  # Importing these takes seconds.
     import rich.console
 
-    from official_nlp.cli.prepared_run import PreparedRun
-    from official_nlp.interchange.finished_run import Metrics
+    from official_nlp.runs.finished_run import Metrics
+    from official_nlp.runs.prepared_run import PreparedRun
     from official_nlp.training import RunConfig, Task
 
 
@@ -67,7 +67,7 @@ def _train(
     config: "RunConfig", recipe: str, dry_run: bool, console: "rich.console.Console"
 ) -> "Metrics | None":
     """Train one run; return the metrics of its chosen checkpoint, None for a failed one."""
-    from official_nlp.cli.prepared_run import prepare
+    from official_nlp.runs.prepared_run import prepare
     from official_nlp.training import loop
 
     prepared = prepare(config, dry_run, console)
@@ -108,32 +108,20 @@ def _is_single_network(task: "Task") -> bool:
 
 
 def _finish(prepared: "PreparedRun", console: "rich.console.Console") -> "Metrics | None":
-    """Write the model and the summary of a run; return its metrics, None for a failed one.
+    """Write and print the results of a run; return its metrics, None for a failed one."""
+    from official_nlp.runs import finished_run
 
-    A run has failed if its best checkpoint is no better than a constant prediction.
-    """
-    from official_nlp.interchange import finished_run
-    from official_nlp.training import loop
-
-    config, task = prepared.config, prepared.task
-    folder = pathlib.Path(config.model_dir)
-    which = "best" if config.training.keep_best else "newest"
-    metrics = loop.evaluate(task, config.training, folder, which)
-    printing.print_by_set(metrics, console)
-    finished_run.write_model(folder, folder / finished_run.MODEL, which)
-    console.print(f"wrote {folder / finished_run.MODEL}: the {which} checkpoint")
-    main = finished_run.main_metric(config.training.keep_best, metrics)
-    failed = finished_run.has_failed(main, metrics, task.baselines())
-    if failed:
+    config = prepared.config
+    found = finished_run.finish(prepared.task, config.training, config.model_dir)
+    printing.print_by_set(found.metrics, console)
+    console.print(f"wrote {', '.join(map(str, found.written))}, of the {found.which} checkpoint")
+    if found.failure:
         console.print(
-            f"warning: {failed}: the run has failed; use another seed, a lower LEARNING_RATE or "
-            "more epochs",
+            f"warning: {found.failure}: the run has failed; use another seed, a lower "
+            "LEARNING_RATE or more epochs",
             style="yellow",
         )
-    result = None if failed else metrics
-    seed = config.training.seed
-    finished_run.write_summary(folder, finished_run.summarize(main, {seed: result}))
-    return result
+    return None if found.failure else found.metrics
 
 
 # === Several seeds ===
@@ -158,7 +146,7 @@ def _summarize_seeds(
     console: "rich.console.Console",
 ) -> None:
     """Print and write what the runs have in common, and copy the best model."""
-    from official_nlp.interchange import finished_run
+    from official_nlp.runs import finished_run
 
     found = {seed: metrics for seed, metrics in by_seed.items() if metrics is not None}
     folder = pathlib.Path(config.model_dir)

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 from official_nlp.data import text_format
@@ -58,6 +59,41 @@ class Table:
     def values(self, column: str) -> list[Any]:
         """Return the values of a column."""
         return [row[column] for row in self.rows]
+
+
+def table_of(rows: Any, name: str) -> Table:
+    """Return a table of rows in memory.
+
+    Args:
+      rows: a list of dicts with equal keys; a dict of columns, lists of equal length; or a
+        DataFrame of pandas.
+      name: name of the table, for messages.
+
+    Raises:
+      InputError: there are no rows, or they have other keys.
+    """
+    if hasattr(rows, "to_dict"):  # A DataFrame.
+        rows = rows.to_dict("list")
+    if isinstance(rows, Mapping):
+        columns = {column: list(values) for column, values in rows.items()}
+        sizes = {len(values) for values in columns.values()}
+        if len(sizes) > 1:
+            raise InputError(
+                f"{name}: all columns must have the same number of rows, had "
+                f"{', '.join(f'{column} {len(values)}' for column, values in columns.items())}"
+            )
+        rows = [dict(zip(columns, values)) for values in zip(*columns.values())]
+    rows = [dict(row) for row in rows]
+    if not rows:
+        raise InputError(f"{name} must hold at least one row, holds none")
+    keys = tuple(rows[0])
+    for number, row in enumerate(rows, start=1):
+        if row.keys() != set(keys):
+            raise InputError(
+                f"{name}, row {number} must have the keys {', '.join(map(str, keys))}, had "
+                f"{', '.join(map(str, row))}"
+            )
+    return Table(pathlib.Path(name), keys, rows, list(range(1, len(rows) + 1)), ())
 
 
 def read_table(

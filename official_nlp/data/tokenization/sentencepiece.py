@@ -112,6 +112,7 @@ class SentencePiece:
       vocab: the pieces in order of their ids; added tokens come last.
       words_are_apart: whether the ids of a text are the ids of its words, split at spaces,
         concatenated.
+      num_pieces: number of pieces of the model, without added tokens.
     """
 
     def __init__(
@@ -135,7 +136,7 @@ class SentencePiece:
         """
         _check_tokens(model, roles, added)
         self.vocab = list(vocab)
-        self._content, self._num_pieces = model.content, len(model.pieces)
+        self._content, self.num_pieces = model.content, len(model.pieces)
         self._ids = {piece: id for id, piece in enumerate(vocab)}
         self._added = {token.id for token in added}
         self._names = _pattern(added)
@@ -145,7 +146,7 @@ class SentencePiece:
         for token in added:
             # SentencePiece finds user-defined pieces in any text, but no document may put a [MASK]
             # into an example. Control pieces are never found.
-            if token.id < self._num_pieces:
+            if token.id < self.num_pieces:
                 piece = proto.pieces[token.id]
                 piece.type = piece.type if piece.type == _Piece.UNKNOWN else _Piece.CONTROL
         self._source = model.source
@@ -156,9 +157,15 @@ class SentencePiece:
             re.search(r"\s", token.content) for token in added
         )
 
-    def model_bytes(self) -> tuple[bytes, bytes]:
-        """Return two serialized models: for a text, and for text right after an added token."""
-        return self._processor.serialized_model_proto(), self._inside.serialized_model_proto()
+    def graph_models(self) -> tuple[bytes, bytes]:
+        """Return two serialized models: for a text, and for text right after an added token.
+
+        In these models an unknown character is split into bytes, whose ids are `num_pieces` and
+        above. Without bytes a run of unknown characters becomes one piece, which tensorflow_text
+        copies for each further character: the time is quadratic, half a minute for 1 MB.
+        """
+        proto = _with_bytes(self._proto)
+        return proto.SerializeToString(), _without_dummy_prefix(proto).SerializeToString()
 
     def split(self, texts: Sequence[str], detail: bool) -> Sequence[Segment]:
         """See `Engine.split`."""
@@ -198,7 +205,7 @@ class SentencePiece:
 
     def identity(self) -> bytes:
         """See `Engine.identity`: besides pieces, normalizer and scores determine the ids."""
-        added = self.vocab[self._num_pieces :]
+        added = self.vocab[self.num_pieces :]
         return b"\n".join([self._content, *(token.encode() for token in added)])
 
     def tokenizer_json(self) -> None:
@@ -286,6 +293,18 @@ def _processor(proto: Any, source: str) -> sentencepiece.SentencePieceProcessor:
         raise InputError(
             f"{source} is a damaged SentencePiece model: {str(error).strip()}; copy it again"
         ) from error
+
+
+def _with_bytes(proto: Any) -> Any:
+    """Return a copy of the model that splits unknown characters into bytes."""
+    copy = _ModelProto()
+    copy.CopyFrom(proto)
+    names = [f"<0x{byte:02X}>" for byte in range(256)]  # the names that SentencePiece expects
+    # A model that has such pieces usually has all of them. No name may be there twice.
+    if {piece.piece for piece in proto.pieces}.isdisjoint(names):
+        copy.trainer_spec.byte_fallback = True
+        copy.pieces.extend(_Piece(piece=name, type=_Piece.BYTE) for name in names)
+    return copy
 
 
 def _without_dummy_prefix(proto: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from official_nlp import ranges
 from official_nlp.data.tokenization import (
     added_tokens,
     argument_checks,
@@ -258,8 +259,9 @@ class ElectraTokenizer(TokenTable):
         `never_split` or `do_basic_tokenize=False`.
 
         Raises:
-          InputError: if the folder cannot be written.
+          InputError: if the folder is no local path, or cannot be written.
         """
+        ranges.Path().require("the folder", folder)
         is_model = self.kind == "sentencepiece"
         specials: dict[str, Any] = dict(self._roles)
         if self.additional_special_tokens:

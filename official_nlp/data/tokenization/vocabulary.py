@@ -173,9 +173,10 @@ class _Removed:
         """Yield a line for each kind that occurs; `advise` adds how to keep accents."""
         if self.marks:
             fraction = self.marks / self.characters
+            percent = f"{fraction:.2%}" if fraction >= 0.00005 else "below 0.01%"
             advice = ": --keep-accents keeps them (strip_accents=False in Python)"
             yield (
-                f"removed accents, vowel signs and other marks: {self.marks:,} ({fraction:.2%} of "
+                f"removed accents, vowel signs and other marks: {self.marks:,} ({percent} of "
                 f"the characters){advice if advise and fraction > _MANY_MARKS else ''}"
             )
         if self.control:

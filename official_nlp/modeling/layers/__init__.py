@@ -5,6 +5,7 @@ from official_nlp.modeling.layers.disentangled_embeddings import DisentangledEmb
 from official_nlp.modeling.layers.electra_embeddings import ElectraEmbeddings
 from official_nlp.modeling.layers.embedding_projection import EmbeddingProjection
 from official_nlp.modeling.layers.gated_feedforward import GatedFeedforward
+from official_nlp.modeling.layers.joint_span_head import JointSpanHead
 from official_nlp.modeling.layers.masked_lm import MaskedLM
 from official_nlp.modeling.layers.multi_cls_heads import MultiClsHeads
 from official_nlp.modeling.layers.multi_head_attention import MultiHeadAttention
@@ -23,6 +24,7 @@ __all__ = [
     "ElectraEmbeddings",
     "EmbeddingProjection",
     "GatedFeedforward",
+    "JointSpanHead",
     "MaskedLM",
     "MultiClsHeads",
     "MultiHeadAttention",

@@ -15,7 +15,9 @@ _REFUSED = {"weight_fallback_dtype": (tf.float32, "tables are float32 under ever
 class OnDeviceEmbedding(tf_keras.layers.Layer):
     """Look up the vectors of integer ids in a table.
 
-    Call: integer ids of any shape `[...]` to `[..., embedding_width]`, in the compute dtype.
+    Call: integer ids of any shape `[...]` to `[..., embedding_width]`, in the compute dtype. An id
+    that is not in the table is an error of TensorFlow on a CPU. On a GPU and compiled by XLA, which
+    cannot raise one, its vector is NaN.
 
     Args:
       vocab_size: number of tokens, that is rows of the table.
@@ -68,6 +70,9 @@ class OnDeviceEmbedding(tf_keras.layers.Layer):
             # Gather before casting to half precision: casting first would copy the whole table
             # and sum its gradient in half precision.
             vectors = tf.cast(tf.gather(self.embeddings, inputs), self.compute_dtype)
+        # Without this, results for such ids would be wrong and look right.
+        is_inside = (inputs >= 0) & (inputs < tf.cast(self.vocab_size, inputs.dtype))
+        vectors = tf.where(is_inside[..., tf.newaxis], vectors, float("nan"))
         return vectors * self.scale_factor if self.scale_factor else vectors
 
     def get_config(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Base class of the models that are an encoder with one head."""
 
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -51,12 +51,14 @@ class ElectraFor(Pretrained, tf_keras.Model):
     of inputs and labels, and minimize the loss of the class; with several replicas it is the mean
     over the labels of all of them. With a loss, Keras computes that one instead. Metrics are
     computed in both cases, from labels and `logits`; ignored labels are masked. A batch may have
-    sample weights. `predict` returns the dict without the loss.
+    sample weights. `predict` returns the dict without the loss. Ids out of range are an error; with
+    `jit_compile=True` the loss and the outputs are NaN instead, as XLA cannot raise errors.
 
     A subclass defines `_head`. Where the defaults do not fit, it also defines `_targets` (name of
     the labels by name of the output), `_head_inputs` (names of inputs for the head alone),
-    `_comparisons` and `_element_losses`; `_head_options` (names of further arguments of its
-    constructor); and, for `save_pretrained`, `hugging_face_class` and `named_tensors`.
+    `_comparisons`, `_element_losses`, `_loss_weights` (of the outputs; equal ones by default) and
+    `_label_inputs`; `_head_options` (names of further arguments of its constructor); and, for
+    `save_pretrained`, `hugging_face_class` and `named_tensors`.
 
     Args:
       config: configuration of the encoder and the head.
@@ -87,6 +89,7 @@ class ElectraFor(Pretrained, tf_keras.Model):
     config_class = ElectraConfig
     _targets: Mapping[str, str] = {"logits": "labels"}
     _head_inputs: tuple[str, ...] = ()
+    _loss_weights: Mapping[str, float] | None = None
 
     def __init__(self, config: ElectraConfig, recompute: bool = False, **kwargs: Any):
         # Without autocast, because float labels of a regression must keep their digits.
@@ -112,11 +115,12 @@ class ElectraFor(Pretrained, tf_keras.Model):
         options = {name: keywords.pop(name) for name in _CALL_OPTIONS if name in keywords}
         inputs, options = input_checks.split_flags(inputs, options)
         inputs, labels = self._split_labels(_named_inputs(inputs, keywords))
+        inputs |= self._label_inputs(labels)
         outputs = super().__call__(inputs, *args, **options)
         if not labels:
             return outputs
         terms = self.loss_terms(outputs, labels, inputs)
-        return {"loss": _mean(terms), **outputs}
+        return {"loss": self._total(terms), **outputs}
 
     def call(
         self,
@@ -206,6 +210,18 @@ class ElectraFor(Pretrained, tf_keras.Model):
             terms[name] = (tf.reduce_sum(each), tf.reduce_sum(weights))
         return terms
 
+    def _total(self, terms: Mapping[str, Term]) -> tf.Tensor:
+        """Return the loss of this replica's batch: the terms, each over its own weight."""
+        return loss_terms.weighted_total(terms, self.term_weights(terms))
+
+    def term_weights(self, terms: Mapping[str, Term]) -> Mapping[str, float]:
+        """Return the factor of each term, sum divided by weight, in the loss."""
+        return self._loss_weights or dict.fromkeys(terms, 1 / len(terms))
+
+    def _label_inputs(self, labels: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the head sees of the labels, by the names of its inputs."""
+        return {}
+
     def _split_labels(self, inputs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         names = self._targets.values()
         labels = {name: inputs[name] for name in names if inputs.get(name) is not None}
@@ -242,8 +258,8 @@ class ElectraFor(Pretrained, tf_keras.Model):
         # gradient is that of the sums over replicas.
         terms = self.loss_terms(y_pred, y, x, sample_weight)
         (_, weight), *_ = terms.values()
-        self._fit_state.loss.update_state(_mean(terms), sample_weight=weight)
-        return loss_terms.replica_loss(terms, _equal_weights(terms), self.losses)
+        self._fit_state.loss.update_state(self._total(terms), sample_weight=weight)
+        return loss_terms.replica_loss(terms, self.term_weights(terms), self.losses)
 
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any
@@ -264,7 +280,7 @@ class ElectraFor(Pretrained, tf_keras.Model):
                 f"fit and evaluate need {', '.join(missing)}: in the dict of the inputs, or as "
                 f"second of a pair; the batch holds {', '.join([*inputs, *labels])}"
             )
-        return inputs, labels, sample_weight
+        return inputs | self._label_inputs(labels), labels, sample_weight
 
     def _masked_pairs(self, inputs, labels, outputs) -> tuple[Any, Any]:
         """Return targets and predictions for the losses and metrics of Keras.
@@ -369,6 +385,17 @@ def compare_classes(labels: Any, prediction: tf.Tensor, ignored: Any = IGNORED_L
     return target, prediction, tf.cast(counts, tf.float32)
 
 
+def require_together(names: Iterable[str], labels: Mapping[str, Any]) -> None:
+    """Raise InputError unless the labels have all names."""
+    names = list(names)
+    missing = [name for name in names if name not in labels]
+    if missing:
+        raise InputError(
+            f"{' and '.join(names)} must be given together, {missing[0]} is missing; to call the "
+            "model without labels leave out all of them"
+        )
+
+
 def check_labels(labels: tf.Tensor, shape: tf.TensorShape) -> None:
     """Raise InputError unless the labels have the shape."""
     if not labels.shape.is_compatible_with(shape):
@@ -437,12 +464,3 @@ def _broadcastable(sample_weight: Any, weights: tf.Tensor) -> tf.Tensor:
     sample_weight = tf.cast(sample_weight, tf.float32)
     missing = len(weights.shape) - len(sample_weight.shape)  # [B] becomes [B, 1, ...]
     return tf.reshape(sample_weight, tf.concat([tf.shape(sample_weight), [1] * missing], axis=0))
-
-
-def _equal_weights(terms: Mapping[str, Term]) -> dict[str, float]:
-    return dict.fromkeys(terms, 1 / len(terms))
-
-
-def _mean(terms: Mapping[str, Term]) -> tf.Tensor:
-    """Return the mean of the terms, each over its own weight: the loss of this replica's batch."""
-    return loss_terms.weighted_total(terms, _equal_weights(terms))

@@ -5,10 +5,14 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from official_nlp.errors import InputError
 from official_nlp.modeling import initializers, tensor_names
 from official_nlp.modeling.layers.span_head import SpanHead
-from official_nlp.modeling.models.electra_for import Comparison, ElectraFor, compare_classes
+from official_nlp.modeling.models.electra_for import (
+    Comparison,
+    ElectraFor,
+    compare_classes,
+    require_together,
+)
 from official_nlp.modeling.networks.electra_config import ElectraConfig
 from official_nlp.modeling.tensor_names import NamedTensor
 
@@ -62,20 +66,20 @@ class ElectraForQuestionAnswering(ElectraFor):
         return {"start_logits": start_logits, "end_logits": end_logits}
 
     def _comparisons(self, outputs, labels, inputs):
-        missing = [name for name in self._targets.values() if name not in labels]
-        if missing:
-            raise InputError(
-                f"start_positions and end_positions must be given together, {missing[0]} is "
-                "missing; to call the model without labels leave out both"
-            )
+        require_together(self._targets.values(), labels)
         return {
-            output: _compare_positions(labels[name], outputs[output])
+            output: compare_positions(labels[name], outputs[output])
             for output, name in self._targets.items()
         }
 
 
-def _compare_positions(positions: Any, logits: tf.Tensor) -> Comparison:
-    """Return target, prediction and weights; positions beyond the length are ignored."""
+def compare_positions(positions: Any, logits: tf.Tensor) -> Comparison:
+    """Return target, prediction and weights; positions beyond the length are ignored.
+
+    Args:
+      positions: integers `[batch]` or `[batch, 1]`.
+      logits: `[batch, length]`.
+    """
     length = tf.shape(logits)[1]
     positions = tf.cast(positions, tf.int32)
     if positions.shape.rank == 2 and positions.shape[1] == 1:

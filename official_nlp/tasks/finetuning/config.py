@@ -11,9 +11,9 @@ from official_nlp import ranges
 from official_nlp.data import ElectraTokenizer
 from official_nlp.errors import InputError
 from official_nlp.modeling.networks.electra_config import ElectraConfig
-from official_nlp.ranges import Flag, Instance, Integer, Number, OrNone, Text
+from official_nlp.ranges import Flag, Instance, Integer, Number, OrNone, Path
 from official_nlp.tasks.finetuning import preflight
-from official_nlp.tasks.finetuning.data import TaskData, open_sets
+from official_nlp.tasks.finetuning.data import ExampleSet, TaskData, open_sets
 from official_nlp.training import Devices, Findings, PhaseConfig, TaskConfig, TrainingConfig
 from official_nlp.training.task import DataByPath
 
@@ -23,8 +23,8 @@ RANGES = {
     "tokenizer": OrNone(Instance(ElectraTokenizer)),
     "length": Integer(8, 1_000_000),
     "by_length": Flag(),
-    "dev": OrNone(Text()),
-    "test": OrNone(Text()),
+    "dev": OrNone(Path()),
+    "test": OrNone(Path()),
     "dev_fraction": Number(0, 1, above=True, below=True),
     "layer_decay": Number(1e-6, 1),
     "dropout": OrNone(Number(0, 1, below=True)),
@@ -142,8 +142,17 @@ class FinetuningConfig(TaskConfig):
     def key(self, example: Any) -> str:
         """Return the text by whose hash an example is held out: equal texts stay together."""
 
+    def count_features(self, examples: ExampleSet) -> int:
+        """Return the number of features of a training set, see `Features`."""
+        return len(examples.examples)
+
     def open_data(self, path: str | os.PathLike, corrupt_records: str = "stop") -> TaskData:
         return open_sets(self, path, training=True)
+
+    def open_recorded(self, described: Mapping[str, Any]) -> TaskData:
+        files = described.get("files", {})
+        config = dataclasses.replace(self, dev=files.get("dev"), test=files.get("test"))
+        return config.open_data(described["path"])
 
     def open_evaluation_data(
         self, path: str | os.PathLike, corrupt_records: str = "stop"

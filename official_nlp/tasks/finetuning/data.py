@@ -25,10 +25,12 @@ class ExampleSet:
     Attributes:
       path: the file.
       examples: examples in the form of the task.
+      cache: what the configuration of the task derived from the examples, to do it once.
     """
 
     path: pathlib.Path
     examples: list[Any]
+    cache: dict[Any, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
 
 class TaskData(Data):
@@ -40,6 +42,9 @@ class TaskData(Data):
       test: test sets by name, which are evaluated at the end.
       path: what `DATA` named.
       notes: sentences on what was inferred.
+      features: number of features of the training set, in which epochs are counted; None for one
+        of each example.
+      files: files that `DEV` and `TEST` named, under `dev` and `test`.
     """
 
     def __init__(
@@ -49,13 +54,17 @@ class TaskData(Data):
         test: dict[str, ExampleSet],
         path: str | os.PathLike,
         notes: list[str],
+        features: int | None = None,
+        files: dict[str, str] | None = None,
     ):
         self.train = train
         self.dev = dev
         self.test = test
         self.path = pathlib.Path(path).resolve()
         self.notes = notes
-        self.examples = len(train.examples) if train else 0
+        self._files = files or {}
+        self._train_examples = len(train.examples) if train else 0
+        self.examples = self._train_examples if features is None else features
 
     @functools.cached_property
     def _fingerprint(self) -> str:
@@ -73,8 +82,9 @@ class TaskData(Data):
         return {
             "name": self.path.name,
             "path": str(self.path),
-            "train": self.examples,
+            "train": self._train_examples,
             **{name: len(each.examples) for name, each in sets.items()},
+            "files": self._files,
         }
 
 
@@ -109,15 +119,28 @@ def open_sets(config: "FinetuningConfig", path: str | os.PathLike, training: boo
         return TaskData(None, dev, test, path, notes)
     train = read(found.train)
     if not dev:
-        train, held_out = _hold_out(config, train, notes)
+        train, held_out = hold_out(config, train, notes)
         dev = {DEV: held_out}
-    return TaskData(train if training else None, dev, test, path, notes)
+    if not training:
+        return TaskData(None, dev, test, path, notes)
+    given = {"dev": config.dev and found.dev["dev"], "test": config.test and found.test["test"]}
+    files = {role: str(file.resolve()) for role, file in given.items() if file}
+    return TaskData(train, dev, test, path, notes, config.count_features(train), files)
 
 
-def _hold_out(
+def hold_out(
     config: "FinetuningConfig", train: ExampleSet, notes: list[str]
 ) -> tuple[ExampleSet, ExampleSet]:
-    """Divide the training file into a training and a development set."""
+    """Divide a training set into a training and a development set, by a hash of the texts.
+
+    Args:
+      config: names the fraction, and the text of an example.
+      train: the training set.
+      notes: gets a sentence on it.
+
+    Raises:
+      InputError: all texts are equal.
+    """
     out = splits.held_out([config.key(each) for each in train.examples], config.dev_fraction)
     parts = [
         ExampleSet(train.path, [each for each, held in zip(train.examples, out) if held == wanted])

@@ -25,6 +25,7 @@ from official_nlp.tasks.finetuning.batches import (
 from official_nlp.tasks.finetuning.config import FinetuningConfig
 from official_nlp.tasks.finetuning.data import ExampleSet, TaskData
 from official_nlp.tasks.finetuning.features import Features
+from official_nlp.tasks.finetuning.html_page import Section
 from official_nlp.tasks.finetuning.layer_rates import rate_scale
 from official_nlp.training import Task
 from official_nlp.training.phase import PhaseConfig
@@ -92,6 +93,10 @@ class FinetuningTask(Task):
     @abc.abstractmethod
     def metrics(self) -> Sequence[str]:
         """Return the names of the metrics that `metrics_of` computes."""
+
+    def inputs_of(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """Return the part of a batch that the model gets, without the labels."""
+        return {name: batch[name] for name in _INPUTS}
 
     def make_model(self) -> ElectraFor:
         """Return the model with its initial values."""
@@ -173,13 +178,14 @@ class FinetuningTask(Task):
 
     def _run(self, model, batch, training):
         """Return the outputs, and the sum of the losses of the batch."""
-        inputs = {name: batch[name] for name in _INPUTS}
+        inputs = self.inputs_of(batch)
         labels = {name: batch[name] for name in self.label_names}
         outputs = model(inputs, training=training)
         terms = model.loss_terms(outputs, labels, inputs, batch["sample_weight"])
-        # The loss is the mean over outputs, such as the start and the end of an answer. All have
-        # the weight that `loss_weight` states.
-        return outputs, tf.add_n([total for total, _ in terms.values()]) / len(terms)
+        # There is a term for each output, such as the start and the end of an answer. All have the
+        # weight that `loss_weight` states.
+        factors = model.term_weights(terms)
+        return outputs, tf.add_n([factors[name] * total for name, (total, _) in terms.items()])
 
     # === Evaluation ===
 
@@ -227,6 +233,28 @@ class FinetuningTask(Task):
         weight = float(sums["loss_weight"])
         loss = float(sums["loss_sum"]) / weight if weight else float("nan")
         return {**self.metrics_of(rows), LOSS: loss}
+
+    # === After training ===
+
+    def fit_on_dev(self, rows: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """Return what predictions need besides the weights, such as a temperature.
+
+        Args:
+          rows: rows of the development set, from the chosen checkpoint.
+
+        Returns:
+          Values of JSON by name, which become keys of the model's `config.json`.
+        """
+        return {}
+
+    def page_sections(self, set_name: str, rows: Mapping[str, np.ndarray]) -> list[Section]:
+        """Return what the page of a run shows of an evaluation set, such as its worst errors."""
+        return []
+
+    def examples_of(self, set_name: str) -> ExampleSet:
+        """Return the examples of an evaluation or test set."""
+        assert self._data is not None
+        return {**self._data.dev, **self._data.test}[set_name]
 
     # === Files ===
 

@@ -15,10 +15,12 @@ from official_nlp.errors import InputError
 from official_nlp.modeling.models import ElectraForSequenceClassification
 from official_nlp.ranges import ByName, Choice, Either, Flag, ListOf, Number, OrNone, Text
 from official_nlp.tasks.finetuning import config as shared
-from official_nlp.tasks.finetuning import encoding
+from official_nlp.tasks.finetuning import encoding, html_page, predicted_texts
 from official_nlp.tasks.finetuning.batches import DOCUMENT
 from official_nlp.tasks.finetuning.data import ExampleSet, TaskData
 from official_nlp.tasks.finetuning.features import Features
+from official_nlp.tasks.finetuning.html_page import Section
+from official_nlp.tasks.finetuning.predicted_texts import TRUNCATE, WINDOWS
 from official_nlp.tasks.finetuning.task import FinetuningTask
 from official_nlp.tasks.metrics import classification, regression
 from official_nlp.training import TrainingConfig
@@ -30,8 +32,6 @@ _METRICS = {
     MULTI: ("micro_f1", "micro_precision", "micro_recall", "macro_f1", "exact_match"),
     REGRESSION: ("pearson", "spearman", "mean_squared_error"),
 }
-# Treatment of a text that is longer than a sequence.
-TRUNCATE, WINDOWS = "truncate", "windows"
 # Name of the weighting by which every label has the same weight in total.
 AUTO = "auto"
 
@@ -102,7 +102,12 @@ class TextClassificationConfig(shared.FinetuningConfig):
         }
 
     def read(self, path: pathlib.Path) -> tuple[list[TextExample], list[str]]:
-        found = table.read_table(path, separator=self.separator, header=self.header)
+        return self.examples_of(
+            table.read_table(path, separator=self.separator, header=self.header)
+        )
+
+    def examples_of(self, found: table.Table) -> tuple[list[TextExample], list[str]]:
+        """Return the examples of a table, and notes on what was inferred."""
         chosen = columns.infer_columns(found, self.text, self.text_pair, self.label)
         # Columns are chosen with labels, so that there is one.
         label = chosen.label or ""
@@ -265,6 +270,40 @@ class TextClassification(FinetuningTask):
         _, first, counts = np.unique(rows[DOCUMENT], return_index=True, return_counts=True)
         sums = np.add.reduceat(values, first, axis=0)
         return first, sums / counts[:, np.newaxis]
+
+    # === After training ===
+
+    def fit_on_dev(self, rows: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """Return the temperature that calibrates probabilities, or the thresholds of labels."""
+        first, predictions = self._by_document(rows)
+        fitted: dict[str, Any] = {}
+        if self.config.long_texts == WINDOWS:
+            fitted[predicted_texts.LONG_TEXTS] = WINDOWS
+        if self._problem.kind == SINGLE:
+            # Of a text in windows, the mean probabilities are calibrated.
+            logits = np.log(np.maximum(predictions, 1e-30))
+            found = classification.temperature(logits, rows["labels"][first])
+            fitted[predicted_texts.TEMPERATURE] = round(found, 4)
+        if self._problem.kind == MULTI:
+            thresholds = classification.best_thresholds(rows["labels"][first], predictions)
+            names = self._problem.labels
+            fitted[predicted_texts.THRESHOLDS] = dict(zip(names, thresholds.round(4).tolist()))
+        return fitted
+
+    def page_sections(self, set_name: str, rows: Mapping[str, np.ndarray]) -> list[Section]:
+        first, predictions = self._by_document(rows)
+        examples = self.examples_of(set_name).examples
+        texts = [" / ".join(filter(None, (each.text, each.pair))) for each in examples]
+        targets = rows["labels"][first]
+        if self._problem.kind == REGRESSION:
+            return [html_page.largest_differences(texts, targets, predictions[:, 0])]
+        if self._problem.kind == MULTI:
+            return [html_page.label_table(self._problem.labels, targets, predictions >= 0.5)]
+        return [
+            html_page.confusion_matrix(self._problem.labels, targets, predictions),
+            html_page.calibration(targets, predictions),
+            html_page.worst_errors(self._problem.labels, texts, targets, predictions),
+        ]
 
     def baselines(self) -> Mapping[str, float]:
         """Return the metrics of the most frequent label of the training set, or of its mean."""

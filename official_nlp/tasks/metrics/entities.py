@@ -1,7 +1,9 @@
 """Metrics of tagged tokens whose tags mark entities, such as B-PER and I-PER."""
 
+import collections
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from official_nlp import ranges
 from official_nlp.errors import InputError
@@ -11,6 +13,10 @@ OUTSIDE = "O"
 _ENTITY_TAG = re.compile(r"[BIES]-.+", re.DOTALL)
 
 Tags = Sequence[Sequence[str]]
+
+TOKEN_ACCURACY = "token_accuracy"
+# Names of the results of `entity_metrics`.
+METRICS = ("entity_f1", "entity_precision", "entity_recall", TOKEN_ACCURACY)
 
 
 def marks_entities(tag: str) -> bool:
@@ -37,21 +43,92 @@ def entity_metrics(tags: Tags, predicted: Tags) -> dict[str, float]:
 
     Reference: Tjong Kim Sang and De Meulder 2003 (arXiv cs/0306050).
     """
-    _check(tags, predicted)
+    sides = _checked(tags, predicted)
     # Importing it takes as long as importing scikit-learn.
     from seqeval import metrics
 
-    # It recognizes sentences as lists, not as other sequences.
-    sides = [list(map(str, row)) for row in tags], [list(map(str, row)) for row in predicted]
     return {
         "entity_f1": float(metrics.f1_score(*sides, zero_division=0)),
         "entity_precision": float(metrics.precision_score(*sides, zero_division=0)),
         "entity_recall": float(metrics.recall_score(*sides, zero_division=0)),
-        "token_accuracy": float(metrics.accuracy_score(*sides)),
+        TOKEN_ACCURACY: float(metrics.accuracy_score(*sides)),
     }
 
 
-def _check(tags: Tags, predicted: Tags) -> None:
+class TypeCounts(NamedTuple):
+    """Numbers of the entities of a type: true ones, predicted ones, and those that are both."""
+
+    true: int
+    predicted: int
+    right: int
+
+    @property
+    def precision(self) -> float:
+        """Fraction of the predicted entities that is right, 0 without any."""
+        return self.right / max(self.predicted, 1)
+
+    @property
+    def recall(self) -> float:
+        """Fraction of the true entities that is predicted, 0 without any."""
+        return self.right / max(self.true, 1)
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of both."""
+        return 2 * self.right / (self.true + self.predicted)
+
+
+def count_by_type(tags: Tags, predicted: Tags) -> dict[str, TypeCounts]:
+    """Count the entities of each type, in alphabetical order.
+
+    Args:
+      tags, predicted: see `entity_metrics`.
+
+    Raises:
+      InputError: see `entity_metrics`.
+    """
+    sides = _checked(tags, predicted)
+    from seqeval.metrics import sequence_labeling
+
+    true, guessed = (set(sequence_labeling.get_entities(side)) for side in sides)
+    counts = [
+        collections.Counter(name for name, *_ in found) for found in (true, guessed, true & guessed)
+    ]
+    return {name: TypeCounts(*(c[name] for c in counts)) for name in sorted(counts[0] | counts[1])}
+
+
+def token_accuracy(tags: Tags, predicted: Tags) -> float:
+    """Return the fraction of tokens whose tag is right, for tags of any kind.
+
+    Args:
+      tags, predicted: see `entity_metrics`.
+
+    Raises:
+      InputError: the lengths differ, or there are no tokens.
+    """
+    _check_lengths(tags, predicted)
+    pairs = [pair for rows in zip(tags, predicted) for pair in zip(*rows)]
+    return sum(true == guess for true, guess in pairs) / len(pairs)
+
+
+def _checked(tags: Tags, predicted: Tags) -> tuple[list[list[str]], list[list[str]]]:
+    """Return the tags of both as lists, by which seqeval recognizes sentences.
+
+    Raises:
+      InputError: they do not describe the same tokens, or a tag does not mark entities.
+    """
+    _check_lengths(tags, predicted)
+    for tag in {tag for side in (tags, predicted) for row in side for tag in row}:
+        if not marks_entities(tag):
+            raise InputError(
+                f"a tag must be {OUTSIDE}, or B-, I-, E- or S- with a type such as B-PER, was "
+                f"{ranges.shown(tag)}; tags of other kinds have an accuracy only"
+            )
+    true, guessed = ([list(map(str, row)) for row in side] for side in (tags, predicted))
+    return true, guessed
+
+
+def _check_lengths(tags: Tags, predicted: Tags) -> None:
     """Raise InputError unless two lists of tags describe the same tokens."""
     if len(tags) != len(predicted):
         raise InputError(
@@ -66,9 +143,3 @@ def _check(tags: Tags, predicted: Tags) -> None:
             )
     if not any(len(row) for row in tags):
         raise InputError("tags must have at least one token, had none; give another evaluation set")
-    for tag in {tag for side in (tags, predicted) for row in side for tag in row}:
-        if not marks_entities(tag):
-            raise InputError(
-                f"a tag must be {OUTSIDE}, or B-, I-, E- or S- with a type such as B-PER, was "
-                f"{ranges.shown(tag)}; tags of other kinds have an accuracy only"
-            )

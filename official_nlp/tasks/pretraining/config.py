@@ -16,7 +16,7 @@ from official_nlp.errors import InputError
 from official_nlp.modeling.models import sharing
 from official_nlp.modeling.models.electra_pretrainer import ElectraPretrainer
 from official_nlp.modeling.networks.electra_config import ElectraConfig
-from official_nlp.ranges import Choice, Flag, Instance, Integer, ListOf, Number, OrNone, Text
+from official_nlp.ranges import Choice, Flag, Instance, Integer, ListOf, Number, OrNone, Path
 from official_nlp.reference_quirks import ReferenceQuirks
 from official_nlp.tasks.pretraining import preflight
 from official_nlp.tasks.pretraining.data import PretrainingData, open_data
@@ -31,7 +31,7 @@ _RANGES = {
     "masking": Instance(MaskingConfig),
     "phase_mask_probabilities": ListOf(OrNone(Number(0, 1, above=True, below=True))),
     "vocab_size": OrNone(Integer(1, 100_000_000)),
-    "vocabulary": OrNone(Text()),
+    "vocabulary": OrNone(Path()),
     "temperature": Number(1e-6, 1e6),
     "disallow_correct": Flag(),
     "evaluation_examples": Integer(1, 1_000_000_000),

@@ -12,7 +12,7 @@ from official_nlp.tasks.pretraining import cost
 from official_nlp.tasks.pretraining.data import PretrainingData
 from official_nlp.training import Devices, Findings, PhaseConfig, TrainingConfig
 from official_nlp.training.phase import Stage, stages
-from official_nlp.training.preflight import passes, readable
+from official_nlp.training.preflight import passes, readable, readable_bytes
 from official_nlp.training.task import DataByPath
 
 if TYPE_CHECKING:  # It imports this module.
@@ -85,8 +85,9 @@ def check(
         if devices.memory and needed.total > devices.memory:
             found = errors if needed.total > MOST_MEMORY * devices.memory else warnings
             found.append(
-                f"the run needs about {_bytes(needed.total)} of memory, this machine has "
-                f"{_bytes(devices.memory)}: use a smaller BATCH_SIZE, or a larger ACCUMULATION"
+                f"the run needs about {readable_bytes(needed.total)} of memory, this machine has "
+                f"{readable_bytes(devices.memory)}: use a smaller BATCH_SIZE, or a larger "
+                "ACCUMULATION"
             )
     size = cost.checkpoint_bytes(config)
     return Findings(tuple(errors), tuple(warnings), tuple(lines), size)
@@ -216,15 +217,10 @@ def _lines(config, phases, data) -> list[str]:
 
 def _memory_line(needed: cost.Memory) -> str:
     return (
-        f"memory: about {_bytes(needed.total)} at the peak: {_bytes(needed.program)} program, "
-        f"{_bytes(needed.state)} weights, gradients and slots, {_bytes(needed.activations)} "
-        f"activations, {_bytes(needed.vocabulary)} scores over the vocabulary; "
-        f"{_bytes(needed.evaluation)} during evaluation"
+        f"memory: about {readable_bytes(needed.total)} at the peak: "
+        f"{readable_bytes(needed.program)} program, "
+        f"{readable_bytes(needed.state)} weights, gradients and slots, "
+        f"{readable_bytes(needed.activations)} activations, "
+        f"{readable_bytes(needed.vocabulary)} scores over the vocabulary; "
+        f"{readable_bytes(needed.evaluation)} during evaluation"
     )
-
-
-def _bytes(count: int) -> str:
-    gigabytes = count / 1e9
-    if gigabytes >= 10:
-        return f"{gigabytes:,.0f} GB"
-    return f"{gigabytes:.1f} GB" if gigabytes >= 1 else f"{count / 1e6:.0f} MB"

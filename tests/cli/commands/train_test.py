@@ -292,6 +292,16 @@ def test_a_data_folder_is_refused_as_run_folder(words, command, built):
     assert contents(built) == before
 
 
+@pytest.mark.parametrize("setting", ["MODEL_DIR", "DATA", "VOCABULARY", "INIT_GENERATOR"])
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_remote_paths_are_refused(words, command, tmp_path, monkeypatch, setting, more):
+    monkeypatch.chdir(tmp_path)
+    refused = command.refused(*words, f"{setting}=gs://bucket/x", *more)
+    assert "must be a local path (mount or copy what is elsewhere" in refused
+    assert "was 'gs://bucket/x'" in refused
+    assert not list(tmp_path.iterdir())
+
+
 def test_missing_data_is_refused(words, command, tmp_path):
     assert "no data folder" in command.refused(*words, f"DATA={tmp_path / 'nothing'}")
 

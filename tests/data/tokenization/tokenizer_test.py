@@ -191,6 +191,8 @@ def test_a_folder_that_cannot_be_written_is_refused(tiny, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"cannot write the tokenizer to .*file"):
         tiny.save_pretrained(tmp_path / "file" / "folder")
+    with pytest.raises(InputError, match=r"folder must be a local path .*, was 's3://b/x'"):
+        tiny.save_pretrained("s3://b/x")
 
 
 @pytest.mark.parametrize(

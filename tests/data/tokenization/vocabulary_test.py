@@ -116,6 +116,7 @@ def test_size_and_fraction_of_unknown_tokens_are_printed(tmp_path, capsys):
             "marks: 3 (50.00% of the characters): --keep",
         ),
         ("caf\u00e9 " + "plain " * 100, {}, "marks: 1 (0.20% of the characters)\n"),
+        ("caf\u00e9 " + "plain " * 9000, {}, "marks: 1 (below 0.01% of the characters)\n"),
         ("caf\u00e9 cafe\u0301", {"strip_accents": True}, "marks: 2 (22.22% of the characters)\n"),
         ("caf\u00e9 caf\u00e9", {"strip_accents": False}, ""),
         ("caf\u00e9 caf\u00e9", {"lower_case": False}, ""),

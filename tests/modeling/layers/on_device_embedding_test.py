@@ -34,6 +34,22 @@ def test_half_precision_looks_up_in_a_float32_table(use_one_hot):
     assert layer.embeddings.dtype == tf.float32
 
 
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("use_one_hot", [False, True])
+def test_ids_outside_the_table_are_nan_where_they_cannot_be_an_error(use_one_hot, dtype):
+    layer = layers.OnDeviceEmbedding(7, 4, use_one_hot=use_one_hot, dtype=dtype)
+    vectors = tf.function(layer, jit_compile=True)(tf.constant([6, 7, 0, -1]))
+    is_nan = np.isnan(tf.cast(vectors, tf.float32))
+    np.testing.assert_array_equal(is_nan.all(1), [False, True, False, True])
+    np.testing.assert_array_equal(is_nan.any(1), [False, True, False, True])
+
+
+def test_ids_outside_the_table_are_an_error_on_a_cpu():
+    layer = layers.OnDeviceEmbedding(7, 4)
+    with tf.device("CPU"), pytest.raises(tf.errors.InvalidArgumentError):
+        tf.function(layer)(tf.constant([7]))
+
+
 @pytest.mark.parametrize("dtype", [tf.float32, "float32"])
 def test_the_only_supported_table_dtype_may_be_given(dtype):
     layer = layers.OnDeviceEmbedding(7, 4, weight_fallback_dtype=dtype)

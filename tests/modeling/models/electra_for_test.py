@@ -369,3 +369,11 @@ def test_the_word_table_is_read_and_set(batch):
     assert model.get_output_embeddings() is None
     with pytest.raises(InputError, match=r"must be \[32, 8\], were \[31, 8\]; for another vocab"):
         model.set_input_embeddings(np.zeros([31, 8]))
+
+
+@pytest.mark.slow
+def test_fit_with_ids_out_of_range_has_no_loss_under_xla(batch, labels):
+    ids = tf.where(labels == 0, 77, batch["input_word_ids"])
+    model = compiled(made(), jit_compile=True)
+    history = model.fit(dataset({**batch, "input_word_ids": ids}, labels, 2), verbose=0).history
+    assert np.isnan(history["loss"]).all()

@@ -214,6 +214,29 @@ def test_several_seeds_are_summarized(electra, folder):
     }
 
 
+def test_rows_in_memory_become_a_predictor(folder, tmp_path):
+    draw = random.Random(1)
+    rows = [{"text": review(draw, n % 2), "stars": ("one", "five")[n % 2]} for n in range(200)]
+    settings = TextClassificationConfig(length=32, layer_decay=0.9, dropout=0.0)
+    options = {"task": settings, "learning_rate": 5e-3, "quiet": True}
+    predictor = nlp.fine_tune(folder / "published", rows, tmp_path / "run", **options)
+    assert predictor(["a great film"])[0].label == "five"
+    assert (tmp_path / "run/page.html").is_file()
+    # The same call finds a finished run.
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    again = nlp.fine_tune(
+        folder / "published",
+        columns,
+        tmp_path / "run",
+        task=settings,
+        learning_rate=5e-3,
+        quiet=True,
+    )
+    assert again(["a great film"]) == predictor(["a great film"])
+    with pytest.raises(InputError, match="train must hold at least one row"):
+        nlp.fine_tune(folder / "published", [], tmp_path / "empty")
+
+
 # === Settings ===
 
 

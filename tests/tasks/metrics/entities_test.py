@@ -5,7 +5,13 @@ import warnings
 import pytest
 
 from official_nlp.errors import InputError
-from official_nlp.tasks.metrics.entities import entity_metrics, marks_entities
+from official_nlp.tasks.metrics.entities import (
+    METRICS,
+    count_by_type,
+    entity_metrics,
+    marks_entities,
+    token_accuracy,
+)
 
 # True and predicted tags of sentences; F1, precision, recall, accuracy.
 TABLE = {
@@ -49,6 +55,23 @@ def test_metrics_of_entities(name):
         }
     )
     assert all(type(value) is float for value in found.values())
+    assert tuple(found) == METRICS
+    assert token_accuracy(split(tags), split(predicted)) == pytest.approx(accuracy)
+
+
+def test_the_entities_of_each_type_are_counted():
+    tags = split(["B-PER I-PER O B-LOC", "S-LOC O B-ORG"])
+    predicted = split(["B-PER I-PER O B-LOC", "O B-LOC B-X"])
+    counts = count_by_type(tags, predicted)
+    assert counts == {"LOC": (2, 2, 1), "ORG": (1, 0, 0), "PER": (1, 1, 1), "X": (0, 1, 0)}
+    values = {name: (x.precision, x.recall, x.f1) for name, x in counts.items()}
+    assert values == {"LOC": (0.5, 0.5, 0.5), "ORG": (0, 0, 0), "PER": (1, 1, 1), "X": (0, 0, 0)}
+
+
+def test_the_accuracy_of_tokens_takes_tags_of_any_kind():
+    assert token_accuracy(split(["NN VB", "DT"]), split(["NN NN", "DT"])) == pytest.approx(2 / 3)
+    with pytest.raises(InputError, match="the same sentences, had 1 and 0"):
+        token_accuracy(split(["NN"]), [])
 
 
 @pytest.mark.parametrize(

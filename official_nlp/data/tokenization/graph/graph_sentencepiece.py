@@ -45,8 +45,9 @@ class GraphSentencePiece(tf.Module):
             tensorflow_text.SentencepieceTokenizer(
                 model, tf.int32, name=f"sentencepiece_{hashlib.sha256(model).hexdigest()}"
             )
-            for model in engine.model_bytes()
+            for model in engine.graph_models()
         )
+        self._num_pieces, self._unknown = engine.num_pieces, tokenizer.unk_token_id
 
     def __call__(self, texts: tf.Tensor) -> tuple[Spans, tf.RaggedTensor]:
         spans = Spans.of(texts).split(self._find)
@@ -60,12 +61,21 @@ class GraphSentencePiece(tf.Module):
             lambda: self._with_both(texts, continues),
             lambda: self._model.tokenize(texts),
         )
-        return spans, pieces
+        return spans, self._with_unknown(pieces)
 
     def _with_both(self, texts: tf.Tensor, continues: tf.Tensor) -> tf.RaggedTensor:
         # An empty string has no pieces, so each text gets those of one of the two models.
         first = self._model.tokenize(tf.where(continues, "", texts))
         return tf.concat([first, self._inside.tokenize(tf.where(continues, texts, ""))], 1)
+
+    def _with_unknown(self, pieces: tf.RaggedTensor) -> tf.RaggedTensor:
+        """Replace the bytes of each run of unknown characters by the one unknown piece."""
+        ids, rows = pieces.values, pieces.value_rowids()
+        is_byte = ids >= self._num_pieces
+        follows = is_byte[1:] & is_byte[:-1] & (rows[1:] == rows[:-1])
+        first = tf.concat([tf.ones_like(is_byte[:1]), ~follows], 0)
+        ids = tf.where(is_byte, self._unknown, ids)
+        return tf.ragged.boolean_mask(pieces.with_values(ids), pieces.with_values(first))
 
 
 def _letters() -> str:

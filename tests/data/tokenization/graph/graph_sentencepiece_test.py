@@ -1,8 +1,10 @@
 import gzip
+import time
 
 import hypothesis
 import pytest
 import tensorflow as tf
+from sentencepiece import sentencepiece_model_pb2
 
 from official_nlp.data.tokenization.graph.graph_tokenizer import GraphTokenizer
 from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
@@ -29,6 +31,8 @@ SENTENCES = [
     "the [MASK]red boat[SEP]boat [SEP] boat  [CLS]   boat  [MASK]  ",
     "red redred [MASK]red red<t> <t>>red. red",
     "  the   river  ",
+    "雪雪雪 雪 the雪雪 [MASK]雪雪[MASK] 雪雪雪雪 river雪",
+    "雪" * 1000,
 ]
 
 
@@ -61,6 +65,38 @@ def test_ids_of_any_text_equal_those_of_python(both, texts):
 @hypothesis.given(texts=ANY_BATCH)
 def test_ids_of_many_texts_equal_those_of_python(both, texts):
     assert_same(*both, texts)
+
+
+def test_time_grows_linearly_in_a_run_of_unknown_characters(model):
+    graph = GraphTokenizer(ElectraTokenizer.from_pretrained(model))
+
+    def seconds(characters):
+        text = tf.constant(["雪" * characters])
+        measured = []
+        for _ in range(4):  # The first call also traces the graph.
+            start = time.perf_counter()
+            assert graph.pieces(text).row_lengths().numpy() <= 2
+            measured.append(time.perf_counter() - start)
+        return min(measured)
+
+    # 8 times the text: about 8 times the time, and 64 times if each character costs a copy.
+    assert seconds(240_000) < 24 * seconds(30_000)
+
+
+@pytest.mark.parametrize("fallback", [True, False])
+def test_models_with_pieces_for_bytes_give_the_same_ids(model, tmp_path, fallback):
+    tokenizer = ElectraTokenizer.from_pretrained(model)
+    tokenizer.save_pretrained(tmp_path)
+    proto = sentencepiece_model_pb2.ModelProto.FromString(tokenizer.engine.file_content())
+    # Without fallback to bytes, a piece may have such a name by chance.
+    proto.trainer_spec.byte_fallback = fallback
+    kind = proto.SentencePiece.BYTE if fallback else proto.SentencePiece.NORMAL
+    for byte in range(256 if fallback else 1):
+        proto.pieces.add(piece=f"<0x{byte:02X}>", type=kind, score=-50.0)
+    (tmp_path / "spm.model").write_bytes(proto.SerializeToString())
+    changed = ElectraTokenizer.from_pretrained(tmp_path)
+    assert (changed.unk_token_id in changed.encode("雪")) != fallback
+    assert_same(changed, GraphTokenizer(changed), SENTENCES)
 
 
 @pytest.mark.slow

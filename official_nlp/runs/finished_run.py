@@ -1,5 +1,6 @@
-"""What a fine-tuning run leaves besides its checkpoints: the model as a folder, and a summary."""
+"""Finish a fine-tuning run: evaluate it, and write its model, a summary and a page."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -10,26 +11,89 @@ from typing import Any
 
 from official_nlp.files import atomic
 from official_nlp.interchange import convert, sources
-from official_nlp.training import best
+from official_nlp.runs import model_card
+from official_nlp.tasks.finetuning import html_page
+from official_nlp.tasks.finetuning.task import FinetuningTask
+from official_nlp.training import Task, TrainingConfig, best, loop
+from official_nlp.training.run_folder import RunFolder
 
-MODEL, SUMMARY = "model", "summary.json"
+MODEL, SUMMARY, PAGE = "model", "summary.json", "page.html"
 
 # Metrics by evaluation set and name.
 Metrics = Mapping[str, Mapping[str, float]]
 
 
-def write_model(run: str | os.PathLike, to: str | os.PathLike, which: int | str) -> None:
-    """Write a checkpoint of a run as a Hugging Face folder, in place of an earlier one.
+@dataclasses.dataclass(frozen=True)
+class FinishedRun:
+    """The results of a run of one network.
+
+    Attributes:
+      metrics: metrics of the chosen checkpoint by set and name.
+      main_metric: the metric by which it was chosen, `SET/NAME`.
+      failure: why the run has failed; None where its model is better than a constant prediction.
+      which: the chosen checkpoint, `best` or `newest`.
+      written: paths of the files and folders that were written.
+    """
+
+    metrics: Metrics
+    main_metric: str
+    failure: str | None
+    which: str
+    written: tuple[pathlib.Path, ...]
+
+
+def finish(task: Task, training: TrainingConfig, model_dir: str | os.PathLike) -> FinishedRun:
+    """Evaluate the best checkpoint of a run, and write its model, its summary and its page.
+
+    Args:
+      task: the task of the run, with its data.
+      training: settings of the run.
+      model_dir: the run folder, whose training has ended.
+    """
+    folder = pathlib.Path(model_dir)
+    which = "best" if training.keep_best else "newest"
+    results = loop.evaluate_with_rows(task, training, folder, which)
+    metrics = {name: result["metrics"] for name, result in results.items()}
+    main = main_metric(training.keep_best, metrics)
+    failure = _failure(main, metrics, task.baselines())
+    fitted: dict[str, Any] = {}
+    written = [folder / MODEL, folder / SUMMARY]
+    if isinstance(task, FinetuningTask):
+        rows = {name: result["rows"] for name, result in results.items()}
+        fitted = task.fit_on_dev(rows[main.partition("/")[0]])
+        sections = {name: task.page_sections(name, each) for name, each in rows.items()}
+        page = html_page.page(f"Run {folder.name}", metrics, folder / "curves.png", sections)
+        atomic.write(folder / PAGE, page)
+        written.append(folder / PAGE)
+    _write_model(folder, which, metrics, fitted)
+    write_summary(folder, summarize(main, {training.seed: None if failure else metrics}))
+    return FinishedRun(metrics, main, failure, which, tuple(written))
+
+
+def _write_model(
+    run: str | os.PathLike, which: int | str, metrics: Metrics, fitted: Mapping[str, Any]
+) -> None:
+    """Write a checkpoint of a run as the Hugging Face folder `model` in it.
+
+    The folder has a tokenizer and a model card. An earlier one is replaced.
 
     Args:
       run: the run folder.
-      to: the folder, with tokenizer and model card.
       which: `newest`, `best` or the number of a step.
+      metrics: metrics of that checkpoint, for the card.
+      fitted: values that were fitted on the development set, for `config.json`.
     """
     source = sources.open(run, checkpoint=which)
-    # The folder belongs to the run, and is derived from its checkpoints: nothing is lost.
-    shutil.rmtree(to, ignore_errors=True)
-    convert.write(source, to, "huggingface")
+    (name, weights), *_ = source.networks.items()
+    (architecture,) = weights.config["architectures"]
+    described = RunFolder(run).describe()
+    card = model_card.write_card(architecture, described, source.step, metrics, weights.parameters)
+    weights = dataclasses.replace(weights, config={**weights.config, **fitted})
+    source = dataclasses.replace(source, networks={name: weights}, cards={name: card})
+    folder = pathlib.Path(run, MODEL)
+    # It belongs to the run, and is derived from its checkpoints: nothing is lost.
+    shutil.rmtree(folder, ignore_errors=True)
+    convert.write(source, folder, "huggingface")
 
 
 def summarize(metric: str | None, by_seed: Mapping[int, Metrics | None]) -> dict[str, Any]:
@@ -68,7 +132,7 @@ def main_metric(keep_best: str | None, metrics: Metrics) -> str:
     return name if "/" in name else f"{first_set}/{name}"
 
 
-def has_failed(main: str, metrics: Metrics, baselines: Mapping[str, float]) -> str | None:
+def _failure(main: str, metrics: Metrics, baselines: Mapping[str, float]) -> str | None:
     """Return why a run has failed, None where its model is better than a constant prediction.
 
     Args:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from official_nlp.configuration import recipes
@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # Importing these takes seconds.
     from official_nlp.interchange.task_networks import TakesNetwork
     from official_nlp.interchange.warm_start import WarmStart
     from official_nlp.modeling.networks import ElectraConfig
-    from official_nlp.training import Data, PhaseConfig, RunConfig, Task
+    from official_nlp.training import Data, Findings, PhaseConfig, RunConfig, Task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,30 +37,32 @@ class PreparedRun:
     warm_start: "WarmStart | None"
 
 
-def prepare(config: "RunConfig", dry_run: bool, console: "rich.console.Console") -> PreparedRun:
+def prepare(
+    config: "RunConfig",
+    dry_run: bool,
+    console: "rich.console.Console",
+    data: "Mapping[str | None, Data] | None" = None,
+) -> PreparedRun:
     """Check a run and print what its settings imply.
 
     Args:
       config: settings of a recipe.
       dry_run: write nothing, and build the model.
       console: where to print.
+      data: opened data by the path of a phase; None to open what the settings name.
 
     Raises:
       InputError: the run cannot start.
     """
-    from official_nlp.training import loop
-
     config = _with_quirks(config)
     _require_run_folder(config.model_dir)
     config = _with_network(config)
-    data = _open_data(config, dry_run)
+    data = _open_data(config, dry_run) if data is None else data
     phases = _in_steps(config, data, console)
-    # The number of steps determines a warm-up and intervals that are given relative to it.
-    training = loop.resolved(config.training, phases, config.model_dir)
-    config = dataclasses.replace(config, training=training)
-    task = config.task.make(data, config.training)
-    phases = [phase.with_loss_weights(task.loss_weights) for phase in phases]
-    _preflight(config, phases, data, task, dry_run, console)
+    if config.hours is not None:
+        config, phases = _for_hours(config, phases, data, dry_run, console)
+    config, phases, task = _with_task(config, phases, data)
+    _report(_preflight(config, phases, data, task, dry_run), console)
     _print_baselines(task, console)
     warm_start = _warm_start(config, phases, data, task, console)
     if dry_run:
@@ -171,15 +173,65 @@ def _in_steps(
     return result
 
 
+def _with_task(
+    config: "RunConfig", phases: "list[PhaseConfig]", data: "Mapping[str | None, Data]"
+) -> "tuple[RunConfig, list[PhaseConfig], Task]":
+    """Return the task of a run; its settings, in steps; and its phases with all loss weights."""
+    from official_nlp.training import loop
+
+    training = loop.resolved(config.training, phases, config.model_dir)
+    task = config.task.make(data, training)
+    phases = [phase.with_loss_weights(task.loss_weights) for phase in phases]
+    return dataclasses.replace(config, training=training), phases, task
+
+
+def _for_hours(
+    config: "RunConfig",
+    phases: "list[PhaseConfig]",
+    data: "Mapping[str | None, Data]",
+    dry_run: bool,
+    console: "rich.console.Console",
+) -> "tuple[RunConfig, list[PhaseConfig]]":
+    """Return settings and phases of a run with as many steps as HOURS allows; print them.
+
+    A run that has a checkpoint retains its steps, so that the same command continues it.
+    """
+    from official_nlp.training import time_budget
+    from official_nlp.training.phase import total_steps
+    from official_nlp.training.run_folder import RunFolder
+
+    assert config.hours is not None
+    folder = RunFolder(config.model_dir)
+    earlier = folder.trained_steps()
+    if earlier is not None and len(earlier) == len(phases):
+        fitted = [dataclasses.replace(phase, steps=n) for phase, n in zip(phases, earlier)]
+        console.print(f"HOURS={config.hours:g}: the run retains its {sum(earlier):,} steps")
+    elif dry_run:
+        console.print(
+            f"HOURS={config.hours:g}: a dry run does not measure the speed, which determines the "
+            "steps; what follows is for those of the recipe"
+        )
+        return config, phases
+    else:
+        resolved, whole, task = _with_task(config, phases, data)
+        _require_none(_preflight(resolved, whole, data, task, dry_run).errors)
+        console.print(f"HOURS={config.hours:g}: measuring the speed")
+        speed = time_budget.measure(task, whole, resolved.training, config.hours)
+        fitted = time_budget.fit(phases, config.training, config.hours, speed)
+        console.print(time_budget.describe(config.hours, fitted, speed))
+    began = folder.begun_with(total_steps(fitted))
+    training = time_budget.with_warmup(config.training, total_steps(phases), began)
+    return dataclasses.replace(config, training=training), fitted
+
+
 def _preflight(
     config: "RunConfig",
     phases: "list[PhaseConfig]",
     data: "Mapping[str | None, Data]",
     task: "Task",
     dry_run: bool,
-    console: "rich.console.Console",
-) -> None:
-    """Print estimates and warnings; raise `InputError` if the run cannot start."""
+) -> "Findings":
+    """Check the run, and estimate what it costs."""
     from official_nlp.training import distribution, preflight
 
     devices = preflight.find_devices(config.training.strategy, dry_run)
@@ -191,12 +243,21 @@ def _preflight(
     if devices.hosts == 1 or distribution.is_chief(distribution.create_strategy(strategy)):
         size = findings.checkpoint_bytes
         findings += preflight.check_folder(config.model_dir, size, config.training)
+    return findings
+
+
+def _report(findings: "Findings", console: "rich.console.Console") -> None:
+    """Print estimates and warnings; raise `InputError` if the run cannot start."""
     for line in findings.lines:
         console.print(line)
     for line in findings.warnings:
         console.print(f"warning: {line}", style="yellow")
-    if findings.errors:  # They are reported together, so that one attempt shows them all.
-        raise InputError("; ".join(findings.errors))
+    _require_none(findings.errors)
+
+
+def _require_none(errors: Sequence[str]) -> None:
+    if errors:  # They are reported together, so that one attempt shows them all.
+        raise InputError("; ".join(errors))
 
 
 def _print_baselines(task: "Task", console: "rich.console.Console") -> None:

@@ -1,0 +1,72 @@
+"""From logits to predictions of text classifiers, the same in evaluation and in `Predictor`.
+
+Values that were fitted on a development set are keys of the model's `config.json`, which the
+transformers library retains and ignores.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from official_nlp.errors import InputError
+from official_nlp.ranges import ByName, Choice, Number
+
+# Keys of config.json: divisor of the logits; smallest probability of a predicted label, by label;
+# treatment of texts that are longer than a sequence.
+TEMPERATURE = "calibration_temperature"
+THRESHOLDS = "label_thresholds"
+LONG_TEXTS = "long_texts"
+TRUNCATE, WINDOWS = "truncate", "windows"
+# Smaller probabilities have no logarithm in float32.
+_LEAST = 1e-30
+_RANGES = {
+    TEMPERATURE: Number(1e-3, 1e3),
+    THRESHOLDS: ByName(Number(0, 1)),
+    LONG_TEXTS: Choice((TRUNCATE, WINDOWS)),
+}
+
+
+def fitted_value(extra: Mapping[str, Any], key: str, default: Any) -> Any:
+    """Return a fitted value of a configuration.
+
+    Args:
+      extra: the keys of `config.json` that are no fields of `ElectraConfig`.
+      key: one of the keys of this module.
+      default: the value if the key is absent.
+
+    Raises:
+      InputError: the value has another type or is out of range.
+    """
+    if key not in extra:
+        return default
+    _RANGES[key].require(f"{key} in config.json", extra[key])
+    return extra[key]
+
+
+def calibrated(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """Return probabilities `[..., labels]` of the logits divided by a temperature.
+
+    Reference: Guo et al. 2017 (arXiv 1706.04599), section 4.2.
+    """
+    if temperature == 1.0:
+        return probabilities
+    # The logits of a text in windows are those of its mean probabilities.
+    logits = np.log(np.maximum(probabilities, _LEAST)) / temperature
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def thresholds_of(extra: Mapping[str, Any], labels: Sequence[str]) -> dict[str, float] | None:
+    """Return the smallest probability of each label, None where none were fitted.
+
+    Raises:
+      InputError: they are not those of the labels.
+    """
+    found = fitted_value(extra, THRESHOLDS, None)
+    if found is not None and set(found) != set(labels):
+        raise InputError(
+            f"{THRESHOLDS} in config.json must name the labels {', '.join(labels)}, named "
+            f"{', '.join(found)}: copy the model again"
+        )
+    return found
