@@ -345,6 +345,7 @@ def test_tags_that_break_their_scheme_are_counted_and_read_as_entities(tmp_path)
         ("anna B-PER\nsaw X\n", {"scheme": "IOB2"}, "line 2: the tag 'X' is neither O nor has a"),
         ("a O\n\nanna B-PER\nsaw B-X\n", {"labels": ["O", "B-PER"]}, "line 4: the tag 'B-X' is"),
         ("anna B-PER\n", {"labels": ["O", "O"]}, "labels must be distinct names, were 'O', 'O'"),
+        ("anna B-PER\n", {"labels": ["O", "B-PER", "LOC"]}, "IOB2 must be O, .*, was 'LOC'"),
         ("anna B-PER\n", {"labels": ["O"]}, "labels must be a list of at least 2 values"),
         ("anna B-PER\n", {"scheme": "IOB1"}, "scheme must be one of IOB2, BIOES, none"),
     ],
