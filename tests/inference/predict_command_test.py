@@ -349,6 +349,10 @@ def test_a_file_of_questions_results_in_a_submission_or_in_lines(model, electra_
         ("questions a --file a.json", "--file a.json holds the questions, so TEXT has no place"),
         ("pair --file q.json", r"input 1 must be a text, .*; got \{'question'"),
         ("nowhere a", "nowhere"),
+        (
+            "pair --file a.json --labels a,b",
+            "a.json holds questions, and --embeddings and --labels",
+        ),
         ("pair a --template {text}{label}", "--template belongs to --labels"),
         ("pair a --labels bird,stone --html a.html", "leave --html and --word-swaps out"),
         ("generator a --labels bird,stone", "needs a discriminator with its head"),

@@ -21,6 +21,7 @@ import rich.table
 
 from official_nlp.cli import arguments, new_files, printing
 from official_nlp.errors import InputError
+from official_nlp.output import escaped
 
 if TYPE_CHECKING:  # Importing these takes seconds.
     import rich.console
@@ -172,26 +173,35 @@ def _judge_minimal_pairs(args, console: "rich.console.Console") -> dict[str, Any
 
 
 def _print_minimal_pairs(results: "MinimalPairResults", console: "rich.console.Console") -> None:
-    networks = list(results.overall.networks)
+    per_network = [c for name in results.overall.networks for c in (name, "per token")]
     for key, categories in results.categories.items():
-        table = rich.table.Table(key, box=None, pad_edge=False)
-        for column in ["pairs", *(c for name in networks for c in (name, "per token"))]:
-            table.add_column(column, justify="right")
-        for name, result in categories.items():
-            table.add_row(name, *_cells(result))
-        console.print(table)
-        console.print()
-    table = rich.table.Table("", "", box=None, pad_edge=False, show_header=False)
-    for network, preference in results.overall.networks.items():
-        table.add_row(f"{network} accuracy", f"{preference.accuracy:.4f}")
-        table.add_row(f"{network} accuracy per token", f"{preference.accuracy_per_token:.4f}")
-    console.print(table)
-    console.print(f"{results.overall.pairs:,} pairs; chance is 0.5000, and ties count half")
+        rows = [[name, *_cells(result)] for name, result in categories.items()]
+        _print_table([key, "pairs", *per_network], rows, console)
+    rows = [["all pairs", *_cells(results.overall)]]
+    _print_table(["", "pairs", *per_network], rows, console)
+    console.print("fractions of pairs whose good sentence is preferred; a tie counts 0.5")
     if results.left_out:
         console.print(
             f"left out: {results.left_out:,} pairs with a sentence of more than "
             f"{results.length - 2} tokens"
         )
+
+
+def _print_table(
+    columns: list[str], rows: list[list[str]], console: "rich.console.Console"
+) -> None:
+    """Print a table; tab-separated if the output is no terminal, as names may be long."""
+    if not console.is_terminal:
+        lines = ["\t".join(map(escaped, row)) for row in [columns, *rows]]
+        console.file.writelines(f"{line}\n" for line in [*lines, ""])
+        return
+    table = rich.table.Table(box=None, pad_edge=False)
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+    console.print()
 
 
 def _cells(result: "CategoryResult") -> list[str]:

@@ -243,6 +243,11 @@ def _check(args: argparse.Namespace) -> None:
         raise InputError("--template belongs to --labels: give the words of the labels")
     if args.labels and (args.html or args.word_swaps is not None):
         raise InputError("--labels classifies texts; leave --html and --word-swaps out")
+    if _reads_questions(args) and (args.embeddings or args.labels):
+        raise InputError(
+            f"--file {args.file} holds questions, and --embeddings and --labels take texts: give a "
+            "text file or .jsonl"
+        )
     if args.pair is not None and len(args.texts) != 1:
         raise InputError(f"--pair belongs to exactly one TEXT, got {len(args.texts)} texts")
     if args.texts and _reads_questions(args):

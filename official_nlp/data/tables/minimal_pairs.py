@@ -38,9 +38,12 @@ def holds_minimal_pairs(path: str | os.PathLike) -> bool:
     """Return whether the first row of a file, or of a file in a folder, is of a minimal pair.
 
     Raises:
-      InputError: a file cannot be read.
+      InputError: a file cannot be read, or the path is an empty file.
     """
-    return any(text_format.has_json_keys(file, _SENTENCES) for file in _files(pathlib.Path(path)))
+    path = pathlib.Path(path)
+    if path.is_file():
+        check_file(path)
+    return any(text_format.has_json_keys(file, _SENTENCES) for file in _files(path))
 
 
 def read_minimal_pairs(path: str | os.PathLike) -> list[MinimalPair]:

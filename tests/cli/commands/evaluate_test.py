@@ -116,12 +116,22 @@ def test_both_networks_of_a_run_judge_minimal_pairs(run, command, tmp_path):
     printed = command("evaluate", run, tmp_path, "--checkpoint", 12, "--to", tmp_path / "a.json")
     assert printed.startswith("UID pairs discriminator per token generator per token a_1 1 ")
     assert "b_1 2 " in printed
-    assert "3 pairs; chance is 0.5000, and ties count half" in printed
+    assert "fractions of pairs whose good sentence is preferred; a tie counts 0.5" in printed
     assert "left out: 1 pairs with a sentence of more than 30 tokens" in printed
     written = json.loads((tmp_path / "a.json").read_text())
-    for network in ("discriminator", "generator"):
-        accuracy = written["overall"]["networks"][network]["accuracy"]
-        assert f"{network} accuracy {accuracy:.4f}" in printed
+    overall = written["overall"]["networks"]
+    assert list(overall) == ["discriminator", "generator"]
+    numbers = [f"{x:.4f}" for preference in overall.values() for x in preference.values()]
+    assert f"all pairs 3 {' '.join(numbers)} fractions" in printed
+
+
+def test_a_terminal_shows_a_table(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "40")
+    name = "a_long_name_of_a_phenomenon"
+    evaluate._print_table(["UID", "pairs"], [[name, "2"]], printing.console())
+    lines = capsys.readouterr().out.split("\n")
+    assert any(name in line and line.rstrip().endswith("2") for line in lines)
 
 
 def test_minimal_pairs_that_cannot_be_judged_are_refused(run, command, tmp_path):
@@ -129,7 +139,7 @@ def test_minimal_pairs_that_cannot_be_judged_are_refused(run, command, tmp_path)
     file.write_text(f'{json.dumps(PAIR)}\n{{"sentence_good": "a"}}\n')
     assert "pairs.jsonl, line 2 has the keys" in command.refused("evaluate", run, file)
     file.write_text("")
-    assert "pairs.jsonl" in command.refused("evaluate", run, file)
+    assert "pairs.jsonl is empty" in command.refused("evaluate", run, file)
 
 
 def test_a_metric_that_is_not_a_number_is_shown_as_a_dash(capsys):

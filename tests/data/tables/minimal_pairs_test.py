@@ -96,6 +96,8 @@ def test_an_empty_file_or_folder_is_refused(tmp_path):
     (tmp_path / "a.jsonl").touch()
     with pytest.raises(InputError, match=r"a\.jsonl is empty: copy it again"):
         read_minimal_pairs(tmp_path)
+    with pytest.raises(InputError, match=r"a\.jsonl is empty: copy it again"):
+        holds_minimal_pairs(tmp_path / "a.jsonl")
 
 
 def test_the_phenomena_of_blimp_are_read(outside_data):
