@@ -37,7 +37,7 @@ VOCABULARY = [
     *OTHERS,
     *[word for words in KINDS.values() for word in words],
 ]
-FAST = ["LENGTH=16", "LEARNING_RATE=5e-3", "EPOCHS=8", "EVALUATIONS=2", "KEEP=2"]
+FAST = ["LENGTH=16", "LEARNING_RATE=5e-3", "EPOCHS=6", "EVALUATIONS=2", "KEEP=2"]
 
 
 def paragraph(draw, name, length):
@@ -124,7 +124,7 @@ def test_it_says_what_its_windows_hold_and_learns(run, folder):
     assert "training: 450 questions in 876 windows" in out
     # A third of the questions have no answer.
     assert "dev/f1 0.3333" in out
-    assert "8 epochs of 876 examples in batches of 32 are 219 steps" in out
+    assert "6 epochs of 876 examples in batches of 32 are 165 steps" in out
     summary = json.loads((run / "summary.json").read_text())
     assert summary["metric"] == "dev/f1"
     for metrics in summary["median"].values():
