@@ -5,6 +5,7 @@ from official_nlp.lazy_imports import lazy_attributes
 _WHERE = {
     "Predictor": ".predictor:Predictor",
     "WordSwapTest": ".word_swap:WordSwapTest",
+    "judge_minimal_pairs": ".minimal_pairs:judge_minimal_pairs",
     "word_swap_test": ".word_swap:word_swap_test",
 }
 

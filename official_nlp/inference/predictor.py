@@ -59,6 +59,9 @@ class Predictor:
       `ElectraForCausalLM`: a text; `GeneratedText`.
       `ElectraEncoder`: a text or a pair; `Embedding`.
 
+    Besides, `embed` returns vectors of texts from the encoder of any of these, and `zero_shot`
+    classifies texts by the discriminator without training.
+
     Every result has `to_dict()` and `to_json()`. A result does not depend on the other inputs,
     their order or `batch_size`.
 
