@@ -9,6 +9,7 @@ import json
 import pathlib
 import re
 import zlib
+from collections.abc import Collection
 from typing import IO, Any, NoReturn, cast
 
 from official_nlp.errors import InputError
@@ -104,6 +105,16 @@ def has_json_texts(file: pathlib.Path) -> bool:
     """
     row = _first_row(head(file))
     return row is not None and isinstance(row.get("text"), str)
+
+
+def has_json_keys(file: pathlib.Path, keys: Collection[str]) -> bool:
+    """Return whether a file holds JSON lines of which the first has one of these keys.
+
+    Raises:
+      InputError: the file cannot be read.
+    """
+    row = _first_row(head(file))
+    return row is not None and any(key in row for key in keys)
 
 
 def is_vocabulary(file: pathlib.Path) -> bool:

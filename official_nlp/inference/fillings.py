@@ -78,7 +78,16 @@ class BlankFiller(Head):
             best = tf.math.top_k(probabilities * allowed, top)
             return {"probabilities": best.values, "tokens": best.indices}
 
+        def own_probability(batch):
+            ids, position = batch["input_word_ids"], batch["masked_lm_positions"]  # [B, L], [B, 1]
+            masked = tf.where(tf.range(ids.shape[1]) == position, tokenizer.mask_token_id, ids)
+            batch = {"input_mask": batch["input_mask"], "masked_lm_positions": position}
+            logits = generate({"input_word_ids": masked, **batch})[:, 0]  # [B, V]
+            own = tf.gather(logits, tf.gather(ids, position[:, 0], batch_dims=1), batch_dims=1)
+            return {"log_probabilities": own - tf.reduce_logsumexp(logits, axis=-1)}
+
         self._runner = BatchRunner(best_tokens, tokenizer.pad_token_id, length, batch_size)
+        self._own_runner = BatchRunner(own_probability, tokenizer.pad_token_id, length, batch_size)
 
     def parse(self, value: Any) -> str | None:
         return inputs.parse_text(value)
@@ -105,6 +114,27 @@ class BlankFiller(Head):
         sequences = [self._sequences(text) for text in texts]
         outputs = iter(self._runner.run([each for part in sequences for each in part], top=top))
         return [Fillings([self._best(next(outputs)) for _ in part]) for part in sequences]
+
+    def log_probabilities(self, rows: Sequence[TokenSequence]) -> list[np.ndarray]:
+        """Return the log-probability of each token when it alone is replaced by [MASK].
+
+        Args:
+          rows: sequences of at most `length` tokens, [CLS] first and [SEP] last.
+
+        Returns:
+          Float64 `[tokens - 2]` for each row: that of [CLS] and [SEP] is not computed. The sum is
+          the pseudo-log-likelihood of the text (Salazar et al. 2020, arXiv 1910.14659).
+        """
+        masked = [
+            TokenSequence(row.ids, position=position)
+            for row in rows
+            for position in range(1, len(row.ids) - 1)
+        ]
+        outputs = iter(self._own_runner.run(masked))
+        return [
+            np.array([next(outputs)["log_probabilities"] for _ in row.ids[1:-1]], np.float64)
+            for row in rows
+        ]
 
     def _sequences(self, text: str) -> list[TokenSequence]:
         ids = self.tokenizer(_BLANK.sub(self.tokenizer.mask_token, text))["input_ids"]

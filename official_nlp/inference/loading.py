@@ -58,14 +58,18 @@ class LoadedModel:
     length: int | None
 
 
-def load(path: str | os.PathLike) -> LoadedModel:
+def load(path: str | os.PathLike, checkpoint: int | str | None = None) -> LoadedModel:
     """Load whatever is at a path that `interchange.sources` reads.
+
+    Args:
+      path: the path.
+      checkpoint: checkpoint of a run: `newest` (the default), `best` or the number of a step.
 
     Raises:
       InputError: the path cannot be read, has no tokenizer, or lacks weights of the model that
         its configuration names.
     """
-    source = sources.open(path)
+    source = sources.open(path, checkpoint=checkpoint)
     tokenizer = source.load_tokenizer()
     if tokenizer is None:
         raise InputError(

@@ -1,24 +1,30 @@
 """Apply a model of any head to texts."""
 
+import functools
 import inspect
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from official_nlp.data import ElectraTokenizer
 from official_nlp.errors import InputError
-from official_nlp.inference import loading
-from official_nlp.inference.embedding import TextEncoder
+from official_nlp.inference import embedding_files, loading
+from official_nlp.inference import inputs as forms
+from official_nlp.inference.embedding import TextEmbedder, TextEncoder, TokenEmbeddings
 from official_nlp.inference.fillings import BlankFiller
 from official_nlp.inference.head import Head, Prediction
 from official_nlp.inference.multiple_choice import ChoiceRanker
 from official_nlp.inference.pretrained_pair import PretrainedPair
 from official_nlp.inference.question_answering import QuestionAnswerer
 from official_nlp.inference.replaced_words import WordScorer
-from official_nlp.inference.sequence_classification import SequenceClassifier
+from official_nlp.inference.sequence_classification import Classification, SequenceClassifier
 from official_nlp.inference.text_generation import TextGenerator
 from official_nlp.inference.token_classification import TokenClassifier
+from official_nlp.inference.zero_shot import TEMPLATE, ZeroShotClassifier
 from official_nlp.modeling import models, networks
+from official_nlp.modeling.models import network_contract
 from official_nlp.ranges import shown
 
 # Heads by the class of the model, tested in this order. The two that a pair consists of come after
@@ -96,11 +102,17 @@ class Predictor:
         self.model = model
         self.tokenizer = tokenizer
         self.length = _checked_length(length, tokenizer, configs)
+        self._parts = parts
+        self._batch_size = batch_size
         self._head = _head(parts, tokenizer, self.length, batch_size)
 
     @classmethod
     def from_pretrained(
-        cls, path: str | os.PathLike, length: int | None = None, batch_size: int = 64
+        cls,
+        path: str | os.PathLike,
+        length: int | None = None,
+        batch_size: int = 64,
+        checkpoint: int | str | None = None,
     ) -> "Predictor":
         """Load model and tokenizer from any source.
 
@@ -110,12 +122,13 @@ class Predictor:
             its vocabulary beside it.
           length: as in the constructor; for a run, None means the longest sequence in training.
           batch_size: as in the constructor.
+          checkpoint: checkpoint of a run: `newest` (the default), `best` or the number of a step.
 
         Raises:
           InputError: the path cannot be read, has no tokenizer, or its weights lack those of the
             model's head.
         """
-        loaded = loading.load(path)
+        loaded = loading.load(path, checkpoint)
         parts = loaded.networks
         model = parts if len(parts) > 1 else next(iter(parts.values()))
         return cls(model, loaded.tokenizer, loaded.length if length is None else length, batch_size)
@@ -159,20 +172,100 @@ class Predictor:
                     f"{name} is no option of this model; its options are: "
                     f"{', '.join(known) or 'none'}"
                 )
-        return list(self._head.predict(self._parse(inputs), **options))
+        parsed = _parsed(inputs, self._head.parse, self.expects)
+        return list(self._head.predict(parsed, **options))
 
-    def _parse(self, inputs: Any) -> list:
-        # A single pair would be ambiguous: a tuple of two texts is a list of two inputs.
-        if isinstance(inputs, (str, Mapping)):
-            inputs = [inputs]
-        if not isinstance(inputs, Iterable):
-            raise InputError(f"inputs must be a list of inputs, got {shown(inputs)}")
-        parsed = []
-        for number, value in enumerate(inputs, start=1):
-            parsed.append(self._head.parse(value))
-            if parsed[-1] is None:
-                raise InputError(f"input {number} must be {self.expects}; got {shown(value)}")
-        return parsed
+    # === Uses of the discriminator ===
+
+    def zero_shot(
+        self,
+        texts: Any,
+        labels: Sequence[str] | Mapping[str, str],
+        template: str = TEMPLATE,
+    ) -> list[Classification]:
+        """Classify texts without training: the label that fits best into a template wins.
+
+        The discriminator scores the word of each label in the filled template by the probability
+        that it is original, see `ZeroShotClassifier`.
+
+        Args:
+          texts: texts; or pairs, if the template has `{text_pair}`.
+          labels: names of the labels, which are also their words; or the word of each label by
+            name, `{"positive": "great", "negative": "terrible"}`.
+          template: text with `{text}` and `{label}`, such as "{text} It was {label}."
+
+        Raises:
+          InputError: the model has no discriminator, a text has another form, or labels or
+            template do not fit.
+        """
+        if self.word_scorer is None:
+            raise InputError(
+                "zero-shot classification needs a discriminator with its head, and this model has "
+                "none; give a pre-trained pair or a discriminator"
+            )
+        parsed = _parsed(texts, forms.parse_text_or_pair, forms.TEXT_OR_PAIR)
+        return ZeroShotClassifier(self.word_scorer, labels, template).predict(parsed)
+
+    # === Uses of the encoder ===
+
+    def embed(self, texts: Any, pooling: str = "mean") -> np.ndarray | list[TokenEmbeddings]:
+        """Return vectors of texts, from the encoder of any model; a pair's is the discriminator's.
+
+        Args:
+          texts: texts, or pairs of texts, in the forms of the inputs of a classifier.
+          pooling: `cls`, the output of the last layer at [CLS]; `mean`, its mean over all tokens of
+            the sequence; or `tokens`, the outputs of all tokens.
+
+        Returns:
+          For `cls` and `mean` float32 `[texts, hidden_size]`; for `tokens` a `TokenEmbeddings`
+          each.
+
+        Raises:
+          InputError: a text has another form, `pooling` is none of these, or it is `cls` and the
+            model a decoder, in which [CLS] sees no other token.
+        """
+        parsed = _parsed(texts, forms.parse_text_or_pair, forms.TEXT_OR_PAIR)
+        return self._embedder.embed(parsed, pooling)
+
+    def write_embeddings(self, texts: Any, path: str | os.PathLike, pooling: str = "mean") -> None:
+        """Write what `embed` returns to a new file, with a part of it in memory.
+
+        Args:
+          texts: as `embed`.
+          path: a `.npy` file for a float32 array `[texts, hidden_size]`; any other file has a JSON
+            object per line, `{"embedding": [...]}` or `{"tokens": [...], "vectors": [[...], ...]}`.
+            It is replaced as a whole.
+          pooling: as `embed`; `tokens` cannot be written as `.npy`.
+
+        Raises:
+          InputError: as `embed`, or the format cannot hold the vectors.
+          OSError: the file cannot be written; its old content is intact.
+        """
+        parsed = _parsed(texts, forms.parse_text_or_pair, forms.TEXT_OR_PAIR)
+        embedding_files.write(self._embedder, parsed, pooling, path)
+
+    @functools.cached_property
+    def _embedder(self) -> TextEmbedder:
+        return _embedder(self._parts, self.tokenizer, self.length, self._batch_size)
+
+
+def _parsed(inputs: Any, parse: Callable[[Any], Any], expects: str) -> list:
+    """Return the inputs in the form that `parse` returns.
+
+    Raises:
+      InputError: they are no list, or `parse` returns None for one of them.
+    """
+    # A single pair would be ambiguous: a tuple of two texts is a list of two inputs.
+    if isinstance(inputs, (str, Mapping)):
+        inputs = [inputs]
+    if not isinstance(inputs, Iterable):
+        raise InputError(f"inputs must be a list of inputs, got {shown(inputs)}")
+    parsed = []
+    for number, value in enumerate(inputs, start=1):
+        parsed.append(parse(value))
+        if parsed[-1] is None:
+            raise InputError(f"input {number} must be {expects}; got {shown(value)}")
+    return parsed
 
 
 def _head(
@@ -234,6 +327,25 @@ def _filler(model: Any, tokenizer: ElectraTokenizer, length: int, batch_size: in
         model.config.vocab_size,
         length,
         batch_size,
+    )
+
+
+def _embedder(
+    parts: Mapping[str, Any], tokenizer: ElectraTokenizer, length: int, batch_size: int
+) -> TextEmbedder:
+    """Return the embedder of a model, or of the discriminator of a pair."""
+    model = parts["discriminator"] if len(parts) > 1 else next(iter(parts.values()))
+    if isinstance(model, models.ElectraPretrainer):
+        network = model.discriminator_network
+    else:
+        network = model if isinstance(model, networks.ElectraEncoder) else model.encoder
+    return TextEmbedder(
+        lambda batch: network_contract.run(network, batch, training=False),
+        network_contract.checked_width(network, "discriminator_network"),
+        tokenizer,
+        length,
+        batch_size,
+        is_causal=any(config.is_decoder for config in _configs(network)),
     )
 
 

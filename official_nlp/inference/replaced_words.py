@@ -5,11 +5,12 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from official_nlp.data import ElectraTokenizer, text_windows
 from official_nlp.inference import inputs, sequences
-from official_nlp.inference.batches import BatchRunner
+from official_nlp.inference.batches import BatchRunner, TokenSequence
 from official_nlp.inference.head import Head, Prediction
 
 # An ideograph is a word of its own, as in the tokenizer.
@@ -72,7 +73,9 @@ class WordScorer(Head):
 
         def probabilities(batch):
             logits = discriminate(batch["input_word_ids"], batch["input_mask"])
-            return {"probabilities": tf.sigmoid(logits)}
+            # log P(original) is log(1 - P(replaced)), which would lose the digits of a P near 1.
+            log_original = tf.math.log_sigmoid(-logits)
+            return {"probabilities": tf.sigmoid(logits), "log_original": log_original}
 
         self._runner = BatchRunner(probabilities, tokenizer.pad_token_id, length, batch_size)
 
@@ -101,6 +104,18 @@ class WordScorer(Head):
             scores = output["probabilities"][1 : 1 + len(spans)].tolist()
             by_span[number].update(zip(map(tuple, spans), scores))
         return [ReplacedWords(_words(text, spans)) for text, spans in zip(texts, by_span)]
+
+    def log_original(self, rows: Sequence[TokenSequence]) -> list[np.ndarray]:
+        """Return the log-probability that each token is original, float64 `[tokens]` for each row.
+
+        Args:
+          rows: sequences of at most `length` tokens, special tokens included.
+        """
+        outputs = self._runner.run(rows)
+        return [
+            output["log_original"][: len(row.ids)].astype(np.float64)
+            for row, output in zip(rows, outputs)
+        ]
 
     def count_tokens(self, text: str) -> int:
         """Return the number of tokens of a text, special tokens not included."""

@@ -43,10 +43,12 @@ class Data(abc.ABC):
     Attributes:
       examples: number of examples for training.
       corrupt_rows: number of corrupt records that were skipped so far.
+      notes: sentences on what was inferred, counted or left out, for the user.
     """
 
     examples: int
     corrupt_rows: int = 0
+    notes: Sequence[str] = ()
 
     @abc.abstractmethod
     def fingerprint(self) -> str:

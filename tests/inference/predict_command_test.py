@@ -1,10 +1,12 @@
 import argparse
 import errno
 import functools
+import io
 import json
 import os
 import threading
 
+import numpy as np
 import pytest
 
 from official_nlp.cli.commands import predict
@@ -149,6 +151,90 @@ def test_texts_of_the_command_come_before_those_of_the_file(model, electra_predi
     assert [word["text"] for word in third["words"]] == ["old", "stone"]
 
 
+# === Embeddings ===
+
+
+def test_vectors_are_written_as_an_array_or_as_lines(model, electra_predict, tmp_path):
+    words = ["--embeddings", "mean", "--to"]
+    text = electra_predict(model("classification"), "red", "a boat", *words, "vectors.npy")
+    assert text == "wrote vectors.npy: vectors of 2 texts"
+    array = np.load(tmp_path / "vectors.npy")
+    assert (array.shape, array.dtype) == ((2, 16), np.float32)
+    electra_predict(model("classification"), "red", "a boat", *words, "vectors.jsonl")
+    lines = rows(tmp_path / "vectors.jsonl")
+    np.testing.assert_array_equal([line["embedding"] for line in lines], array)
+    electra_predict(
+        *(model("pair"), "red " * 50, "--pair", "boat", "--embeddings", "tokens"),
+        *("--to", "vectors.jsonl", "--overwrite"),
+    )
+    (line,) = rows(tmp_path / "vectors.jsonl")
+    assert list(line) == ["tokens", "vectors"]
+    assert len(line["tokens"]) == len(line["vectors"]) == 32
+
+
+def test_vectors_that_cannot_be_written_are_reported(model, electra_predict, monkeypatch):
+    folder = model("encoder")
+
+    def full(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("official_nlp.files.atomic.sync", full)
+    with pytest.raises(InputError, match=r"cannot write a\.npy: No space left"):
+        electra_predict(folder, "a", "--embeddings", "cls", "--to", "a.npy")
+
+
+# === Labels without training ===
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [("bird, stone", ["bird", "stone"]), ("flies=bird,stone", ["flies", "stone"])],
+)
+def test_texts_are_classified_without_training(model, electra_predict, tmp_path, labels, names):
+    words = ["the red boat", "a", "--labels", labels, "--template", "{text} a {label}."]
+    electra_predict(model("pair"), *words, "--to", "out.jsonl")
+    found = rows(tmp_path / "out.jsonl")
+    assert [list(row["scores"]) for row in found] == [names, names]
+    printed = electra_predict(model("pair"), *words)
+    assert printed.startswith(f"the red boat {found[0]['label']} ")
+
+
+# === Standard input ===
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "key"),
+    [
+        ("pair", "the red boat\n\nthe ___\n", "words"),
+        ("classification", '\n{"text": "red", "text_pair": "a boat"}\n{"text": "old"}', "label"),
+        ("choices", '{"text": "red", "choices": ["a", "b"]}\n' * 2, "choice"),
+        # Braces alone make no JSON.
+        ("classification", "{red}\n{boat}\n", "label"),
+    ],
+)
+def test_standard_input_has_texts_or_objects(
+    model, electra_predict, tmp_path, monkeypatch, name, content, key
+):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content.encode())))
+    electra_predict(model(name), "--file", "-", "--to", "out.jsonl")
+    first, second = rows(tmp_path / "out.jsonl")
+    assert key in first
+    assert (key in second) == (name != "pair")
+
+
+def test_vectors_of_standard_input_are_written(model, electra_predict, tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"the boat\nred\n")))
+    electra_predict(model("pair"), "--file", "-", "--embeddings", "cls", "--to", "a.npy")
+    assert np.load(tmp_path / "a.npy").shape == (2, 16)
+
+
+@pytest.mark.parametrize("stream", [None, io.TextIOWrapper(io.BytesIO(b" \n"))])
+def test_closed_or_empty_standard_input_has_no_texts(model, electra_predict, monkeypatch, stream):
+    monkeypatch.setattr("sys.stdin", stream)
+    with pytest.raises(InputError, match="predict needs a TEXT"):
+        electra_predict(model("pair"), "--file", "-")
+
+
 # === Word-swap test and page ===
 
 
@@ -248,7 +334,7 @@ def test_a_file_of_questions_results_in_a_submission_or_in_lines(model, electra_
         ("pair --file list.jsonl", "list.jsonl line 1 must be a JSON object, such as"),
         ("pair a --to text.txt", "--to text.txt exists and is not overwritten"),
         ("pair a --html text.txt", "--html text.txt exists and is not overwritten; .*--overwrite"),
-        ("pair --file text.txt --html text.txt --overwrite", "text.txt is the --file that is read"),
+        ("pair --file text.txt --html text.txt --overwrite", "text.txt is the file that is read"),
         ("pair a --to a --html ./a", "--to and --html must be two files, both are a"),
         ("pair a --html .", "cannot write .: Is a directory"),
         ("pair a --to no/new.jsonl", "cannot write no/new.jsonl: No such file"),
@@ -263,6 +349,20 @@ def test_a_file_of_questions_results_in_a_submission_or_in_lines(model, electra_
         ("questions a --file a.json", "--file a.json holds the questions, so TEXT has no place"),
         ("pair --file q.json", r"input 1 must be a text, .*; got \{'question'"),
         ("nowhere a", "nowhere"),
+        (
+            "pair --file a.json --labels a,b",
+            "a.json holds questions, and --embeddings and --labels",
+        ),
+        ("pair a --template {text}{label}", "--template belongs to --labels"),
+        ("pair a --labels bird,stone --html a.html", "leave --html and --word-swaps out"),
+        ("generator a --labels bird,stone", "needs a discriminator with its head"),
+        ("pair a --embeddings cls --labels a,b --to a.npy", "leave --html, --labels and"),
+        ("pair a --embeddings cls", "--embeddings needs --to with a new .npy or .jsonl file"),
+        ("pair a --embeddings tokens --to a.npy", "name a .jsonl file, or choose cls or mean"),
+        ("pair a --embeddings cls --to a.npy --html a.html", "leave --html, --labels and"),
+        ("pair a --to a.npy", "a.npy is an array, as --embeddings writes"),
+        ("pair a --embeddings cls --to text.txt", "--to text.txt exists and is not overwritten"),
+        ("decoder a --embeddings cls --to a.npy", "this is a decoder: use mean"),
     ],
 )
 def test_a_wrong_command_is_refused(model, electra_predict, tmp_path, words, message):
@@ -282,6 +382,19 @@ def test_a_wrong_command_is_refused(model, electra_predict, tmp_path, words, mes
     with pytest.raises(InputError, match=message):
         electra_predict(source, *rest)
     assert sorted(file.name for file in tmp_path.iterdir()) == sorted(files)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ("bird,,stone", "must be words or NAME=WORD, with commas between them; got 'bird,,stone'"),
+        ("good=,bad", "must be words or NAME=WORD"),
+        ("bird,bird", "must differ, but 'bird' occurs twice"),
+    ],
+)
+def test_labels_of_another_form_are_refused(labels, message):
+    with pytest.raises(argparse.ArgumentTypeError, match=message):
+        predict._labels(labels)
 
 
 def test_an_endless_file_is_refused(model, electra_predict, monkeypatch):

@@ -19,6 +19,10 @@ writes them as JSON, one object per input.
 
 A .json file is one of questions in the format of SQuAD. With --to FILE.json its answers are written
 in the format of SQuAD's submissions, {id: answer}; an empty answer means none.
+
+Besides, --embeddings writes the vectors of texts, or of pairs, from the encoder of any model, and
+--labels classifies texts without training: a pre-trained pair or a discriminator chooses the label
+whose word is most probably original in the template.
 """
 
 import argparse
@@ -26,15 +30,17 @@ import dataclasses
 import json
 import os
 import pathlib
+import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import rich.console
 
-from official_nlp.cli import arguments, printing
+from official_nlp import ranges
+from official_nlp.cli import arguments, new_files, printing
 from official_nlp.errors import InputError
-from official_nlp.files import atomic, guarded
+from official_nlp.files import guarded
 
 if TYPE_CHECKING:
     from official_nlp.data.tables.squad import Question
@@ -45,6 +51,9 @@ if TYPE_CHECKING:
 
 # Number of sentences of a word-swap test whose original word the generator also predicts.
 _FILLED_SENTENCES = 5
+# As `inference.embedding.POOLINGS`, whose import would take seconds.
+_POOLINGS = ("cls", "mean", "tokens")
+_STANDARD_INPUT = "-"
 # All inputs, their tokens and their results are in memory at once.
 _MOST_BYTES = 256 << 20
 # Prefix of the class names of tasks whose models `Predictor` applies to texts. Tasks of other
@@ -66,14 +75,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=arguments.path,
         metavar="FILE",
         help="inputs: a text file with one text per line, .jsonl with one object per line, or "
-        ".json with questions in the format of SQuAD; blank lines are skipped",
+        ".json with questions in the format of SQuAD; blank lines are skipped; - reads standard "
+        "input, as objects if the first line is one",
     )
     parser.add_argument(
         "--to",
         type=arguments.path,
         metavar="FILE",
         help="new .jsonl file for the results, one object per input; .json for answers to the "
-        "questions of a .json file",
+        "questions of a .json file; .npy for --embeddings",
+    )
+    parser.add_argument(
+        "--embeddings",
+        choices=_POOLINGS,
+        help="write vectors to --to: the output of the last layer at [CLS] (cls), its mean over "
+        "all tokens (mean), or all outputs with their tokens (tokens); .npy is a float32 array "
+        "[texts, width], .jsonl has one object per text, and is the only format for tokens",
+    )
+    parser.add_argument(
+        "--labels",
+        type=_labels,
+        metavar="WORD,WORD",
+        help="classify without training by these words, or by the words of named labels, "
+        "positive=great,negative=terrible",
+    )
+    parser.add_argument(
+        "--template",
+        metavar="TEXT",
+        help="sentence of --labels with {text}, {label} and perhaps {text_pair} (default: "
+        '"{text} It was {label}.")',
     )
     parser.add_argument(
         "--word-swaps",
@@ -96,9 +126,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _labels(text: str) -> dict[str, str]:
+    """Return the word of each label by its name, from `great,bad` or `good=great,poor=bad`."""
+    words: dict[str, str] = {}
+    for part in text.split(","):
+        name, _, word = part.partition("=")
+        name, word = name.strip(), (word if "=" in part else name).strip()
+        if not name or not word:
+            raise argparse.ArgumentTypeError(
+                f"must be words or NAME=WORD, with commas between them; got {ranges.shown(text)}"
+            )
+        if name in words:
+            raise argparse.ArgumentTypeError(f"must differ, but {ranges.shown(name)} occurs twice")
+        words[name] = word
+    return words
+
+
 def run(args: argparse.Namespace) -> None:
     """Predict, and print or write the results."""
-    if _task_is_foreign(args.model):
+    if _task_is_foreign(args.model) and not (args.embeddings or args.labels):
         predict_rows(args.model, args)
         return
     # Mistakes in the options and inputs are reported before the model is loaded.
@@ -112,15 +158,25 @@ def run(args: argparse.Namespace) -> None:
     from official_nlp.inference.predictor import Predictor
 
     predictor = Predictor.from_pretrained(args.model)
+    if args.embeddings:
+        _write_embeddings(predictor, inputs, args, console)
+        return
     if args.html and not (predictor.word_scorer or predictor.blank_filler):
         raise InputError(
             "--html shows scored words and filled blanks, but this model has neither a "
             "discriminator nor a generator; use --to instead"
         )
-    results = _predict(predictor, inputs, console)
+    if args.labels:
+        options = {} if args.template is None else {"template": args.template}
+        results = _with_warnings(
+            lambda: predictor.zero_shot(inputs, args.labels, **options), console
+        )
+    else:
+        results = _with_warnings(lambda: predictor(inputs), console)
     if args.to:
         is_submission = bool(questions) and args.to.endswith(".json")
-        _write(args.to, _submission(questions, results) if is_submission else _lines(results))
+        content = _submission(questions, results) if is_submission else _lines(results)
+        new_files.write(args.to, content)
         console.print(f"wrote {args.to}: {len(results):,} results")
     else:
         _print_results(inputs, results, console)
@@ -165,7 +221,7 @@ def predict_rows(run: str, args: argparse.Namespace) -> None:
             lines.append(json.dumps({"set": name, **row} if len(by_set) > 1 else row))
     if not lines:
         raise InputError(f"{args.file} has no evaluation set, so there is nothing to predict")
-    _write(args.to, "".join(f"{line}\n" for line in lines))
+    new_files.write(args.to, "".join(f"{line}\n" for line in lines))
     printing.console().print(f"wrote {args.to}: {len(lines):,} rows")
 
 
@@ -179,6 +235,19 @@ def _check(args: argparse.Namespace) -> None:
             raise InputError("--word-swaps needs --file with text the model was not trained on")
         if args.to:
             raise InputError("--to writes predictions, and --word-swaps makes a test: give one")
+    if args.embeddings:
+        _check_embeddings(args)
+    elif args.to and args.to.endswith(".npy"):
+        raise InputError(f"{args.to} is an array, as --embeddings writes: name a .jsonl file")
+    if args.template is not None and not args.labels:
+        raise InputError("--template belongs to --labels: give the words of the labels")
+    if args.labels and (args.html or args.word_swaps is not None):
+        raise InputError("--labels classifies texts; leave --html and --word-swaps out")
+    if _reads_questions(args) and (args.embeddings or args.labels):
+        raise InputError(
+            f"--file {args.file} holds questions, and --embeddings and --labels take texts: give a "
+            "text file or .jsonl"
+        )
     if args.pair is not None and len(args.texts) != 1:
         raise InputError(f"--pair belongs to exactly one TEXT, got {len(args.texts)} texts")
     if args.texts and _reads_questions(args):
@@ -187,24 +256,22 @@ def _check(args: argparse.Namespace) -> None:
         )
     for option, file in (("--to", args.to), ("--html", args.html)):
         if file is not None:
-            _check_target(option, file, args)
+            new_files.check(option, file, args.overwrite, read=args.file)
     if args.to and args.html and os.path.abspath(args.to) == os.path.abspath(args.html):
         raise InputError(f"--to and --html must be two files, both are {args.to}; name another")
 
 
-def _check_target(option: str, file: str, args: argparse.Namespace) -> None:
-    """Refuse a file that cannot be written, or that would be lost."""
-    target = pathlib.Path(file)
-    if target.is_dir() or not target.parent.is_dir():
-        reason = "Is a directory" if target.is_dir() else "No such file or directory"
-        raise InputError(f"cannot write {file}: {reason}; name a file in an existing folder")
-    if not os.path.lexists(file) or (target.exists() and not target.is_file()):
-        return  # A new file, or a pipe or a device such as /dev/stdout.
-    if args.file and target.exists() and os.path.exists(args.file) and target.samefile(args.file):
-        raise InputError(f"{option} {file} is the --file that is read; name another file")
-    if not args.overwrite:
+def _check_embeddings(args: argparse.Namespace) -> None:
+    if not args.to:
+        raise InputError("--embeddings needs --to with a new .npy or .jsonl file")
+    if args.html or args.labels or args.word_swaps is not None:
         raise InputError(
-            f"{option} {file} exists and is not overwritten; name a new file, or give --overwrite"
+            "--embeddings writes vectors only; leave --html, --labels and --word-swaps out"
+        )
+    if args.embeddings == "tokens" and args.to.endswith(".npy"):
+        raise InputError(
+            f"--embeddings tokens has several vectors for each text, which {args.to} as one array "
+            "cannot hold; name a .jsonl file, or choose cls or mean"
         )
 
 
@@ -230,11 +297,20 @@ def _inputs(args: argparse.Namespace) -> list[Any]:
     if args.file and args.word_swaps is None and not _reads_questions(args):
         # `splitlines` would also split at characters that a text or JSON string may contain.
         lines = _read(args.file).split("\n")
-        if args.file.endswith(".jsonl"):
+        if args.file.endswith(".jsonl") or (args.file == _STANDARD_INPUT and _is_json(lines)):
             inputs += _objects(args.file, lines)
         else:
             inputs += [line for line in lines if line.strip()]
     return inputs
+
+
+def _is_json(lines: list[str]) -> bool:
+    """Return whether the first line that is not blank is a JSON object."""
+    first = next((line for line in lines if line.strip()), "")
+    try:
+        return isinstance(json.loads(first), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _objects(file: str, lines: list[str]) -> Iterator[dict]:
@@ -252,8 +328,12 @@ def _objects(file: str, lines: list[str]) -> Iterator[dict]:
 
 def _read(file: str) -> str:
     try:
-        with open(file, "rb") as stream:  # It may be a pipe, which has no size and perhaps no end.
-            content = stream.read(_MOST_BYTES + 1)
+        # It may be a pipe, which has no size and perhaps no end.
+        if file == _STANDARD_INPUT:
+            content = sys.stdin.buffer.read(_MOST_BYTES + 1) if sys.stdin else b""
+        else:
+            with open(file, "rb") as stream:
+                content = stream.read(_MOST_BYTES + 1)
         if len(content) > _MOST_BYTES:
             raise InputError(
                 f"{file} must have at most {_MOST_BYTES:,} bytes, has more; divide it into files"
@@ -283,14 +363,29 @@ def _task_is_foreign(run: str) -> bool:
 # === Results ===
 
 
-def _predict(predictor: "Predictor", inputs: list[Any], console: rich.console.Console) -> list:
-    """Return the results; print the warnings, such as on truncated inputs."""
+def _with_warnings(function: Callable[[], Any], console: rich.console.Console) -> Any:
+    """Return the result of a function; print its warnings, such as on truncated inputs."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        results = predictor(inputs)
+        result = function()
     for warning in caught:
         console.print(f"warning: {warning.message}", style="yellow")
-    return results
+    return result
+
+
+def _write_embeddings(
+    predictor: "Predictor",
+    inputs: list[Any],
+    args: argparse.Namespace,
+    console: rich.console.Console,
+) -> None:
+    try:
+        _with_warnings(
+            lambda: predictor.write_embeddings(inputs, args.to, args.embeddings), console
+        )
+    except OSError as error:
+        raise new_files.cannot_write(args.to, error) from error
+    console.print(f"wrote {args.to}: vectors of {len(inputs):,} texts")
 
 
 def _lines(results: list) -> str:
@@ -334,17 +429,8 @@ def _write_page(args, inputs, results, test, filled, console: rich.console.Conso
     scored = [(_text(value), r) for value, r in pairs if isinstance(r, ReplacedWords)]
     own = [(_text(value), r) for value, r in pairs if isinstance(r, Fillings)]
     title = f"Words scored by {args.model}"
-    _write(args.html, html_page.page(title, test, scored, own + filled))
+    new_files.write(args.html, html_page.page(title, test, scored, own + filled))
     console.print(f"wrote {args.html}")
-
-
-def _write(file: str, content: str) -> None:
-    try:
-        atomic.write(pathlib.Path(file), content)
-    except OSError as error:
-        raise InputError(
-            f"cannot write {file}: {error.strerror}; name a file in an existing folder"
-        ) from error
 
 
 # === Word-swap test ===

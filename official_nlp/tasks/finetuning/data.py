@@ -61,7 +61,7 @@ class TaskData(Data):
         self.dev = dev
         self.test = test
         self.path = pathlib.Path(path).resolve()
-        self.notes = notes
+        self.notes: list[str] = notes
         self._files = files or {}
         self._train_examples = len(train.examples) if train else 0
         self.examples = self._train_examples if features is None else features

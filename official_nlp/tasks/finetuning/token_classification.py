@@ -117,6 +117,12 @@ class TokenClassificationConfig(shared.FinetuningConfig):
                 f"all words of {train.path} have the tag {ranges.shown(tags[0][0])}: there is "
                 "nothing to learn; give another column as TAG_COLUMN="
             )
+        odd = [name for name in names if scheme != NONE and not entities.marks_entities(name)]
+        if odd:
+            raise InputError(
+                f"labels in {scheme} must be {OUTSIDE}, or a prefix and a type such as B-PER, was "
+                f"{ranges.shown(odd[0])}: correct LABELS, or leave it out"
+            )
         plain = next(self._plain_tags(train), None)
         if scheme == NONE and plain:
             _add_note(

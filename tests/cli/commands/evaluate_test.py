@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from official_nlp.cli import printing
+from official_nlp.cli.commands import evaluate
 from official_nlp.data import ElectraTokenizer
 from official_nlp.training import metrics_log
 from tests.data.conftest import VOCABULARY
@@ -75,6 +76,70 @@ def test_a_folder_without_a_run_or_without_a_checkpoint_is_refused(run, built, c
     shutil.copytree(run, tmp_path / "begun")
     shutil.rmtree(tmp_path / "begun/checkpoints")
     assert "no checkpoint in" in command.refused("evaluate", tmp_path / "begun", built)
+
+
+# === Metrics as a file ===
+
+
+def test_the_metrics_are_written_as_json(run, command, tmp_path, last):
+    printed = command("evaluate", run, "--to", tmp_path / "metrics.json")
+    assert printed.endswith(f"{last} wrote {tmp_path / 'metrics.json'}")
+    written = json.loads((tmp_path / "metrics.json").read_text())["held_out"]
+    assert f"rtd_auc {written['rtd_auc']:.4f}" in printed
+
+
+def test_an_undefined_metric_is_written_as_null():
+    assert evaluate._without_nan({"a": {"b": float("nan"), "c": 1}}) == {"a": {"b": None, "c": 1}}
+
+
+def test_a_file_is_replaced_on_request_only(run, command, tmp_path):
+    (tmp_path / "pairs.jsonl").write_text(f"{json.dumps(PAIR)}\n")
+    (tmp_path / "metrics.json").write_text("old")
+    words = ["evaluate", run, tmp_path / "pairs.jsonl", "--to"]
+    refused = command.refused(*words, tmp_path / "metrics.json")
+    assert "metrics.json exists and is not overwritten" in refused
+    refused = command.refused(*words, tmp_path / "pairs.jsonl", "--overwrite")
+    assert "is the file that is read" in refused
+    command(*words, tmp_path / "metrics.json", "--overwrite")
+    assert json.loads((tmp_path / "metrics.json").read_text())["overall"]["pairs"] == 1
+
+
+# === Minimal pairs ===
+
+PAIR = {"sentence_good": "The red boat sings.", "sentence_bad": "The red the sings."}
+
+
+def test_both_networks_of_a_run_judge_minimal_pairs(run, command, tmp_path):
+    rows = [{**PAIR, "UID": name} for name in ("b_1", "a_1", "b_1")]
+    rows.append({**PAIR, "sentence_bad": "red " * 40, "UID": "a_1"})
+    (tmp_path / "pairs.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    printed = command("evaluate", run, tmp_path, "--checkpoint", 12, "--to", tmp_path / "a.json")
+    assert printed.startswith("UID pairs discriminator per token generator per token a_1 1 ")
+    assert "b_1 2 " in printed
+    assert "fractions of pairs whose good sentence is preferred; a tie counts 0.5" in printed
+    assert "left out: 1 pairs with a sentence of more than 30 tokens" in printed
+    written = json.loads((tmp_path / "a.json").read_text())
+    overall = written["overall"]["networks"]
+    assert list(overall) == ["discriminator", "generator"]
+    numbers = [f"{x:.4f}" for preference in overall.values() for x in preference.values()]
+    assert f"all pairs 3 {' '.join(numbers)} fractions" in printed
+
+
+def test_a_terminal_shows_a_table(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "40")
+    name = "a_long_name_of_a_phenomenon"
+    evaluate._print_table(["UID", "pairs"], [[name, "2"]], printing.console())
+    lines = capsys.readouterr().out.split("\n")
+    assert any(name in line and line.rstrip().endswith("2") for line in lines)
+
+
+def test_minimal_pairs_that_cannot_be_judged_are_refused(run, command, tmp_path):
+    file = tmp_path / "pairs.jsonl"
+    file.write_text(f'{json.dumps(PAIR)}\n{{"sentence_good": "a"}}\n')
+    assert "pairs.jsonl, line 2 has the keys" in command.refused("evaluate", run, file)
+    file.write_text("")
+    assert "pairs.jsonl is empty" in command.refused("evaluate", run, file)
 
 
 def test_a_metric_that_is_not_a_number_is_shown_as_a_dash(capsys):

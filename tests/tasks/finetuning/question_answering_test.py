@@ -162,7 +162,9 @@ def test_its_model_knows_the_null_threshold(electra, run):
 
 def dev_lines(printed):
     """Return the printed metrics of the development set."""
-    return [line.split() for line in printed.partition("test")[0].splitlines()]
+    lines = [line.split() for line in printed.splitlines()]
+    after = lines[lines.index(["dev"]) :]
+    return after[: after.index(["test"])] if ["test"] in after else after
 
 
 def test_evaluate_takes_the_run_alone_or_another_file(electra, run):

@@ -111,6 +111,12 @@ def summary(run):
     return json.loads((run / "summary.json").read_text())
 
 
+def printed_metrics(out):
+    """The table of the set dev, by name."""
+    lines = [line.split() for line in out.splitlines()]
+    return dict(lines[lines.index(["dev"]) + 1 :])
+
+
 # === What a run does ===
 
 
@@ -167,16 +173,17 @@ def test_evaluate_takes_a_file_in_another_scheme(electra, run):
     metrics = summary(run)["median"]["dev"]
     code, out, _ = electra("evaluate", "run", "dev.BIOES", "--checkpoint", "best")
     assert code == 0
-    assert dict(line.split() for line in out.splitlines()[1:]) == {
-        name: f"{value:.4f}" for name, value in metrics.items()
-    }
+    assert "dev.BIOES: 40 sentences" in out
+    assert "tags of scheme BIOES" in out
+    assert printed_metrics(out) == {name: f"{value:.4f}" for name, value in metrics.items()}
 
 
 def test_types_that_training_does_not_have_count_as_missed(electra, run, folder):
     (folder / "other.txt").write_text("anna B-PER\nsaw O\nberlin B-TEAM\n\npeter B-PER\n")
     code, out, _ = electra("evaluate", "run", "other.txt")
     assert code == 0
-    found = dict(line.split() for line in out.splitlines()[1:])
+    assert "other.txt: 1 tag not among those of training, which count as errors: 'B-TEAM'" in out
+    found = printed_metrics(out)
     assert (found["entity_recall"], found["token_accuracy"]) == ("0.6667", "0.7500")
     # The loss is that of the known tags.
     assert float(found["loss"]) < 1
@@ -338,6 +345,7 @@ def test_tags_that_break_their_scheme_are_counted_and_read_as_entities(tmp_path)
         ("anna B-PER\nsaw X\n", {"scheme": "IOB2"}, "line 2: the tag 'X' is neither O nor has a"),
         ("a O\n\nanna B-PER\nsaw B-X\n", {"labels": ["O", "B-PER"]}, "line 4: the tag 'B-X' is"),
         ("anna B-PER\n", {"labels": ["O", "O"]}, "labels must be distinct names, were 'O', 'O'"),
+        ("anna B-PER\n", {"labels": ["O", "B-PER", "LOC"]}, "IOB2 must be O, .*, was 'LOC'"),
         ("anna B-PER\n", {"labels": ["O"]}, "labels must be a list of at least 2 values"),
         ("anna B-PER\n", {"scheme": "IOB1"}, "scheme must be one of IOB2, BIOES, none"),
     ],
