@@ -114,7 +114,9 @@ class _Pretrained(ElectraPretraining):
 def _name(name: str, config: Mapping[str, Any], arrays: Mapping[str, np.ndarray], source) -> str:
     """Return whether a network is a generator or a discriminator, by its head."""
     heads = {"generator": "generator_predictions.", "discriminator": "discriminator_predictions."}
-    for network in NETWORKS:
+    # A decoder has the head of a generator, but predicts the next token.
+    found = [] if config.get("is_decoder") else list(NETWORKS)
+    for network in found:
         if any(key.startswith(heads[network]) for key in arrays) and name in ("", network):
             return network
     kind = (config.get("architectures") or ["a network without a head"])[0]

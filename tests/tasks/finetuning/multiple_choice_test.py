@@ -21,7 +21,7 @@ GOOD, BAD = ["good", "great", "fine", "moving"], ["bad", "dull", "poor", "weak"]
 OTHERS = ["the", "a", "film", "was", "it", "story", "plot", "long", "short", "of"]
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *OTHERS, *GOOD, *BAD]
 SETTINGS = [
-    *("INIT=published", "DATA=data", "LENGTH=24", "LEARNING_RATE=5e-3", "EPOCHS=4"),
+    *("INIT=published", "DATA=data", "LENGTH=24", "LEARNING_RATE=5e-3", "EPOCHS=3"),
     *("EVALUATIONS=2", "LAYER_DECAY=0.9", "DROPOUT=0.0", "KEEP=2"),
 ]
 
