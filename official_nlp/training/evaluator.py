@@ -10,7 +10,7 @@ import tensorflow as tf
 from official_nlp import randomness
 from official_nlp.training import distribution
 from official_nlp.training.sums import Sums
-from official_nlp.training.task import VALID, Rows, Task
+from official_nlp.training.task import ORDER, VALID, Rows, Task
 
 # Purpose of a key that is derived from the run's seed; training has its own in trainer.py.
 _EVALUATION = 1
@@ -103,6 +103,9 @@ class SetEvaluator(orbit.StandardEvaluator):
         if VALID in rows:
             valid = rows.pop(VALID).astype(bool)
             rows = {name: values[valid] for name, values in rows.items()}
+        if ORDER in rows:
+            order = np.argsort(rows[ORDER], kind="stable")
+            rows = {name: values[order] for name, values in rows.items()}
         sums = self._sums.take()
         metrics = {} if self._predicting else self._task.report(sums, rows)
         return {"metrics": metrics, "rows": rows}

@@ -29,6 +29,10 @@ Sums = dict[str, tf.Tensor]
 Rows = dict[str, tf.Tensor]
 # A row of this name, bool `[batch]`, is False at examples that only pad the last batch.
 VALID = "valid"
+# A row of this name, an integer `[batch]`, is the number of an example within its evaluation set.
+# Gathered rows are sorted by it, so that a task may evaluate in another order than that of its
+# file, such as by length. Rows of equal numbers, such as the windows of a long text, stay in order.
+ORDER = "example"
 
 
 class Data(abc.ABC):
@@ -216,7 +220,8 @@ class Task(abc.ABC):
 
         Args:
           sums: added over a metric window of training, or over an evaluation set.
-          rows: concatenated over an evaluation set in order, without padding; empty in training.
+          rows: concatenated over an evaluation set without padding, in order of the row `ORDER`
+            where there is one, which remains among them; empty in training.
         """
         return {}
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 from official_nlp.errors import InputError
 from official_nlp.training import distribution
 from official_nlp.training.evaluator import Evaluator, SetEvaluator
-from official_nlp.training.task import VALID
+from official_nlp.training.task import ORDER, VALID
 from official_nlp.training.tracing import plain_errors
 from tests.training.toy import ToyTask
 
@@ -92,6 +92,25 @@ def test_two_replicas_return_the_rows_in_the_same_order(rows, two_devices):
     result = _rows("mirrored")["rows"]
     np.testing.assert_array_equal(result["position"], rows["position"])
     np.testing.assert_allclose(result["output"], rows["output"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("strategy", ["one_device", "mirrored"])
+def test_rows_are_sorted_by_the_number_of_their_example(strategy, two_devices):
+    class Numbered(ToyTask):
+        def evaluate(self, model, batch):
+            sums, rows = super().evaluate(model, batch)
+            # Two examples of each number, the last numbers first.
+            return sums, {**rows, ORDER: 9 - rows["position"] // 2}
+
+        def report(self, sums, rows):
+            return {"last": float(rows["position"][-1])}
+
+    result = _rows(strategy, Numbered(sets=SETS), predicting=False)
+    rows = result["rows"]
+    np.testing.assert_array_equal(rows[ORDER], np.repeat(np.arange(10), 2))
+    # Examples of equal numbers stay in their order.
+    assert rows["position"].tolist()[:4] == [18, 19, 16, 17]
+    assert result["metrics"] == {"last": 1.0}
 
 
 def test_predicting_computes_rows_of_its_own_and_no_metrics(two_devices):
