@@ -131,13 +131,18 @@ def distribute(
     Args:
       strategy: a strategy.
       make_dataset: called with `(host, hosts)`, returns endless batches of this host, dicts of
-        tensors with static shapes, which are divided among the host's replicas.
+        tensors, which are divided among the host's replicas. Their batch axis is static.
+
+    Raises:
+      InputError: a batch cannot be divided, or has no static shape on a TPU.
     """
 
     def dataset_fn(context: tf.distribute.InputContext) -> tf.data.Dataset:
         hosts = max(context.num_input_pipelines, 1)
         replicas = max(context.num_replicas_in_sync // hosts, 1)
         dataset = make_dataset(context.input_pipeline_id, hosts)
+        if isinstance(strategy, tf.distribute.TPUStrategy):
+            _require_static(dataset)
         dataset = dataset if replicas == 1 else _cut(dataset, replicas)
         # From a dataset that may end, several hosts would get batches of unknown size.
         return dataset.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
@@ -153,24 +158,33 @@ def share_of_host(dataset: tf.data.Dataset, host: int, hosts: int) -> tf.data.Da
 
 
 def _cut(dataset: tf.data.Dataset, replicas: int) -> tf.data.Dataset:
-    """Divide each batch into equal parts of consecutive examples, with static shapes."""
+    """Divide each batch into equal parts of consecutive examples."""
     # `distribute_datasets_from_function` gives consecutive elements to consecutive replicas.
     return _rows(dataset, replicas, "replicas").unbatch()
 
 
+def _require_static(dataset):
+    for name, spec in dataset.element_spec.items():
+        if not spec.shape.is_fully_defined():
+            raise InputError(
+                f"on a TPU every batch must have the same shape, {name} has shape {spec.shape}; "
+                "pad all examples to one length"
+            )
+
+
+def divided(examples: tf.Tensor, parts: int) -> tf.Tensor:
+    """Reshape `[B, ...]` to `[parts, B / parts, ...]`; one axis other than B may be unknown."""
+    size, *rest = examples.shape
+    rest = [-1 if length is None else length for length in rest]
+    return tf.reshape(examples, [parts, size // parts, *rest])
+
+
 def _rows(dataset, parts: int, of: str):
-    """Reshape `[B, ...]` to `[parts, B / parts, ...]`."""
+    """Divide each batch into rows of consecutive examples."""
     for name, spec in dataset.element_spec.items():
         if not spec.shape.rank or not spec.shape[0] or spec.shape[0] % parts:
             raise InputError(
                 f"batch_size must be a multiple of the number of {of} ({parts}), "
                 f"{name} has shape {spec.shape}"
             )
-
-    def cut(batch):
-        return {
-            name: tf.reshape(x, [parts, x.shape[0] // parts, *x.shape[1:]])
-            for name, x in batch.items()
-        }
-
-    return dataset.map(cut)
+    return dataset.map(lambda batch: {name: divided(x, parts) for name, x in batch.items()})

@@ -8,6 +8,7 @@ import orbit
 import tensorflow as tf
 
 from official_nlp import randomness
+from official_nlp.errors import InputError
 from official_nlp.training import distribution
 from official_nlp.training.sums import Sums
 from official_nlp.training.task import ORDER, VALID, Rows, Task
@@ -99,7 +100,8 @@ class SetEvaluator(orbit.StandardEvaluator):
     def eval_end(self, state: list | None = None) -> dict[str, dict]:
         """Compute the metrics of all batches."""
         batches = state or []
-        rows = {name: np.concatenate([b[name] for b in batches]) for name in (batches or [{}])[0]}
+        names = batches[0] if batches else {}
+        rows = {name: _concatenated(name, [batch[name] for batch in batches]) for name in names}
         if VALID in rows:
             valid = rows.pop(VALID).astype(bool)
             rows = {name: values[valid] for name, values in rows.items()}
@@ -127,3 +129,14 @@ class SetEvaluator(orbit.StandardEvaluator):
         if self._strategy.num_replicas_in_sync == 1:
             return self._strategy.experimental_local_results(values)[0]
         return self._strategy.gather(values, axis=0)
+
+
+def _concatenated(name: str, parts: list[np.ndarray]) -> np.ndarray:
+    """Return the rows of all batches in one array."""
+    shapes = sorted({part.shape[1:] for part in parts})
+    if len(shapes) > 1:
+        raise InputError(
+            f"rows of an evaluation must have equal shapes in all batches, {name} had examples of "
+            f"shapes {' and '.join(map(str, shapes[:2]))}; pad them to one length in the task"
+        )
+    return np.concatenate(parts)

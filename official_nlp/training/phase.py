@@ -25,7 +25,8 @@ class PhaseConfig:
     Attributes:
       steps: number of updates, at least 1; None where `epochs` is given.
       batch_size: examples of a batch, over all replicas and hosts.
-      length: tokens of an example, padding included; 1 where examples are no sequences.
+      length: tokens of an example, padding included; 1 where examples are no sequences. Where
+        batches have several lengths, it is the largest.
       data: data folder of this phase; None for that of the run.
       loss_weights: weights of loss terms by name, which replace those of the task. A term of
         weight 0 is not computed.

@@ -20,12 +20,14 @@ if TYPE_CHECKING:  # These modules import this one.
     from official_nlp.training.config import TrainingConfig
     from official_nlp.training.phase import PhaseConfig
 
-# Tensors `[batch, ...]` by name, with static shapes.
+# Tensors `[batch, ...]` by name. Shapes are static, unless the batches of a task have several
+# lengths: then one axis is unknown, but not that of the batch, and not on a TPU.
 Batch = dict[str, tf.Tensor]
 # Tensors of any static shape by name. They are added over steps, replicas and hosts, so a
 # histogram is a sum too. Ratios do not add up: they are computed at the end, on the host.
 Sums = dict[str, tf.Tensor]
-# Tensors `[batch, ...]` by name, one entry for each example. They are concatenated over a set.
+# Tensors `[batch, ...]` by name, one entry for each example. They are concatenated over a set, so
+# the task pads those whose length depends on the batch to one length.
 Rows = dict[str, tf.Tensor]
 # A row of this name, bool `[batch]`, is False at examples that only pad the last batch.
 VALID = "valid"
@@ -164,9 +166,9 @@ class Task(abc.ABC):
     ) -> tf.data.Dataset:
         """Return the endless batches of a phase.
 
-        A batch is a dict of tensors with static shapes, and a function of its position alone. It
-        holds `stream_position`, int64 `[batch]`: the number of each example in the stream of the
-        phase. Consecutive examples have consecutive numbers.
+        A batch is a dict of tensors, see `Batch`, and a function of its position alone. It holds
+        `stream_position`, int64 `[batch]`: the number of each example in the stream of the phase.
+        Consecutive examples have consecutive numbers.
 
         Args:
           stage: index of the phase.

@@ -264,13 +264,13 @@ class PhaseTrainer(orbit.StandardTrainer):
 
     def _divide(self, name, examples):
         parts = self._config.accumulation
-        size, *rest = examples.shape
+        size = examples.shape[0]
         if size % parts:
             raise InputError(
                 f"the examples of a replica must be a multiple of accumulation={parts}, {name} "
                 f"had {size}; change batch_size or accumulation"
             )
-        return tf.reshape(examples, [parts, size // parts, *rest])
+        return distribution.divided(examples, parts)
 
     def _micro_batch_gradients(self, batch, divisors, scale):
         with tf.GradientTape() as tape:

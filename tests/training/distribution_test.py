@@ -35,6 +35,42 @@ def test_a_batch_that_cannot_be_divided_is_refused(two_devices):
         distribution.distribute(strategy, lambda host, hosts: odd)
 
 
+def _two_lengths(host=0, hosts=1):
+    def batch(number):
+        rows = tf.reshape(tf.range(4 * (1 + number % 2)), [4, -1])
+        return {"rows": tf.ensure_shape(tf.cast(rows, tf.int64), [4, None])}
+
+    return tf.data.Dataset.range(4).map(batch)
+
+
+@pytest.mark.parametrize("name", ["one_device", "mirrored"])
+def test_batches_may_have_several_lengths(name, two_devices):
+    strategy = distribution.create_strategy(name)
+    batches = iter(distribution.distribute(strategy, _two_lengths))
+    for length in (1, 2, 1):
+        parts = strategy.experimental_local_results(next(batches)["rows"])
+        assert all(part.shape == [4 // len(parts), length] for part in parts)
+        np.testing.assert_array_equal(np.concatenate(parts).ravel(), np.arange(4 * length))
+
+
+def test_hosts_share_batches_of_several_lengths():
+    parts = [list(distribution.share_of_host(_two_lengths(), host, 2)) for host in (0, 1)]
+    assert [part["rows"].numpy().tolist() for part in parts[1][:2]] == [
+        [[2], [3]],
+        [[4, 5], [6, 7]],
+    ]
+    assert parts[0][0]["rows"].shape == [2, 1]
+
+
+def test_on_a_tpu_several_lengths_are_refused(two_devices, monkeypatch):
+    # There is no TPU here, so that another strategy stands in.
+    monkeypatch.setattr(tf.distribute, "TPUStrategy", tf.distribute.MirroredStrategy)
+    strategy = distribution.create_strategy("mirrored")
+    with pytest.raises(InputError, match=r"same shape, rows has shape \(4, None\); pad all"):
+        distribution.distribute(strategy, _two_lengths)
+    distribution.distribute(strategy, _batches)
+
+
 def test_hosts_get_consecutive_examples_of_each_batch():
     rows = tf.data.Dataset.from_tensors({"rows": tf.range(8)})
     parts = [

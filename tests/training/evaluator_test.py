@@ -9,7 +9,7 @@ from official_nlp.training import distribution
 from official_nlp.training.evaluator import Evaluator, SetEvaluator
 from official_nlp.training.task import ORDER, VALID
 from official_nlp.training.tracing import plain_errors
-from tests.training.toy import ToyTask
+from tests.training.toy import ToyTask, TwoLengths
 
 SETS = {"long": 20, "short": 8}
 
@@ -111,6 +111,23 @@ def test_rows_are_sorted_by_the_number_of_their_example(strategy, two_devices):
     # Examples of equal numbers stay in their order.
     assert rows["position"].tolist()[:4] == [18, 19, 16, 17]
     assert result["metrics"] == {"last": 1.0}
+
+
+@pytest.mark.parametrize("strategy", ["one_device", "mirrored"])
+def test_batches_of_several_lengths_are_evaluated(strategy, two_devices):
+    result = _rows(strategy, TwoLengths(sets=SETS), predicting=False)
+    np.testing.assert_array_equal(result["rows"]["position"], np.arange(20))
+    assert result["metrics"]["examples"] == 20
+
+
+def test_rows_of_several_lengths_are_refused():
+    class Unpadded(TwoLengths):
+        def predict(self, model, batch):
+            return {"all": batch["rows"]}
+
+    message = r"equal shapes in all batches, all had examples of shapes \(2, 8\) and \(3, 8\); pad"
+    with pytest.raises(InputError, match=message):
+        _rows(task=Unpadded(sets=SETS))
 
 
 def test_predicting_computes_rows_of_its_own_and_no_metrics(two_devices):

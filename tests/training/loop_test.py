@@ -18,7 +18,7 @@ from tensorflow.core.util import event_pb2
 
 from official_nlp.errors import InputError, NotFiniteError, Preempted
 from official_nlp.training import PhaseConfig, TrainingConfig, evaluate, predict, train
-from tests.training.toy import ToyData, ToyTask, assert_same_state, state
+from tests.training.toy import ToyData, ToyTask, TwoLengths, assert_same_state, state
 
 PHASES = (
     PhaseConfig(steps=13, batch_size=8, length=4),
@@ -332,6 +332,30 @@ def test_a_run_that_was_stopped_twice_ends_the_same_but_for_split_lines(
         errors = [line["train/loss_error"] for line in (first, second)]
         mean = np.average(errors, weights=weights)
         assert mean == pytest.approx(whole[end]["train/loss_error"], rel=1e-12)
+
+
+class StoppedInLengths(TwoLengths):
+    """Receives a signal when the data is opened."""
+
+    def train_dataset(self, *arguments):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return super().train_dataset(*arguments)
+
+
+@pytest.mark.parametrize("strategy", ["one_device", "mirrored"])
+def test_batches_of_several_lengths_resume_in_the_same_bits(tmp_path, strategy, two_devices):
+    # A loop of an odd number of steps, so that the run continues with the other length.
+    config = dataclasses.replace(
+        CONFIG, strategy=strategy, log_interval=None, checkpoint_interval=10, steps_per_loop=5
+    )
+    phases = PHASES[:1]
+    _train(tmp_path / "whole", TwoLengths(), phases, config)
+    with pytest.raises(Preempted, match="saved at step 5 of 13"):
+        _train(tmp_path / "stopped", StoppedInLengths(), phases, config)
+    _train(tmp_path / "stopped", TwoLengths(), phases, config)
+    one, other = (tmp_path / name for name in ("stopped", "whole"))
+    assert_same_state(state(one / "checkpoints"), state(other / "checkpoints"))
+    assert (one / "metrics.jsonl").read_bytes() == (other / "metrics.jsonl").read_bytes()
 
 
 def _scalars(folder):

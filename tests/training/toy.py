@@ -159,6 +159,42 @@ class PairTask(ToyTask):
     loss_weights = {"first": 1.0, "second": 20.0}
 
 
+class TwoLengths(ToyTask):
+    """Learns the square of a mean over 2 or 3 vectors: batches have these lengths in turn."""
+
+    def train_dataset(self, stage, phase, first_step, host, hosts):
+        def lengthened(step, batch):
+            return _lengthened(batch, first_step + step, phase.batch_size)
+
+        batches = super().train_dataset(stage, phase, first_step, 0, 1)
+        return distribution.share_of_host(batches.enumerate().map(lengthened), host, hosts)
+
+    def evaluation_sets(self):
+        sets = super().evaluation_sets().items()
+        return {
+            name: batches.enumerate().map(lambda step, batch: _lengthened(batch, step, 8))
+            for name, batches in sets
+        }
+
+    def losses(self, model, batch, phase):
+        return super().losses(model, _averaged(batch), phase)
+
+    def evaluate(self, model, batch):
+        return super().evaluate(model, _averaged(batch))
+
+
+def _lengthened(batch, step, size):
+    """Add an axis of length 2 or 3 to the rows: `[size, None, WIDTH]`."""
+    shifts = tf.range(2 + step % 2, dtype=tf.int64)[:, None]  # [length, 1]
+    rows = batch["rows"][:, None] + tf.cast(shifts, tf.float32) / 10
+    return {**batch, "rows": tf.ensure_shape(rows, [size, None, WIDTH])}
+
+
+def _averaged(batch):
+    assert batch["rows"].shape[1] is None
+    return {**batch, "rows": tf.reduce_mean(batch["rows"], 1)}
+
+
 def _batch(key, step, size):
     first = step * size
     rows = randomness.uniform(key, [size, WIDTH], first) * 2 - 1

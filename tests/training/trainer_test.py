@@ -20,9 +20,10 @@ from official_nlp.training import (
 )
 from official_nlp.training.phase import stages
 from official_nlp.training.trainer import PhaseTrainer
-from tests.training.toy import PairTask
+from tests.training.toy import PairTask, TwoLengths
 
 PHASE = PhaseConfig(steps=20, batch_size=8, length=4, loss_weights=PairTask.loss_weights)
+LENGTHS = PhaseConfig(steps=4, batch_size=8, length=3)
 CONFIG = TrainingConfig(
     steps_per_loop=10, warmup_steps=0, checkpoint_interval=None, evaluation_interval=None
 )
@@ -150,6 +151,29 @@ def test_replicas_micro_batches_and_xla_compute_the_same_updates(ten, changes, t
         np.testing.assert_allclose(other, one, rtol=1e-5, atol=1e-5 * np.abs(one).max())
     for name, value in ten[1].items():
         assert metrics[name] == pytest.approx(value, rel=1e-5), name
+
+
+@pytest.fixture(scope="module")
+def four_of_two_lengths():
+    """Metrics of four steps of two lengths in turn, on one device in whole batches."""
+    return _train(_trainer(TwoLengths(), LENGTHS), 4)["train"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"strategy": "mirrored"},
+        {"jit_compile": True},
+        pytest.param({"accumulation": 2}, marks=pytest.mark.slow),
+    ],
+    ids=str,
+)
+def test_batches_of_several_lengths_are_divided_and_compiled(
+    four_of_two_lengths, changes, two_devices
+):
+    config = dataclasses.replace(CONFIG, **changes)
+    metrics = _train(_trainer(TwoLengths(), LENGTHS, config), 4)["train"]
+    assert metrics == pytest.approx(four_of_two_lengths, rel=1e-5)
 
 
 def test_in_the_bug_compatible_mode_replicas_divide_by_their_own_weights(ten, two_devices):
