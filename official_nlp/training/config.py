@@ -1,6 +1,7 @@
 """Settings of the loop and of the optimizer, which hold for every objective."""
 
 import dataclasses
+import math
 from typing import Any
 
 from official_nlp import ranges
@@ -14,11 +15,13 @@ from official_nlp.training.phase import PhaseConfig
 #   fixed     must be equal, else the run is refused: it would be another run
 #   rounding  may change; the change is reported, as results then agree only to rounding
 #   free      may change; no variable depends on it
-#   ignored   not compared: it names a location, whose content is compared instead
+#   ignored   not compared: it names a location, whose content is compared instead, or determines
+#             other fields, which are compared
 FIXED, ROUNDING, FREE, IGNORED = "fixed", "rounding", "free", "ignored"
 TRAINING_FIELDS = {
     "learning_rate": FIXED,
     "warmup_steps": FIXED,
+    "warmup_fraction": IGNORED,  # The resulting steps are compared.
     "decay_power": FIXED,
     "weight_decay": FIXED,
     "beta_1": FIXED,
@@ -30,6 +33,7 @@ TRAINING_FIELDS = {
     "summary_interval": FREE,
     "checkpoint_interval": FREE,
     "evaluation_interval": FREE,
+    "evaluations": FREE,
     "keep": FREE,
     "keep_every": FREE,
     "keep_best": FREE,
@@ -52,11 +56,16 @@ PHASE_FIELDS = {
 }
 # Policies for a corrupt record of the data.
 CORRUPT_RECORDS = ("stop", "skip")
+# That of the paper, for all sizes.
+_WARMUP_STEPS = 10_000
+# A loop of more steps would save little, and a request to stop is answered at its end only.
+_LONGEST_LOOP = 100
 _STEPS = Integer(1, ranges.MOST_STEPS)
 # Numbers below the least are 0 in float32, or change no weight.
 _RANGES = {
     "learning_rate": Number(1e-12, 100),
-    "warmup_steps": Integer(0, ranges.MOST_STEPS),
+    "warmup_steps": OrNone(Integer(0, ranges.MOST_STEPS)),
+    "warmup_fraction": OrNone(Number(0, 1)),
     "decay_power": Number(0, 100),
     "weight_decay": Number(0, 100),
     "beta_1": Number(0, 1, below=True),
@@ -68,6 +77,7 @@ _RANGES = {
     "summary_interval": OrNone(_STEPS),
     "checkpoint_interval": OrNone(_STEPS),
     "evaluation_interval": OrNone(Integer(0, ranges.MOST_STEPS)),
+    "evaluations": OrNone(_STEPS),
     "keep": Integer(1, 1_000_000),
     "keep_every": OrNone(_STEPS),
     "keep_best": OrNone(Text()),
@@ -86,11 +96,15 @@ _RANGES = {
 class TrainingConfig:
     """Settings of the loop and of the optimizer. The defaults are those of ELECTRA-Small.
 
-    Steps are counted over all phases. Every interval is a multiple of `steps_per_loop`.
+    Steps are counted over all phases. Every interval is a multiple of `steps_per_loop`. Warm-up and
+    intervals can also depend on the number of all steps, which may be known only when the data is:
+    `for_steps` resolves them.
 
     Attributes:
       learning_rate: peak learning rate of the schedule.
-      warmup_steps: steps of linear warm-up.
+      warmup_steps: steps of linear warm-up; None for `warmup_fraction`, or without it for 10,000,
+        as in the paper.
+      warmup_fraction: fraction of all steps that are warm-up, in place of `warmup_steps`.
       decay_power: exponent of the decay to 0 at the last step of the last phase.
       weight_decay: rate of the decoupled weight decay.
       beta_1: decay rate of the mean of gradients.
@@ -123,7 +137,8 @@ class TrainingConfig:
     """
 
     learning_rate: float = 5e-4
-    warmup_steps: int = 10_000
+    warmup_steps: int | None = None
+    warmup_fraction: float | None = None
     decay_power: float = 1.0
     weight_decay: float = 0.01
     beta_1: float = 0.9
@@ -135,6 +150,7 @@ class TrainingConfig:
     summary_interval: int | None = None
     checkpoint_interval: int | None = 10_000
     evaluation_interval: int | None = 10_000
+    evaluations: int | None = None
     keep: int = 3
     keep_every: int | None = None
     keep_best: str | None = None
@@ -149,12 +165,12 @@ class TrainingConfig:
 
     def __post_init__(self):
         ranges.check(self, _RANGES)
-        self._require_multiple("log_interval", "steps_per_loop")
-        self._require_multiple("summary_interval", "window")
-        self._require_multiple("checkpoint_interval", "window")
-        if self.evaluation_interval != 0:
-            self._require_multiple("evaluation_interval", "steps_per_loop")
-        self._require_multiple("keep_every", "checkpoint_interval")
+        if self.warmup_steps is not None and self.warmup_fraction is not None:
+            raise InputError(
+                f"give warmup_steps or warmup_fraction, not both: they were {self.warmup_steps} "
+                f"and {self.warmup_fraction}"
+            )
+        self._check_intervals()
         if self.keep_best is not None:
             best.parse(self.keep_best)
             if self.evaluation_interval == 0:
@@ -162,6 +178,51 @@ class TrainingConfig:
                     "keep_best needs evaluation metrics: evaluation_interval must not be 0, or "
                     "keep_best must be None"
                 )
+
+    def _check_intervals(self) -> None:
+        if self.evaluations is not None:
+            for name in ("log_interval", "summary_interval", "keep_every"):
+                if getattr(self, name) is not None:
+                    raise InputError(
+                        f"{name} must be None where evaluations={self.evaluations} determines the "
+                        f"intervals, was {getattr(self, name)}"
+                    )
+            return
+        self._require_multiple("log_interval", "steps_per_loop")
+        self._require_multiple("summary_interval", "window")
+        self._require_multiple("checkpoint_interval", "window")
+        if self.evaluation_interval != 0:
+            self._require_multiple("evaluation_interval", "steps_per_loop")
+        self._require_multiple("keep_every", "checkpoint_interval")
+
+    def for_steps(self, total: int) -> "TrainingConfig":
+        """Return these settings with a warm-up and with intervals in steps.
+
+        Args:
+          total: steps of all phases with which the run began. A run that is extended retains its
+            warm-up, which belongs to its identity, and its intervals, so that its checkpoints
+            remain candidates for the best.
+        """
+        changes: dict[str, int | None] = {}
+        if self.warmup_steps is None:
+            steps = _WARMUP_STEPS
+            if self.warmup_fraction is not None:
+                steps = int(self.warmup_fraction * total)
+            changes.update(warmup_steps=steps, warmup_fraction=None)
+        if self.evaluations is not None:
+            # Rounded up: an interval that is a little shorter would add an evaluation right before
+            # the one at the end.
+            interval = math.ceil(total / self.evaluations)
+            loops = math.ceil(interval / _LONGEST_LOOP)
+            loop = math.ceil(interval / loops)
+            interval = loops * loop
+            changes.update(
+                steps_per_loop=loop,
+                checkpoint_interval=interval,
+                evaluation_interval=interval,
+                evaluations=None,
+            )
+        return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
 
     @property
     def window(self) -> int:

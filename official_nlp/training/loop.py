@@ -61,7 +61,7 @@ def train(
     Args:
       task: what to train.
       phases: phases in steps, over one global step, optimizer and schedule.
-      config: settings of loop and optimizer.
+      config: settings of loop and optimizer; see `resolved`.
       model_dir: the run folder, created if absent.
       data: opened data of the task, whose content a resumed run must have unchanged.
       warm_start: pretrained weights for a run that has no checkpoint yet. Optimizer and step start
@@ -81,6 +81,7 @@ def train(
       StorageError: the disk is full; the last checkpoint is complete.
     """
     phases = [each.with_loss_weights(task.loss_weights) for each in phases]
+    config = resolved(config, phases, model_dir)
     strategy = distribution.create_strategy(config.strategy)
     folder = RunFolder(model_dir, writes=distribution.is_chief(strategy))
     stop = StopRequest()
@@ -151,6 +152,19 @@ def predict(
     return rows
 
 
+def resolved(
+    config: TrainingConfig, phases: Sequence[phase.PhaseConfig], model_dir: str | os.PathLike
+) -> TrainingConfig:
+    """Return settings with a warm-up and intervals in steps, see `TrainingConfig.for_steps`.
+
+    Args:
+      config: settings of loop and optimizer.
+      phases: phases in steps.
+      model_dir: the run folder. A run that exists there retains what it began with.
+    """
+    return config.for_steps(RunFolder(model_dir).begun_with(phase.total_steps(phases)))
+
+
 def identity(
     task: Task,
     phases: Sequence[phase.PhaseConfig],
@@ -160,6 +174,12 @@ def identity(
     """Return what `run.json` records of a run and a resumed run must have unchanged.
 
     Data is compared by content, not by path: a data folder may move.
+
+    Args:
+      task: what is trained.
+      phases: phases in steps.
+      config: settings as `resolved` returns them.
+      data: opened data of the task.
     """
     hashes = {path: each.fingerprint() for path, each in (data or {}).items()}
     kind = type(task.config)
@@ -467,6 +487,7 @@ class _Run:
 
 
 def _schedule(config: TrainingConfig, total: int) -> WarmupDecay:
+    assert config.warmup_steps is not None  # See `resolved`.
     return WarmupDecay(
         config.learning_rate,
         total,

@@ -48,16 +48,17 @@ def check(
                 f"{examples:,}: each batch repeats some"
             )
         lines += _phase_lines(number, phase, training, examples, devices)
-    steps = sum(phase.steps or 0 for phase in phases)
-    if training.warmup_steps > steps:
+    steps, warmup = sum(phase.steps or 0 for phase in phases), training.warmup_steps
+    assert warmup is not None  # See `loop.resolved`.
+    if warmup > steps:
         errors.append(
-            f"warmup_steps must be at most {steps:,}, the steps of the run, was "
-            f"{training.warmup_steps:,}: the learning rate would not reach its peak; use a tenth "
-            f"of the steps (WARMUP_STEPS={steps // 10}) or fewer"
+            f"warmup_steps must be at most {steps:,}, the steps of the run, was {warmup:,}: the "
+            "learning rate would not reach its peak; use a tenth of the steps "
+            f"(WARMUP_STEPS={steps // 10}) or fewer"
         )
-    elif training.warmup_steps == steps:
+    elif warmup == steps:
         warnings.append(
-            f"the warm-up of {training.warmup_steps:,} steps does not end before the last of "
+            f"the warm-up of {warmup:,} steps does not end before the last of "
             f"{steps:,} steps: the learning rate never reaches its peak"
         )
     if devices.absent:

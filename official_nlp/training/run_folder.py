@@ -236,6 +236,22 @@ class RunFolder:
             return None
         return steps if old == new else None
 
+    def begun_with(self, total: int) -> int:
+        """Return the number of steps of all phases with which the run of the folder began.
+
+        Args:
+          total: number of steps of a run that begins now.
+        """
+        if not self._was_trained:
+            return total
+        described = self.describe()
+        try:
+            steps = [int(phase["steps"]) for phase in described["phases"]]
+            last = [*described.get("extended_from", []), steps[-1]][0]
+            return max(1, sum(steps[:-1]) + int(last))
+        except (LookupError, TypeError, ValueError, OverflowError):
+            return total  # The file is damaged, and `require_same` refuses it.
+
     def require_same(self, identity: Mapping[str, Any], extend: bool = False) -> None:
         """Compare with `run.json`, if a run was trained here; write nothing.
 

@@ -44,6 +44,18 @@ from official_nlp.training import PhaseConfig, TrainingConfig, best, config
             {"keep_best": "rtd_auc", "evaluation_interval": 0},
             "keep_best needs evaluation metrics: evaluation_interval must not be 0",
         ),
+        (
+            {"warmup_steps": 10, "warmup_fraction": 0.1},
+            "give warmup_steps or warmup_fraction, not both: they were 10 and 0.1",
+        ),
+        (
+            {"warmup_fraction": 1.5},
+            "warmup_fraction must be a number of at least 0 and at most 1, or None, was 1.5",
+        ),
+        (
+            {"evaluations": 3, "log_interval": 10},
+            "log_interval must be None where evaluations=3 determines the intervals, was 10",
+        ),
         ({"corrupt_records": "ignore"}, "corrupt_records must be one of stop, skip, was 'ignore'"),
         ({"strategy": "many"}, "strategy must be one of one_device, mirrored, .*, was 'many'"),
     ],
@@ -57,6 +69,46 @@ def test_settings_that_do_not_fit_the_loop_are_refused(fields, message):
 def test_intervals_may_be_absent_and_evaluation_off():
     made = TrainingConfig(checkpoint_interval=None, evaluation_interval=0)
     assert made.window == made.steps_per_loop
+
+
+@pytest.mark.parametrize(
+    ("fields", "total", "steps"),
+    [
+        ({}, 10, 10_000),
+        ({"warmup_steps": 7}, 10, 7),
+        ({"warmup_fraction": 0.1}, 60, 6),
+        ({"warmup_fraction": 0.1}, 69, 6),
+        ({"warmup_fraction": 0.1}, 9, 0),
+        ({"warmup_fraction": 0.0}, 60, 0),
+        ({"warmup_fraction": 1}, 60, 60),
+    ],
+)
+def test_a_warm_up_may_be_a_fraction_of_all_steps(fields, total, steps):
+    resolved = TrainingConfig(**fields).for_steps(total)
+    assert (resolved.warmup_steps, resolved.warmup_fraction) == (steps, None)
+    assert resolved.for_steps(total + 100) == resolved
+
+
+@pytest.mark.parametrize(
+    ("evaluations", "total", "loop", "interval"),
+    [
+        (1, 60, 60, 60),
+        (3, 60, 20, 20),
+        (3, 61, 21, 21),
+        (4, 1000, 84, 252),
+        (10, 10_000, 100, 1000),
+        (10, 5, 1, 1),
+        (7, 10, 2, 2),
+        (1, 1_000_000, 100, 1_000_000),
+    ],
+)
+def test_evaluations_are_spread_evenly_with_the_last_at_the_end(evaluations, total, loop, interval):
+    resolved = TrainingConfig(evaluations=evaluations).for_steps(total)
+    assert (resolved.steps_per_loop, resolved.evaluation_interval) == (loop, interval)
+    assert resolved.checkpoint_interval == interval
+    assert (resolved.evaluations, resolved.log_interval) == (None, None)
+    steps = {*range(interval, total + 1, interval), total}
+    assert len(steps) == min(evaluations, -(-total // interval))
 
 
 def test_every_field_has_a_kind():

@@ -460,6 +460,29 @@ def test_a_run_is_extended_only_on_request(finished, copy):
     assert "extended" not in text
 
 
+def test_an_extended_run_retains_warm_up_and_intervals_that_depend_on_its_steps(tmp_path):
+    config = TrainingConfig(warmup_fraction=0.25, evaluations=3, keep=9)
+    phases = [(PhaseConfig(steps=steps, batch_size=8),) for steps in (12, 18)]
+    _train(tmp_path, phases=phases[0], config=config)
+    described = json.loads((tmp_path / "run.json").read_text())["training"]
+    assert described["warmup_steps"] == 3
+    assert "warmup_fraction" not in described
+    with pytest.raises(
+        InputError, match=r"configuration: phases\[0\].steps was 12, is now 18; give"
+    ):
+        _train(tmp_path, phases=phases[1], config=config)
+    _train(tmp_path, phases=phases[1], config=config, extend=True)
+    assert json.loads((tmp_path / "run.json").read_text())["training"] == described
+    evaluated = [line["step"] for line in _lines(tmp_path) if "held_out/noise" in line]
+    assert evaluated == [4, 8, 12, 16, 18]
+    # Without `extend`, the longer run is the same run now.
+    _, text = _train(tmp_path, phases=phases[1], config=config)
+    assert "continuing after step 18 of 18" in text
+    changed = dataclasses.replace(config, warmup_fraction=0.5)
+    with pytest.raises(InputError, match=r"training\.warmup_steps was 3, is now 6"):
+        _train(tmp_path, phases=phases[1], config=changed)
+
+
 @pytest.mark.parametrize(
     ("change", "difference"),
     [

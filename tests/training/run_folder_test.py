@@ -76,6 +76,26 @@ def test_an_extended_run_is_replayed_by_its_recipe(tmp_path):
     assert (tmp_path / "tokenizer/vocab.txt").read_text() == "a"
 
 
+@pytest.mark.parametrize(
+    ("parts", "steps"),
+    [
+        ({}, 5),
+        ({"extended_from": [4]}, 4),
+        ({"extended_from": [3, 4]}, 3),
+        ({"phases": [{"steps": 2}, {"steps": 5}], "extended_from": [3]}, 5),
+        ({"phases": [{"steps": "?"}]}, 9),
+        ({"phases": [None]}, 9),
+        ({"phases": []}, 9),
+        ({"extended_from": [{}]}, 9),
+    ],
+)
+def test_the_steps_with_which_a_run_began_are_known(tmp_path, parts, steps):
+    assert RunFolder(tmp_path).begun_with(9) == 9
+    folder = _trained(tmp_path)
+    folder.description.write_text(json.dumps({**folder.describe(), **parts}))
+    assert folder.begun_with(9) == steps
+
+
 def test_files_of_the_task_are_written_until_there_is_a_checkpoint(tmp_path):
     folder = RunFolder(tmp_path)
     folder.claim(IDENTITY)

@@ -43,8 +43,12 @@ def run(args: argparse.Namespace) -> None:
     config = _with_quirks(RunConfig(**values))
     _require_run_folder(config.model_dir)
     data = _open_data(config, args.dry_run)
+    phases = _in_steps(config, data, console)
+    # The number of steps determines a warm-up and intervals that are given relative to it.
+    training = loop.resolved(config.training, phases, config.model_dir)
+    config = dataclasses.replace(config, training=training)
     task = config.task.make(data, config.training)
-    phases = _in_steps(config, data, task, console)
+    phases = [phase.with_loss_weights(task.loss_weights) for phase in phases]
     _preflight(config, phases, data, args.dry_run, console)
     _print_baselines(task, console)
     warm_start = _warm_start(config, phases, data, task, console)
@@ -99,12 +103,9 @@ def _open_data(config: "RunConfig", dry_run: bool) -> "dict[str | None, Data]":
 
 
 def _in_steps(
-    config: "RunConfig",
-    data: "Mapping[str | None, Data]",
-    task: "Task",
-    console: "rich.console.Console",
+    config: "RunConfig", data: "Mapping[str | None, Data]", console: "rich.console.Console"
 ) -> "list[PhaseConfig]":
-    """Return the phases in steps and with all loss weights; print how epochs were converted."""
+    """Return the phases in steps; print how epochs were converted."""
     phases = list(config.phases)
     if config.epochs is not None:
         if len(phases) > 1:
@@ -116,7 +117,7 @@ def _in_steps(
     result = []
     for number, phase in enumerate(phases, start=1):
         examples = data[phase.data].examples
-        result.append(phase.in_steps(examples).with_loss_weights(task.loss_weights))
+        result.append(phase.in_steps(examples))
         if phase.epochs is not None:
             console.print(
                 f"phase {number}: {phase.epochs:g} epochs of {examples:,} examples in batches of "
