@@ -45,20 +45,20 @@ class Best:
 
     Args:
       name: see `parse`; None for no best step.
-      folder: folder of `best.json`, which names the checkpoint for other programs.
 
     Attributes:
+      name: name of the metric, `SET/NAME` once the set is known; empty where there is no metric.
       step: the best step; None before the first.
+      value: value of the metric at the best step; not a number before the first.
     """
 
-    def __init__(self, name: str | None, folder: str | os.PathLike):
+    def __init__(self, name: str | None):
         self._metric: str | None = None
         self._higher = False
         if name:
             self._metric, self._higher = parse(name)
-        self._file = pathlib.Path(folder, FILE)
-        self._name = ""
-        self._value = math.nan
+        self.name = self._metric or ""
+        self.value = math.nan
         self.step: int | None = None
 
     def update(self, step: int, metrics: Mapping[str, Any]) -> None:
@@ -77,25 +77,32 @@ class Best:
         if name is None:
             known = ", ".join(dict.fromkeys(name.partition("/")[2] for name in evaluated))
             raise InputError(f"keep_best must be one of {known}, was {self._metric!r}")
-        value = metrics[name]
+        self.name, value = name, metrics[name]
         if value is None or not math.isfinite(value):
             return
-        better = value > self._value if self._higher else value < self._value
+        better = value > self.value if self._higher else value < self.value
         if self.step is None or better:
-            self.step, self._name, self._value = step, name, value
+            self.step, self.value = step, value
 
-    def write(self) -> None:
-        """Write `best.json`, or remove it where there is no best step."""
+    def write(self, folder: str | os.PathLike) -> None:
+        """Write `best.json`, which names the best checkpoint for other programs.
+
+        The file is removed where there is no best step.
+
+        Args:
+          folder: folder of the checkpoints.
+        """
+        file = pathlib.Path(folder, FILE)
         if self.step is None:
-            self._file.unlink(missing_ok=True)
+            file.unlink(missing_ok=True)
             return
         better = "higher" if self._higher else "lower"
         content = {
             "step": self.step,
-            "metric": self._name,
-            "value": self._value,
+            "metric": self.name,
+            "value": self.value,
             "better": better,
         }
         text = f"{json.dumps(content)}\n".encode()
-        if not self._file.exists() or self._file.read_bytes() != text:
-            atomic.write(self._file, text)
+        if not file.exists() or file.read_bytes() != text:
+            atomic.write(file, text)

@@ -78,7 +78,7 @@ class Checkpoints:
         self._step = step
         self._keep = keep
         self._keep_every = keep_every
-        self._best = Best(keep_best, folder)
+        self._best = Best(keep_best)
         self._last_step = last_step
         self._notify = notify
         self._writes = writes
@@ -196,7 +196,7 @@ class Checkpoints:
         if not self._writes:
             return
         with disk_errors.writing("the list of checkpoints", self._folder):
-            self._best.write()
+            self._best.write(self._folder)
             retained = self._retained(self._steps)
             # The list before the deletions: a listed checkpoint without files counts as damaged.
             if retained != self._steps:

@@ -37,6 +37,7 @@ TRAINING_FIELDS = {
     "keep": FREE,
     "keep_every": FREE,
     "keep_best": FREE,
+    "patience": FREE,
     "corrupt_records": FREE,
     "strategy": ROUNDING,
     "seed": FIXED,
@@ -81,6 +82,7 @@ _RANGES = {
     "keep": Integer(1, 1_000_000),
     "keep_every": OrNone(_STEPS),
     "keep_best": OrNone(Text()),
+    "patience": OrNone(Integer(1, 1_000_000)),
     "corrupt_records": Choice(CORRUPT_RECORDS),
     "strategy": Choice(tuple(distribution.STRATEGIES)),
     "seed": Integer(0, ranges.LARGEST_SEED),
@@ -124,6 +126,8 @@ class TrainingConfig:
         `checkpoint_interval`; None for none.
       keep_best: evaluation metric whose best checkpoint is retained, such as `rtd_auc`; see
         `best.parse`.
+      patience: number of evaluations after which training ends if the metric of `keep_best` did
+        not improve in them; None for never. Each evaluation then needs a checkpoint.
       corrupt_records: policy for corrupt records of the data: `stop` ends the run, `skip` leaves
         the example of the batch empty, without weight, and counts it.
       strategy: see `distribution.STRATEGIES`.
@@ -154,6 +158,7 @@ class TrainingConfig:
     keep: int = 3
     keep_every: int | None = None
     keep_best: str | None = None
+    patience: int | None = None
     corrupt_records: str = "stop"
     strategy: str = "one_device"
     seed: int = 0
@@ -178,6 +183,10 @@ class TrainingConfig:
                     "keep_best needs evaluation metrics: evaluation_interval must not be 0, or "
                     "keep_best must be None"
                 )
+        elif self.patience is not None:
+            raise InputError(
+                f"patience={self.patience} needs keep_best, the metric that shall improve"
+            )
 
     def _check_intervals(self) -> None:
         if self.evaluations is not None:
@@ -194,6 +203,9 @@ class TrainingConfig:
         if self.evaluation_interval != 0:
             self._require_multiple("evaluation_interval", "steps_per_loop")
         self._require_multiple("keep_every", "checkpoint_interval")
+        if self.patience is not None:
+            # Training may end after any evaluation, and ends at a checkpoint.
+            self._require_multiple("evaluation_interval", "checkpoint_interval")
 
     def for_steps(self, total: int) -> "TrainingConfig":
         """Return these settings with a warm-up and with intervals in steps.

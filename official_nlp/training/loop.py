@@ -79,10 +79,10 @@ def train(
             run.build(data)
             run.restore(warm_start)
             for stage in phase.stages(phases):
-                if run.step >= stage.end:
+                if run.step >= stage.end or run.stopped_early:
                     continue
                 controller = run.open_stage(stage)
-                while run.step < stage.end:
+                while run.step < stage.end and not run.stopped_early:
                     end = run.begin_loop(stage)
                     with _quiet_orbit(), plain_errors():
                         # Exactly one loop, because `begin_loop` returns a step at most

@@ -12,6 +12,7 @@ from official_nlp.errors import Preempted
 from official_nlp.training import checkpoints, curves, distribution, phase, precision
 from official_nlp.training.adamw import AdamW
 from official_nlp.training.config import ROUNDING, TrainingConfig
+from official_nlp.training.early_stopping import EarlyStopping
 from official_nlp.training.evaluator import Evaluator
 from official_nlp.training.metrics_log import TRAIN, MetricsLog
 from official_nlp.training.progress import TrainingProgress
@@ -82,11 +83,17 @@ class Run:
         self._extended_from: int | None = None
         self._baselines: Mapping[str, float] = {}
         self._metrics: dict | None = None  # Those of the window that just ended.
+        self._early_stopping = EarlyStopping(config.keep_best, config.patience)
 
     @property
     def step(self) -> int:
         """Number of finished updates."""
         return int(self._step.numpy())
+
+    @property
+    def stopped_early(self) -> str | None:
+        """A line that says why the run has ended before its last step; None where it has not."""
+        return self._early_stopping.reason if self.step != self._total else None
 
     # === Before the first step ===
 
@@ -171,13 +178,25 @@ class Run:
         # Derived from the truncated log, not from best.json, which may name an evaluation that was
         # just removed: after setting aside a damaged checkpoint, a run continues from an earlier
         # one.
-        self._checkpoints.tidy(self._log.evaluations())
+        evaluations = self._log.evaluations()
+        self._checkpoints.tidy(evaluations)
+        for line in evaluations:
+            # The first of several hosts may not have truncated the log yet.
+            if line["step"] <= self.step:
+                self._early_stopping.update(line["step"], line)
         self._watch.start(self.step)
         if self._extended_from is not None:
             self._progress.message(self._extension(self._extended_from))
         if self.step:
             self._progress.message(f"continuing after step {self.step} of {self._total}")
             self._evaluate_if_due()
+        self._note_early_stop()
+
+    def _note_early_stop(self) -> None:
+        """Print and record whether the run has ended early."""
+        if self.stopped_early:
+            self._progress.message(self.stopped_early)
+        self._folder.record_early_stop(self.stopped_early)
 
     def _extension(self, old_steps: int) -> str:
         """Return a line on the effect of more steps of the last phase on the schedule."""
@@ -246,6 +265,8 @@ class Run:
             raise Preempted(f"asked to stop: the run is saved at step {step} of {self._total}")
         self._evaluate_if_due()
         self._show(stage)
+        if self.stopped_early:
+            self._note_early_stop()
 
     def _save(self) -> None:
         if self._metrics is None:
@@ -292,6 +313,7 @@ class Run:
             self._progress.evaluated(step, name, metrics)
         self._summaries.flush()
         self._checkpoints.tidy([{"step": step, **line}])
+        self._early_stopping.update(step, line)
 
     def _write(self, line: Mapping[str, float]) -> None:
         # Minus 1: the line at the last step of a phase belongs to that phase, not to the next.

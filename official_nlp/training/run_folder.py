@@ -39,8 +39,9 @@ _PARTS = {
     "flags": dict,
     "devices": dict,
     "extended_from": list,
+    "stopped_early": str,
 }
-_KINDS = {list: "a list", dict: "an object"}
+_KINDS = {list: "a list", dict: "an object", str: "text"}
 # Environment variables that change how TensorFlow computes, and with it the last bits.
 _FLAGS = (
     "TF_ENABLE_ONEDNN_OPTS",
@@ -214,6 +215,15 @@ class RunFolder:
         if self.writes and more:
             content = self.describe()
             self._describe({**content, "origin": {**content["origin"], **more}})
+
+    def record_early_stop(self, reason: str | None) -> None:
+        """Record in `run.json` why a run ended before its last step; None where it did not."""
+        if not self.writes:
+            return
+        content = self.describe()
+        if content.get("stopped_early") != reason:
+            content.pop("stopped_early", None)
+            self._describe({**content, "stopped_early": reason} if reason else content)
 
     def extended_from(self, identity: Mapping[str, Any]) -> int | None:
         """Return the former number of steps of the last phase, if only that number has grown.

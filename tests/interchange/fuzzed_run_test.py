@@ -72,9 +72,9 @@ def run(tmp_path_factory) -> pathlib.Path:
     log = MetricsLog(folder.metrics, folder.timing)
     log.write(2, 0, {"train/loss": 2.5, "learning_rate": 1e-3, "grad_norm": 1.0})
     log.write(2, 0, {"held_out/rtd_loss": 0.5, "held_out/rtd_auc": float("nan")})
-    best = Best("rtd_loss", folder.checkpoints)
+    best = Best("rtd_loss")
     best.update(2, log.evaluations()[0])
-    best.write()
+    best.write(folder.checkpoints)
     return folder.path
 
 

@@ -56,6 +56,12 @@ from official_nlp.training import PhaseConfig, TrainingConfig, best, config
             {"evaluations": 3, "log_interval": 10},
             "log_interval must be None where evaluations=3 determines the intervals, was 10",
         ),
+        ({"patience": 0}, "patience must be an integer from 1 to 1,000,000, or None, was 0"),
+        ({"patience": 2}, "patience=2 needs keep_best, the metric that shall improve"),
+        (
+            {"patience": 2, "keep_best": "rtd_auc", "evaluation_interval": 50},
+            r"evaluation_interval must be a multiple of checkpoint_interval \(100\), was 50",
+        ),
         ({"corrupt_records": "ignore"}, "corrupt_records must be one of stop, skip, was 'ignore'"),
         ({"strategy": "many"}, "strategy must be one of one_device, mirrored, .*, was 'many'"),
     ],

@@ -398,6 +398,83 @@ def test_a_loss_that_is_not_finite_stops_the_run_without_a_checkpoint(tmp_path):
     assert tf.train.latest_checkpoint(str(tmp_path / "checkpoints")).endswith("ckpt-20")
 
 
+# === Early stopping ===
+
+# The noise is the same at every evaluation, so that the second does not improve it.
+IMPATIENT = dataclasses.replace(CONFIG, keep_best="higher:noise", patience=2)
+
+
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory):
+    """The folder of a run that stopped early, with its metrics and output."""
+    folder = tmp_path_factory.mktemp("impatient") / "run"
+    return folder, *_train(folder, config=IMPATIENT)
+
+
+def test_a_run_ends_when_its_metric_does_not_improve(impatient, finished):
+    folder, metrics, text = impatient
+    (reason,) = re.findall(r"^(stopped early .*)\n", text, re.MULTILINE)
+    assert re.fullmatch(
+        r"stopped early at step 30: held_out/noise did not improve in 2 evaluations; best [\d.]+ "
+        "at step 10",
+        reason,
+    )
+    assert metrics["step"] == 30
+    steps = {name for name in _checkpoint_files(folder) if name.endswith(".index")}
+    assert steps == {"ckpt-10.index", "ckpt-20.index", "ckpt-30.index"}
+    described = json.loads((folder / "run.json").read_text())
+    assert described.pop("stopped_early") == reason
+    assert described == json.loads((finished[0] / "run.json").read_text())
+    # Until then it is the run that was to have all its steps.
+    lines = (finished[0] / "metrics.jsonl").read_text()
+    assert lines.startswith((folder / "metrics.jsonl").read_text())
+
+
+def test_the_same_command_leaves_a_run_that_stopped_early_unchanged(impatient, tmp_path):
+    folder = shutil.copytree(impatient[0], tmp_path / "run")
+    before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.suffix != ".png"}
+    metrics, text = _train(folder, config=IMPATIENT)
+    assert metrics == impatient[1]
+    assert text.count("stopped early at step 30: held_out/noise did not improve in 2 eval") == 1
+    for path, content in before.items():
+        assert path.read_bytes() == content, path
+
+
+def test_a_run_that_was_stopped_on_request_stops_early_at_the_same_step(impatient, tmp_path):
+    folder = tmp_path / "run"
+    # Each evaluation is of two sets: the request arrives during that of step 20.
+    with pytest.raises(Preempted, match="saved at step 25 of 33"):
+        _train(folder, Stopped(signal.SIGTERM, evaluation=3), config=IMPATIENT)
+    assert "stopped_early" not in json.loads((folder / "run.json").read_text())
+    _train(folder, config=IMPATIENT)
+    assert (folder / "run.json").read_bytes() == (impatient[0] / "run.json").read_bytes()
+    assert _checkpoint_files(folder) == _checkpoint_files(impatient[0])
+    assert_same_state(state(folder / "checkpoints"), state(impatient[0] / "checkpoints"))
+
+
+def test_a_process_that_was_killed_before_it_evaluated_stops_early_all_the_same(
+    impatient, tmp_path
+):
+    folder = shutil.copytree(impatient[0], tmp_path / "run")
+    lines = (folder / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (folder / "metrics.jsonl").write_text("".join(lines[:-1]))
+    described = json.loads((folder / "run.json").read_text())
+    del described["stopped_early"]
+    (folder / "run.json").write_text(json.dumps(described, indent=2) + "\n")
+    _, text = _train(folder, config=IMPATIENT)
+    assert text.count("stopped early at step 30") == 1
+    for name in ("metrics.jsonl", "run.json"):
+        assert (folder / name).read_bytes() == (impatient[0] / name).read_bytes()
+
+
+def test_with_more_patience_the_run_goes_on(impatient, finished, tmp_path):
+    folder = shutil.copytree(impatient[0], tmp_path / "run")
+    _, text = _train(folder, config=dataclasses.replace(IMPATIENT, patience=9))
+    assert "stopped early" not in text
+    assert_same_state(state(folder / "checkpoints"), state(finished[0] / "checkpoints"))
+    assert (folder / "run.json").read_bytes() == (finished[0] / "run.json").read_bytes()
+
+
 # === What may change ===
 
 

@@ -144,6 +144,16 @@ def test_info_describes_the_run(electra, run):
     assert "accuracy" in out
 
 
+def test_info_says_that_a_run_stopped_early(electra, run, folder):
+    shutil.copytree(run, folder / "early")
+    described = json.loads((run / "run.json").read_text())
+    described["stopped_early"] = "stopped early at step 60: table/accuracy did not improve"
+    (folder / "early/run.json").write_text(json.dumps(described))
+    code, out, _ = electra("info", "early")
+    assert code == 0
+    assert "seed 0\nstopped early at step 60: table/accuracy did not improve\n" in out
+
+
 def test_convert_says_that_there_is_no_network(electra, run):
     code, _, err = electra("convert", "run", "--to", "converted")
     assert code == 2

@@ -145,6 +145,7 @@ def test_files_of_the_task_are_recorded_and_a_change_is_found(begun):
         ("origin", [], "origin must be an object"),
         ("files", [], "files must be an object"),
         ("extended_from", 3, "extended_from must be a list"),
+        ("stopped_early", 3, "stopped_early must be text"),
     ],
 )
 def test_a_part_of_another_type_is_an_input_error(begun, part, value, message):

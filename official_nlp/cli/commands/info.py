@@ -101,6 +101,8 @@ def _print_run(path: pathlib.Path, console: "rich.console.Console") -> None:
     console.print(
         f"run of {name}: saved at step {step:,} of {run.last_step:,}, seed {run.training.seed}"
     )
+    if "stopped_early" in run.described:
+        console.print(run.described["stopped_early"])
     if isinstance(run.task, HasNetworks):
         for network, sizes in run.task.networks().items():
             console.print(
