@@ -4,7 +4,7 @@ import json
 import math
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from official_nlp.errors import InputError
@@ -13,14 +13,18 @@ from official_nlp.files import atomic
 FILE = "best.json"
 # Directions by the last word of a metric's name.
 _LOWER = ("loss", "perplexity", "error")
-_HIGHER = ("accuracy", "auc", "precision", "recall", "f1", "entropy")
+_HIGHER = (
+    *("accuracy", "auc", "precision", "recall", "f1", "match", "entropy"),
+    *("correlation", "pearson", "spearman"),
+)
 
 
 def parse(name: str) -> tuple[str, bool]:
     """Return the name of a metric without a direction, and whether higher is better.
 
-    Losses are minimized; accuracy, AUC, precision, recall, F1 and entropy gain are maximized. Any
-    other metric needs its direction: `lower:NAME` or `higher:NAME`.
+    The last word decides: losses, perplexity and errors are minimized; accuracy, AUC, precision,
+    recall, F1, exact match, correlations and entropy gain are maximized. Any other metric needs its
+    direction: `lower:NAME` or `higher:NAME`.
 
     Args:
       name: name of an evaluation metric, as `rtd_auc`, or with its set, as `held_out/rtd_auc`.
@@ -38,6 +42,24 @@ def parse(name: str) -> tuple[str, bool]:
             f"rtd_auc, or lower:NAME or higher:NAME, was {name!r}"
         )
     return metric, direction == "higher"
+
+
+def find(metric: str, evaluated: Iterable[str]) -> str:
+    """Return the full name of a metric, `SET/NAME`.
+
+    Args:
+      metric: name with or without a set. Without one, the first set that has it counts.
+      evaluated: full names of the metrics of an evaluation.
+
+    Raises:
+      InputError: the metric is not among them.
+    """
+    names = list(evaluated)
+    for name in names:
+        if metric in (name, name.partition("/")[2]):
+            return name
+    known = ", ".join(dict.fromkeys(name.partition("/")[2] for name in names))
+    raise InputError(f"keep_best must be one of {known}, was {metric!r}")
 
 
 class Best:
@@ -64,20 +86,13 @@ class Best:
     def update(self, step: int, metrics: Mapping[str, Any]) -> None:
         """Compare the evaluation metrics of a saved step, `SET/NAME`, with the best so far.
 
-        A name without a set means the first set that has it.
-
         Raises:
           InputError: the metric is not among them.
         """
         if self._metric is None:
             return
-        evaluated = [name for name in metrics if "/" in name]
-        matching = (n for n in evaluated if self._metric in (n, n.partition("/")[2]))
-        name = next(matching, None)
-        if name is None:
-            known = ", ".join(dict.fromkeys(name.partition("/")[2] for name in evaluated))
-            raise InputError(f"keep_best must be one of {known}, was {self._metric!r}")
-        self.name, value = name, metrics[name]
+        self.name = find(self._metric, (name for name in metrics if "/" in name))
+        value = metrics[self.name]
         if value is None or not math.isfinite(value):
             return
         better = value > self.value if self._higher else value < self.value

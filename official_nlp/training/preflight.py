@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from official_nlp.errors import InputError
-from official_nlp.training import distribution
+from official_nlp.training import best, distribution
 from official_nlp.training.config import TrainingConfig
 from official_nlp.training.findings import Devices, Findings
 from official_nlp.training.phase import PhaseConfig
@@ -25,16 +25,18 @@ def check(
     training: TrainingConfig,
     data: DataByPath,
     devices: Devices,
+    metric_names: Sequence[str] | None = None,
 ) -> Findings:
-    """Check batches, data and schedule against each other.
+    """Check batches, data, schedule and evaluation against each other.
 
     Args:
       phases: phases in steps, with all loss weights.
       training: settings of loop and optimizer.
       data: opened data by the path of a phase; that of the run under None.
       devices: where the run runs.
+      metric_names: those of `Task.metric_names`.
     """
-    errors: list[str] = []
+    errors = [*_best_errors(training, metric_names)]
     warnings: list[str] = []
     lines = [
         f"devices: {devices.strategy}, replicas {devices.replicas}, hosts {devices.hosts}",
@@ -170,6 +172,18 @@ def _phase_errors(number, phase, training, examples, devices):
             f"batch_size of phase {number} must be a multiple of {parts} ({of}), was "
             f"{phase.batch_size}"
         )
+
+
+def _best_errors(training, metric_names):
+    if training.keep_best is None or metric_names is None:
+        return
+    if not metric_names:
+        yield f"keep_best={training.keep_best} needs an evaluation set, but the data has none"
+        return
+    try:
+        best.find(best.parse(training.keep_best)[0], metric_names)
+    except InputError as error:
+        yield str(error)
 
 
 def _phase_lines(number, phase, training, examples, devices):

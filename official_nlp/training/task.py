@@ -227,6 +227,14 @@ class Task(abc.ABC):
         """
         return {}
 
+    def metric_names(self) -> Sequence[str] | None:
+        """Return the names of all metrics of an evaluation, as `SET/NAME`, without evaluating.
+
+        `keep_best` is compared with them before the first step. They are empty where the data has
+        no evaluation set, and None where the names are not known in advance.
+        """
+        return None
+
     def baselines(self) -> Mapping[str, float]:
         """Return what is reached without the model, by name: printed, and lines in the curves."""
         return {}

@@ -156,6 +156,12 @@ def test_settings_survive_run_json():
         ("dev/loss", "dev/loss", False),
         ("higher:dev/loss", "dev/loss", True),
         ("lower:spearman", "spearman", False),
+        ("spearman", "spearman", True),
+        ("dev/pearson", "dev/pearson", True),
+        ("matthews_correlation", "matthews_correlation", True),
+        ("exact_match", "exact_match", True),
+        ("dev/macro_f1", "dev/macro_f1", True),
+        ("mean_squared_error", "mean_squared_error", False),
     ],
 )
 def test_the_direction_of_a_metric_follows_from_its_name_or_is_given(name, metric, higher):

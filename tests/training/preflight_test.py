@@ -18,10 +18,10 @@ PHASES = (
 TRAINING = TrainingConfig(warmup_steps=10)
 
 
-def _check(phases=PHASES, examples=1000, devices=None, **changes):
+def _check(phases=PHASES, examples=1000, devices=None, metric_names=None, **changes):
     training = dataclasses.replace(TRAINING, **changes)
     data = {None: ToyData("data", examples=examples)}
-    return preflight.check(phases, training, data, devices or Devices())
+    return preflight.check(phases, training, data, devices or Devices(), metric_names)
 
 
 def test_a_sound_run_has_no_errors_and_no_warnings():
@@ -63,6 +63,37 @@ def test_a_batch_that_cannot_be_divided_is_an_error(devices, changes, error):
 def test_data_without_training_examples_is_an_error():
     errors = _check(PHASES[:1], examples=0).errors
     assert errors == ("the data of phase 1 has no training examples",)
+
+
+@pytest.mark.parametrize(
+    ("keep_best", "metric_names", "errors"),
+    [
+        (None, [], ()),
+        ("accuracy", ["dev/loss", "dev/accuracy"], ()),
+        ("dev/accuracy", ["dev/loss", "dev/accuracy"], ()),
+        ("higher:dev/odd", ["dev/odd"], ()),
+        ("accuracy", None, ()),  # Unknown before the first evaluation.
+        (
+            "accurate_auc",
+            ["dev/loss", "dev/accuracy", "test/accuracy"],
+            ("keep_best must be one of loss, accuracy, was 'accurate_auc'",),
+        ),
+        (
+            "dev/accuracy",
+            ["test/accuracy"],
+            ("keep_best must be one of accuracy, was 'dev/accuracy'",),
+        ),
+        (
+            "accuracy",
+            [],
+            ("keep_best=accuracy needs an evaluation set, but the data has none",),
+        ),
+    ],
+)
+def test_the_metric_of_the_best_checkpoint_is_one_of_the_evaluation(
+    keep_best, metric_names, errors
+):
+    assert _check(keep_best=keep_best, metric_names=metric_names).errors == errors
 
 
 def test_a_batch_larger_than_the_data_is_a_warning():

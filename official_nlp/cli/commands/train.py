@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> None:
     config = dataclasses.replace(config, training=training)
     task = config.task.make(data, config.training)
     phases = [phase.with_loss_weights(task.loss_weights) for phase in phases]
-    _preflight(config, phases, data, args.dry_run, console)
+    _preflight(config, phases, data, task, args.dry_run, console)
     _print_baselines(task, console)
     warm_start = _warm_start(config, phases, data, task, console)
     if args.dry_run:
@@ -130,6 +130,7 @@ def _preflight(
     config: "RunConfig",
     phases: "list[PhaseConfig]",
     data: "Mapping[str | None, Data]",
+    task: "Task",
     dry_run: bool,
     console: "rich.console.Console",
 ) -> None:
@@ -138,7 +139,7 @@ def _preflight(
 
     devices = preflight.find_devices(config.training.strategy, dry_run)
     # The checks of all tasks come first, then those of the objective.
-    findings = preflight.check(phases, config.training, data, devices)
+    findings = preflight.check(phases, config.training, data, devices, task.metric_names())
     findings += config.task.preflight(data, phases, config.training, devices)
     # In a run on several hosts only the first writes the folder, and may have begun already.
     strategy = config.training.strategy

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from official_nlp.data.pretraining.examples import unknown_tokens_warning
-from official_nlp.tasks.pretraining import cost, metrics
+from official_nlp.tasks.pretraining import cost
 from official_nlp.tasks.pretraining.data import PretrainingData
-from official_nlp.training import Devices, Findings, PhaseConfig, TrainingConfig, best
+from official_nlp.training import Devices, Findings, PhaseConfig, TrainingConfig
 from official_nlp.training.phase import Stage, stages
 from official_nlp.training.preflight import passes, readable, readable_bytes
 from official_nlp.training.task import DataByPath
@@ -73,9 +73,11 @@ def check(
                 f"evaluation_batch_size must be a multiple of {devices.replicas} replicas, was "
                 f"{batch}"
             )
-    errors += _best_errors(training, bool(own.folder.count("held_out")))
     if not own.folder.count("held_out"):
-        warnings.append("no held-out examples: nothing is evaluated during training")
+        warnings.append(
+            "no held-out examples: nothing is evaluated during training; build the data with "
+            "--held-out 1%"
+        )
     lines = _lines(config, phases, own)
     if not errors and all(phase.batch_size >= devices.replicas for phase in phases):
         needed = cost.memory(config, phases, training, devices.replicas)
@@ -113,17 +115,6 @@ def _stage_errors(stage: Stage, config, data) -> Iterator[str]:
             f"predictions per example of phase {number} must be at most {length - 2}, its tokens "
             f"without [CLS] and [SEP], were {slots}; use a lower mask probability"
         )
-
-
-def _best_errors(training: TrainingConfig, is_evaluated: bool) -> Iterator[str]:
-    if training.keep_best is None:
-        return
-    metric = best.parse(training.keep_best)[0].removeprefix("held_out/")
-    known = metrics.evaluated()
-    if metric not in known:
-        yield f"keep_best must be one of {', '.join(known)}, was {metric!r}"
-    elif not is_evaluated:
-        yield f"keep_best={metric} needs held-out examples; build the data with --held-out 1%"
 
 
 # === Warnings ===

@@ -218,9 +218,15 @@ class ElectraPretraining(Task):
 
     # === Evaluation ===
 
-    def evaluation_sets(self) -> dict[str, tf.data.Dataset]:
+    @property
+    def _evaluated_folder(self):
+        """The data folder if it has held-out examples; None otherwise."""
         folder = self._data[None].folder if self._data else None
-        if folder is None or not folder.count("held_out"):
+        return folder if folder is not None and folder.count("held_out") else None
+
+    def evaluation_sets(self) -> dict[str, tf.data.Dataset]:
+        folder = self._evaluated_folder
+        if folder is None:
             return {}
         return {
             # The masking of the run, not of a phase: the same examples with the same masks are
@@ -261,13 +267,18 @@ class ElectraPretraining(Task):
     ) -> dict[str, float]:
         return metrics.compute(sums)
 
+    def metric_names(self) -> list[str]:
+        if self._evaluated_folder is None:
+            return []
+        return [f"held_out/{name}" for name in metrics.evaluated()]
+
     def baselines(self) -> Mapping[str, float]:
         return self._baselines
 
     @functools.cached_property
     def _baselines(self) -> dict[str, float]:
-        folder = self._data[None].folder if self._data else None
-        if folder is None or not folder.count("held_out"):
+        folder = self._evaluated_folder
+        if folder is None:
             return {}
         found = measure_ngram_baselines(folder)
         return {

@@ -157,8 +157,10 @@ def test_a_dry_run_does_not_need_the_devices(words, command, monkeypatch):
 def test_without_a_held_out_set_nothing_is_evaluated(words, command, shards):
     data_folder = shards(length=32, held_out=0)
     printed = command(*words, f"DATA={data_folder}", "--dry-run")
-    assert "no held-out examples: nothing is evaluated during training" in printed
+    assert "no held-out examples: nothing is evaluated during training; build the" in printed
     assert "bigram" not in printed
+    refused = command.refused(*words, f"DATA={data_folder}", "KEEP_BEST=rtd_auc", "--dry-run")
+    assert "keep_best=rtd_auc needs an evaluation set, but the data has none" in refused
 
 
 def test_a_phase_with_data_of_its_own_may_be_shorter(words, command, shards):

@@ -86,14 +86,6 @@ def test_nothing_is_said_against_the_papers_small(unknown):
             "phase_mask_probabilities must have at most 1 entries, one for each phase, had 2",
         ),
         (
-            {"training": changed(TRAINING, keep_best="rtd_aux_auc")},
-            "keep_best must be one of mlm_mask_loss, ",
-        ),
-        (
-            {"training": changed(TRAINING, keep_best="rtd_auc"), "data": opened(held_out=0)},
-            "keep_best=rtd_auc needs held-out examples",
-        ),
-        (
             {"devices": Devices("mirrored", 3, 1)},
             "evaluation_batch_size must be a multiple of 3 replicas, was 64",
         ),
@@ -107,11 +99,6 @@ def test_what_cannot_be_is_an_error(change, message):
     found = look(**change)
     assert len(found.errors) == 1
     assert message in found.errors[0]
-
-
-@pytest.mark.parametrize("name", ["rtd_auc", "held_out/mlm_mask_loss", "higher:rtd_below_entropy"])
-def test_a_metric_of_the_evaluation_may_choose_the_best_checkpoint(name):
-    assert look(training=changed(TRAINING, keep_best=name)).errors == ()
 
 
 def test_all_errors_are_found_at_once():
