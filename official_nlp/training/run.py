@@ -6,23 +6,20 @@ from typing import Any, Protocol
 
 import orbit
 import tensorflow as tf
-import tf_keras
 
 from official_nlp.errors import Preempted
-from official_nlp.training import checkpoints, curves, distribution, phase, precision
-from official_nlp.training.adamw import AdamW
+from official_nlp.training import checkpoints, curves, distribution, phase
 from official_nlp.training.config import ROUNDING, TrainingConfig
 from official_nlp.training.early_stopping import EarlyStopping
 from official_nlp.training.evaluator import Evaluator
 from official_nlp.training.metrics_log import TRAIN, MetricsLog
 from official_nlp.training.progress import TrainingProgress
 from official_nlp.training.run_folder import RunFolder
-from official_nlp.training.schedule import WarmupDecay
+from official_nlp.training.run_state import RunState, schedule
 from official_nlp.training.stopwatch import Stopwatch
 from official_nlp.training.summaries import Summaries
 from official_nlp.training.task import DataByPath, Task
 from official_nlp.training.tracing import plain_errors
-from official_nlp.training.trainer import PhaseTrainer
 
 
 class WarmStart(Protocol):
@@ -88,7 +85,7 @@ class Run:
     @property
     def step(self) -> int:
         """Number of finished updates."""
-        return int(self._step.numpy())
+        return int(self._state.step.numpy())
 
     @property
     def stopped_early(self) -> str | None:
@@ -118,38 +115,18 @@ class Run:
         folder.prepare(self._task.write_files, recipe, self._extended_from is not None)
 
     def build(self, data: DataByPath | None) -> None:
-        """Create model, optimizer and evaluator in the strategy's scope."""
-        # Keras draws initial values from its own generators.
-        tf_keras.utils.set_random_seed(self._config.seed)
+        """Create model, optimizer, evaluator and checkpoints."""
         config, task = self._config, self._task
         self._data = list((data or {}).values())
         self._baselines = task.baselines()
-        self._schedule = _schedule(config, self._total)
-        self._loss_scale = None
-        with self._strategy.scope():
-            with precision.policy(config.policy):
-                self._model = task.build()
-            if config.policy == "mixed_float16":
-                self._loss_scale = precision.LossScale()
-            self._step = orbit.utils.create_global_step()
-            self._optimizer = _optimizer(config, self._schedule, task)
-            # A restored checkpoint must find every slot, also those of variables that only a later
-            # phase trains.
-            self._optimizer.build(self._all_variables())
+        self._state = RunState(task, self._phases, config, self._strategy)
         self._evaluator = None
         if config.evaluation_interval != 0:
-            self._evaluator = Evaluator(task, self._model, self._strategy, config.seed)
-        items = {
-            **task.checkpoint_items(self._model),
-            "optimizer": self._optimizer,
-            "step": self._step,
-        }
-        if self._loss_scale is not None:
-            items["loss_scale"] = self._loss_scale
+            self._evaluator = Evaluator(task, self._state.model, self._strategy, config.seed)
         self._checkpoints = checkpoints.Checkpoints(
-            items,
+            self._state.checkpoint_items(),
             self._folder.checkpoints,
-            self._step,
+            self._state.step,
             config.checkpoint_interval,
             config.keep,
             config.keep_every,
@@ -159,19 +136,12 @@ class Run:
             writes=self._folder.writes,
         )
 
-    def _all_variables(self) -> list[tf.Variable]:
-        every = [
-            v for each in self._phases for v in self._task.trainable_variables(self._model, each)
-        ]
-        # Each variable once, in a fixed order: the slots in a checkpoint are numbered by it.
-        return list({variable.ref(): variable for variable in every}.values())
-
     def restore(self, warm_start: WarmStart | None) -> None:
         """Restore the newest checkpoint, or assign pretrained weights where there is none."""
         restored = self._checkpoints.restore_latest()
         if restored is None and warm_start is not None:
             with self._strategy.scope():
-                record = warm_start.assign(self._model, self._progress.message)
+                record = warm_start.assign(self._state.model, self._progress.message)
             self._folder.add_to_origin({"warm_start": record})
         # Metrics after the checkpoint are removed; the steps are run again.
         self._log.truncate(self.step)
@@ -203,7 +173,7 @@ class Run:
         last = phase.stages(self._phases)[-1]
         old_total = last.start + old_steps
         totals = (old_total, self._total)
-        old, new = (float(_schedule(self._config, n)(self.step)) for n in totals)
+        old, new = (float(schedule(self._config, n)(self.step)) for n in totals)
         return (
             f"extended from {old_total} to {self._total} steps: from step {self.step} on, the "
             f"learning rate is that of a run of {self._total} steps, {new:.3g} instead of "
@@ -215,19 +185,9 @@ class Run:
 
     def open_stage(self, stage: phase.Stage) -> orbit.Controller:
         """Return the controller of the steps of a phase."""
-        self._trainer = PhaseTrainer(
-            self._task,
-            self._model,
-            self._optimizer,
-            self._schedule,
-            self._step,
-            stage,
-            self._config,
-            self._strategy,
-            self._loss_scale,
-        )
+        self._trainer = self._state.trainer(stage)
         return orbit.Controller(
-            global_step=self._step,
+            global_step=self._state.step,
             trainer=self._trainer,
             strategy=self._strategy,
             train_actions=[lambda output: self._end_window(output.get(TRAIN))],
@@ -362,27 +322,3 @@ class Run:
         saving = self._checkpoints.last_seconds
         about = f"about {seconds:,.0f} s" + (f" + {saving:,.0f} s of saving" if saving else "")
         return f"stopping after this loop, {about}"
-
-
-def _schedule(config: TrainingConfig, total: int) -> WarmupDecay:
-    assert config.warmup_steps is not None  # See `loop.resolved`.
-    return WarmupDecay(
-        config.learning_rate,
-        total,
-        config.warmup_steps,
-        config.decay_power,
-        config.reference_quirks.warmup_from_zero,
-    )
-
-
-def _optimizer(config: TrainingConfig, schedule: WarmupDecay, task: Task) -> AdamW:
-    return AdamW(
-        schedule,
-        weight_decay=config.weight_decay,
-        beta_1=config.beta_1,
-        beta_2=config.beta_2,
-        epsilon=config.epsilon,
-        global_clipnorm=config.clip,
-        bias_correction=config.reference_quirks.bias_correction,
-        learning_rate_scale=task.learning_rate_scale,
-    )
