@@ -88,8 +88,11 @@ def split_settings(words: Iterable[str]) -> dict[str, str]:
         if not equals or not name.isidentifier():
             raise InputError(f"a setting must be NAME=value, such as SEED=3; got {shown(word)}")
         settings[name] = text
-    if {"STEPS", "EPOCHS"} <= set(settings):
-        raise InputError("give STEPS or EPOCHS, not both: the epochs would replace the steps")
+    for name in ("EPOCHS", "HOURS"):
+        if {"STEPS", name} <= set(settings):
+            raise InputError(
+                f"give STEPS or {name}, not both: the {name.lower()} would replace the steps"
+            )
     return settings
 
 

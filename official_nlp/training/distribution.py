@@ -105,6 +105,13 @@ def any_process(strategy: tf.distribute.Strategy, flag: bool) -> bool:
     return flag
 
 
+def agreed(strategy: tf.distribute.Strategy, number: float) -> float:
+    """Return the mean of a number over all processes; all of them must call it alike."""
+    if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return float(_added(strategy)(tf.constant(number))) / strategy.num_replicas_in_sync
+    return number
+
+
 @functools.cache
 def _added(strategy):
     @tf.function

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from official_nlp import ranges
+from official_nlp.errors import InputError
 from official_nlp.ranges import ByName, Flag, Instance, ListOf, Number, OrNone, Path, Text
 from official_nlp.training.config import TrainingConfig
 from official_nlp.training.phase import PhaseConfig
@@ -16,6 +17,7 @@ _RANGES = {
     "model_dir": Path(),
     "training": Instance(TrainingConfig),
     "epochs": OrNone(Number(1e-9, 1e9)),
+    "hours": OrNone(Number(1e-6, 1e6)),
     "original": Flag(),
     "extend": Flag(),
     "init": ByName(OrNone(Path())),
@@ -34,6 +36,9 @@ class RunConfig:
       data: path of the data folder or file.
       model_dir: the run folder. A run that exists there is continued.
       epochs: number of passes over the data, which replaces the steps of the only phase.
+      hours: duration of the run, about. The speed is measured before the first step, and the
+        steps of the phases become as many as fit, in their proportion; a warm-up in steps becomes
+        shorter with them. A run that is continued retains its steps.
       original: reproduce every quirk of google-research/electra, `ReferenceQuirks.original()`,
         whatever `training` says.
       extend: allow the last phase more steps than when the run began.
@@ -49,6 +54,7 @@ class RunConfig:
     model_dir: str
     training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
     epochs: float | None = None
+    hours: float | None = None
     original: bool = False
     extend: bool = False
     init: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
@@ -56,3 +62,14 @@ class RunConfig:
 
     def __post_init__(self):
         ranges.check(self, _RANGES)
+        if self.hours is None:
+            return
+        if self.epochs is not None:
+            raise InputError(
+                f"give epochs or hours, not both: they were {self.epochs:g} and {self.hours:g}"
+            )
+        if self.extend:
+            raise InputError(
+                f"extend needs a number of steps, but hours was {self.hours:g}: give HOURS=None "
+                "and the steps"
+            )

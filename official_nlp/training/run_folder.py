@@ -252,15 +252,25 @@ class RunFolder:
         Args:
           total: number of steps of a run that begins now.
         """
-        if not self._was_trained:
+        steps = self.trained_steps()
+        if not steps:
             return total
-        described = self.describe()
-        try:
-            steps = [int(phase["steps"]) for phase in described["phases"]]
-            last = [*described.get("extended_from", []), steps[-1]][0]
-            return max(1, sum(steps[:-1]) + int(last))
-        except (LookupError, TypeError, ValueError, OverflowError):
-            return total  # The file is damaged, and `require_same` refuses it.
+        first = [*self.describe().get("extended_from", []), steps[-1]][0]
+        # Another type is that of a damaged file, which `require_same` refuses.
+        return sum(steps[:-1]) + (first if type(first) is int and first > 0 else steps[-1])
+
+    def trained_steps(self) -> list[int] | None:
+        """Return the steps of each phase of the run that was trained here.
+
+        Returns:
+          None where nothing was trained, or where the file is damaged.
+        """
+        if not self._was_trained:
+            return None
+        phases = self.describe()["phases"]
+        steps = [phase["steps"] for phase in phases if isinstance(phase, dict) and "steps" in phase]
+        is_whole = len(steps) == len(phases)
+        return steps if is_whole and all(type(each) is int and each > 0 for each in steps) else None
 
     def require_same(self, identity: Mapping[str, Any], extend: bool = False) -> None:
         """Compare with `run.json`, if a run was trained here; write nothing.

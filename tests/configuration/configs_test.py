@@ -102,6 +102,7 @@ def test_settings_of_the_training_are_those_of_its_configuration(settings, field
         ({"ORIGINAL": "true"}, {"original": True}),
         ({"EPOCHS": 3}, {"epochs": 3}),
         ({"EPOCHS": 0.5}, {"epochs": 0.5}),
+        ({"HOURS": 2}, {"hours": 2}),
         ({"INIT_GENERATOR": "a/b"}, {"init": {"generator": "a/b", "discriminator": None}}),
         ({"INIT_DISCRIMINATOR": "c"}, {"init": {"generator": None, "discriminator": "c"}}),
         ({"INIT_SHARED": "generator"}, {"init_shared": "generator"}),

@@ -109,6 +109,8 @@ def test_a_word_that_is_not_a_setting_is_refused(word):
 def test_steps_and_epochs_exclude_each_other():
     with pytest.raises(InputError, match="give STEPS or EPOCHS, not both"):
         recipes.split_settings(["STEPS=3", "EPOCHS=1"])
+    with pytest.raises(InputError, match="give STEPS or HOURS, not both"):
+        recipes.split_settings(["STEPS=3", "HOURS=1"])
 
 
 def test_a_short_name_is_a_packaged_recipe():

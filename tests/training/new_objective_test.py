@@ -12,7 +12,7 @@ import pytest
 
 from official_nlp.cli import main
 from official_nlp.errors import InputError
-from official_nlp.training import checkpoints
+from official_nlp.training import checkpoints, time_budget
 from tests.training.toy import assert_same_state, state
 
 MODULE = pathlib.Path(__file__).with_name("linear_task.py")
@@ -280,3 +280,100 @@ def test_a_dry_run_checks_and_writes_nothing(electra, folder):
     assert "phase 1: 60 steps of 8 examples, 9.6 passes over 50 examples" in out
     assert "built 3 parameters" in out
     assert not (folder / "dry").exists()
+
+
+# === A run of a number of hours ===
+
+
+def _steps(run):
+    return json.loads((run / "run.json").read_text())["phases"][0]["steps"]
+
+
+def test_a_run_of_some_seconds_is_that_of_its_steps(electra, folder):
+    code, out, err = _train(electra, "seconds", "HOURS=0.001")
+    assert (code, err) == (0, "")
+    steps = _steps(folder / "seconds")
+    assert f"steps a second; the run gets {steps:,} steps\n" in out
+    assert f"phase 1: {steps:,} steps of 8 examples" in out
+    assert f"step {steps}/{steps}" in out
+    # The measurement has left no trace in the weights.
+    assert _train(electra, "steps", f"STEPS={steps}")[0] == 0
+    _assert_same_run(folder / "seconds", folder / "steps")
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """Let the measurement find a speed at which 40 of the 60 steps fit into an hour."""
+    calls = []
+
+    def measure(*arguments):
+        calls.append(arguments)
+        return time_budget.Speed((85.0,), 0.0, 0.0, 0.0)
+
+    monkeypatch.setattr(time_budget, "measure", measure)
+    return calls
+
+
+def test_a_run_of_an_hour_is_continued_with_its_steps(electra, run, folder, measured):
+    code, out, err = _train(electra, "hour", "HOURS=1")
+    assert (code, err) == (0, "")
+    assert _steps(folder / "hour") == 40
+    expected = shutil.copytree(folder / "hour", folder / "hour-expected")
+    # As a process that was killed after the first checkpoint would have left it.
+    kept = folder / "hour/checkpoints"
+    for file in kept.glob("ckpt-40.*"):
+        file.unlink()
+    (kept / "checkpoint").unlink()
+    code, out, err = _train(electra, "hour", "HOURS=1")
+    assert (code, err) == (0, "")
+    assert "HOURS=1: the run retains its 40 steps\n" in out
+    assert "continuing after step 20 of 40" in out
+    assert len(measured) == 1
+    _assert_same_run(folder / "hour", expected)
+
+
+def test_a_dry_run_measures_nothing(electra, folder, measured):
+    code, out, err = _train(electra, "dry-hour", "HOURS=1", "--dry-run")
+    assert (code, err) == (0, "")
+    assert "HOURS=1: a dry run does not measure the speed" in out
+    assert "phase 1: 60 steps of 8 examples" in out
+    assert not measured
+
+
+def test_nothing_is_measured_for_a_run_that_is_refused(electra, folder, measured):
+    code, _, err = _train(electra, "refused", "HOURS=1", "KEEP_BEST=speed")
+    assert code == 2
+    assert "keep_best must be an evaluation metric whose direction is known" in err
+    code, _, err = _train(electra, "refused", "HOURS=1", "ACCUMULATION=3")
+    assert code == 2
+    assert "batch_size of phase 1 must be a multiple of 3" in err
+    assert not measured
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["EPOCHS=2"], "give epochs or hours, not both: they were 2 and 1"),
+        (["STEPS=2"], "give STEPS or HOURS, not both: the hours would replace the steps"),
+        (["EXTEND=true"], "extend needs a number of steps, but hours was 1: give HOURS=None and"),
+    ],
+)
+def test_hours_exclude_other_settings_of_the_steps(electra, settings, message):
+    code, _, err = _train(electra, "excluded", "HOURS=1", *settings)
+    assert code == 2
+    assert message in err
+
+
+def test_a_sigterm_while_the_speed_is_measured_ends_the_command(electra, folder, monkeypatch):
+    import linear_task
+
+    def terminated(task, *arguments, original=linear_task.LinearTask.train_dataset):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return original(task, *arguments)
+
+    monkeypatch.setattr(linear_task.LinearTask, "train_dataset", terminated)
+    code, out, err = _train(electra, "terminated", "HOURS=1")
+    assert code == 143
+    assert "measuring the speed" in out
+    assert err.startswith("electra: terminated; the same command")
+    assert not (folder / "terminated").exists()

@@ -7,7 +7,7 @@ recipe too.
 import argparse
 import dataclasses
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from official_nlp.cli import arguments, printing
@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # Importing these takes seconds.
     import rich.console
 
     from official_nlp.interchange.warm_start import WarmStart
-    from official_nlp.training import Data, PhaseConfig, RunConfig, Task
+    from official_nlp.training import Data, Findings, PhaseConfig, RunConfig, Task
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,12 +44,10 @@ def run(args: argparse.Namespace) -> None:
     _require_run_folder(config.model_dir)
     data = _open_data(config, args.dry_run)
     phases = _in_steps(config, data, console)
-    # The number of steps determines a warm-up and intervals that are given relative to it.
-    training = loop.resolved(config.training, phases, config.model_dir)
-    config = dataclasses.replace(config, training=training)
-    task = config.task.make(data, config.training)
-    phases = [phase.with_loss_weights(task.loss_weights) for phase in phases]
-    _preflight(config, phases, data, task, args.dry_run, console)
+    if config.hours is not None:
+        config, phases = _for_hours(config, phases, data, args.dry_run, console)
+    config, phases, task = _with_task(config, phases, data)
+    _report(_preflight(config, phases, data, task, args.dry_run), console)
     _print_baselines(task, console)
     warm_start = _warm_start(config, phases, data, task, console)
     if args.dry_run:
@@ -126,15 +124,65 @@ def _in_steps(
     return result
 
 
+def _with_task(
+    config: "RunConfig", phases: "list[PhaseConfig]", data: "Mapping[str | None, Data]"
+) -> "tuple[RunConfig, list[PhaseConfig], Task]":
+    """Return the task of a run; its settings, in steps; and its phases with all loss weights."""
+    from official_nlp.training import loop
+
+    training = loop.resolved(config.training, phases, config.model_dir)
+    task = config.task.make(data, training)
+    phases = [phase.with_loss_weights(task.loss_weights) for phase in phases]
+    return dataclasses.replace(config, training=training), phases, task
+
+
+def _for_hours(
+    config: "RunConfig",
+    phases: "list[PhaseConfig]",
+    data: "Mapping[str | None, Data]",
+    dry_run: bool,
+    console: "rich.console.Console",
+) -> "tuple[RunConfig, list[PhaseConfig]]":
+    """Return settings and phases of a run with as many steps as HOURS allows; print them.
+
+    A run that has a checkpoint retains its steps, so that the same command continues it.
+    """
+    from official_nlp.training import time_budget
+    from official_nlp.training.phase import total_steps
+    from official_nlp.training.run_folder import RunFolder
+
+    assert config.hours is not None
+    folder = RunFolder(config.model_dir)
+    earlier = folder.trained_steps()
+    if earlier is not None and len(earlier) == len(phases):
+        fitted = [dataclasses.replace(phase, steps=n) for phase, n in zip(phases, earlier)]
+        console.print(f"HOURS={config.hours:g}: the run retains its {sum(earlier):,} steps")
+    elif dry_run:
+        console.print(
+            f"HOURS={config.hours:g}: a dry run does not measure the speed, which determines the "
+            "steps; what follows is for those of the recipe"
+        )
+        return config, phases
+    else:
+        resolved, whole, task = _with_task(config, phases, data)
+        _require_none(_preflight(resolved, whole, data, task, dry_run).errors)
+        console.print(f"HOURS={config.hours:g}: measuring the speed")
+        speed = time_budget.measure(task, whole, resolved.training, config.hours)
+        fitted = time_budget.fit(phases, config.training, config.hours, speed)
+        console.print(time_budget.describe(config.hours, fitted, speed))
+    began = folder.begun_with(total_steps(fitted))
+    training = time_budget.with_warmup(config.training, total_steps(phases), began)
+    return dataclasses.replace(config, training=training), fitted
+
+
 def _preflight(
     config: "RunConfig",
     phases: "list[PhaseConfig]",
     data: "Mapping[str | None, Data]",
     task: "Task",
     dry_run: bool,
-    console: "rich.console.Console",
-) -> None:
-    """Print estimates and warnings; raise `InputError` if the run cannot start."""
+) -> "Findings":
+    """Check the run, and estimate what it costs."""
     from official_nlp.training import distribution, preflight
 
     devices = preflight.find_devices(config.training.strategy, dry_run)
@@ -146,12 +194,21 @@ def _preflight(
     if devices.hosts == 1 or distribution.is_chief(distribution.create_strategy(strategy)):
         size = findings.checkpoint_bytes
         findings += preflight.check_folder(config.model_dir, size, config.training)
+    return findings
+
+
+def _report(findings: "Findings", console: "rich.console.Console") -> None:
+    """Print estimates and warnings; raise `InputError` if the run cannot start."""
     for line in findings.lines:
         console.print(line)
     for line in findings.warnings:
         console.print(f"warning: {line}", style="yellow")
-    if findings.errors:  # They are reported together, so that one attempt shows them all.
-        raise InputError("; ".join(findings.errors))
+    _require_none(findings.errors)
+
+
+def _require_none(errors: Sequence[str]) -> None:
+    if errors:  # They are reported together, so that one attempt shows them all.
+        raise InputError("; ".join(errors))
 
 
 def _print_baselines(task: "Task", console: "rich.console.Console") -> None:
