@@ -10,7 +10,7 @@ import tensorflow as tf
 from official_nlp.training import distribution
 from official_nlp.training.config import TrainingConfig
 from official_nlp.training.evaluator import SetEvaluator
-from official_nlp.training.phase import PhaseConfig, stages, total_steps
+from official_nlp.training.phase import PhaseConfig, stages
 from official_nlp.training.preflight import readable
 from official_nlp.training.run_state import RunState
 from official_nlp.training.task import Task
@@ -130,13 +130,18 @@ def with_warmup(config: TrainingConfig, before: int, after: int) -> TrainingConf
 def describe(hours: float, phases: Sequence[PhaseConfig], speed: Speed) -> str:
     """Return a line about the result of `fit`."""
     rates = " and ".join(readable(1 / seconds) for seconds in speed.steps)
-    if len(phases) == 1:
-        return (
-            f"HOURS={hours:g}: {rates} steps a second; the run gets {total_steps(phases):,} steps"
-        )
+    start = f"HOURS={hours:g}: {rates} steps a second"
     counts = [f"{phase.steps:,}" for phase in phases]
+    if set(counts) == {"1"}:
+        return (
+            f"{start}; this is too short to train: measuring took {speed.elapsed:.0f} s, preparing "
+            f"takes {speed.preparation:.0f} s and an evaluation {speed.evaluation:.0f} s, so each "
+            "phase gets one step"
+        )
+    if len(phases) == 1:
+        return f"{start}; the run gets {counts[0]} steps"
     others = "".join(f", phase {number} {count}" for number, count in enumerate(counts[1:], 2))
-    return f"HOURS={hours:g}: {rates} steps a second; phase 1 gets {counts[0]} steps{others}"
+    return f"{start}; phase 1 gets {counts[0]} steps{others}"
 
 
 def _seconds(hours: float) -> float:

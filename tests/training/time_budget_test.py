@@ -62,6 +62,14 @@ def test_the_result_is_one_line():
     )
 
 
+def test_a_time_that_is_too_short_is_explained():
+    phases = [PhaseConfig(steps=1, batch_size=8)]
+    assert time_budget.describe(0.001, phases, Speed((0.25,), 1, 20, 30)) == (
+        "HOURS=0.001: 4 steps a second; this is too short to train: measuring took 30 s, preparing "
+        "takes 20 s and an evaluation 1 s, so each phase gets one step"
+    )
+
+
 @pytest.mark.parametrize(
     "strategy", ["one_device", pytest.param("mirrored", marks=pytest.mark.slow)]
 )
