@@ -41,7 +41,17 @@ CONVERT = {
     "config": None,
     "checkpoint": None,
 }
+EVALUATE = {
+    "model": "runs/a",
+    "data": None,
+    "checkpoint": None,
+    "to": None,
+    "overwrite": False,
+}
 PREDICT = {
+    "embeddings": None,
+    "labels": None,
+    "template": None,
     "model": "runs/a",
     "texts": [],
     "pair": None,
@@ -108,10 +118,10 @@ def assert_refused(capsys, code, *parts):
         ("train --dry-run small A=1", {**TRAIN, "settings": ["A=1"], "dry_run": True}),
         ("train --trust small", {**TRAIN, "trust": True}),
         ("train small A=1 --dry-run B=", {**TRAIN, "settings": ["A=1", "B="], "dry_run": True}),
-        ("evaluate runs/a", {"model": "runs/a", "data": None, "checkpoint": None}),
+        ("evaluate runs/a", EVALUATE),
         (
             "evaluate runs/a data --checkpoint 300",
-            {"model": "runs/a", "data": "data", "checkpoint": 300},
+            {**EVALUATE, "data": "data", "checkpoint": 300},
         ),
         ("predict runs/a", PREDICT),
         (
