@@ -193,6 +193,24 @@ def test_truncation_cuts_the_longer_text(folder, tmp_path):
     assert features.truncated == 3
 
 
+def test_the_page_shows_the_surest_errors_with_their_texts(folder, tmp_path):
+    rows = [
+        {"text": "film", "choices": ["good", "bad", "dull"], "label": 2},
+        {"text": "a <b> plot", "choices": ["fine", "weak"], "label": 0},
+        {"text": "story", "choices": ["great", "poor"], "label": 0},
+    ]
+    task, features = opened(folder, tmp_path, rows)
+    logits = np.array([[0.0, 1.0, 0.0], [0.0, 3.0, -1e9], [2.0, 0.0, -1e9]], np.float32)
+    found = {"logits": logits, "labels": features.labels["labels"]}
+    assert task.metrics_of(found) == {"accuracy": pytest.approx(1 / 3)}
+    calibration, errors = task.page_sections("dev", found)
+    assert calibration.title != errors.title == "Worst errors"
+    assert errors.body.index("a &lt;b&gt; plot") < errors.body.index("film")
+    assert "story" not in errors.body
+    cells = "<td>fine<td>weak<td>0.953<td>a &lt;b&gt; plot"
+    assert cells in errors.body
+
+
 def test_the_head_is_that_of_the_task_and_not_of_the_source(folder):
     # `published` has a summary of the last token, which would be padding.
     assert config(folder).network.summary_type == "first"
