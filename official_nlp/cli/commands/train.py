@@ -6,6 +6,7 @@ RUN/summary.json, the metrics of that checkpoint; and RUN/page.html, its errors 
 """
 
 import argparse
+import logging
 import pathlib
 import shutil
 from collections.abc import Mapping
@@ -39,6 +40,9 @@ def run(args: argparse.Namespace) -> None:
 
     # `text` is the resolved configuration, which the run stores as config.gin and which replays it.
     values, text = gin_resolver.resolve(recipe, settings, RunConfig, args.trust)
+    # Each run of several seeds traces its own functions, which TensorFlow would take for one
+    # function that is traced again and again, and warn of it.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     config, console = RunConfig(**values), printing.console()
     if args.dry_run:
         print(text)
