@@ -355,6 +355,7 @@ def test_a_run_killed_again_and_again_ends_in_the_same_bits(place, run):
 # === Learning ===
 
 
+@pytest.mark.slow
 def test_a_formulaic_text_is_learned(electra, place):
     settings = ["DROPOUT=0.0", "BATCH_SIZE=32", "MLM_STEPS=300", "ELECTRA_STEPS=300"]
     settings += ["LOOP=50", "INTERVAL=300", "DATA=data", "MODEL_DIR=learnt"]

@@ -17,7 +17,7 @@ PROSE = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
 COMMANDS = re.findall(r"^    (\S.*)$", PROSE, re.MULTILINE)
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
-# A million steps of twelve layers are tried as two steps of two layers, and three epochs as one.
+# A million steps of twelve layers are tried as two steps of one layer, and three epochs as one.
 FEW_STEPS = {
     "small": "STEPS=2 WARMUP_STEPS=1 BATCH_SIZE=2",
     "text_classification": "EPOCHS=1 EVALUATIONS=1 LENGTH=16 BATCH_SIZE=8",
@@ -29,7 +29,7 @@ from official_nlp.modeling import networks
 
 include "experiments/small.gin"
 
-networks.ElectraConfig.num_hidden_layers = 2
+networks.ElectraConfig.num_hidden_layers = 1
 """
 # Each of these creates an environment of its own; tools_test runs them with stand-ins.
 SCRIPTS = ["bash tools/demo.sh", "bash tools/check.sh"]

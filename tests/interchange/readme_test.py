@@ -157,17 +157,20 @@ def test_examples_are_short():
         assert len(lines) <= 5
 
 
+@pytest.mark.slow
 def test_a_tensorflow_model_is_loaded_completely(names_of_examples):
     assert names_of_examples.logits.shape == (2, 2)
     assert not names_of_examples.model.load_report.newly_initialized
     assert not names_of_examples.model.load_report.ignored
 
 
+@pytest.mark.slow
 def test_training_needs_no_loss(names_of_examples):
     assert names_of_examples.history["loss"][-1] < names_of_examples.history["loss"][0] / 2
     assert names_of_examples.history["accuracy"][-1] == 1
 
 
+@pytest.mark.slow
 def test_a_saved_model_is_a_hugging_face_folder(names_of_examples, workspace):
     config = json.loads((workspace / "tuned/config.json").read_text())
     assert config["architectures"] == ["ElectraForSequenceClassification"]
@@ -179,6 +182,7 @@ def test_a_saved_model_is_a_hugging_face_folder(names_of_examples, workspace):
     assert {"vocab.txt", "tokenizer_config.json"} <= set(os.listdir(workspace / "tuned"))
 
 
+@pytest.mark.slow
 def test_another_head_is_newly_initialized(names_of_examples):
     assert names_of_examples.tagger.load_report.newly_initialized == (
         "classifier.weight",
@@ -187,18 +191,21 @@ def test_another_head_is_newly_initialized(names_of_examples):
     assert names_of_examples.features.shape == (4, 5, 16)
 
 
+@pytest.mark.slow
 def test_both_networks_of_a_google_research_checkpoint_are_loaded(names_of_examples):
     assert names_of_examples.filled.shape == names_of_examples.replaced.shape == (1, 8)
     for model in (names_of_examples.generator, names_of_examples.discriminator):
         assert not model.load_report.newly_initialized
 
 
+@pytest.mark.slow
 def test_the_vocabulary_can_be_extended_and_text_generated(names_of_examples):
     assert names_of_examples.larger.config.vocab_size == 34
     assert names_of_examples.decoder.config.is_decoder
     assert len(names_of_examples.texts) == 1
 
 
+@pytest.mark.slow
 def test_pre_training_continues_and_both_networks_are_exported(names_of_examples, workspace):
     for network, model in (
         ("generator", nlp.models.ElectraForMaskedLM),
@@ -271,6 +278,7 @@ def test_every_field_is_supported_or_retained(field):
 
 
 # === What behaves differently ===
+@pytest.mark.slow
 def test_the_examples_of_a_batch_have_one_loss(names_of_examples):
     inputs = names_of_examples.tokenizer(["the boat", "a river"], padding=True)
     each = [
@@ -284,6 +292,7 @@ def test_the_examples_of_a_batch_have_one_loss(names_of_examples):
     assert both.shape == ()
 
 
+@pytest.mark.slow
 def test_padding_without_a_mask_is_attended_to(names_of_examples):
     inputs = names_of_examples.tokenizer(["the boat", "a river past the boat"], padding=True)
     masked = names_of_examples.model(inputs)["logits"]
@@ -346,6 +355,7 @@ def _cause(message, workspace):
 MESSAGES = [names_in(cells[0])[-1] for cells in table("What errors mean")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("message", MESSAGES)
 def test_every_message_of_the_table_occurs(message, names_of_examples, workspace, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)

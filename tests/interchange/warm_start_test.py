@@ -496,6 +496,7 @@ def test_tensors_that_contradict_the_configuration_are_refused(pair):
 # === A whole run ===
 
 
+@pytest.mark.slow
 def test_a_run_records_its_warm_start_and_continues_without_the_source(tmp_path, built, pair):
     run = tmp_path / "run"
     training = dataclasses.replace(trained_run.TRAINING, evaluation_interval=0, keep_best=None)

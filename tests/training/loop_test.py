@@ -342,7 +342,9 @@ class StoppedInLengths(TwoLengths):
         return super().train_dataset(*arguments)
 
 
-@pytest.mark.parametrize("strategy", ["one_device", "mirrored"])
+@pytest.mark.parametrize(
+    "strategy", ["one_device", pytest.param("mirrored", marks=pytest.mark.slow)]
+)
 def test_batches_of_several_lengths_resume_in_the_same_bits(tmp_path, strategy, two_devices):
     # A loop of an odd number of steps, so that the run continues with the other length.
     config = dataclasses.replace(
@@ -440,6 +442,7 @@ def test_the_same_command_leaves_a_run_that_stopped_early_unchanged(impatient, t
         assert path.read_bytes() == content, path
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_on_request_stops_early_at_the_same_step(impatient, tmp_path):
     folder = tmp_path / "run"
     # Each evaluation is of two sets: the request arrives during that of step 20.
@@ -503,6 +506,7 @@ def test_free_settings_may_change_and_no_variable_does(finished, stopped, tmp_pa
     assert [line.get("corrupt_rows") for line in timing] == [7] * 9
 
 
+@pytest.mark.slow
 def test_devices_may_change_which_is_reported(finished, stopped, tmp_path, two_devices):
     folder = shutil.copytree(stopped, tmp_path / "run")
     _, text = _train(folder, config=dataclasses.replace(CONFIG, strategy="mirrored"))

@@ -175,6 +175,7 @@ def test_without_a_projection_there_is_no_tensor_of_one(model):
     assert name not in make(summary_use_proj=False).state()
 
 
+@pytest.mark.slow
 def test_it_learns_a_batch_by_heart():
     model = make(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
     assert tiny.learnt(model, {**BATCH, "labels": np.int32([2, 0])}) < 0.05

@@ -59,6 +59,7 @@ def test_an_end_alone_is_refused(model):
         model(inputs)
 
 
+@pytest.mark.slow
 def test_it_learns_a_batch_by_heart():
     tf_keras.utils.set_random_seed(1)
     model = models.ElectraForQuestionAnswering(tiny.without_dropout())

@@ -117,6 +117,7 @@ def test_the_head_survives_resizing_and_a_configuration():
         assert again.classifier.dense is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("num_labels", "labels"),
     [(3, np.int32([2, 0])), (3, np.float32([[1, 0, 1], [0, 1, 0]])), (1, np.float32([0.5, -1]))],

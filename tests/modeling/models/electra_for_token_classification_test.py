@@ -46,6 +46,7 @@ def test_the_dropout_of_the_classifier_is_the_networks_unless_said(rate, expecte
     assert make(classifier_dropout=rate).classifier.dropout_rate == expected
 
 
+@pytest.mark.slow
 def test_it_learns_a_batch_by_heart():
     model = make(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
     assert tiny.learnt(model, batch()) < 0.05

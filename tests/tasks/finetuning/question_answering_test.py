@@ -179,6 +179,7 @@ def test_evaluate_takes_the_run_alone_or_another_file(electra, run):
     assert dev_lines(out) == dev_lines(other)
 
 
+@pytest.mark.slow
 def test_a_stopped_run_continues_to_the_same_bits(electra, run, folder):
     shutil.copytree(run, folder / "half")
     # As a process that was killed after its first checkpoint would have left it.

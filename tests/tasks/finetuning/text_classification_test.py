@@ -3,6 +3,9 @@
 import json
 import random
 import shutil
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -33,6 +36,7 @@ OTHERS = [
     "quite",
 ]
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *OTHERS, *GOOD, *BAD]
+RUN = ["DATA=data", "DROPOUT=0.0", "KEEP=3"]
 FAST = ["LENGTH=32", "LEARNING_RATE=5e-3", "EPOCHS=6", "EVALUATIONS=3", "LAYER_DECAY=0.9"]
 
 
@@ -101,7 +105,7 @@ def run(electra, folder):
         (folder / "data").mkdir()
         for name in ("train", "dev", "test"):
             shutil.copy(folder / f"{name}.tsv", folder / "data")
-        out = train(electra, "text_classification", "run", "DATA=data", "DROPOUT=0.0")
+        out = train(electra, "text_classification", "run", *RUN)
         (folder / "out.txt").write_text(out)
     return folder / "run"
 
@@ -157,8 +161,8 @@ def test_info_describes_the_run(electra, run):
 
 
 def test_a_stopped_run_continues_to_the_same_bits(electra, run, folder):
-    train(electra, "text_classification", "half", "DATA=data", "DROPOUT=0.0", "KEEP=3")
     # As a process that was killed after its second checkpoint would have left it.
+    shutil.copytree(run, folder / "half")
     checkpoints = folder / "half/checkpoints"
     last = max(int(file.stem.partition("-")[2]) for file in checkpoints.glob("ckpt-*.index"))
     for file in checkpoints.glob(f"ckpt-{last}.*"):
@@ -166,13 +170,27 @@ def test_a_stopped_run_continues_to_the_same_bits(electra, run, folder):
     (checkpoints / "checkpoint").unlink()
     (folder / "published").rename(folder / "gone")
     try:
-        out = train(electra, "text_classification", "half", "DATA=data", "DROPOUT=0.0", "KEEP=3")
+        out = train(electra, "text_classification", "half", *RUN)
     finally:
         (folder / "gone").rename(folder / "published")
     assert "continuing after step" in out
     ours, theirs = state(checkpoints), state(run / "checkpoints")
     assert_same_state(ours, theirs)
     assert (folder / "half/summary.json").read_text() == (run / "summary.json").read_text()
+
+
+@pytest.mark.slow
+def test_a_killed_run_continues_to_the_same_bits(electra, run, folder):
+    words = ["train", "text_classification", "INIT=published", "MODEL_DIR=killed", *FAST, *RUN]
+    with subprocess.Popen([sys.executable, "-m", "official_nlp", *words], cwd=folder) as process:
+        while not list((folder / "killed/checkpoints").glob("ckpt-*.index")):
+            assert process.poll() is None
+            time.sleep(0.005)
+        process.kill()
+    out = train(electra, "text_classification", "killed", *RUN)
+    assert "continuing after step" in out
+    assert_same_state(state(folder / "killed/checkpoints"), state(run / "checkpoints"))
+    assert (folder / "killed/summary.json").read_text() == (run / "summary.json").read_text()
 
 
 # === Other problems ===
@@ -198,6 +216,7 @@ def test_lists_of_labels_are_several_labels(electra, folder):
     assert set(result.scores) == {"bad", "good", "long"}
 
 
+@pytest.mark.slow
 def test_several_seeds_are_summarized(electra, folder):
     settings = ["DATA=train.tsv", "DEV=dev.tsv", "SEEDS=2", "EPOCHS=2", "SEED=5", "EVALUATIONS=1"]
     out = train(electra, "text_classification", "seeds", *settings)
@@ -222,17 +241,6 @@ def test_rows_in_memory_become_a_predictor(folder, tmp_path):
     predictor = nlp.fine_tune(folder / "published", rows, tmp_path / "run", **options)
     assert predictor(["a great film"])[0].label == "five"
     assert (tmp_path / "run/page.html").is_file()
-    # The same call finds a finished run.
-    columns = {name: [row[name] for row in rows] for name in rows[0]}
-    again = nlp.fine_tune(
-        folder / "published",
-        columns,
-        tmp_path / "run",
-        task=settings,
-        learning_rate=5e-3,
-        quiet=True,
-    )
-    assert again(["a great film"]) == predictor(["a great film"])
     with pytest.raises(InputError, match="train must hold at least one row"):
         nlp.fine_tune(folder / "published", [], tmp_path / "empty")
 

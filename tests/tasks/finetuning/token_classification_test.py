@@ -197,6 +197,7 @@ def test_tags_of_an_evaluation_alone_are_noted(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_stopped_run_continues_to_the_same_bits(electra, run, folder):
     shutil.copytree(run, folder / "half")
     # As a process that was killed after its first checkpoint would have left it.

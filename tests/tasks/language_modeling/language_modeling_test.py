@@ -156,9 +156,8 @@ def test_its_model_predicts(electra, run, objective):
     assert code == 0, err
 
 
-@pytest.mark.parametrize(
-    "objective", ["masked", pytest.param("causal", marks=pytest.mark.slow)], indirect=True
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("objective", ["masked", "causal"], indirect=True)
 def test_a_stopped_run_continues_to_the_same_bits(electra, run, folder, objective):
     # As a process that was killed after its first checkpoint would have left it.
     half = folder / f"half_{objective}"

@@ -142,6 +142,7 @@ def test_fit_takes_the_eager_step(case, options):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, COMPILED], ids=str)
 def test_orbits_loop_takes_the_eager_step(case, options):
     schedule, (place,) = WarmupDecay(1e-2, 1), stages([PHASE])

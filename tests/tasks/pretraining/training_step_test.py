@@ -88,6 +88,7 @@ def test_a_compiled_step_gives_the_same_update(whole, built, changes, two_device
     _assert_close(whole, _run(data_folder.open_folder(built), **changes))
 
 
+@pytest.mark.slow
 def test_bfloat16_gives_nearly_the_metrics_of_float32(whole, built):
     variables, metrics = _run(data_folder.open_folder(built), policy="mixed_bfloat16")
     assert all(value.dtype == np.float32 for value in variables.values())
