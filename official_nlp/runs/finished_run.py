@@ -11,8 +11,8 @@ from typing import Any
 
 from official_nlp.files import atomic
 from official_nlp.interchange import convert, sources
-from official_nlp.runs import model_card
-from official_nlp.tasks.finetuning import html_page
+from official_nlp.runs import finetuned_card
+from official_nlp.tasks.finetuning import run_page
 from official_nlp.tasks.finetuning.task import FinetuningTask
 from official_nlp.training import Task, TrainingConfig, best, loop
 from official_nlp.training.run_folder import RunFolder
@@ -62,7 +62,7 @@ def finish(task: Task, training: TrainingConfig, model_dir: str | os.PathLike) -
         rows = {name: result["rows"] for name, result in results.items()}
         fitted = task.fit_on_dev(rows[main.partition("/")[0]])
         sections = {name: task.page_sections(name, each) for name, each in rows.items()}
-        page = html_page.page(f"Run {folder.name}", metrics, folder / "curves.png", sections)
+        page = run_page.page(f"Run {folder.name}", metrics, folder / "curves.png", sections)
         atomic.write(folder / PAGE, page)
         written.append(folder / PAGE)
     _write_model(folder, which, metrics, fitted)
@@ -87,7 +87,9 @@ def _write_model(
     (name, weights), *_ = source.networks.items()
     (architecture,) = weights.config["architectures"]
     described = RunFolder(run).describe()
-    card = model_card.write_card(architecture, described, source.step, metrics, weights.parameters)
+    card = finetuned_card.write_card(
+        architecture, described, source.step, metrics, weights.parameters
+    )
     weights = dataclasses.replace(weights, config={**weights.config, **fitted})
     source = dataclasses.replace(source, networks={name: weights}, cards={name: card})
     folder = pathlib.Path(run, MODEL)

@@ -16,10 +16,10 @@ from official_nlp.errors import InputError
 from official_nlp.modeling.models import ElectraForMultipleChoice
 from official_nlp.modeling.networks.electra_config import ElectraConfig
 from official_nlp.tasks.finetuning import config as shared
-from official_nlp.tasks.finetuning import encoding, html_page
+from official_nlp.tasks.finetuning import encoding, run_page
 from official_nlp.tasks.finetuning.data import ExampleSet
 from official_nlp.tasks.finetuning.features import Features
-from official_nlp.tasks.finetuning.html_page import Section
+from official_nlp.tasks.finetuning.run_page import Section
 from official_nlp.tasks.finetuning.task import FinetuningTask
 from official_nlp.training import TrainingConfig
 from official_nlp.training.task import Batch, DataByPath, Rows
@@ -116,8 +116,8 @@ class MultipleChoice(FinetuningTask):
         examples, targets = self.examples_of(set_name).examples, rows["labels"]
         probabilities = special.softmax(rows["logits"].astype(np.float64), axis=1)
         return [
-            html_page.calibration(targets, probabilities),
-            html_page.wrong_choices(examples, targets, probabilities),
+            run_page.calibration(targets, probabilities),
+            run_page.wrong_choices(examples, targets, probabilities),
         ]
 
     def baselines(self) -> Mapping[str, float]:

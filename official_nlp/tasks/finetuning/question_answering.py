@@ -20,11 +20,11 @@ from official_nlp.modeling.models import (
 )
 from official_nlp.ranges import Choice, Flag, Integer, Number, OrNone
 from official_nlp.tasks.finetuning import config as shared
-from official_nlp.tasks.finetuning import html_page
+from official_nlp.tasks.finetuning import run_page
 from official_nlp.tasks.finetuning.data import ExampleSet, TaskData
 from official_nlp.tasks.finetuning.features import Features
-from official_nlp.tasks.finetuning.html_page import Section
 from official_nlp.tasks.finetuning.joint_spans import SPAN_ROWS, best_joint_spans
+from official_nlp.tasks.finetuning.run_page import Section
 from official_nlp.tasks.finetuning.task import FinetuningTask
 from official_nlp.tasks.metrics import squad
 from official_nlp.training import Devices, Findings, PhaseConfig, TrainingConfig
@@ -343,7 +343,7 @@ class QuestionAnswering(FinetuningTask):
                 wrong.append((score, question))
         # Of equally bad ones those that are most certain to have an answer come first.
         wrong.sort(key=lambda each: (each[0], null_scores[each[1].id]))
-        body = html_page.table(
+        body = run_page.table(
             ["F1", "question", "answers", "predicted", "context"],
             [
                 [
@@ -351,7 +351,7 @@ class QuestionAnswering(FinetuningTask):
                     q.question,
                     "; ".join(dict.fromkeys(text for text, _ in q.answers)) or "(none)",
                     predictions[q.id] or "(none)",
-                    html_page.shortened(q.context),
+                    run_page.shortened(q.context),
                 ]
                 for score, q in wrong[:_ERRORS]
             ],

@@ -22,8 +22,8 @@ from official_nlp.tasks.finetuning.batches import (
 from official_nlp.tasks.finetuning.config import FinetuningConfig
 from official_nlp.tasks.finetuning.data import ExampleSet, TaskData
 from official_nlp.tasks.finetuning.features import Features
-from official_nlp.tasks.finetuning.html_page import Section
 from official_nlp.tasks.finetuning.layer_rates import rate_scale
+from official_nlp.tasks.finetuning.run_page import Section
 from official_nlp.tasks.single_network import SingleNetwork
 from official_nlp.training import Task
 from official_nlp.training.phase import PhaseConfig

@@ -15,12 +15,12 @@ from official_nlp.errors import InputError
 from official_nlp.modeling.models import ElectraForSequenceClassification
 from official_nlp.ranges import ByName, Choice, Either, Flag, ListOf, Number, OrNone, Text
 from official_nlp.tasks.finetuning import config as shared
-from official_nlp.tasks.finetuning import encoding, html_page, predicted_texts
+from official_nlp.tasks.finetuning import encoding, predicted_texts, run_page
 from official_nlp.tasks.finetuning.batches import DOCUMENT
 from official_nlp.tasks.finetuning.data import ExampleSet, TaskData
 from official_nlp.tasks.finetuning.features import Features
-from official_nlp.tasks.finetuning.html_page import Section
 from official_nlp.tasks.finetuning.predicted_texts import TRUNCATE, WINDOWS
+from official_nlp.tasks.finetuning.run_page import Section
 from official_nlp.tasks.finetuning.task import FinetuningTask
 from official_nlp.tasks.metrics import classification, regression
 from official_nlp.training import TrainingConfig
@@ -296,13 +296,13 @@ class TextClassification(FinetuningTask):
         texts = [" / ".join(filter(None, (each.text, each.pair))) for each in examples]
         targets = rows["labels"][first]
         if self._problem.kind == REGRESSION:
-            return [html_page.largest_differences(texts, targets, predictions[:, 0])]
+            return [run_page.largest_differences(texts, targets, predictions[:, 0])]
         if self._problem.kind == MULTI:
-            return [html_page.label_table(self._problem.labels, targets, predictions >= 0.5)]
+            return [run_page.label_table(self._problem.labels, targets, predictions >= 0.5)]
         return [
-            html_page.confusion_matrix(self._problem.labels, targets, predictions),
-            html_page.calibration(targets, predictions),
-            html_page.worst_errors(self._problem.labels, texts, targets, predictions),
+            run_page.confusion_matrix(self._problem.labels, targets, predictions),
+            run_page.calibration(targets, predictions),
+            run_page.worst_errors(self._problem.labels, texts, targets, predictions),
         ]
 
     def baselines(self) -> Mapping[str, float]:

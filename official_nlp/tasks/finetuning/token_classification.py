@@ -19,11 +19,11 @@ from official_nlp.modeling.models import ElectraForTokenClassification
 from official_nlp.modeling.models.electra_for import IGNORED_LABEL
 from official_nlp.ranges import Choice, Integer, ListOf, OrNone, Text
 from official_nlp.tasks.finetuning import config as shared
-from official_nlp.tasks.finetuning import html_page, word_windows
+from official_nlp.tasks.finetuning import run_page, word_windows
 from official_nlp.tasks.finetuning.batches import DOCUMENT
 from official_nlp.tasks.finetuning.data import ExampleSet, TaskData
 from official_nlp.tasks.finetuning.features import Features
-from official_nlp.tasks.finetuning.html_page import Section
+from official_nlp.tasks.finetuning.run_page import Section
 from official_nlp.tasks.finetuning.task import FinetuningTask
 from official_nlp.tasks.metrics import entities
 from official_nlp.tasks.metrics.entities import TOKEN_ACCURACY
@@ -324,10 +324,10 @@ class TokenClassification(FinetuningTask):
     def page_sections(self, set_name: str, rows: Mapping[str, np.ndarray]) -> list[Section]:
         true, predicted = self.tags_of(rows)
         sentences = [" ".join(each.tokens) for each in self.examples_of(set_name).examples]
-        errors = html_page.wrong_tags(sentences, true, predicted)
+        errors = run_page.wrong_tags(sentences, true, predicted)
         if self.config.scheme == NONE:
             return [errors]
-        return [html_page.type_table(entities.count_by_type(true, predicted)), errors]
+        return [run_page.type_table(entities.count_by_type(true, predicted)), errors]
 
     def baselines(self) -> Mapping[str, float]:
         """Return the metrics of the most frequent tag of the training set."""
