@@ -6,14 +6,14 @@ from tests.conformance import objects, outputs
 from tests.conformance.table import TABLE
 
 
-@objects.keep("dynamic shapes")
+@objects.keep("dynamic shapes", run="classes")
 def test_dynamic_shapes_give_the_outputs_of_static_ones(name):
     line = TABLE[name]
     eager = objects.call(objects.made(name), line)
     outputs.assert_close(objects.graph(name)(objects.arrays_of(line)), eager)
 
 
-@objects.keep("batch of one")
+@objects.keep("batch of one", run="classes")
 def test_a_batch_of_one_gives_its_part_of_the_batch(name):
     line = TABLE[name]
     whole = objects.call(objects.made(name), line)

@@ -15,7 +15,7 @@ def test_variables_exist_once_and_are_float32(name):
     assert all(v.dtype == tf.float32 for v in made.variables)
 
 
-@objects.keep("influence")
+@objects.keep("influence", run="classes")
 def test_every_trainable_variable_affects_an_output(name):
     made, line, run = objects.made(name), TABLE[name], objects.graph(name)
     arrays = objects.arrays_of(line)

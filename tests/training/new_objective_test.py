@@ -289,6 +289,7 @@ def _steps(run):
     return json.loads((run / "run.json").read_text())["phases"][0]["steps"]
 
 
+@pytest.mark.slow
 def test_a_run_of_some_seconds_is_that_of_its_steps(electra, folder):
     code, out, err = _train(electra, "seconds", "HOURS=0.001")
     assert (code, err) == (0, "")

@@ -72,6 +72,7 @@ def _rows(folder, index):
     return np.load(f"{folder}.rows-{index}.npz")
 
 
+@pytest.mark.slow
 def test_two_processes_compute_what_one_computes(tmp_path, finished):
     assert worker_run.main(str(tmp_path / "run"), "one_device") == 0
     one, two = _lines(tmp_path / "run"), _lines(finished)

@@ -214,6 +214,7 @@ def test_metrics_count_what_the_loss_counts(batch, labels, loss):
     np.testing.assert_allclose(logs["accuracy"], right.mean(), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_loss_of_keras_trains_on_the_logits(batch, labels):
     # Of whole rows, as Keras takes the mean over rows of what counts in a batch.
     labels = tf.maximum(labels, 0)
@@ -285,6 +286,7 @@ def test_two_replicas_take_the_step_of_one(batch, labels, two_devices):
 
 
 # === Files ===
+@pytest.mark.slow
 def test_a_trained_model_is_saved_and_goes_on(tmp_path, batch, labels):
     model = made()
     model.compile("adam", metrics=["accuracy"])

@@ -95,6 +95,7 @@ def test_bfloat16_gives_nearly_the_metrics_of_float32(whole, built):
     assert metrics["loss"] == pytest.approx(whole[1]["loss"], rel=0.01)
 
 
+@pytest.mark.slow
 def test_float16_finds_its_scale_in_a_few_steps(built):
     variables, metrics = _run(data_folder.open_folder(built), policy="mixed_float16")
     assert all(np.isfinite(value).all() for value in variables.values())

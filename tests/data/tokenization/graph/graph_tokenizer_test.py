@@ -85,7 +85,8 @@ SETTINGS = {
     },
 }
 # In the default suite, the table of the fast tokenizer of Hugging Face covers these.
-COVERED = ["cased", "accents kept", "cased, accents stripped", "Chinese in words"]
+COVERED = ["cased", "accents kept", "cased, accents stripped", "Chinese in words", "not cleaned"]
+COVERED += ["words never split, cased", "normalized tokens, white space only"]
 # Settings that together use every part of the graph.
 VARIED = ["uncased", "not normalized", "single words", "everything added"]
 
