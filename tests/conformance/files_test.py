@@ -88,7 +88,7 @@ def loaded(saved, repository):
     return result
 
 
-@objects.keep("keras file", run="classes")
+@objects.keep("keras file", run="representatives")
 def test_keras_file_loads_in_another_process_without_a_call(name, loaded):
     arrays = loaded(name, "keras")
     _assert_outputs(arrays, "output", objects.call(objects.made(name), TABLE[name]))

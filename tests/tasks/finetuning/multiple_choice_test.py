@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+import tf_keras
 
 import official_nlp as nlp
 from official_nlp.cli import main
@@ -57,6 +58,7 @@ def folder(tmp_path_factory):
         initializer="fan_in",
         summary_type="last",
     )
+    tf_keras.utils.set_random_seed(0)
     ElectraForPreTraining(config).save_pretrained(folder / "published")
     nlp.data.ElectraTokenizer(folder / "vocab.txt").save_pretrained(folder / "published")
     (folder / "data").mkdir()

@@ -9,6 +9,7 @@ import shutil
 
 import numpy as np
 import pytest
+import tf_keras
 
 import official_nlp as nlp
 from official_nlp.cli import main
@@ -77,6 +78,7 @@ def folder(tmp_path_factory):
         max_position_embeddings=16,
         initializer="fan_in",
     )
+    tf_keras.utils.set_random_seed(0)
     ElectraForPreTraining(config).save_pretrained(folder / "published")
     tokenizer.save_pretrained(folder / "published")
     for name, count in (("train", 150), ("dev", 40), ("test", 20)):

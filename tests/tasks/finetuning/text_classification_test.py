@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+import tf_keras
 
 import official_nlp as nlp
 from official_nlp.cli import main
@@ -62,6 +63,7 @@ def folder(tmp_path_factory):
         max_position_embeddings=64,
         initializer="fan_in",
     )
+    tf_keras.utils.set_random_seed(0)
     ElectraForPreTraining(config).save_pretrained(folder / "published")
     tokenizer.save_pretrained(folder / "published")
     for name, count in (("train", 300), ("dev", 80), ("test", 40)):
@@ -196,6 +198,7 @@ def test_a_killed_run_continues_to_the_same_bits(electra, run, folder):
 # === Other problems ===
 
 
+@pytest.mark.slow
 def test_a_table_of_numbers_is_a_regression(electra, folder):
     settings = ["DATA=numbers_train.tsv", "DEV=numbers_dev.tsv", "DROPOUT=0.0"]
     out = train(electra, "text_regression", "numbers", *settings)

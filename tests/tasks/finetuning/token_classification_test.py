@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+import tf_keras
 
 import official_nlp as nlp
 from official_nlp.cli import main
@@ -66,6 +67,7 @@ def folder(tmp_path_factory):
         max_position_embeddings=64,
         initializer="fan_in",
     )
+    tf_keras.utils.set_random_seed(0)
     ElectraForPreTraining(config).save_pretrained(folder / "published")
     tokenizer.save_pretrained(folder / "published")
     (folder / "data").mkdir()

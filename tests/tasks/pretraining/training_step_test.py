@@ -66,7 +66,7 @@ def _assert_close(whole, other):
     "changes",
     [
         _slow({"strategy": "mirrored"}),
-        {"accumulation": 2},
+        _slow({"accumulation": 2}),
         _slow({"recompute": True, "accumulation": 2}),
         _slow({"accumulation": 4}),
         _slow({"accumulation": 2, "strategy": "mirrored"}),
