@@ -393,3 +393,10 @@ def test_the_lint_refuses_what_is_banned():
     # `official` and `tensorflow_models` are refused where they are imported.
     expected = set(range(first, first + len(banned) - 3)) | {1, 2, 4}
     assert refused >= expected, done.stdout
+
+
+def test_no_traced_code_has_assignment_expressions():
+    # AutoGraph cannot transform them, runs the function as it is, and warns in every `fit`.
+    for file in sorted((ROOT / "official_nlp/modeling").rglob("*.py")):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        assert not [node for node in ast.walk(tree) if isinstance(node, ast.NamedExpr)], file

@@ -120,8 +120,10 @@ def _check_slots(found: Mapping[str, tf.Tensor], vocab_size: int, slots: int) ->
             wrong = values[~(values >= 0)][0]
             raise InputError(f"masked_lm_weights must be at least 0, was {wrong}")
         used = None if values is None else values > 0
-    elif (values := input_checks.known_values(positions)) is not None:
-        used = values != 0
+    else:
+        # Not by `:=`, which AutoGraph cannot transform: it would warn in every `fit`.
+        values = input_checks.known_values(positions)
+        used = None if values is None else values != 0
     ends = {"masked_lm_positions": (length, "position of the sequences")}
     ends["masked_lm_ids"] = (vocab_size, "token of the vocabulary")
     for name, (end, of) in ends.items():
