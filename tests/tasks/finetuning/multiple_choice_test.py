@@ -6,21 +6,19 @@ import shutil
 
 import numpy as np
 import pytest
-import tf_keras
 
 import official_nlp as nlp
-from official_nlp.cli import main
 from official_nlp.errors import InputError
-from official_nlp.modeling.models import ElectraForPreTraining
 from official_nlp.modeling.networks import ElectraConfig
 from official_nlp.tasks import MultipleChoiceConfig
 from official_nlp.tasks.finetuning.batches import evaluation_batches
 from official_nlp.training import TrainingConfig
+from tests.tasks import published
 from tests.training.toy import assert_same_state, state
 
 GOOD, BAD = ["good", "great", "fine", "moving"], ["bad", "dull", "poor", "weak"]
 OTHERS = ["the", "a", "film", "was", "it", "story", "plot", "long", "short", "of"]
-VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *OTHERS, *GOOD, *BAD]
+WORDS = [*OTHERS, *GOOD, *BAD]
 SETTINGS = [
     *("INIT=published", "DATA=data", "LENGTH=24", "LEARNING_RATE=5e-3", "EPOCHS=3"),
     *("EVALUATIONS=2", "LAYER_DECAY=0.9", "DROPOUT=0.0", "KEEP=2"),
@@ -46,38 +44,17 @@ def write(file, rows):
 def folder(tmp_path_factory):
     """A folder with a pretrained model, and files of questions."""
     folder, draw = tmp_path_factory.mktemp("choices"), random.Random(0)
-    (folder / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n")
-    config = ElectraConfig(
-        vocab_size=len(VOCABULARY),
-        embedding_size=32,
-        hidden_size=32,
+    published.write(
+        folder / "published",
+        WORDS,
         num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=64,
         max_position_embeddings=32,
-        initializer="fan_in",
         summary_type="last",
     )
-    tf_keras.utils.set_random_seed(0)
-    ElectraForPreTraining(config).save_pretrained(folder / "published")
-    nlp.data.ElectraTokenizer(folder / "vocab.txt").save_pretrained(folder / "published")
     (folder / "data").mkdir()
     for name, count in (("data/train", 320), ("data/dev", 60), ("others", 30)):
         write(folder / f"{name}.jsonl", [question(draw) for _ in range(count)])
     return folder
-
-
-@pytest.fixture
-def electra(folder, monkeypatch, capsys):
-    """Run the command in the folder; return its exit code, standard output and error."""
-    monkeypatch.chdir(folder)
-
-    def call(*words):
-        code = main.main([str(word) for word in words])
-        output = capsys.readouterr()
-        return code, output.out, output.err
-
-    return call
 
 
 @pytest.fixture

@@ -9,18 +9,16 @@ import shutil
 
 import numpy as np
 import pytest
-import tf_keras
 
 import official_nlp as nlp
-from official_nlp.cli import main
 from official_nlp.data.tables.squad import read_squad
 from official_nlp.errors import InputError
-from official_nlp.modeling.models import ElectraForPreTraining
 from official_nlp.modeling.networks import ElectraConfig
 from official_nlp.tasks import QuestionAnsweringConfig
 from official_nlp.tasks.metrics.squad import squad_metrics
 from official_nlp.training import TrainingConfig
 from official_nlp.training.preflight import find_devices
+from tests.tasks import published
 from tests.training.toy import assert_same_state, state
 
 # A question names a kind, and its answer is the word of this kind in the context, if there is one.
@@ -30,9 +28,7 @@ KINDS = {
     "number": ["two", "three", "five", "nine"],
 }
 OTHERS = ["the", "a", "and", "of", "river", "walks", "sings", "stone", "near", "old", "boat", "it"]
-SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-VOCABULARY = [
-    *SPECIAL,
+WORDS = [
     "which",
     *KINDS,
     *OTHERS,
@@ -67,38 +63,12 @@ def squad(paragraphs):
 def folder(tmp_path_factory):
     """A folder with a pretrained model and files of questions."""
     folder, draw = tmp_path_factory.mktemp("questions"), random.Random(0)
-    tokenizer = nlp.data.ElectraTokenizer(VOCABULARY)
-    config = ElectraConfig(
-        vocab_size=len(VOCABULARY),
-        embedding_size=32,
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=16,
-        initializer="fan_in",
-    )
-    tf_keras.utils.set_random_seed(0)
-    ElectraForPreTraining(config).save_pretrained(folder / "published")
-    tokenizer.save_pretrained(folder / "published")
+    published.write(folder / "published", WORDS, max_position_embeddings=16)
     for name, count in (("train", 150), ("dev", 40), ("test", 20)):
         # Contexts of more than ten words need several windows.
         parts = [paragraph(draw, f"{name}{n}", draw.choice([8, 20])) for n in range(count)]
         (folder / f"{name}.json").write_text(json.dumps(squad(parts)))
     return folder
-
-
-@pytest.fixture
-def electra(folder, monkeypatch, capsys):
-    """Run the command in the folder; return its exit code, standard output and error."""
-    monkeypatch.chdir(folder)
-
-    def call(*words):
-        code = main.main([str(word) for word in words])
-        output = capsys.readouterr()
-        return code, output.out, output.err
-
-    return call
 
 
 def train(electra, model_dir, *settings):

@@ -9,15 +9,13 @@ import time
 
 import numpy as np
 import pytest
-import tf_keras
 
 import official_nlp as nlp
-from official_nlp.cli import main
 from official_nlp.errors import InputError
-from official_nlp.modeling.models import ElectraForPreTraining
 from official_nlp.modeling.networks import ElectraConfig
 from official_nlp.tasks import TextClassificationConfig
 from official_nlp.training import TrainingConfig, metrics_log
+from tests.tasks import published
 from tests.training.toy import assert_same_state, state
 
 GOOD, BAD = ["good", "great", "fine", "moving"], ["bad", "dull", "poor", "weak"]
@@ -36,7 +34,7 @@ OTHERS = [
     "very",
     "quite",
 ]
-VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *OTHERS, *GOOD, *BAD]
+WORDS = [*OTHERS, *GOOD, *BAD]
 RUN = ["DATA=data", "DROPOUT=0.0", "KEEP=3"]
 FAST = ["LENGTH=32", "LEARNING_RATE=5e-3", "EPOCHS=6", "EVALUATIONS=3", "LAYER_DECAY=0.9"]
 
@@ -51,21 +49,7 @@ def review(draw, good):
 def folder(tmp_path_factory):
     """A folder with a pretrained model, and tables of reviews with their verdicts."""
     folder, draw = tmp_path_factory.mktemp("texts"), random.Random(0)
-    (folder / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n")
-    tokenizer = nlp.data.ElectraTokenizer(folder / "vocab.txt")
-    config = ElectraConfig(
-        vocab_size=len(VOCABULARY),
-        embedding_size=32,
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=64,
-        initializer="fan_in",
-    )
-    tf_keras.utils.set_random_seed(0)
-    ElectraForPreTraining(config).save_pretrained(folder / "published")
-    tokenizer.save_pretrained(folder / "published")
+    published.write(folder / "published", WORDS)
     for name, count in (("train", 300), ("dev", 80), ("test", 40)):
         rows = [(review(draw, number % 2), number % 2) for number in range(count)]
         table = "".join(f"{text}\t{('bad', 'good')[good]}\n" for text, good in rows)
@@ -78,19 +62,6 @@ def folder(tmp_path_factory):
         ]
         (folder / f"lists_{name}.jsonl").write_text("\n".join(map(json.dumps, lists)) + "\n")
     return folder
-
-
-@pytest.fixture
-def electra(folder, monkeypatch, capsys):
-    """Run the command in the folder; return its exit code, standard output and error."""
-    monkeypatch.chdir(folder)
-
-    def call(*words):
-        code = main.main([str(word) for word in words])
-        output = capsys.readouterr()
-        return code, output.out, output.err
-
-    return call
 
 
 def train(electra, recipe, model_dir, *settings):
@@ -330,7 +301,7 @@ def test_bad_input_is_explained(folder, tmp_path, table, dev, settings, message)
     ("words", "message"),
     [
         (["INIT=none"], "INIT=none needs NETWORK"),
-        (["INIT=vocab.txt"], "vocab.txt"),
+        (["INIT=published/vocab.txt"], "vocab.txt"),
         (["INIT=published", "LENGTH=128"], "length must be at most max_position_embeddings=64"),
         (["INIT=published", "LAYER_DECAY=2"], "layer_decay must be"),
         (["INIT=published", "LENGTH=32", "TEXT=nothing"], "nothing"),

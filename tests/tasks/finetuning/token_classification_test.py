@@ -7,18 +7,16 @@ import shutil
 
 import numpy as np
 import pytest
-import tf_keras
 
 import official_nlp as nlp
-from official_nlp.cli import main
 from official_nlp.data.tables import tagging_schemes
 from official_nlp.errors import InputError
 from official_nlp.interchange.saved_run import load_run
-from official_nlp.modeling.models import ElectraForPreTraining
 from official_nlp.modeling.networks import ElectraConfig
 from official_nlp.tasks import TokenClassificationConfig
 from official_nlp.tasks.metrics import entities
 from official_nlp.training import TrainingConfig, loop, metrics_log
+from tests.tasks import published
 from tests.training.toy import assert_same_state, state
 
 FIRST, LAST = ["anna", "peter", "jörg"], ["müller", "schmidt"]
@@ -27,7 +25,8 @@ OTHERS = ["the", "a", "is", "in", "saw", "of", "and", "then", "went", "to", ",",
 # The tokenizer removes the marks of letters.
 KNOWN = {word.replace("ö", "o").replace("ü", "u") for word in [*FIRST, *LAST, *OTHERS]}
 PIECES = ["ber", "##lin", "mun", "##chen", "new", "york", "北", "京"]
-VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *sorted(KNOWN), *PIECES]
+WORDS = [*sorted(KNOWN), *PIECES]
+VOCABULARY = [*published.SPECIAL, *WORDS]
 LABELS = ["O", "B-LOC", "I-LOC", "B-PER", "I-PER"]
 FAST = ["LENGTH=16", "LEARNING_RATE=1e-2", "EPOCHS=4", "EVALUATIONS=2", "LAYER_DECAY=1.0", "KEEP=2"]
 
@@ -56,20 +55,7 @@ def written(sentences, scheme="IOB2"):
 def folder(tmp_path_factory):
     """A folder with a pretrained model, and files of tagged sentences."""
     folder, draw = tmp_path_factory.mktemp("tags"), random.Random(0)
-    tokenizer = nlp.data.ElectraTokenizer(VOCABULARY)
-    config = ElectraConfig(
-        vocab_size=len(VOCABULARY),
-        embedding_size=32,
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=64,
-        initializer="fan_in",
-    )
-    tf_keras.utils.set_random_seed(0)
-    ElectraForPreTraining(config).save_pretrained(folder / "published")
-    tokenizer.save_pretrained(folder / "published")
+    published.write(folder / "published", WORDS)
     (folder / "data").mkdir()
     for name, count in (("train", 200), ("dev", 40)):
         sentences = [sentence(draw) for _ in range(count)]
@@ -77,19 +63,6 @@ def folder(tmp_path_factory):
     (folder / "dev.BIOES").write_text(written(sentences, "BIOES"))
     (folder / "two.txt").write_text("anna NN\nsaw VB\n\nthe DT\npeter NN\nwent VB\n")
     return folder
-
-
-@pytest.fixture
-def electra(folder, monkeypatch, capsys):
-    """Run the command in the folder; return its exit code, standard output and error."""
-    monkeypatch.chdir(folder)
-
-    def call(*words):
-        code = main.main([str(word) for word in words])
-        output = capsys.readouterr()
-        return code, output.out, output.err
-
-    return call
 
 
 def train(electra, model_dir, *settings):
