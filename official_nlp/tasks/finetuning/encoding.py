@@ -46,9 +46,15 @@ def truncated(
         firsts = [text for text, _ in part]
         # An empty second text is none.
         seconds = [pair or "" for _, pair in part] if any(pair for _, pair in part) else None
-        encoded = tokenizer(firsts, seconds, max_length=length, truncation=True)
-        full = tokenizer(firsts, seconds)
-        count += sum(len(each) > length for each in full["input_ids"])
+        encoded = tokenizer(firsts, seconds)
+        long = [n for n, each in enumerate(encoded["input_ids"]) if len(each) > length]
+        count += len(long)
+        # Only long texts are encoded twice: the full length is for the count.
+        for n in long:
+            pair = None if seconds is None else seconds[n]
+            shorter = tokenizer(firsts[n], pair, max_length=length, truncation=True)
+            for name in ("input_ids", "token_type_ids"):
+                encoded[name][n] = shorter[name]
         ids += encoded["input_ids"]
         type_ids += encoded["token_type_ids"]
     return Encoded(ids, type_ids, np.arange(len(texts)), count)
