@@ -88,11 +88,7 @@ def _evaluate(args, console: "rich.console.Console") -> dict[str, dict[str, floa
         metrics = _evaluate_run(args, console)
     else:
         metrics = _evaluate_networks(args)
-    # `print_metrics` expects SET/NAME, the form of the metrics log.
-    named = {
-        f"{s}/{name}": value for s, values in metrics.items() for name, value in values.items()
-    }
-    printing.print_metrics(named, console)
+    printing.print_by_set(metrics, console)
     return metrics
 
 
