@@ -1,4 +1,4 @@
-"""A linear classifier in the form of Hugging Face's classification head.
+"""A linear classifier in the form of the Hugging Face classification head.
 
 Hugging Face's `ElectraForSequenceClassification` has a head of two layers, which computes
 

@@ -51,7 +51,7 @@ def write_card(
         "## Results\n\n" + _results(metrics),
         "## Data\n\n" + _table(described.get("origin", {}).get("data", {}), ("path", "files")),
         "## Training\n\n" + _table(_training(described, step)),
-        "The same figures come from the same command with the same seed: the run folder's "
+        "The same metrics come from the same command with the same seed: the run folder's "
         "`config.gin` holds all settings, `electra train RUN/config.gin MODEL_DIR=again`.",
     ]
     return "\n\n".join(parts) + "\n"

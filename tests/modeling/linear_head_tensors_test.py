@@ -1,4 +1,4 @@
-"""A linear classifier in a file of Hugging Face's head computes the same logits there."""
+"""A linear classifier in a file of the Hugging Face head computes the same logits there."""
 
 import json
 

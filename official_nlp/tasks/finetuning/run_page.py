@@ -72,7 +72,7 @@ def marked_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def shortened(text: str) -> str:
-    """Return the beginning of a long text."""
+    """Return a text, cut where it is long."""
     return text if len(text) <= _CHARACTERS else f"{text[:_CHARACTERS]} ..."
 
 
