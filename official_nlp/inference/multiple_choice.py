@@ -12,8 +12,8 @@ from official_nlp.inference import inputs, sequences
 from official_nlp.inference.batches import BatchRunner
 from official_nlp.inference.head import Head, Prediction
 from official_nlp.inference.inputs import Choices, TextPair
-from official_nlp.inference.probabilities import softmax
 from official_nlp.modeling.models import ElectraForMultipleChoice
+from official_nlp.tasks.probabilities import softmax
 
 
 @dataclasses.dataclass(frozen=True)

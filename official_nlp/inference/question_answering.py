@@ -16,7 +16,6 @@ from official_nlp.inference import inputs
 from official_nlp.inference.batches import BatchRunner, TokenSequence
 from official_nlp.inference.head import Head, Prediction
 from official_nlp.inference.inputs import Question
-from official_nlp.inference.probabilities import sigmoid, softmax
 from official_nlp.modeling.models import (
     ElectraForJointQuestionAnswering,
     ElectraForQuestionAnswering,
@@ -24,6 +23,7 @@ from official_nlp.modeling.models import (
 from official_nlp.modeling.networks import ElectraConfig
 from official_nlp.ranges import shown
 from official_nlp.tasks.finetuning.joint_spans import SPAN_ROWS, best_joint_spans
+from official_nlp.tasks.probabilities import sigmoid, softmax
 
 # Key of config.json, which `tasks.finetuning.question_answering` writes.
 _NULL_THRESHOLD = "null_threshold"

@@ -12,9 +12,9 @@ from official_nlp.inference import inputs, sequences
 from official_nlp.inference.batches import BatchRunner, TokenSequence
 from official_nlp.inference.head import Head, Prediction, label_names
 from official_nlp.inference.inputs import TextPair
-from official_nlp.inference.probabilities import sigmoid, softmax
 from official_nlp.modeling.models import ElectraForSequenceClassification
 from official_nlp.tasks.finetuning import encoding, predicted_texts
+from official_nlp.tasks.probabilities import sigmoid, softmax
 
 
 @dataclasses.dataclass(frozen=True)

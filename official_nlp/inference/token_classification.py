@@ -11,8 +11,8 @@ from official_nlp.data.text_windows import TextTokens
 from official_nlp.inference import entities, inputs, sequences
 from official_nlp.inference.batches import BatchRunner
 from official_nlp.inference.head import Head, Prediction, label_names
-from official_nlp.inference.probabilities import softmax
 from official_nlp.modeling.models import ElectraForTokenClassification
+from official_nlp.tasks.probabilities import softmax
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,10 +12,10 @@ from official_nlp.errors import InputError
 from official_nlp.inference import sequences
 from official_nlp.inference.batches import TokenSequence
 from official_nlp.inference.inputs import TextPair
-from official_nlp.inference.probabilities import softmax
 from official_nlp.inference.replaced_words import WordScorer
 from official_nlp.inference.sequence_classification import Classification
 from official_nlp.ranges import shown
+from official_nlp.tasks.probabilities import softmax
 
 TEMPLATE = "{text} It was {label}."
 _FIELD = re.compile(r"\{(text|text_pair|label)\}")

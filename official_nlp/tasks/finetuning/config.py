@@ -4,7 +4,7 @@ import abc
 import dataclasses
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from official_nlp import ranges
@@ -14,7 +14,7 @@ from official_nlp.modeling.networks.electra_config import ElectraConfig
 from official_nlp.ranges import Flag, Instance, Integer, Number, OrNone, Path
 from official_nlp.tasks.finetuning import preflight
 from official_nlp.tasks.finetuning.data import ExampleSet, TaskData, open_sets
-from official_nlp.training import Devices, Findings, PhaseConfig, TaskConfig, TrainingConfig
+from official_nlp.training import Devices, Findings, PhaseConfig, Task, TaskConfig, TrainingConfig
 from official_nlp.training.task import DataByPath
 
 # Ranges of the shared fields; the table of a subclass begins with them.
@@ -134,6 +134,33 @@ class FinetuningConfig(TaskConfig):
         return self.network, self.tokenizer
 
     # === Task config ===
+
+    @property
+    @abc.abstractmethod
+    def task_class(self) -> Callable[..., Task]:
+        """The class of the task."""
+
+    def for_data(self, data: TaskData) -> "FinetuningConfig":
+        """Return this configuration with what the data determines, such as labels.
+
+        Args:
+          data: the data of a run, or sets for evaluation only, which have no training set.
+
+        Raises:
+          InputError: data and configuration do not fit each other.
+        """
+        return self
+
+    def make(self, data: DataByPath | None, training: TrainingConfig) -> Any:
+        own = data[None] if data else None
+        config = self.for_data(own) if isinstance(own, TaskData) else self
+        return self.task_class(
+            config,
+            data,
+            seed=training.seed,
+            reference_quirks=training.reference_quirks,
+            recompute=training.recompute,
+        )
 
     @abc.abstractmethod
     def read(self, path: pathlib.Path) -> tuple[list[Any], list[str]]:

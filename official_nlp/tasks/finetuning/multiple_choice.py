@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from scipy import special
 
 from official_nlp import ranges
 from official_nlp.data import ElectraTokenizer
@@ -21,8 +20,8 @@ from official_nlp.tasks.finetuning.data import ExampleSet
 from official_nlp.tasks.finetuning.features import Features
 from official_nlp.tasks.finetuning.run_page import Section
 from official_nlp.tasks.finetuning.task import FinetuningTask
-from official_nlp.training import TrainingConfig
-from official_nlp.training.task import Batch, DataByPath, Rows
+from official_nlp.tasks.probabilities import softmax
+from official_nlp.training.task import Batch, Rows
 
 ACCURACY = "accuracy"
 
@@ -58,14 +57,9 @@ class MultipleChoiceConfig(shared.FinetuningConfig):
     def key(self, example: ChoiceExample) -> str:
         return example.text
 
-    def make(self, data: DataByPath | None, training: TrainingConfig) -> "MultipleChoice":
-        return MultipleChoice(
-            self,
-            data,
-            seed=training.seed,
-            reference_quirks=training.reference_quirks,
-            recompute=training.recompute,
-        )
+    @property
+    def task_class(self) -> type["MultipleChoice"]:
+        return MultipleChoice
 
 
 class MultipleChoice(FinetuningTask):
@@ -114,7 +108,7 @@ class MultipleChoice(FinetuningTask):
 
     def page_sections(self, set_name: str, rows: Mapping[str, np.ndarray]) -> list[Section]:
         examples, targets = self.examples_of(set_name).examples, rows["labels"]
-        probabilities = special.softmax(rows["logits"].astype(np.float64), axis=1)
+        probabilities = softmax(rows["logits"])
         return [
             run_page.calibration(targets, probabilities),
             run_page.wrong_choices(examples, targets, probabilities),

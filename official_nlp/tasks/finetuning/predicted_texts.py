@@ -11,6 +11,7 @@ import numpy as np
 
 from official_nlp.errors import InputError
 from official_nlp.ranges import ByName, Choice, Number
+from official_nlp.tasks.probabilities import softmax
 
 # Keys of config.json: divisor of the logits; smallest probability of a predicted label, by label;
 # treatment of texts that are longer than a sequence.
@@ -51,10 +52,12 @@ def calibrated(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     """
     if temperature == 1.0:
         return probabilities
-    # The logits of a text in windows are those of its mean probabilities.
-    logits = np.log(np.maximum(probabilities, _LEAST)) / temperature
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
+    return softmax(logits_of(probabilities) / temperature)
+
+
+def logits_of(probabilities: np.ndarray) -> np.ndarray:
+    """Return logits of probabilities, which may be the means over the windows of a text."""
+    return np.log(np.maximum(probabilities, _LEAST))
 
 
 def thresholds_of(extra: Mapping[str, Any], labels: Sequence[str]) -> dict[str, float] | None:

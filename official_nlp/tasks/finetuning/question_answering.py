@@ -155,21 +155,14 @@ class QuestionAnsweringConfig(shared.FinetuningConfig):
 
     # === Task ===
 
-    def make(self, data: DataByPath | None, training: TrainingConfig) -> "QuestionAnswering":
-        own = data[None] if data else None
-        config = self
-        if isinstance(own, TaskData) and own.train:
-            config = self._for_version(own)
-        return QuestionAnswering(
-            config,
-            data,
-            seed=training.seed,
-            reference_quirks=training.reference_quirks,
-            recompute=training.recompute,
-        )
+    @property
+    def task_class(self) -> type["QuestionAnswering"]:
+        return QuestionAnswering
 
-    def _for_version(self, data: TaskData) -> "QuestionAnsweringConfig":
+    def for_data(self, data: TaskData) -> "QuestionAnsweringConfig":
         """Return this configuration with the version of the data."""
+        if not data.train:
+            return self
         sets = [examples for examples in (data.train, *data.dev.values()) if examples]
         impossible = sum(question.impossible for each in sets for question in each.examples)
         if impossible and self.version_2 is False:

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from scipy import special
 
 from official_nlp import ranges
 from official_nlp.data.tables import columns, labels, table
@@ -23,8 +22,8 @@ from official_nlp.tasks.finetuning.predicted_texts import TRUNCATE, WINDOWS
 from official_nlp.tasks.finetuning.run_page import Section
 from official_nlp.tasks.finetuning.task import FinetuningTask
 from official_nlp.tasks.metrics import classification, regression
-from official_nlp.training import TrainingConfig
-from official_nlp.training.task import Batch, DataByPath, Rows
+from official_nlp.tasks.probabilities import sigmoid, softmax
+from official_nlp.training.task import Batch, Rows
 
 SINGLE, MULTI, REGRESSION = labels.KINDS
 _METRICS = {
@@ -125,22 +124,14 @@ class TextClassificationConfig(shared.FinetuningConfig):
     def key(self, example: TextExample) -> str:
         return f"{example.text}\0{example.pair or ''}"
 
-    def make(self, data: DataByPath | None, training: TrainingConfig) -> "TextClassification":
-        own = data[None] if data else None
-        config = self
-        if isinstance(own, TaskData) and own.train:
-            config = self._for_labels(own)
-        return TextClassification(
-            config,
-            data,
-            seed=training.seed,
-            reference_quirks=training.reference_quirks,
-            recompute=training.recompute,
-        )
+    @property
+    def task_class(self) -> type["TextClassification"]:
+        return TextClassification
 
-    def _for_labels(self, data: TaskData) -> "TextClassificationConfig":
+    def for_data(self, data: TaskData) -> "TextClassificationConfig":
         """Return this configuration with the labels and the type of problem of the data."""
-        assert data.train is not None
+        if not data.train:
+            return self
         if self.labels and self.problem_type:
             problem = labels.Problem(self.problem_type, tuple(self.labels))
         else:
@@ -264,9 +255,9 @@ class TextClassification(FinetuningTask):
 
     def _by_document(self, rows: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Return the first row of each example, and its prediction: the mean over its windows."""
-        activation = {SINGLE: special.softmax, MULTI: special.expit, REGRESSION: np.asarray}
-        options = {"axis": 1} if self._problem.kind == SINGLE else {}
-        values = activation[self._problem.kind](rows["logits"].astype(np.float64), **options)
+        values = rows["logits"].astype(np.float64)
+        if self._problem.kind != REGRESSION:
+            values = (softmax if self._problem.kind == SINGLE else sigmoid)(values)
         _, first, counts = np.unique(rows[DOCUMENT], return_index=True, return_counts=True)
         sums = np.add.reduceat(values, first, axis=0)
         return first, sums / counts[:, np.newaxis]
@@ -280,8 +271,7 @@ class TextClassification(FinetuningTask):
         if self.config.long_texts == WINDOWS:
             fitted[predicted_texts.LONG_TEXTS] = WINDOWS
         if self._problem.kind == SINGLE:
-            # Of a text in windows, the mean probabilities are calibrated.
-            logits = np.log(np.maximum(predictions, 1e-30))
+            logits = predicted_texts.logits_of(predictions)
             found = classification.temperature(logits, rows["labels"][first])
             fitted[predicted_texts.TEMPERATURE] = round(found, 4)
         if self._problem.kind == MULTI:

@@ -27,8 +27,7 @@ from official_nlp.tasks.finetuning.run_page import Section
 from official_nlp.tasks.finetuning.task import FinetuningTask
 from official_nlp.tasks.metrics import entities
 from official_nlp.tasks.metrics.entities import TOKEN_ACCURACY
-from official_nlp.training import TrainingConfig
-from official_nlp.training.task import Batch, DataByPath, Rows
+from official_nlp.training.task import Batch, Rows
 
 # Prefixes of the tags of an entity in the schemes that a model learns.
 _PREFIXES = {IOB2: "BI", BIOES: "BIES"}
@@ -89,20 +88,15 @@ class TokenClassificationConfig(shared.FinetuningConfig):
     def key(self, example: Sentence) -> str:
         return "\n".join(example.tokens)
 
-    def make(self, data: DataByPath | None, training: TrainingConfig) -> "TokenClassification":
-        own = data[None] if data else None
-        config = self
-        if isinstance(own, TaskData):
-            if own.train:
-                config = self._for_tags(own)
-            config._check(own)
-        return TokenClassification(
-            config,
-            data,
-            seed=training.seed,
-            reference_quirks=training.reference_quirks,
-            recompute=training.recompute,
-        )
+    @property
+    def task_class(self) -> type["TokenClassification"]:
+        return TokenClassification
+
+    def for_data(self, data: TaskData) -> "TokenClassificationConfig":
+        """Return this configuration with the scheme and the labels of the training set."""
+        config = self._for_tags(data) if data.train else self
+        config._check(data)
+        return config
 
     def _for_tags(self, data: TaskData) -> "TokenClassificationConfig":
         """Return this configuration with the scheme and the labels of the training set."""
