@@ -11,6 +11,8 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 import hypothesis
 import pytest
 
+from tests import damage
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 # TensorFlow's first call of an operation is slow, and a failure must be repeatable.
@@ -49,6 +51,19 @@ def pytest_runtest_teardown(item, nextitem):
     if nextitem is None or nextitem.path != item.path:
         gc.collect()
         gc.freeze()
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say how many odd or damaged inputs the fuzz and property tests tried."""
+    tried = [
+        count
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        for name, count in getattr(report, "user_properties", ())
+        if name == damage.TRIED and report.when == "call"
+    ]
+    if tried:
+        terminalreporter.write_line(f"{sum(tried):,} {damage.TRIED} in {len(tried)} tests")
 
 
 @pytest.fixture(scope="session")

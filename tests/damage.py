@@ -1,9 +1,14 @@
-"""Damage files as disks, transfers and hostile senders do, repeatably by a seed."""
+"""Damage files as disks, transfers and hostile senders do, repeatably by a seed.
+
+Tests record how many inputs they tried as the property `TRIED`; the end of a run prints the sum.
+"""
 
 import copy
 import json
 import random
 from typing import Any
+
+TRIED = "odd or damaged inputs"
 
 # Values of every type of JSON, with those on which programs stumble.
 _VALUES = (

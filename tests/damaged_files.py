@@ -1,7 +1,7 @@
 """Open damaged files in a process of their own, and report what is neither a result nor InputError.
 
 The libraries that parse these files are written in C and C++: a fault of theirs would end the test
-run, and a hostile length could take all memory. `failures` starts a process with limits, and finds
+run, and a hostile length could take all memory. `open_all` starts a process with limits, and finds
 out after its death which file it had opened.
 """
 
@@ -60,10 +60,10 @@ READERS: dict[str, Reader] = {
 DAMAGES = {"bytes": damage.bytes_of, "json": damage.either, "sentencepiece": damage.model_of}
 
 
-def failures(
+def open_all(
     cases: Sequence[tuple[str, pathlib.Path, str, str]], seeds: Iterable[int], seconds: int
-) -> list[str]:
-    """Open damaged copies of files, and return what went wrong, with the seed of each.
+) -> tuple[int, list[str]]:
+    """Open damaged copies of files; return how many, and what went wrong, with the seed of each.
 
     Args:
       cases: name of the reader, folder, name of the file in it and name of the damage.
@@ -87,7 +87,7 @@ def failures(
         found.append(
             f"{lines[-1]}: the process ended with {done.returncode}: {done.stderr[-2000:]}"
         )
-    return found
+    return sum(line.startswith("opening ") for line in lines), found
 
 
 class _TooLongError(BaseException):

@@ -9,7 +9,7 @@ import random
 import pytest
 
 from official_nlp.cli import commands, main
-from tests import random_words
+from tests import damage, random_words
 
 VALUES = [
     *("-1", "0", "1", "2", "-0.0", "0.5", "1.5", "-1e-3", "007", "1_000", "0x10", "1e3"),
@@ -135,7 +135,8 @@ def seed() -> int:
     return int(os.environ.get("ODD_VALUES_SEED", 0))
 
 
-def try_settings(recipe, sample, attempt, place):
+def try_settings(recipe, sample, attempt, place, record_property):
+    record_property(damage.TRIED, len(sample))
     before = sorted(place.rglob("*"))
     codes, wrong = set(), []
     for name, value in sample:
@@ -155,20 +156,20 @@ def test_the_recipes_pass_a_dry_run(attempt):
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_odd_settings_are_refused_or_work(recipe, attempt, place, capfd):
+def test_odd_settings_are_refused_or_work(recipe, attempt, place, capfd, record_property):
     draw = random.Random(seed())
     by_name = {}
     for name, value in cases(recipe, attempt, capfd):
         by_name.setdefault(name, []).append((name, value))
     sample = [case for group in by_name.values() for case in draw.sample(group, 2)]
-    try_settings(recipe, [*sample, ("SEED", "1"), ("SEED", "-1")], attempt, place)
+    try_settings(recipe, [*sample, ("SEED", "1"), ("SEED", "-1")], attempt, place, record_property)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_all_odd_settings_are_refused_or_work(recipe, attempt, place, capfd):
-    try_settings(recipe, cases(recipe, attempt, capfd), attempt, place)
+def test_all_odd_settings_are_refused_or_work(recipe, attempt, place, capfd, record_property):
+    try_settings(recipe, cases(recipe, attempt, capfd), attempt, place, record_property)
 
 
 # === Options ===
@@ -203,7 +204,8 @@ def odd_words(verb):
                 yield [*OPTIONS[verb][:index], value, *OPTIONS[verb][index + 1 :], *words]
 
 
-def try_options(verb, sample, attempt, tmp_path):
+def try_options(verb, sample, attempt, tmp_path, record_property):
+    record_property(damage.TRIED, len(sample))
     wrong = []
     for number, words in enumerate(sample):
         shown = [word[:80] for word in words]
@@ -220,14 +222,15 @@ def try_options(verb, sample, attempt, tmp_path):
 
 
 @pytest.mark.parametrize("verb", OPTIONS)
-def test_odd_options_are_refused_or_work(verb, attempt, tmp_path):
+def test_odd_options_are_refused_or_work(verb, attempt, tmp_path, record_property):
     every = list(odd_words(verb))
     assert len(every) >= len(VALUES)
-    try_options(verb, random.Random(seed()).sample(every, 12), attempt, tmp_path)
+    sample = random.Random(seed()).sample(every, 12)
+    try_options(verb, sample, attempt, tmp_path, record_property)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("verb", OPTIONS)
-def test_all_odd_options_are_refused_or_work(verb, attempt, tmp_path):
-    try_options(verb, odd_words(verb), attempt, tmp_path)
+def test_all_odd_options_are_refused_or_work(verb, attempt, tmp_path, record_property):
+    try_options(verb, list(odd_words(verb)), attempt, tmp_path, record_property)

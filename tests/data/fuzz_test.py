@@ -21,6 +21,7 @@ from official_nlp.data.storage import data_folder
 from official_nlp.data.storage.corrupt_records import CorruptRecords
 from official_nlp.errors import InputError
 from official_nlp.tasks.pretraining.data import PretrainingData
+from tests import damage
 
 LENGTH = 32
 SECONDS = 20  # of a case, on a busy machine; most take a hundredth of a second
@@ -139,7 +140,10 @@ def check(folder: pathlib.Path, whole: dict[str, np.ndarray], in_place: bool) ->
 
 
 @pytest.mark.timeout(1800)
-def test_a_damaged_data_folder_never_results_in_other_examples(built, tmp_path, cases, draw):
+def test_a_damaged_data_folder_never_results_in_other_examples(
+    built, tmp_path, cases, draw, record_property
+):
+    record_property(damage.TRIED, cases)
     folder = shutil.copytree(built, tmp_path / "data")
     whole = read(folder, CorruptRecords())
     indexes = {path.name: path.read_bytes() for path in folder.glob("*.npy")}
@@ -176,7 +180,10 @@ def test_a_damaged_data_folder_never_results_in_other_examples(built, tmp_path, 
 
 
 @pytest.mark.timeout(1800)
-def test_a_damaged_text_file_is_read_or_refused_in_one_line(text_file, tmp_path, cases, draw):
+def test_a_damaged_text_file_is_read_or_refused_in_one_line(
+    text_file, tmp_path, cases, draw, record_property
+):
+    record_property(damage.TRIED, cases)
     documents = text_file.read_text().split("\n\n")[:12]
     rows = "\n".join(json.dumps({"text": text, "url": [1, {"a": None}]}) for text in documents)
     texts = {"a.txt": "\n\n".join(documents).encode(), "a.jsonl": rows.encode()}

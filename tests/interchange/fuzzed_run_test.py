@@ -20,6 +20,7 @@ from official_nlp.training.best import Best
 from official_nlp.training.checkpoints import Checkpoints
 from official_nlp.training.metrics_log import MetricsLog
 from official_nlp.training.run_folder import RunFolder
+from tests import damage
 from tests.data.conftest import VOCABULARY
 from tests.interchange import trained_run
 
@@ -85,13 +86,15 @@ def test_the_run_that_is_damaged_is_read(run):
 
 
 @pytest.mark.timeout(120)
-def test_a_damaged_run_is_read_or_refused(run, tmp_path):
+def test_a_damaged_run_is_read_or_refused(run, tmp_path, record_property):
+    record_property(damage.TRIED, 200)
     _fuzz(run, tmp_path, range(200))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_run_damaged_in_many_ways_is_read_or_refused(run, tmp_path):
+def test_a_run_damaged_in_many_ways_is_read_or_refused(run, tmp_path, record_property):
+    record_property(damage.TRIED, 4_000)
     _fuzz(run, tmp_path, range(1_000, 5_000))
 
 
@@ -99,11 +102,11 @@ def _fuzz(run, tmp_path, seeds):
     refused = 0
     for seed in seeds:
         folder = shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("summaries"))
-        damage = _damaged(folder, random.Random(seed))
+        change = _damaged(folder, random.Random(seed))
         try:
             refused += _opened(folder)
         except Exception:
-            pytest.fail(f"seed {seed}, {damage}:\n{traceback.format_exc()}")
+            pytest.fail(f"seed {seed}, {change}:\n{traceback.format_exc()}")
         shutil.rmtree(folder)
     # Neither all nor none: the damages are such that both happen.
     assert len(seeds) // 10 < refused < len(seeds)

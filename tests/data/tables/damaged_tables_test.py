@@ -68,7 +68,8 @@ FILES = {
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_damaged_file_is_read_or_refused(tmp_path, name):
+def test_a_damaged_file_is_read_or_refused(tmp_path, name, record_property):
+    record_property(damage.TRIED, CASES)
     content, read = FILES[name]
     # pyarrow is imported when the test runs, not when tests are collected.
     content = parquet() if content is None else content

@@ -6,7 +6,7 @@ import pytest
 
 from official_nlp.data import ElectraTokenizer
 from official_nlp.data.tokenization.vocabulary import train_vocabulary
-from tests import damaged_files
+from tests import damage, damaged_files
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 CONFIGS = ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"]
@@ -41,11 +41,15 @@ def cases(tmp_path_factory, text_file):
     return [*found, ("tokenizer", model, "tokenizer_config.json", "json")]
 
 
-def test_damaged_tokenizers_are_refused_or_read(cases):
+def test_damaged_tokenizers_are_refused_or_read(cases, record_property):
     # The last seed damages a character map so that it results in bytes that are not UTF-8.
-    assert damaged_files.failures(cases, [*range(40), 4230], seconds=60) == []
+    opened, found = damaged_files.open_all(cases, [*range(40), 4230], seconds=60)
+    record_property(damage.TRIED, opened)
+    assert found == []
 
 
 @pytest.mark.slow
-def test_many_damaged_tokenizers_are_refused_or_read(cases):
-    assert damaged_files.failures(cases, range(1000, 50_000), seconds=200) == []
+def test_many_damaged_tokenizers_are_refused_or_read(cases, record_property):
+    opened, found = damaged_files.open_all(cases, range(1000, 50_000), seconds=200)
+    record_property(damage.TRIED, opened)
+    assert found == []
