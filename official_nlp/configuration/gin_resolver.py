@@ -370,8 +370,16 @@ def _is_text(name: str) -> bool:
         for field, value in values.items():
             if selector != _MACRO and name in _macros_named(value):
                 hints = inspect.signature(gin.config._REGISTRY[selector].wrapped).parameters
-                kinds |= _leaves(hints[field].annotation) if field in hints else {Any}
+                kinds |= _types_in(value, hints[field].annotation) if field in hints else {Any}
     return bool(kinds) and kinds <= {str, type(None)}
+
+
+def _types_in(value: Any, annotation: Any) -> set[Any]:
+    """Return the types that a macro may have which is a value, or one of the items of a value."""
+    if isinstance(value, (dict, list, tuple)):
+        return _leaves(annotation)
+    is_union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
+    return set(typing.get_args(annotation)) if is_union else {annotation}
 
 
 def _leaves(annotation: Any) -> set[Any]:
