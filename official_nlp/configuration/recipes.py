@@ -76,7 +76,7 @@ def find(name: str | None) -> pathlib.Path:
 
 
 def split_settings(words: Iterable[str]) -> dict[str, str]:
-    """Return the texts of settings by name, from words `NAME=value`.
+    """Return the texts of settings by name, from words `NAME=value`; the last of a name counts.
 
     Raises:
       InputError: a word has another form, or two settings exclude each other.
