@@ -12,7 +12,7 @@ from official_nlp.errors import InputError
 from official_nlp.inference.inputs import TextPair
 from official_nlp.inference.replaced_words import WordScorer
 from official_nlp.inference.sequence_classification import Classification
-from official_nlp.inference.zero_shot import Template, ZeroShotClassifier
+from official_nlp.inference.zero_shot import ZeroShotClassifier
 from tests.inference.replaced_words_test import scorer
 
 BOAT = [TextPair("the red boat")]
@@ -210,12 +210,6 @@ def test_labels_and_templates_that_do_not_fit_are_refused(predictor, labels, tem
 def test_a_pair_needs_a_place_in_the_template(predictor):
     with pytest.raises(InputError, match="input 2 must be one text, not a pair"):
         predictor("discriminator").zero_shot(["a", ("a", "b")], ["bird", "stone"])
-
-
-def test_braces_that_are_no_field_stand_for_themselves():
-    filled, spans = Template("{ {text} }{x}: {label}").filled(TextPair("a"), "b")
-    assert filled == "{ a }{x}: b"
-    assert spans == {"text": (2, 3), "label": (10, 11)}
 
 
 def test_sentencepiece_finds_the_label_and_the_text(text_file, tmp_path):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from official_nlp.errors import InputError
-from official_nlp.ranges import ByName, Choice, Number
+from official_nlp.ranges import ByName, Choice, Number, Text
 from official_nlp.tasks.probabilities import softmax
 
 # Keys of config.json: divisor of the logits; smallest probability of a predicted label, by label;
@@ -18,6 +18,9 @@ from official_nlp.tasks.probabilities import softmax
 TEMPERATURE = "calibration_temperature"
 THRESHOLDS = "label_thresholds"
 LONG_TEXTS = "long_texts"
+# Those of a classifier through the replaced-token head: its template; the word of each label.
+LABEL_TEMPLATE = "label_template"
+LABEL_WORDS = "label_words"
 TRUNCATE, WINDOWS = "truncate", "windows"
 # Smaller probabilities have no logarithm in float32.
 _LEAST = 1e-30
@@ -25,6 +28,8 @@ _RANGES = {
     TEMPERATURE: Number(1e-3, 1e3),
     THRESHOLDS: ByName(Number(0, 1)),
     LONG_TEXTS: Choice((TRUNCATE, WINDOWS)),
+    LABEL_TEMPLATE: Text(),
+    LABEL_WORDS: ByName(Text()),
 }
 
 

@@ -9,9 +9,11 @@ import numpy as np
 import tensorflow as tf
 
 from official_nlp import ranges
+from official_nlp.data import label_prompts
 from official_nlp.data.tables import columns, labels, table
 from official_nlp.errors import InputError
 from official_nlp.modeling.models import ElectraForSequenceClassification
+from official_nlp.modeling.models.electra_for import ElectraFor
 from official_nlp.ranges import ByName, Choice, Either, Flag, ListOf, Number, OrNone, Text
 from official_nlp.tasks.finetuning import config as shared
 from official_nlp.tasks.finetuning import encoding, predicted_texts, run_page
@@ -33,6 +35,7 @@ _METRICS = {
 }
 # Name of the weighting by which every label has the same weight in total.
 AUTO = "auto"
+REPLACED_TOKEN = "replaced_token"
 
 
 class TextExample(NamedTuple):
@@ -62,13 +65,18 @@ class TextClassificationConfig(shared.FinetuningConfig):
       labels: names of the labels in order of their numbers.
       problem_type: `single_label_classification`, `multi_label_classification` or `regression`, as
         in `ElectraConfig`.
-      head: `linear`, dropout and one layer on [CLS], the head of the paper's experiments; or
-        `dense`, the head of Hugging Face, which has another layer before it.
+      head: `linear`, dropout and one layer on [CLS], the head of the paper's experiments; `dense`,
+        the head of Hugging Face, which has another layer before it; or `replaced_token`, that of
+        the pretrained discriminator, which judges the words of labels in a template.
       class_weights: weight of each label in the loss: a mapping, or `auto`, inversely proportional
         to the frequency of a label; None for 1 each. For a single label.
       long_texts: `truncate`, or `windows`: divide a long text into overlapping windows, each with
         the label of the text; the probabilities of a text are the means over its windows.
       separator, header, label_separator: format of a table, see `data.tables`; None to infer it.
+      template: sentence with `{text}`, `{label}` and, for two texts, `{text_pair}`; None for
+        "{text} It was {label}." For `replaced_token`.
+      label_words: word of each label in the template; None for the names of the labels. For
+        `replaced_token`.
     """
 
     text: str | None = None
@@ -82,6 +90,27 @@ class TextClassificationConfig(shared.FinetuningConfig):
     separator: str | None = None
     header: bool | None = None
     label_separator: str | None = None
+    template: str | None = None
+    label_words: Mapping[str, str] | None = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.head == REPLACED_TOKEN:
+            label_prompts.Template(self._template)
+            if self.long_texts == WINDOWS:
+                raise InputError(
+                    f"LONG_TEXTS=windows is not for HEAD={REPLACED_TOKEN}, whose template belongs "
+                    "to a whole text: use LONG_TEXTS=truncate"
+                )
+        elif self.template is not None or self.label_words is not None:
+            raise InputError(
+                f"template and label_words are for head={REPLACED_TOKEN!r}, but head was "
+                f"{self.head!r}: leave TEMPLATE and LABEL_WORDS out, or give HEAD={REPLACED_TOKEN}"
+            )
+
+    @property
+    def _template(self) -> str:
+        return label_prompts.TEMPLATE if self.template is None else self.template
 
     @classmethod
     def _ranges(cls) -> Mapping[str, ranges.Range]:
@@ -92,13 +121,20 @@ class TextClassificationConfig(shared.FinetuningConfig):
             "label": OrNone(Text()),
             "labels": OrNone(ListOf(Text())),
             "problem_type": OrNone(Choice(labels.KINDS)),
-            "head": Choice(("linear", "dense")),
+            "head": Choice(("linear", "dense", REPLACED_TOKEN)),
             "class_weights": OrNone(Either(Choice((AUTO,)), ByName(Number(0, 1e6, above=True)))),
             "long_texts": Choice((TRUNCATE, WINDOWS)),
             "separator": OrNone(Choice((",", ";", "\t", "|"))),
             "header": OrNone(Flag()),
             "label_separator": OrNone(Text()),
+            "template": OrNone(Text()),
+            "label_words": OrNone(ByName(Text())),
         }
+
+    @property
+    def architecture(self) -> str:
+        """The discriminator for its own head; else any encoder."""
+        return "ElectraForPreTraining" if self.head == REPLACED_TOKEN else ""
 
     def read(self, path: pathlib.Path) -> tuple[list[TextExample], list[str]]:
         return self.examples_of(
@@ -126,20 +162,27 @@ class TextClassificationConfig(shared.FinetuningConfig):
 
     @property
     def task_class(self) -> type["TextClassification"]:
-        return TextClassification
+        # It is derived from `TextClassification`.
+        from official_nlp.tasks.finetuning.label_words import LabelWordClassification
+
+        return LabelWordClassification if self.head == REPLACED_TOKEN else TextClassification
 
     def for_data(self, data: TaskData) -> "TextClassificationConfig":
         """Return this configuration with the labels and the type of problem of the data."""
-        if not data.train:
-            return self
+        config = self._for_labels(data, data.train) if data.train else self
+        if self.head == REPLACED_TOKEN:
+            config._check_texts(data)
+        return config
+
+    def _for_labels(self, data: TaskData, train: ExampleSet) -> "TextClassificationConfig":
         if self.labels and self.problem_type:
             problem = labels.Problem(self.problem_type, tuple(self.labels))
         else:
             problem = labels.infer_problem(
-                [example.label for example in data.train.examples],
+                [example.label for example in train.examples],
                 self.problem_type,
                 self.label_separator,
-                _where(data.train),
+                _where(train),
             )
             if self.labels:  # Labels that are given have the order that is given.
                 problem = dataclasses.replace(problem, labels=tuple(self.labels))
@@ -154,9 +197,59 @@ class TextClassificationConfig(shared.FinetuningConfig):
                 f"class_weights are for {SINGLE}, but the problem is {problem.kind}: leave "
                 "CLASS_WEIGHTS out"
             )
-        return dataclasses.replace(
+        config = dataclasses.replace(
             self, network=network, labels=tuple(problem.labels), problem_type=problem.kind
         )
+        return config._with_label_words() if self.head == REPLACED_TOKEN else config
+
+    # === Words of labels ===
+
+    def _with_label_words(self) -> "TextClassificationConfig":
+        """Return this configuration with the word of each label, which the network records, too.
+
+        Raises:
+          InputError: the labels do not exclude one another, or the words are not theirs.
+        """
+        if self.problem_type != SINGLE:
+            raise InputError(
+                f"HEAD={REPLACED_TOKEN} is for {SINGLE}, but the problem is {self.problem_type}: "
+                "leave HEAD out"
+            )
+        names = list(self.labels or ())
+        words = dict(zip(names, names)) if self.label_words is None else self.label_words
+        if set(words) != set(names):
+            raise InputError(
+                f"label_words must have a word for each of the labels {', '.join(names)}, had words "
+                f"for {ranges.shown(', '.join(words))}"
+            )
+        words = {name: words[name] for name in names}
+        network, _ = self.require_network()
+        extra = {
+            predicted_texts.LABEL_TEMPLATE: self._template,
+            predicted_texts.LABEL_WORDS: words,
+        }
+        network = network.replace(extra=extra)
+        return dataclasses.replace(
+            self, network=network, template=self._template, label_words=words
+        )
+
+    def prompts(self) -> label_prompts.LabelPrompts:
+        """Return what makes the sequences of each text.
+
+        Raises:
+          InputError: a word is unknown to the vocabulary, or the labels are not known yet.
+        """
+        _, tokenizer = self.require_network()
+        words = self.label_words or {}
+        return label_prompts.LabelPrompts(tokenizer, words, self._template, self.length)
+
+    def _check_texts(self, data: TaskData) -> None:
+        """Check that the template has a place for each text of all sets."""
+        prompts = self.prompts()
+        for examples in filter(None, (data.train, *data.dev.values(), *data.test.values())):
+            for example in examples.examples:
+                where = f"{examples.path}, line {example.line},"
+                prompts.require_places(where, example.pair)
 
 
 def _where(examples: ExampleSet) -> Callable[[int], str]:
@@ -172,7 +265,7 @@ class TextClassification(FinetuningTask):
     correlation.
     """
 
-    model_class = ElectraForSequenceClassification
+    model_class: type[ElectraFor] = ElectraForSequenceClassification
     config: TextClassificationConfig
 
     @property
@@ -182,7 +275,7 @@ class TextClassification(FinetuningTask):
             raise InputError("a task without training data needs labels and problem_type")
         return labels.Problem(kind, tuple(names), separator=self.config.label_separator)
 
-    def make_model(self) -> ElectraForSequenceClassification:
+    def make_model(self) -> ElectraFor:
         model = ElectraForSequenceClassification(
             self.network, recompute=self.recompute, head=self.config.head
         )
