@@ -219,8 +219,8 @@ class TextClassificationConfig(shared.FinetuningConfig):
         words = dict(zip(names, names)) if self.label_words is None else self.label_words
         if set(words) != set(names):
             raise InputError(
-                f"label_words must have a word for each of the labels {', '.join(names)}, had words "
-                f"for {ranges.shown(', '.join(words))}"
+                f"label_words must have a word for each of the labels {', '.join(names)}, had words"
+                f" for {ranges.shown(', '.join(words))}"
             )
         words = {name: words[name] for name in names}
         network, _ = self.require_network()
