@@ -21,7 +21,8 @@ from official_nlp.cli.recipe_runs import RecipeRuns
 from official_nlp.configuration import recipes
 from official_nlp.errors import InputError, NotFiniteError
 
-if TYPE_CHECKING:  # The import takes seconds.
+if TYPE_CHECKING:  # Importing these takes seconds.
+    from official_nlp.runs.prepared_run import PreparedRun
     from official_nlp.runs.sweep import SweepFolder
 
 # Settings that a sweep does not take, with the reason.
@@ -64,8 +65,9 @@ def run(args: argparse.Namespace) -> None:
     # Mistakes in these words are reported before TensorFlow is imported.
     recipe = recipes.find(args.recipe)
     settings = recipes.split_settings(args.settings)
-    for name in settings.keys() & _REFUSED.keys():
-        raise InputError(f"{name} is no setting of a sweep: {_REFUSED[name]}; leave it out")
+    for name, reason in _REFUSED.items():
+        if name in settings:
+            raise InputError(f"{name} is no setting of a sweep: {reason}; leave it out")
 
     from official_nlp.runs.sweep import SCRATCH, SweepFolder
 
@@ -78,7 +80,7 @@ def run(args: argparse.Namespace) -> None:
     }
     done = [step for step, each in runs.items() if _is_complete(folder, step, each)]
     runs = {step: each for step, each in runs.items() if step in retained or step in done}
-    metric, baseline = _check(runs, retained, args.dry_run, console)
+    metric, baseline = _metric(_check(runs, retained, args.dry_run, console))
     if args.dry_run:
         return
     folder.claim()
@@ -117,13 +119,12 @@ def _check(
     retained: list[int],
     dry_run: bool,
     console: rich.console.Console,
-) -> tuple[str, float | None]:
-    """Check all runs before the first is trained; return the metric and its baseline.
+) -> "PreparedRun":
+    """Check all runs before the first is trained; return one of them.
 
     Runs that are done are checked, too: they must have the same settings. One whose checkpoint is
     gone needs a checkpoint of its own for that.
     """
-    from official_nlp.runs import finished_run
     from official_nlp.training.run_folder import RunFolder
 
     quiet = rich.console.Console(quiet=True)
@@ -140,6 +141,13 @@ def _check(
         if dry_run:
             console.print(f"step {step:,}: no errors found")
     assert prepared is not None  # There is a checkpoint.
+    return prepared
+
+
+def _metric(prepared: "PreparedRun") -> tuple[str, float | None]:
+    """Return the metric of a run, `SET/NAME`, and its value for a constant prediction."""
+    from official_nlp.runs import finished_run
+
     names: dict[str, dict[str, float]] = {}
     for set_name, _, name in (each.partition("/") for each in prepared.task.metric_names() or ()):
         names.setdefault(set_name, {})[name] = 0.0
