@@ -5,6 +5,7 @@ import functools
 import hashlib
 import os
 import pathlib
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from official_nlp.data.tables import splits
@@ -65,6 +66,10 @@ class TaskData(Data):
         self._files = files or {}
         self._train_examples = len(train.examples) if train else 0
         self.examples = self._train_examples if features is None else features
+
+    def add_notes(self, notes: Iterable[str]) -> None:
+        """Add sentences that are not there yet: a task is made several times from its data."""
+        self.notes += [note for note in notes if note not in self.notes]
 
     @functools.cached_property
     def _fingerprint(self) -> str:

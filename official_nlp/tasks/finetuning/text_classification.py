@@ -12,10 +12,11 @@ from official_nlp import ranges
 from official_nlp.data.tables import columns, labels, table
 from official_nlp.errors import InputError
 from official_nlp.modeling.models import ElectraForSequenceClassification
-from official_nlp.ranges import ByName, Choice, Either, Flag, ListOf, Number, OrNone, Text
+from official_nlp.ranges import Choice, Flag, ListOf, OrNone, Text
+from official_nlp.tasks.finetuning import class_weights, encoding, predicted_texts, run_page
 from official_nlp.tasks.finetuning import config as shared
-from official_nlp.tasks.finetuning import encoding, predicted_texts, run_page
 from official_nlp.tasks.finetuning.batches import DOCUMENT
+from official_nlp.tasks.finetuning.class_weights import ClassWeights
 from official_nlp.tasks.finetuning.data import ExampleSet, TaskData
 from official_nlp.tasks.finetuning.features import Features
 from official_nlp.tasks.finetuning.predicted_texts import TRUNCATE, WINDOWS
@@ -31,8 +32,6 @@ _METRICS = {
     MULTI: ("micro_f1", "micro_precision", "micro_recall", "macro_f1", "exact_match"),
     REGRESSION: ("pearson", "spearman", "mean_squared_error"),
 }
-# Name of the weighting by which every label has the same weight in total.
-AUTO = "auto"
 
 
 class TextExample(NamedTuple):
@@ -65,7 +64,8 @@ class TextClassificationConfig(shared.FinetuningConfig):
       head: `linear`, dropout and one layer on [CLS], the head of the paper's experiments; or
         `dense`, the head of Hugging Face, which has another layer before it.
       class_weights: weight of each label in the loss: a mapping, or `auto`, inversely proportional
-        to the frequency of a label; None for 1 each. For a single label.
+        to the frequency of a label in the training set; None for 1 each. For a single label. Made
+        for data, it has the weight of every label.
       long_texts: `truncate`, or `windows`: divide a long text into overlapping windows, each with
         the label of the text; the probabilities of a text are the means over its windows.
       separator, header, label_separator: format of a table, see `data.tables`; None to infer it.
@@ -77,7 +77,7 @@ class TextClassificationConfig(shared.FinetuningConfig):
     labels: Sequence[str] | None = None
     problem_type: str | None = None
     head: str = "linear"
-    class_weights: str | Mapping[str, float] | None = None
+    class_weights: ClassWeights = None
     long_texts: str = TRUNCATE
     separator: str | None = None
     header: bool | None = None
@@ -93,7 +93,7 @@ class TextClassificationConfig(shared.FinetuningConfig):
             "labels": OrNone(ListOf(Text())),
             "problem_type": OrNone(Choice(labels.KINDS)),
             "head": Choice(("linear", "dense")),
-            "class_weights": OrNone(Either(Choice((AUTO,)), ByName(Number(0, 1e6, above=True)))),
+            "class_weights": class_weights.RANGE,
             "long_texts": Choice((TRUNCATE, WINDOWS)),
             "separator": OrNone(Choice((",", ";", "\t", "|"))),
             "header": OrNone(Flag()),
@@ -143,7 +143,7 @@ class TextClassificationConfig(shared.FinetuningConfig):
             )
             if self.labels:  # Labels that are given have the order that is given.
                 problem = dataclasses.replace(problem, labels=tuple(self.labels))
-            data.notes += [note for note in problem.notes if note not in data.notes]
+            data.add_notes(problem.notes)
         network, _ = self.require_network()
         names = problem.labels or (self.label or "value",)  # A regression has one output.
         network = network.replace(
@@ -155,13 +155,32 @@ class TextClassificationConfig(shared.FinetuningConfig):
                 "CLASS_WEIGHTS out"
             )
         return dataclasses.replace(
-            self, network=network, labels=tuple(problem.labels), problem_type=problem.kind
+            self,
+            network=network,
+            labels=tuple(problem.labels),
+            problem_type=problem.kind,
+            class_weights=_resolved_weights(self.class_weights, problem, data),
         )
 
 
 def _where(examples: ExampleSet) -> Callable[[int], str]:
     """Return a function of the number of an example that names its file and line."""
     return lambda number: f"{examples.path}, line {examples.examples[number].line}"
+
+
+def _resolved_weights(
+    given: ClassWeights, problem: labels.Problem, data: TaskData
+) -> dict[str, float] | None:
+    """Return the weight of each label in the loss, from its number of training examples."""
+    if given is None:
+        return None
+    assert data.train is not None
+    values = [example.label for example in data.train.examples]
+    classes = labels.encode(problem, values, _where(data.train)).values
+    counts = np.bincount(np.array(classes, np.int64), minlength=len(problem.labels))
+    found = class_weights.resolve(given, problem.labels, counts)
+    data.add_notes(class_weights.note(given, found))
+    return found
 
 
 class TextClassification(FinetuningTask):
@@ -198,13 +217,13 @@ class TextClassification(FinetuningTask):
         encode = encoding.in_windows if windows else encoding.truncated
         encoded = encode(self.tokenizer, texts, self.config.length)
         targets = self._targets(examples)
-        weights = self._class_weights(targets)
+        weights = class_weights.array(self.config.class_weights, self.config.labels or ())
         return Features.of_sequences(
             encoded.ids,
             encoded.type_ids,
             encoded.examples,
             {"labels": targets[encoded.examples]},
-            weights=None if weights is None else weights[encoded.examples],
+            weights=None if weights is None else weights[targets[encoded.examples]],
             truncated=encoded.truncated,
         )
 
@@ -213,26 +232,6 @@ class TextClassification(FinetuningTask):
         values = [each.label for each in examples.examples]
         targets = labels.encode(self._problem, values, _where(examples))
         return np.array(targets.values, np.int32 if self._problem.kind == SINGLE else np.float32)
-
-    def _class_weights(self, targets: np.ndarray) -> np.ndarray | None:
-        """Return float32 weights of the examples, None for 1 each."""
-        given, names = self.config.class_weights, self.config.labels or ()
-        if given is None:
-            return None
-        if given == AUTO:
-            counts = np.bincount(targets, minlength=len(names))
-            # A label without an example has no weight, and needs none.
-            by_class = len(targets) / (len(names) * np.maximum(counts, 1))
-        else:
-            assert isinstance(given, Mapping)
-            unknown = [name for name in given if name not in names]
-            if unknown:
-                raise InputError(
-                    f"class_weights must name labels among {', '.join(names)}, named "
-                    f"{', '.join(map(ranges.shown, unknown))}"
-                )
-            by_class = np.array([given.get(name, 1.0) for name in names])
-        return by_class[targets].astype(np.float32)
 
     # === Evaluation ===
 

@@ -1,5 +1,6 @@
 """Text classification through the command, with a tiny network that learns in seconds."""
 
+import dataclasses
 import json
 import random
 import shutil
@@ -246,8 +247,24 @@ TABLE = "text,label\n" + "".join(f"film {n},{'b' if n % 4 else 'a'}\n" for n in 
 )
 def test_class_weights_are_weights_of_the_examples(folder, tmp_path, weights, expected):
     shutil.copytree(folder / "published", tmp_path / "published")
-    _, features = features_of(tmp_path, TABLE, class_weights=weights)
+    task, features = features_of(tmp_path, TABLE, class_weights=weights)
     assert sorted(set(features.weights.tolist())) == pytest.approx(sorted(expected))
+    assert any("class weights: 'a' 2, 'b' 0.667" in x for x in task._data.notes) == (
+        weights == "auto"
+    )
+
+
+def test_an_evaluation_has_the_class_weights_of_training(folder, tmp_path):
+    shutil.copytree(folder / "published", tmp_path / "published")
+    task, _ = features_of(tmp_path, TABLE, class_weights="auto")
+    recorded = TextClassificationConfig.from_dict(task.config.to_dict())
+    assert recorded.class_weights == pytest.approx({"a": 2.0, "b": 8 / 12})
+    (tmp_path / "more.csv").write_text("text,label\nfilm 9,a\nfilm 8,b\n")
+    recorded = dataclasses.replace(recorded, tokenizer=task.tokenizer)
+    data = recorded.open_evaluation_data(tmp_path / "more.csv")
+    evaluation = recorded.make({None: data}, TrainingConfig())
+    weights = evaluation.features(data.dev["dev"]).weights
+    assert weights.tolist() == pytest.approx([2.0, 8 / 12])
 
 
 def test_labels_have_the_order_that_is_given(folder, tmp_path):
@@ -282,7 +299,12 @@ def all_features(settings, path):
         (TABLE, "text,label\nfilm,c\n", {}, "line 2: the label 'c' does not occur"),
         (TABLE, "text,label\n", {}, "dev.csv"),
         (TABLE, TABLE, {"text": "txt"}, "did you mean 'text'"),
-        (TABLE, TABLE, {"class_weights": {"x": 1.0}}, "class_weights must name labels among a, b"),
+        (
+            TABLE,
+            TABLE,
+            {"class_weights": {"x": 1.0}},
+            "weights must name labels among 'a', 'b', named 'x'",
+        ),
         ("text,label\na film\n", TABLE, {}, "line 2"),
         ("text,label\nfilm,a\nplot,a\n", TABLE, {}, "nothing to learn"),
         ("text,label\nx,0.5\ny,1.5\n", TABLE, {"class_weights": "auto"}, "leave CLASS_WEIGHTS out"),
