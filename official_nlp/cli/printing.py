@@ -61,7 +61,9 @@ def print_summary(summary: Mapping[str, Any], console: rich.console.Console) -> 
             table.add_row(metric, f"{median:.4f}", f"{low:.4f} to {high:.4f}")
         console.print(table)
     count = len(summary["seeds"])
-    console.print(f"{count + summary['failed']} seeds, {summary['failed']} failed")
+    console.print(
+        f"{output.counted(count + summary['failed'], 'seed')}, {summary['failed']} failed"
+    )
 
 
 def print_source(source: "Source", console: rich.console.Console) -> None:

@@ -87,7 +87,7 @@ class LoadReport:
         return self.missing + other_shapes + self.other_head
 
     def __str__(self) -> str:
-        lines = [f"{self.source}: {_tensors(len(self.loaded))} loaded"]
+        lines = [f"{self.source}: {output.counted(len(self.loaded), 'tensor')} loaded"]
         for names, outcome in (
             (self.missing, "newly initialized, missing in the file"),
             (self.mismatched, "newly initialized, different shape in the file"),
@@ -137,7 +137,3 @@ def listed(names: Sequence[str]) -> str:
 def _short(name: str) -> str:
     shown = output.escaped(name[:_LONGEST]) or "''"
     return f"{shown}..." if len(name) > _LONGEST else shown
-
-
-def _tensors(count: int) -> str:
-    return "1 tensor" if count == 1 else f"{count} tensors"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from official_nlp.configuration import recipes
 from official_nlp.errors import InputError
+from official_nlp.output import counted
 
 if TYPE_CHECKING:  # Importing these takes seconds.
     import rich.console
@@ -167,8 +168,8 @@ def _in_steps(
         result.append(phase.in_steps(examples))
         if phase.epochs is not None:
             console.print(
-                f"phase {number}: {phase.epochs:g} epochs of {examples:,} examples in batches of "
-                f"{phase.batch_size} are {result[-1].steps:,} steps"
+                f"phase {number}: {counted(phase.epochs, 'epoch')} of {counted(examples, 'example')} in "
+                f"batches of {phase.batch_size}: {counted(result[-1].steps, 'step')}"
             )
     return result
 
@@ -205,7 +206,9 @@ def _for_hours(
     earlier = folder.trained_steps()
     if earlier is not None and len(earlier) == len(phases):
         fitted = [dataclasses.replace(phase, steps=n) for phase, n in zip(phases, earlier)]
-        console.print(f"HOURS={config.hours:g}: the run retains its {sum(earlier):,} steps")
+        console.print(
+            f"HOURS={config.hours:g}: the run retains its {counted(sum(earlier), 'step')}"
+        )
     elif dry_run:
         console.print(
             f"HOURS={config.hours:g}: a dry run does not measure the speed, which determines the "

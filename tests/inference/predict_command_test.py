@@ -12,6 +12,7 @@ import pytest
 from official_nlp.cli.commands import predict
 from official_nlp.errors import InputError
 from official_nlp.inference.predictor import Predictor
+from official_nlp.output import counted
 from tests.inference.conftest import build
 
 SENTENCES = [f"Then the {a} {b} walks a green river and sings the old bird." for a in ("red", "old")
@@ -100,7 +101,7 @@ def test_other_results_are_printed_one_per_line(model, electra_predict, name, wo
 
 def test_truncation_is_reported(model, electra_predict):
     text = electra_predict(model("classification"), "red " * 50)
-    assert "warning: 1 of 1 texts or pairs have more than 32 tokens" in text
+    assert "warning: truncated 1 of 1 text or pair to 32 tokens" in text
 
 
 def test_control_characters_are_printed_escaped(model, electra_predict):
@@ -136,7 +137,7 @@ def test_results_are_written_one_object_per_input(
     lines = [json.dumps(value, ensure_ascii=False) for value in inputs]
     (tmp_path / "in.jsonl").write_text("\n\n".join(lines) + "\n", encoding="utf-8")
     text = electra_predict(model(name), "--file", "in.jsonl", "--to", "out.jsonl")
-    assert text == f"wrote out.jsonl: {len(inputs)} results"
+    assert text == f"wrote out.jsonl: {counted(len(inputs), 'result')}"
     found = rows(tmp_path / "out.jsonl")
     assert len(found) == len(inputs)
     assert all(row.keys() == keys for row in found)

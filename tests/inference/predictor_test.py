@@ -228,7 +228,7 @@ def test_a_model_may_know_its_null_threshold(tokenizer):
 
 
 def test_a_long_question_is_truncated_with_a_warning(predictor):
-    with pytest.warns(UserWarning, match="1 of 2 questions have more than 21 tokens"):
+    with pytest.warns(UserWarning, match="truncated 1 of 2 questions to 21 tokens"):
         predictor("questions")([("red " * 30, "a boat"), ("red", "a boat")])
 
 
@@ -304,7 +304,7 @@ def test_only_pre_trained_networks_score_words_and_fill_blanks(predictor):
 
 
 def test_a_truncated_text_is_warned_of(predictor):
-    with pytest.warns(UserWarning, match="1 of 2 texts or pairs have more than 32 tokens") as found:
+    with pytest.warns(UserWarning, match="truncated 1 of 2 texts or pairs to 32 tokens") as found:
         predictor("classification")(["red " * 50, "red"])
     assert found[0].filename == __file__
 

@@ -41,6 +41,7 @@ from official_nlp import ranges
 from official_nlp.cli import arguments, new_files, printing
 from official_nlp.errors import InputError
 from official_nlp.files import guarded
+from official_nlp.output import counted
 
 if TYPE_CHECKING:
     from official_nlp.data.tables.squad import Question
@@ -177,7 +178,7 @@ def run(args: argparse.Namespace) -> None:
         is_submission = bool(questions) and args.to.endswith(".json")
         content = _submission(questions, results) if is_submission else _lines(results)
         new_files.write(args.to, content)
-        console.print(f"wrote {args.to}: {len(results):,} results")
+        console.print(f"wrote {args.to}: {counted(len(results), 'result')}")
     else:
         _print_results(inputs, results, console)
     test, filled = None, []
@@ -222,7 +223,7 @@ def predict_rows(run: str, args: argparse.Namespace) -> None:
     if not lines:
         raise InputError(f"{args.file} has no evaluation set, so there is nothing to predict")
     new_files.write(args.to, "".join(f"{line}\n" for line in lines))
-    printing.console().print(f"wrote {args.to}: {len(lines):,} rows")
+    printing.console().print(f"wrote {args.to}: {counted(len(lines), 'row')}")
 
 
 # === Options and inputs ===
@@ -385,7 +386,7 @@ def _write_embeddings(
         )
     except OSError as error:
         raise new_files.cannot_write(args.to, error) from error
-    console.print(f"wrote {args.to}: vectors of {len(inputs):,} texts")
+    console.print(f"wrote {args.to}: vectors of {counted(len(inputs), 'text')}")
 
 
 def _lines(results: list) -> str:

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from official_nlp.data import text_format
-from official_nlp.data.tables.content import Row, counted, listed
+from official_nlp.data.tables.content import Row, listed
 from official_nlp.data.tables.json_rows import json_rows
 from official_nlp.data.tables.table import read_table
 from official_nlp.data.tables.text_files import check_file
 from official_nlp.errors import InputError
+from official_nlp.output import counted
 from official_nlp.ranges import shown
 
 _FORMATS = (

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from official_nlp.data import corpus
-from official_nlp.data.tables.content import counted
 from official_nlp.data.tables.tagging_schemes import NONE, broken_tags, scheme_of
 from official_nlp.data.tables.text_files import text_head
 from official_nlp.errors import InputError
+from official_nlp.output import counted
 from official_nlp.ranges import shown
 
 # A line that starts a document, in the files of CoNLL-2003.

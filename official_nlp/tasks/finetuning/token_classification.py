@@ -12,11 +12,12 @@ import tensorflow as tf
 from official_nlp import ranges
 from official_nlp.data.tables import conll, tagging_schemes
 from official_nlp.data.tables.conll import Sentence
-from official_nlp.data.tables.content import counted, listed
+from official_nlp.data.tables.content import listed
 from official_nlp.data.tables.tagging_schemes import BIOES, IOB2, NONE, OUTSIDE
 from official_nlp.errors import InputError
 from official_nlp.modeling.models import ElectraForTokenClassification
 from official_nlp.modeling.models.electra_for import IGNORED_LABEL
+from official_nlp.output import counted
 from official_nlp.ranges import Choice, Integer, ListOf, OrNone, Text
 from official_nlp.tasks.finetuning import class_weights, run_page, word_windows
 from official_nlp.tasks.finetuning import config as shared

@@ -96,7 +96,7 @@ def test_it_says_what_its_windows_hold_and_learns(run, folder):
     assert "training: 450 questions in 876 windows" in out
     # A third of the questions have no answer.
     assert "dev/f1 0.3333" in out
-    assert "6 epochs of 876 examples in batches of 32 are 165 steps" in out
+    assert "6 epochs of 876 examples in batches of 32: 165 steps" in out
     summary = json.loads((run / "summary.json").read_text())
     assert summary["metric"] == "dev/f1"
     for metrics in summary["median"].values():
@@ -251,13 +251,13 @@ def test_it_counts_what_it_cannot_use(folder, tmp_path):
     found = settings.preflight({None: data}, [], TrainingConfig(), find_devices("one_device", True))
     assert [line for line in found.lines if line.startswith("training: ")] == [
         "training: 5 questions in 10 windows",
-        "training: 1 answers begin or end within a token; the whole token stands for them",
+        "training: 1 answer beginning or ending within a token, for which the whole token stands",
     ]
     assert [line for line in found.warnings if line.startswith("training: ")] == [
-        "training: 1 questions have more than 2 tokens and are truncated",
-        "training: 1 answers have no token of this vocabulary; their questions are not trained on",
-        "training: 2 answers have more than max_answer_length=2 tokens and cannot be predicted",
-        "training: 1 answers are divided by all windows and are trained on as no answer",
+        "training: 1 question of more than 2 tokens, truncated",
+        "training: 1 answer without a token of this vocabulary, whose question is not trained on",
+        "training: 2 answers of more than max_answer_length=2 tokens, which cannot be predicted",
+        "training: 1 answer divided by all windows, trained on as no answer",
     ]
     features = settings.make({None: data}, TrainingConfig()).features(data.train)
     assert features.weights[:4].tolist() == [1, 1, 0, 1]
