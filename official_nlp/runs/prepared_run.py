@@ -165,11 +165,13 @@ def _in_steps(
     result = []
     for number, phase in enumerate(phases, start=1):
         examples = data[phase.data].examples
-        result.append(phase.in_steps(examples))
+        in_steps = phase.in_steps(examples)
+        result.append(in_steps)
         if phase.epochs is not None:
+            epochs, steps = counted(phase.epochs, "epoch"), counted(in_steps.steps or 0, "step")
             console.print(
-                f"phase {number}: {counted(phase.epochs, 'epoch')} of {counted(examples, 'example')} in "
-                f"batches of {phase.batch_size}: {counted(result[-1].steps, 'step')}"
+                f"phase {number}: {epochs} of {counted(examples, 'example')} in batches of "
+                f"{phase.batch_size}: {steps}"
             )
     return result
 
