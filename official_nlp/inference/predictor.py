@@ -48,7 +48,7 @@ class Predictor:
 
       `ElectraForSequenceClassification`: a text or a pair; `Classification`,
         `MultiLabelClassification` or `Regression`, see `SequenceClassifier`.
-      `ElectraForTokenClassification`: a text; `TokenClassification`.
+      `ElectraForTokenClassification`: a text, or a list of words; `TokenClassification`.
       `ElectraForQuestionAnswering`, `ElectraForJointQuestionAnswering`: a question and its
         context; `Answer`.
       `ElectraForMultipleChoice`: a text and its choices; `Choice`.

@@ -170,6 +170,20 @@ def test_a_word_has_one_tag(predictor, tokenizer):
     assert result.tags == [MODELS["tokens"][1]["id2label"][number] for number in best]
 
 
+def test_words_that_are_given_are_tagged_as_they_are(predictor):
+    words = ["the", "U.S.", "boat", ",", "bird"]
+    text = " ".join(words)
+    given, named, divided = predictor("tokens")([words, {"words": words}, text])
+    assert given == named == divided
+    assert len(given.tags) == 5
+    for each in given.entities:
+        assert text[each.start : each.end] == each.text
+    (parts,) = predictor("tokens")([["the", "U", ".", "S", ".", "boat", ",", "bird"]])
+    assert len(parts.tags) == 8
+    nothing, red = predictor("tokens")([[], "red"])
+    assert (nothing.tags, len(red.tags)) == ([], 1)
+
+
 def test_a_long_text_is_tagged_in_windows(predictor):
     text = "the red boat walks a green river, old bird. " * 6
     (result,) = predictor("tokens")(text)
@@ -323,6 +337,8 @@ def test_a_truncated_text_is_warned_of(predictor):
         ("classification", {"question": "a", "context": "b"}, "a text, a pair"),
         ("tokens", ("a", "b"), "a text, or"),
         ("tokens", {"text": 1}, "a text, or"),
+        ("tokens", ["a", ""], "a text, .*, or a list of words, .* without empty words"),
+        ("tokens", {"words": "a"}, "a text, or"),
         ("tokens", None, "a text, or"),
         ("questions", "a", r"a pair \(question, context\)"),
         ("questions", {"question": "a"}, r"a pair \(question, context\)"),
@@ -347,7 +363,7 @@ def test_an_input_of_another_form_is_refused(predictor, name, value, expected):
 
 def test_a_long_input_is_shown_shortened(predictor):
     with pytest.raises(InputError, match=r"got \['xxxxx.*\.\.\.$") as caught:
-        predictor("tokens")([["x" * 1000]])
+        predictor("discriminator")([["x" * 1000]])
     assert len(str(caught.value)) < 200
 
 

@@ -126,8 +126,10 @@ def test_the_predictor_and_the_evaluation_tag_alike(electra, run, folder):
     examples = data.dev["dev"].examples
     assert true == [list(each.tags) for each in examples]
     predictor = nlp.Predictor.from_pretrained("run/model", length=16)
-    results = predictor([" ".join(each.tokens) for each in examples])
+    results = predictor([list(each.tokens) for each in examples])
     assert [result.tags for result in results] == predicted
+    # The texts divide into the same words.
+    assert results == predictor([" ".join(each.tokens) for each in examples])
 
 
 def test_predict_finds_the_characters_of_entities(electra, run):
