@@ -16,12 +16,12 @@ if TYPE_CHECKING:  # The import takes seconds.
 _QUARTILES = ("lower", "upper")
 
 
-def console(highlight: bool = True) -> rich.console.Console:
-    """Return a console for standard output, see `output.Console`.
+def console(highlight: bool = True, stderr: bool = False) -> rich.console.Console:
+    """Return a console for standard output or standard error, see `output.Console`.
 
     It wraps lines in a terminal, and not in a file or a pipe.
     """
-    console = output.Console(highlight)
+    console = output.Console(highlight, stderr)
     console.soft_wrap = not console.is_terminal
     return console
 
