@@ -47,7 +47,7 @@ def test_the_examples_write_what_the_page_says(page):
     assert names["vectors"].shape == (2, 16)
     assert json.loads((folder / "tokens.jsonl").read_text()).keys() == {"tokens", "vectors"}
     assert len((folder / "words.jsonl").read_text().splitlines()) == 2
-    lines = [f"{index}\t{label}" for index, label in zip((7, 8), names["labels"])]
+    lines = [f"{index}\t{label}" for index, label in zip((7, 8), names["found"])]
     assert (folder / "labels.tsv").read_text().splitlines() == ["index\tprediction", *lines]
     assert list(names["result"].scores) == ["positive", "negative"]
     written = json.loads((folder / "accuracy.json").read_text())
