@@ -22,7 +22,7 @@ from official_nlp.output import counted
 from official_nlp.ranges import Choice, Flag, Integer, Number, OrNone
 from official_nlp.tasks.finetuning import config as shared
 from official_nlp.tasks.finetuning import run_page
-from official_nlp.tasks.finetuning.data import ExampleSet, TaskData
+from official_nlp.tasks.finetuning.data import ExampleSet, ReadFile, TaskData
 from official_nlp.tasks.finetuning.features import Features
 from official_nlp.tasks.finetuning.joint_spans import SPAN_ROWS, best_joint_spans
 from official_nlp.tasks.finetuning.run_page import Section
@@ -82,9 +82,21 @@ class QuestionAnsweringConfig(shared.FinetuningConfig):
 
     # === Data ===
 
-    def read(self, path: pathlib.Path) -> tuple[list[Question], list[str]]:
+    def read(self, path: pathlib.Path) -> ReadFile:
         found = read_squad(path)
-        return found.questions, list(found.notes)
+        return ReadFile(found.questions, list(found.notes))
+
+    def lacks_labels(self, path: pathlib.Path, train: ExampleSet | None) -> bool:
+        questions = read_squad(path, needs_answers=False).questions
+        return not any(question.answers or question.impossible for question in questions)
+
+    def predictions_file(self, set_name: str) -> str:
+        return f"{set_name}.json"
+
+    @property
+    def prediction_options(self) -> Mapping[str, Any]:
+        names = ("stride", "max_question_length", "max_answer_length")
+        return {name: getattr(self, name) for name in names}
 
     def key(self, example: Question) -> str:
         return example.context

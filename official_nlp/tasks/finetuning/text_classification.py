@@ -12,12 +12,12 @@ from official_nlp import ranges
 from official_nlp.data.tables import columns, labels, table
 from official_nlp.errors import InputError
 from official_nlp.modeling.models import ElectraForSequenceClassification
-from official_nlp.ranges import Choice, Flag, ListOf, OrNone, Text
+from official_nlp.ranges import ByName, Choice, Flag, ListOf, Number, OrNone, Text
 from official_nlp.tasks.finetuning import class_weights, encoding, predicted_texts, run_page
 from official_nlp.tasks.finetuning import config as shared
 from official_nlp.tasks.finetuning.batches import DOCUMENT
 from official_nlp.tasks.finetuning.class_weights import ClassWeights
-from official_nlp.tasks.finetuning.data import ExampleSet, TaskData
+from official_nlp.tasks.finetuning.data import ExampleSet, ReadFile, TaskData
 from official_nlp.tasks.finetuning.features import Features
 from official_nlp.tasks.finetuning.predicted_texts import TRUNCATE, WINDOWS
 from official_nlp.tasks.finetuning.run_page import Section
@@ -32,6 +32,10 @@ _METRICS = {
     MULTI: ("micro_f1", "micro_precision", "micro_recall", "macro_f1", "exact_match"),
     REGRESSION: ("pearson", "spearman", "mean_squared_error"),
 }
+
+
+# Values in place of labels in files to predict, such as those of GLUE.
+_NO_LABEL = {"-1", "-1.0", "", "None"}
 
 
 class TextExample(NamedTuple):
@@ -68,6 +72,9 @@ class TextClassificationConfig(shared.FinetuningConfig):
         for data, it has the weight of every label.
       long_texts: `truncate`, or `windows`: divide a long text into overlapping windows, each with
         the label of the text; the probabilities of a text are the means over its windows.
+      value_range: smallest and largest value of a regression, within which predictions are; None
+        for any.
+      predictions: names of the files of predictions by test set without labels; None for SET.tsv.
       separator, header, label_separator: format of a table, see `data.tables`; None to infer it.
     """
 
@@ -79,6 +86,8 @@ class TextClassificationConfig(shared.FinetuningConfig):
     head: str = "linear"
     class_weights: ClassWeights = None
     long_texts: str = TRUNCATE
+    value_range: Sequence[float] | None = None
+    predictions: Mapping[str, str] | None = None
     separator: str | None = None
     header: bool | None = None
     label_separator: str | None = None
@@ -95,18 +104,36 @@ class TextClassificationConfig(shared.FinetuningConfig):
             "head": Choice(("linear", "dense")),
             "class_weights": class_weights.RANGE,
             "long_texts": Choice((TRUNCATE, WINDOWS)),
+            "value_range": OrNone(ListOf(Number(-1e12, 1e12), least=2)),
+            "predictions": OrNone(ByName(Text())),
             "separator": OrNone(Choice((",", ";", "\t", "|"))),
             "header": OrNone(Flag()),
             "label_separator": OrNone(Text()),
         }
 
-    def read(self, path: pathlib.Path) -> tuple[list[TextExample], list[str]]:
+    def __post_init__(self):
+        super().__post_init__()
+        values = self.value_range
+        if values is not None and (len(values) > 2 or values[0] >= values[1]):
+            raise InputError(
+                f"value_range must be a smallest and a larger largest value, was "
+                f"{ranges.shown(list(values))}"
+            )
+        for name in (self.predictions or {}).values():
+            # A recipe of unknown origin must not write outside the run.
+            if pathlib.PurePath(name).name != name:
+                raise InputError(
+                    f"predictions must name files without folders, named {ranges.shown(name)}: "
+                    "they are written into RUN/predictions"
+                )
+
+    def read(self, path: pathlib.Path) -> ReadFile:
         return self.examples_of(
             table.read_table(path, separator=self.separator, header=self.header)
         )
 
-    def examples_of(self, found: table.Table) -> tuple[list[TextExample], list[str]]:
-        """Return the examples of a table, and notes on what was inferred."""
+    def examples_of(self, found: table.Table) -> ReadFile:
+        """Return the examples of a table."""
         chosen = columns.infer_columns(found, self.text, self.text_pair, self.label)
         # Columns are chosen with labels, so that there is one.
         label = chosen.label or ""
@@ -119,7 +146,26 @@ class TextClassificationConfig(shared.FinetuningConfig):
             )
             for row, line in zip(found.rows, found.lines)
         ]
-        return examples, [*found.notes, *chosen.notes]
+        named = {"text": chosen.text, "text_pair": chosen.text_pair, "label": chosen.label}
+        used = {role: name for role, name in named.items() if name is not None}
+        return ReadFile(examples, [*found.notes, *chosen.notes], used)
+
+    def lacks_labels(self, path: pathlib.Path, train: ExampleSet | None) -> bool:
+        found = table.read_table(path, separator=self.separator, header=self.header)
+        # Test files of GLUE differ in columns from the training files; CoLA's has a header.
+        given = {"text": self.text, "text_pair": self.text_pair, "label": self.label}
+        known = {**(train.columns if train else {}), **{n: x for n, x in given.items() if x}}
+        if "label" not in known:
+            chosen = columns.infer_columns(found, self.text, self.text_pair, needs_label=False)
+            known = {"label": chosen.label} if chosen.label else {}
+        if not known or not set(known.values()) <= set(found.columns):
+            return True
+        seen = {str(example.label) for example in train.examples} if train else set()
+        missing = _NO_LABEL - seen
+        return all(str(value) in missing for value in found.values(known["label"]))
+
+    def predictions_file(self, set_name: str) -> str:
+        return (self.predictions or {}).get(set_name, super().predictions_file(set_name))
 
     def key(self, example: TextExample) -> str:
         return f"{example.text}\0{example.pair or ''}"
@@ -146,8 +192,22 @@ class TextClassificationConfig(shared.FinetuningConfig):
             data.add_notes(problem.notes)
         network, _ = self.require_network()
         names = problem.labels or (self.label or "value",)  # A regression has one output.
+        recorded: dict[str, Any] = {}
+        used = {role: name for role, name in data.train.columns.items() if role != "label"}
+        if used:
+            recorded[predicted_texts.COLUMNS] = used
+        if self.value_range is not None:
+            if problem.kind != REGRESSION:
+                raise InputError(
+                    f"value_range is for {REGRESSION}, but the problem is {problem.kind}: leave "
+                    "VALUE_RANGE out"
+                )
+            recorded[predicted_texts.VALUE_RANGE] = list(self.value_range)
         network = network.replace(
-            num_labels=len(names), id2label=dict(enumerate(names)), problem_type=problem.kind
+            num_labels=len(names),
+            id2label=dict(enumerate(names)),
+            problem_type=problem.kind,
+            extra={**network.extra, **recorded},
         )
         if self.class_weights is not None and problem.kind != SINGLE:
             raise InputError(
@@ -255,7 +315,9 @@ class TextClassification(FinetuningTask):
     def _by_document(self, rows: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Return the first row of each example, and its prediction: the mean over its windows."""
         values = rows["logits"].astype(np.float64)
-        if self._problem.kind != REGRESSION:
+        if self._problem.kind == REGRESSION:
+            values = predicted_texts.limited(values, self.config.value_range)
+        else:
             values = (softmax if self._problem.kind == SINGLE else sigmoid)(values)
         _, first, counts = np.unique(rows[DOCUMENT], return_index=True, return_counts=True)
         sums = np.add.reduceat(values, first, axis=0)

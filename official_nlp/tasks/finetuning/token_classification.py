@@ -19,11 +19,11 @@ from official_nlp.modeling.models import ElectraForTokenClassification
 from official_nlp.modeling.models.electra_for import IGNORED_LABEL
 from official_nlp.output import counted
 from official_nlp.ranges import Choice, Integer, ListOf, OrNone, Text
-from official_nlp.tasks.finetuning import class_weights, run_page, word_windows
+from official_nlp.tasks.finetuning import class_weights, predicted_texts, run_page, word_windows
 from official_nlp.tasks.finetuning import config as shared
 from official_nlp.tasks.finetuning.batches import DOCUMENT
 from official_nlp.tasks.finetuning.class_weights import ClassWeights
-from official_nlp.tasks.finetuning.data import ExampleSet, TaskData
+from official_nlp.tasks.finetuning.data import ExampleSet, ReadFile, TaskData
 from official_nlp.tasks.finetuning.features import Features
 from official_nlp.tasks.finetuning.run_page import Section
 from official_nlp.tasks.finetuning.task import FinetuningTask
@@ -88,9 +88,9 @@ class TokenClassificationConfig(shared.FinetuningConfig):
         words = [each.tokens for each in examples.examples]
         return word_windows.in_windows(tokenizer, words, self.length)
 
-    def read(self, path: pathlib.Path) -> tuple[list[Sentence], list[str]]:
+    def read(self, path: pathlib.Path) -> ReadFile:
         found = conll.read_conll(path, self.token_column, self.tag_column)
-        return found.sentences, list(found.notes)
+        return ReadFile(found.sentences, list(found.notes))
 
     def key(self, example: Sentence) -> str:
         return "\n".join(example.tokens)
@@ -133,7 +133,11 @@ class TokenClassificationConfig(shared.FinetuningConfig):
                 ]
             )
         network, _ = self.require_network()
-        network = network.replace(num_labels=len(names), id2label=dict(enumerate(names)))
+        network = network.replace(
+            num_labels=len(names),
+            id2label=dict(enumerate(names)),
+            extra={**network.extra, predicted_texts.TOKEN_COLUMN: self.token_column},
+        )
         return dataclasses.replace(self, network=network, labels=names, scheme=scheme)
 
     def _check(self, data: TaskData) -> None:
