@@ -150,7 +150,7 @@ def _words(file: pathlib.Path, options: ReadOptions) -> FileInputs:
 
 
 def _choices(file: pathlib.Path, options: ReadOptions) -> FileInputs:
-    found = read_choices(file)
+    found = read_choices(file, least=1)
     read = [{"text": each.text, "choices": list(each.choices)} for each in found.examples]
     return FileInputs(read, _distinct([each.id for each in found.examples]), found.notes)
 

@@ -90,6 +90,21 @@ def run(electra, folder):
 # === What a run does ===
 
 
+def test_a_test_set_without_answers_is_predicted(folder, tmp_path):
+    (tmp_path / "answered.json").write_text(json.dumps(questions(("good", "good film", "film"))))
+    (tmp_path / "none.json").write_text(json.dumps(questions(("good", "good film", None))))
+    open_questions = questions(("good", "good film", "film"))
+    del open_questions["data"][0]["paragraphs"][0]["qas"][0]["answers"]
+    (tmp_path / "open.json").write_text(json.dumps(open_questions))
+    settings = config(folder, test=str(tmp_path / "open.json"), stride=2)
+    data = opened(settings, tmp_path / "own.json", questions(("good", "good film", "film")))
+    assert (list(data.test), list(data.unlabeled)) == ([], ["test"])
+    assert settings.predictions_file("test") == "test.json"
+    assert settings.prediction_options["stride"] == 2
+    for name in ("answered", "none"):
+        assert not settings.lacks_labels(tmp_path / f"{name}.json", None)
+
+
 def test_it_says_what_its_windows_hold_and_learns(run, folder):
     out = (folder / "out.txt").read_text()
     assert "train.json: 450 questions on 150 contexts; 150 impossible" in out
