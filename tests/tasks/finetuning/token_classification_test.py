@@ -316,6 +316,11 @@ def test_tags_without_prefixes_have_an_accuracy_only(tmp_path):
     assert task.baselines() == {"dev/token_accuracy": 0.5}
 
 
+def test_the_column_of_the_words_is_recorded(tmp_path):
+    task = task_of(tmp_path, "B-PER anna\nO saw\n", token_column=1, tag_column=0)
+    assert task.network.extra == {"token_column": 1}
+
+
 def test_labels_have_the_order_that_is_given(tmp_path):
     names = ["I-PER", "B-PER", "B-LOC", "I-LOC", "O"]
     task = task_of(tmp_path, written([SENTENCE]), labels=names)
