@@ -13,7 +13,7 @@ from official_nlp.errors import InputError
 from official_nlp.modeling.networks.electra_config import ElectraConfig
 from official_nlp.ranges import Flag, Instance, Integer, Number, OrNone, Path
 from official_nlp.tasks.finetuning import preflight
-from official_nlp.tasks.finetuning.data import ExampleSet, TaskData, open_sets
+from official_nlp.tasks.finetuning.data import ExampleSet, ReadFile, TaskData, open_sets
 from official_nlp.training import Devices, Findings, PhaseConfig, Task, TaskConfig, TrainingConfig
 from official_nlp.training.task import DataByPath
 
@@ -163,12 +163,26 @@ class FinetuningConfig(TaskConfig):
         )
 
     @abc.abstractmethod
-    def read(self, path: pathlib.Path) -> tuple[list[Any], list[str]]:
-        """Read a file of the task.
+    def read(self, path: pathlib.Path) -> ReadFile:
+        """Read a file of the task."""
 
-        Returns:
-          Its examples, and notes on what was inferred or left out.
+    def lacks_labels(self, path: pathlib.Path, train: ExampleSet | None) -> bool:
+        """Return whether a test file has no labels, so that a run writes predictions for it.
+
+        Args:
+          path: the file.
+          train: the training set; None where data is opened for evaluation only.
         """
+        return False
+
+    def predictions_file(self, set_name: str) -> str:
+        """Return the name of the file of predictions for a test set without labels."""
+        return f"{set_name}.tsv"
+
+    @property
+    def prediction_options(self) -> Mapping[str, Any]:
+        """Options of `Predictor.__call__` with which it predicts as an evaluation does."""
+        return {}
 
     @abc.abstractmethod
     def key(self, example: Any) -> str:
