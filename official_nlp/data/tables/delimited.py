@@ -107,7 +107,8 @@ def _refuse_row(
     raise InputError(
         f"{file}, line {line}: expected {counted(len(columns), 'field')} as in the "
         f"{'header' if named else 'first row'}, found {len(fields)}: {shown(fields)}; correct the "
-        "row, or state format, separator and header if they are others"
+        "row, leave such rows out by CORRUPT_RECORDS=skip, or state format, separator and header "
+        "if they are others"
     )
 
 

@@ -11,7 +11,7 @@ from official_nlp import ranges
 from official_nlp.data import ElectraTokenizer
 from official_nlp.errors import InputError
 from official_nlp.modeling.networks.electra_config import ElectraConfig
-from official_nlp.ranges import Flag, Instance, Integer, Number, OrNone, Path
+from official_nlp.ranges import Choice, Flag, Instance, Integer, Number, OrNone, Path
 from official_nlp.tasks.finetuning import preflight
 from official_nlp.tasks.finetuning.data import ExampleSet, ReadFile, TaskData, open_sets
 from official_nlp.training import Devices, Findings, PhaseConfig, Task, TaskConfig, TrainingConfig
@@ -29,6 +29,8 @@ RANGES = {
     "layer_decay": Number(1e-6, 1),
     "dropout": OrNone(Number(0, 1, below=True)),
     "evaluation_batch_size": Integer(1, 1_000_000),
+    # Leaving out is for tasks that read tables, which have rows.
+    "corrupt_records": Choice(("stop",)),
 }
 # Fields that name locations. The content of the data is part of its fingerprint.
 _LOCATIONS = ("tokenizer", "dev", "test")
@@ -53,6 +55,8 @@ class FinetuningConfig(TaskConfig):
         rate (paper, appendix B). 1 for the same rate everywhere.
       dropout: dropout rate of all layers; None for the rates of the pretrained network.
       evaluation_batch_size: sequences of a batch of an evaluation.
+      corrupt_records: `stop`: refuse a file with a row that cannot be read; a task that reads
+        tables may also `skip` such rows and count them.
     """
 
     network: ElectraConfig | None = None
@@ -65,6 +69,7 @@ class FinetuningConfig(TaskConfig):
     layer_decay: float = 1.0
     dropout: float | None = None
     evaluation_batch_size: int = 64
+    corrupt_records: str = "stop"
 
     def __post_init__(self):
         ranges.check(self, self._ranges())

@@ -108,6 +108,7 @@ class TextClassificationConfig(shared.FinetuningConfig):
             "predictions": OrNone(ByName(Text())),
             "separator": OrNone(Choice((",", ";", "\t", "|"))),
             "header": OrNone(Flag()),
+            "corrupt_records": Choice(("stop", "skip")),
             "label_separator": OrNone(Text()),
         }
 
@@ -127,10 +128,16 @@ class TextClassificationConfig(shared.FinetuningConfig):
                     "they are written into RUN/predictions"
                 )
 
-    def read(self, path: pathlib.Path) -> ReadFile:
-        return self.examples_of(
-            table.read_table(path, separator=self.separator, header=self.header)
+    def _table(self, path: pathlib.Path) -> table.Table:
+        return table.read_table(
+            path,
+            separator=self.separator,
+            header=self.header,
+            skip_broken_rows=self.corrupt_records == "skip",
         )
+
+    def read(self, path: pathlib.Path) -> ReadFile:
+        return self.examples_of(self._table(path))
 
     def examples_of(self, found: table.Table) -> ReadFile:
         """Return the examples of a table."""
@@ -151,7 +158,7 @@ class TextClassificationConfig(shared.FinetuningConfig):
         return ReadFile(examples, [*found.notes, *chosen.notes], used)
 
     def lacks_labels(self, path: pathlib.Path, train: ExampleSet | None) -> bool:
-        found = table.read_table(path, separator=self.separator, header=self.header)
+        found = self._table(path)
         # Test files of GLUE differ in columns from the training files; CoLA's has a header.
         given = {"text": self.text, "text_pair": self.text_pair, "label": self.label}
         known = {**(train.columns if train else {}), **{n: x for n, x in given.items() if x}}

@@ -15,7 +15,8 @@ FILES = {
     "sst2": ["sentence\tlabel", "a great film\t1", "a dull film\t0"],
     "mrpc": ["Quality\t#1 ID\t#2 ID\t#1 String\t#2 String", "1\t7\t8\ta\tb", "0\t9\t1\tc\td"],
     "stsb": ["index\tgenre\tsentence1\tsentence2\tscore", "0\tx\ta\tb\t5.0", "1\tx\tc\td\t3.8"],
-    "qqp": ["id\tquestion1\tquestion2\tis_duplicate", "0\ta\tb\t0", "1\tc\td\t1"],
+    # As in the files of GLUE, a row has too few fields.
+    "qqp": ["id\tquestion1\tquestion2\tis_duplicate", "0\ta\tb\t0", "1\tc\td\t1", "2\te"],
     "mnli": [
         "index\tgenre\tsentence1\tsentence2\tlabel1\tgold_label",
         "0\tx\ta\tb\tneutral\tneutral",

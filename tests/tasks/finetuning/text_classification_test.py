@@ -14,7 +14,7 @@ import pytest
 import official_nlp as nlp
 from official_nlp.errors import InputError
 from official_nlp.modeling.networks import ElectraConfig
-from official_nlp.tasks import TextClassificationConfig
+from official_nlp.tasks import TextClassificationConfig, TokenClassificationConfig
 from official_nlp.tasks.finetuning.data import ExampleSet
 from official_nlp.training import TrainingConfig, metrics_log
 from tests.tasks import published
@@ -293,6 +293,20 @@ def test_a_test_set_without_labels_is_recognized(tmp_path, train, test, settings
         found = made.read(tmp_path / "train.csv")
         examples = ExampleSet(tmp_path, found.examples, found.columns)
     assert made.lacks_labels(tmp_path / "test.csv", examples) == lacks
+
+
+def test_rows_with_missing_fields_are_refused_or_skipped_and_counted(tmp_path):
+    (tmp_path / "a.tsv").write_text("text\tlabel\na film\tx\na plot\na book\ty\n")
+    with pytest.raises(
+        InputError, match=r"a\.tsv, line 3: .* such rows out by CORRUPT_RECORDS=skip"
+    ):
+        TextClassificationConfig().read(tmp_path / "a.tsv")
+    found = TextClassificationConfig(corrupt_records="skip").read(tmp_path / "a.tsv")
+    assert [example.text for example in found.examples] == ["a film", "a book"]
+    assert any("left out 1 row with another number of fields" in note for note in found.notes)
+    # Other files have no rows: a part that cannot be read is no example.
+    with pytest.raises(InputError, match="corrupt_records must be one of stop, was 'skip'"):
+        TokenClassificationConfig(corrupt_records="skip")
 
 
 def test_columns_and_range_are_recorded_and_limit_predictions(folder, tmp_path):
