@@ -168,6 +168,8 @@ def _finish(prepared: "PreparedRun", console: "rich.console.Console") -> "Metric
     config = prepared.config
     found = finished_run.finish(prepared.task, config.training, config.model_dir)
     printing.print_by_set(found.metrics, console)
+    for note in found.notes:
+        console.print(note)
     console.print(f"wrote {', '.join(map(str, found.written))}, of the {found.which} checkpoint")
     if found.failure:
         console.print(
@@ -207,10 +209,15 @@ def _summarize(
     main = finished_run.main_metric(runs.config.training.keep_best, next(iter(found.values())))
     summary = finished_run.summarize(main, by_seed)
     best = finished_run.best_seed(main, found)
-    model = folder / finished_run.MODEL
-    shutil.rmtree(model, ignore_errors=True)
-    shutil.copytree(pathlib.Path(runs.runs[best][0].model_dir, finished_run.MODEL), model)
+    lines = []
+    for name in (finished_run.MODEL, finished_run.PREDICTIONS):
+        own = pathlib.Path(runs.runs[best][0].model_dir, name)
+        if own.is_dir():
+            shutil.rmtree(folder / name, ignore_errors=True)
+            shutil.copytree(own, folder / name)
+            lines.append(f"wrote {folder / name}: that of seed {best}")
     # Written last: the runs are complete where it exists.
     finished_run.write_summary(folder, summary)
     printing.print_summary(summary, console)
-    console.print(f"wrote {model}: that of seed {best}")
+    for line in lines:
+        console.print(line)

@@ -15,6 +15,7 @@ from official_nlp.inference.inputs import TextPair
 from official_nlp.inference.replaced_words import WordScorer
 from official_nlp.inference.sequence_classification import Classification
 from official_nlp.modeling.networks import ElectraConfig
+from official_nlp.output import counted
 from official_nlp.tasks.finetuning import predicted_texts
 from official_nlp.tasks.probabilities import softmax
 
@@ -109,8 +110,8 @@ class ZeroShotClassifier(Head):
                 results.append(self._classification(softmax(scores / self._temperature)))
         if longest:
             warnings.warn(
-                f"{len(longest)} of {len(texts)} texts have more than {self.length} tokens "
-                f"with the template (the longest has {max(longest)}) and were truncated",
+                f"truncated {len(longest):,} of {counted(len(texts), 'text')} with the template to "
+                f"{self.length} tokens (the longest has {max(longest):,})",
                 stacklevel=3,  # The caller of the predictor.
             )
         return results

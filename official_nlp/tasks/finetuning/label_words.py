@@ -1,21 +1,83 @@
 """Classification of texts through the replaced-token head: which label's word is original?"""
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from official_nlp import randomness
-from official_nlp.data.label_prompts import Prompt
+from official_nlp import randomness, ranges
+from official_nlp.data.label_prompts import LabelPrompts, Prompt
+from official_nlp.errors import InputError
 from official_nlp.modeling.models import ElectraForPreTraining
 from official_nlp.modeling.models.electra_for_multiple_choice import merge_choices
-from official_nlp.tasks.finetuning.data import ExampleSet
+from official_nlp.tasks.finetuning import class_weights, predicted_texts
+from official_nlp.tasks.finetuning.data import ExampleSet, TaskData
 from official_nlp.tasks.finetuning.features import Features
-from official_nlp.tasks.finetuning.text_classification import TextClassification
+from official_nlp.tasks.finetuning.text_classification import (
+    REPLACED_TOKEN,
+    SINGLE,
+    TextClassification,
+    TextClassificationConfig,
+)
 
 # Positions of the tokens of the label's word in each sequence, and what fills them up.
 _POSITIONS, _NONE = "label_positions", -1
+
+
+# === Settings ===
+
+
+def completed(config: TextClassificationConfig, data: TaskData) -> TextClassificationConfig:
+    """Return a configuration with the word of each label, which the network records, too.
+
+    Args:
+      config: a configuration with labels.
+      data: the data of a run, or sets for evaluation only.
+
+    Raises:
+      InputError: the labels do not exclude one another, the words are not theirs or unknown to the
+        vocabulary, or the template does not fit the texts.
+    """
+    if config.problem_type != SINGLE:
+        raise InputError(
+            f"HEAD={REPLACED_TOKEN} is for {SINGLE}, but the problem is {config.problem_type}: "
+            "leave HEAD out"
+        )
+    names = list(config.labels or ())
+    words = dict(zip(names, names)) if config.label_words is None else config.label_words
+    if set(words) != set(names):
+        raise InputError(
+            f"label_words must have a word for each of the labels {', '.join(names)}, had words"
+            f" for {ranges.shown(', '.join(words))}"
+        )
+    words = {name: words[name] for name in names}
+    network, _ = config.require_network()
+    recorded = {
+        predicted_texts.LABEL_TEMPLATE: config.label_template,
+        predicted_texts.LABEL_WORDS: words,
+    }
+    made = dataclasses.replace(
+        config,
+        network=network.replace(extra={**network.extra, **recorded}),
+        template=config.label_template,
+        label_words=words,
+    )
+    prompts = _prompts(made)
+    for examples in filter(None, (data.train, *data.dev.values(), *data.test.values())):
+        for example in examples.examples:
+            prompts.require_places(f"{examples.path}, line {example.line},", example.pair)
+    return made
+
+
+def _prompts(config: TextClassificationConfig) -> LabelPrompts:
+    _, tokenizer = config.require_network()
+    words = config.label_words or {}
+    return LabelPrompts(tokenizer, words, config.label_template, config.length)
+
+
+# === Task ===
 
 
 class LabelWordClassification(TextClassification):
@@ -41,20 +103,21 @@ class LabelWordClassification(TextClassification):
         return ElectraForPreTraining(self.network, recompute=self.recompute)
 
     @functools.cached_property
-    def _prompts(self):
-        return self.config.prompts()
+    def _prompts(self) -> LabelPrompts:
+        return _prompts(self.config)
 
     def features(self, examples: ExampleSet) -> Features:
         made = [self._prompts.of_text(each.text, each.pair) for each in examples.examples]
         prompts = [prompt for each, _ in made for prompt in each]
         targets = self._targets(examples)
+        weights = class_weights.array(self.config.class_weights, self.config.labels or ())
         count, labels = len(made), len(self._prompts.words)
         return Features.of_sequences(
             [prompt.ids for prompt in prompts],
             [np.zeros(len(prompt.ids), np.int32) for prompt in prompts],
             np.arange(count),
             {"labels": targets, _POSITIONS: _positions(prompts).reshape(count, labels, -1)},
-            weights=self._class_weights(targets),
+            weights=None if weights is None else weights[targets],
             group=labels,
             truncated=sum(size > self.config.length for _, size in made),
         )

@@ -95,7 +95,7 @@ def opened(folder, tmp_path, content, **changes):
         ),
     ],
 )
-@pytest.mark.filterwarnings("ignore:.*were truncated")
+@pytest.mark.filterwarnings("ignore:truncated")
 def test_predictions_before_the_first_step_are_those_of_zero_shot(
     folder, tmp_path, content, changes, inputs
 ):
@@ -115,10 +115,8 @@ def test_predictions_before_the_first_step_are_those_of_zero_shot(
 
 def test_names_of_labels_are_their_words_by_default(folder, tmp_path):
     task = opened(folder, tmp_path, "text,label\nthe film,bad\na plot,good\n")
-    assert task.network.extra == {
-        "label_template": "{text} It was {label}.",
-        "label_words": {"bad": "bad", "good": "good"},
-    }
+    assert task.network.extra["label_template"] == "{text} It was {label}."
+    assert task.network.extra["label_words"] == {"bad": "bad", "good": "good"}
     features = task.features(task.examples_of("dev"))
     assert (features.group, len(features), features.truncated) == (2, 2, 0)
     first = features.batch(np.array([0]), 16, 0)
@@ -156,6 +154,9 @@ def test_run_and_model_classify_without_repeating_options(electra, run):
     assert code == 0
     (line,) = (run.parent / "results.jsonl").read_text().splitlines()
     assert json.loads(line)["label"] == "0"
+    code, _, _ = electra("predict", "run/model", "--file", "dev.csv", "--to", "results.tsv")
+    assert code == 0
+    assert len((run.parent / "results.tsv").read_text().splitlines()) == 41
 
 
 def test_a_fine_tuned_model_still_scores_other_words(run, folder):
