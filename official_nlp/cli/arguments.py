@@ -102,20 +102,7 @@ def add_checkpoint(parser: argparse.ArgumentParser) -> None:
 def add_recipe(parser: argparse.ArgumentParser) -> None:
     """Add a recipe, its settings, and the options that only read them."""
     parser.usage = "%(prog)s RECIPE [NAME=value ...] [--dry-run] [--trust]\n       %(prog)s --list"
-    # The recipe is optional here, so that `recipes.find` reports a missing one together with the
-    # known ones.
-    parser.add_argument(
-        "recipe",
-        nargs="?",
-        metavar="RECIPE",
-        help=f"{recipes.listed()}, such as RUN/config.gin",
-    )
-    parser.add_argument(
-        "settings",
-        nargs="*",
-        metavar="NAME=value",
-        help="settings of the recipe, text without quotes: MODEL_DIR=runs/a LEARNING_RATE=1e-3",
-    )
+    add_recipe_words(parser)
     parser.add_argument(
         "--dry-run",
         action="store_true",
@@ -136,6 +123,24 @@ def add_recipe(parser: argparse.ArgumentParser) -> None:
         dest=argparse.SUPPRESS,
         default=argparse.SUPPRESS,
         help="list the packaged recipes and exit",
+    )
+
+
+def add_recipe_words(parser: argparse.ArgumentParser) -> None:
+    """Add a recipe and its settings."""
+    # The recipe is optional here, so that `recipes.find` reports a missing one together with the
+    # known ones.
+    parser.add_argument(
+        "recipe",
+        nargs="?",
+        metavar="RECIPE",
+        help=f"{recipes.listed()}, such as RUN/config.gin",
+    )
+    parser.add_argument(
+        "settings",
+        nargs="*",
+        metavar="NAME=value",
+        help="settings of the recipe, text without quotes: DATA=data LEARNING_RATE=1e-3",
     )
 
 

@@ -36,6 +36,8 @@ _PATH_ERRORS = (
     errno.ENODEV,
 )
 _LONGEST_PATH = 120
+# Verbs that run for days, and continue where they were stopped.
+_TRAINING = ("train", "sweep")
 
 _HELP = """\
 usage: electra VERB ...
@@ -72,7 +74,7 @@ def main(argv: list[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     verb = words[0] if words else "--help"  # `electra` alone prints the overview.
     # A run trains for days, and whoever reads its output may go away.
-    with output.prepared(lasting=verb == "train"), _terminable(argv is None) as ignore_signals:
+    with output.prepared(lasting=verb in _TRAINING), _terminable(argv is None) as ignore_signals:
         return _run(verb, words, ignore_signals)
 
 
@@ -178,7 +180,7 @@ def _version() -> str:
 
 
 def _interruption(verb: str, what: str) -> str:
-    if verb == "train":
+    if verb in _TRAINING:
         return f"{what}; the same command continues from the last checkpoint"
     return f"{what}; nothing incomplete was written, so the same command starts again"
 

@@ -61,6 +61,19 @@ _MISTAKES = (
 )
 
 
+class UnknownSettingError(InputError):
+    """A recipe does not have a setting.
+
+    Args:
+      message: the text of the error.
+      name: name of the setting.
+    """
+
+    def __init__(self, message: str, name: str):
+        super().__init__(message)
+        self.name = name
+
+
 def resolve(
     recipe: str | os.PathLike,
     settings: Mapping[str, str],
@@ -83,8 +96,9 @@ def resolve(
       that a later change of a default does not change the run.
 
     Raises:
+      UnknownSettingError: the recipe does not have one of the settings.
       InputError: the recipe cannot be read, has a mistake, lacks a setting or needs trust, or a
-        setting is unknown or has a value of the wrong type. The message names file and line.
+        setting has a value of the wrong type. The message names file and line.
     """
     gin.clear_config()
     files = _Files(pathlib.Path(os.path.abspath(recipe)), trusted)
@@ -339,9 +353,10 @@ def _set(recipe: str | os.PathLike, settings: Mapping[str, str], reachable: set[
     known = sorted(set(macros) & reachable)
     for name, text in settings.items():
         if name not in known:
-            raise InputError(
+            raise UnknownSettingError(
                 f"unknown setting {name}{nearest(name, known)}; "
-                f"{os.path.basename(recipe)} has {', '.join(known)}"
+                f"{os.path.basename(recipe)} has {', '.join(known)}",
+                name,
             )
         default = _followed(macros, name)
         value = recipes.setting_value(name, text, default, _is_text(name))
@@ -355,8 +370,16 @@ def _is_text(name: str) -> bool:
         for field, value in values.items():
             if selector != _MACRO and name in _macros_named(value):
                 hints = inspect.signature(gin.config._REGISTRY[selector].wrapped).parameters
-                kinds |= _leaves(hints[field].annotation) if field in hints else {Any}
+                kinds |= _types_in(value, hints[field].annotation) if field in hints else {Any}
     return bool(kinds) and kinds <= {str, type(None)}
+
+
+def _types_in(value: Any, annotation: Any) -> set[Any]:
+    """Return the types that a macro may have which is a value, or one of the items of a value."""
+    if isinstance(value, (dict, list, tuple)):
+        return _leaves(annotation)
+    is_union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
+    return set(typing.get_args(annotation)) if is_union else {annotation}
 
 
 def _leaves(annotation: Any) -> set[Any]:

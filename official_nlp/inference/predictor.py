@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from official_nlp.data import ElectraTokenizer
+from official_nlp.data.label_prompts import TEMPLATE
 from official_nlp.errors import InputError
 from official_nlp.inference import embedding_files, input_files, loading
 from official_nlp.inference import inputs as forms
@@ -23,7 +24,7 @@ from official_nlp.inference.replaced_words import WordScorer
 from official_nlp.inference.sequence_classification import Classification, SequenceClassifier
 from official_nlp.inference.text_generation import TextGenerator
 from official_nlp.inference.token_classification import TokenClassifier
-from official_nlp.inference.zero_shot import TEMPLATE, ZeroShotClassifier
+from official_nlp.inference.zero_shot import ZeroShotClassifier
 from official_nlp.modeling import models, networks
 from official_nlp.modeling.models import network_contract
 from official_nlp.ranges import shown
@@ -54,7 +55,8 @@ class Predictor:
       `ElectraForQuestionAnswering`, `ElectraForJointQuestionAnswering`: a question and its
         context; `Answer`.
       `ElectraForMultipleChoice`: a text and its choices; `Choice`.
-      `ElectraForPreTraining`: a text; `ReplacedWords`.
+      `ElectraForPreTraining`: a text; `ReplacedWords`. If it was fine-tuned on the words of
+        labels, a text or a pair; `Classification`.
       `ElectraForMaskedLM`: a text with blanks, [MASK] or ___; `Fillings`.
       `ElectraPretrainer`, or generator and discriminator: a text; `Fillings` if it has a blank,
         else `ReplacedWords`.
@@ -146,7 +148,7 @@ class Predictor:
     @property
     def classifies(self) -> bool:
         """Whether a result is a label, several labels, a number or a choice."""
-        return isinstance(self._head, (SequenceClassifier, ChoiceRanker))
+        return isinstance(self._head, (SequenceClassifier, ChoiceRanker, ZeroShotClassifier))
 
     @property
     def has_value_range(self) -> bool:
@@ -187,7 +189,7 @@ class Predictor:
 
     @property
     def word_scorer(self) -> WordScorer | None:
-        """The discriminator's part; None if the model has no discriminator."""
+        """The discriminator's part; None if the model has no discriminator that judges words."""
         head = self._head.scorer if isinstance(self._head, PretrainedPair) else self._head
         return head if isinstance(head, WordScorer) else None
 
@@ -245,13 +247,16 @@ class Predictor:
           InputError: the model has no discriminator, a text has another form, or labels or
             template do not fit.
         """
-        if self.word_scorer is None:
+        scorer = self.word_scorer
+        if isinstance(self._head, ZeroShotClassifier):
+            scorer = self._head.scorer
+        if scorer is None:
             raise InputError(
                 "zero-shot classification needs a discriminator with its head, and this model has "
                 "none; give a pre-trained pair or a discriminator"
             )
         parsed = _parsed(texts, forms.parse_text_or_pair, forms.TEXT_OR_PAIR)
-        return ZeroShotClassifier(self.word_scorer, labels, template).predict(parsed)
+        return ZeroShotClassifier(scorer, labels, template).predict(parsed)
 
     # === Uses of the encoder ===
 
@@ -339,7 +344,9 @@ def _head(
         if isinstance(model, kind):
             return head(model, tokenizer, length, batch_size)
     if isinstance(model, models.ElectraForPreTraining):
-        return _scorer(model, tokenizer, length, batch_size)
+        scorer = _scorer(model, tokenizer, length, batch_size)
+        is_classifier = predicted_texts.LABEL_WORDS in model.config.extra
+        return ZeroShotClassifier.of_model(scorer, model.config) if is_classifier else scorer
     if isinstance(model, models.ElectraForMaskedLM):
         return _filler(model, tokenizer, length, batch_size)
     names = [kind.__name__ for kind, _ in _HEADS]

@@ -15,7 +15,8 @@ class HasNetworks(Protocol):
 
     A task satisfies this protocol by its structure. It need not import this module, and this
     package knows no task. Mappings are keyed by the name of the network, such as `generator` and
-    `discriminator`; a task with a single network uses the empty name.
+    `discriminator`; a task with a single network uses the empty name. A task that cannot begin with
+    a new head of the discriminator may name its tensors in `required_tensors`.
 
     Attributes:
       sharing: how the networks share variables, a mode of `ElectraPretrainer`; None for a single

@@ -101,8 +101,8 @@ class WarmStart:
       notes: sentences on what could not be compared.
 
     Raises:
-      InputError: a source cannot be read or lacks the network, its sizes or its vocabulary are not
-        those of the run, or shared variables differ.
+      InputError: a source cannot be read or lacks the network or its head, its sizes or its
+        vocabulary are not those of the run, or shared variables differ.
     """
 
     def __init__(
@@ -118,6 +118,7 @@ class WarmStart:
         self.notes: list[str] = []
         self._check_vocabularies(tokenizer)
         self._check_sizes()
+        self._check_heads()
         self._check_shared_from(shared_from)
         self._values = self._with_shared(shared_from)
 
@@ -201,6 +202,17 @@ class WarmStart:
             else:
                 lines[field] = f"{field} {value} (recipe: {expected})"
         return lines
+
+    def _check_heads(self) -> None:
+        """Refuse a source without the tensors that the task does not initialize newly."""
+        required = getattr(self._task, "required_tensors", ())
+        for name, found in self._pretrained.items():
+            missing = [each for each in required if each not in found.weights.arrays]
+            if missing:
+                raise InputError(
+                    f"{setting(name)}={found.path} must have the head of the discriminator, but "
+                    f"lacks {listed(missing)}: give a pre-trained pair or a discriminator"
+                )
 
     def _check_shared_from(self, shared_from: str | None) -> None:
         if shared_from is None:

@@ -62,7 +62,10 @@ def _initial(described: Mapping[str, Any]) -> str:
     if not found:
         return "from random initial values"
     # Only the name: the path on somebody's machine does not belong into a public card.
-    name = pathlib.PurePath(found["path"]).name
+    path = pathlib.PurePath(found["path"])
+    # A checkpoint of a run is RUN/checkpoints/ckpt-1000.
+    parts = path.parts[-3:] if path.parent.name == "checkpoints" else path.parts[-1:]
+    name = "/".join(parts)
     return f"initialized from {found['kind']} `{name}` (sha256 of its tensors `{found['sha256']}`)"
 
 

@@ -72,10 +72,11 @@ def finish(task: Task, training: TrainingConfig, model_dir: str | os.PathLike) -
         atomic.write(folder / PAGE, page)
         written.append(folder / PAGE)
     _write_model(folder, which, metrics, fitted)
-    write_summary(folder, summarize(main, {training.seed: None if failure else metrics}))
     notes: list[str] = []
     if isinstance(task, FinetuningTask):
         written += _write_predictions(task, folder, notes)
+    # Written last: the run is complete where it exists.
+    write_summary(folder, summarize(main, {training.seed: None if failure else metrics}))
     return FinishedRun(metrics, main, failure, which, tuple(written), tuple(notes))
 
 

@@ -229,17 +229,30 @@ def newest(folder: str | os.PathLike) -> str:
     Raises:
       InputError: there is none.
     """
-    steps, _ = _listed(pathlib.Path(folder))
-    for step in reversed(steps):
-        path = os.path.join(folder, f"{_NAME}-{step}")
-        if os.path.exists(path + ".index"):
-            return path
-    raise InputError(f"no checkpoint in {folder}; train a model first")
+    return path_of(folder, retained(folder)[-1])
 
 
 def any_listed(folder: str | os.PathLike) -> bool:
     """Return whether a folder lists checkpoints, complete or damaged."""
     return bool(_listed(pathlib.Path(folder))[0])
+
+
+def path_of(folder: str | os.PathLike, step: int) -> str:
+    """Return the path that the checkpoint of a step has, without the endings of its files."""
+    return os.path.join(folder, f"{_NAME}-{step}")
+
+
+def retained(folder: str | os.PathLike) -> list[int]:
+    """Return the steps of the checkpoints of a folder in order.
+
+    Raises:
+      InputError: there is none.
+    """
+    steps, _ = _listed(pathlib.Path(folder))
+    found = [step for step in steps if os.path.exists(path_of(folder, step) + ".index")]
+    if not found:
+        raise InputError(f"no checkpoint in {folder}; train a model first")
+    return found
 
 
 def find(folder: str | os.PathLike, which: int | str = "newest") -> str:
@@ -265,7 +278,7 @@ def at_step(folder: str | os.PathLike, step: int) -> str:
     Raises:
       InputError: there is none.
     """
-    path = os.path.join(folder, f"{_NAME}-{step}")
+    path = path_of(folder, step)
     if not os.path.exists(path + ".index"):
         steps, _ = _listed(pathlib.Path(folder))
         found = ", ".join(map(str, steps)) or "none"

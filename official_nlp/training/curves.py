@@ -1,8 +1,10 @@
 """Draws the metrics of a run as curves over the step."""
 
+import contextlib
 import itertools
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from official_nlp.files import atomic
 from official_nlp.training import metrics_log
@@ -31,21 +33,32 @@ def draw(
     panels = _by_panel(dict.fromkeys(name for line in lines for name in line))
     if not panels:
         return
+    with drawn(to, len(panels)) as axes:
+        by_title = dict(zip(panels, axes))
+        for title, names in panels.items():
+            _draw_panel(by_title[title], title, names, lines)
+        for name, value in (baselines or {}).items():
+            draw_baseline(by_title.get(panel(name) or "", axes[0]), name, value)
+        for each in axes:
+            each.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+        axes[-1].set_xlabel("step")
+
+
+@contextlib.contextmanager
+def drawn(to: pathlib.Path, panels: int = 1) -> Iterator[Sequence[Any]]:
+    """Yield the axes of panels, one below the other, and write them as a PNG image afterwards.
+
+    Args:
+      to: path of the image.
+      panels: number of panels.
+    """
     # Imported late: nothing else in training needs it. The Agg canvas needs no display.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    image = Figure(figsize=(9, 3 * len(panels)), layout="constrained")
+    image = Figure(figsize=(9, 3 * panels), layout="constrained")
     canvas = FigureCanvasAgg(image)
-    axes = image.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
-    by_title = dict(zip(panels, axes))
-    for title, names in panels.items():
-        _draw_panel(by_title[title], title, names, lines)
-    for name, value in (baselines or {}).items():
-        _draw_baseline(by_title.get(panel(name) or "", axes[0]), name, value)
-    for each in axes:
-        each.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
-    axes[-1].set_xlabel("step")
+    yield list(image.subplots(panels, 1, sharex=True, squeeze=False)[:, 0])
     image.set_dpi(110)
     with atomic.replacing(to) as temporary:
         canvas.print_png(str(temporary))
@@ -108,6 +121,7 @@ def _draw_panel(axes, title, names, lines):
             axes.axvline(before["step"], color="black", linestyle=":", linewidth=1)
 
 
-def _draw_baseline(axes, name, value):
+def draw_baseline(axes: Any, name: str, value: float) -> None:
+    """Draw a horizontal line with its name."""
     axes.axhline(value, color="gray", linestyle="--", linewidth=1)
     axes.annotate(name, (0.005, value), xycoords=("axes fraction", "data"), size=7, va="bottom")

@@ -62,6 +62,14 @@ PREDICT = {
     "overwrite": False,
 }
 TRAIN = {"recipe": "small", "settings": [], "dry_run": False, "trust": False}
+SWEEP = {
+    "run": "runs/a",
+    "recipe": "sst2",
+    "settings": [],
+    "to": "s",
+    "scratch": False,
+    "dry_run": False,
+}
 
 
 def electra(*words):
@@ -118,6 +126,11 @@ def assert_refused(capsys, code, *parts):
         ("train --dry-run small A=1", {**TRAIN, "settings": ["A=1"], "dry_run": True}),
         ("train --trust small", {**TRAIN, "trust": True}),
         ("train small A=1 --dry-run B=", {**TRAIN, "settings": ["A=1", "B="], "dry_run": True}),
+        ("sweep runs/a sst2 --to s", SWEEP),
+        (
+            "sweep runs/a sst2 DATA=SST-2 SEEDS=3 --to s --scratch --dry-run",
+            {**SWEEP, "settings": ["DATA=SST-2", "SEEDS=3"], "scratch": True, "dry_run": True},
+        ),
         ("evaluate runs/a", EVALUATE),
         (
             "evaluate runs/a data --checkpoint 300",
@@ -258,9 +271,11 @@ def test_an_expected_error_is_one_line_and_an_exit_code(capsys, monkeypatch, err
     assert printed.count("\n") == 1
 
 
-def test_an_interrupted_training_can_be_continued(capsys, monkeypatch):
-    monkeypatch.setattr(commands.load("train"), "run", raising(KeyboardInterrupt()))
-    assert electra("train", "small") == main.INTERRUPTED
+@pytest.mark.parametrize("words", ["train small", "sweep runs/a sst2 --to s"])
+def test_an_interrupted_training_can_be_continued(capsys, monkeypatch, words):
+    verb, *rest = words.split()
+    monkeypatch.setattr(commands.load(verb), "run", raising(KeyboardInterrupt()))
+    assert electra(verb, *rest) == main.INTERRUPTED
     assert "the same command continues from the last checkpoint" in capsys.readouterr().err
 
 
@@ -348,8 +363,14 @@ def test_an_ignored_sigterm_stays_ignored(monkeypatch):
         signal.signal(signal.SIGTERM, before)
 
 
-@pytest.mark.parametrize(("verb", "printed"), [("train", ["one", "two"]), ("info", ["one"])])
-def test_training_goes_on_when_nobody_reads_and_other_verbs_end(monkeypatch, capsys, verb, printed):
+@pytest.mark.parametrize(
+    ("words", "goes_on"),
+    [("train small", True), ("sweep runs/a sst2 --to s", True), ("info small", False)],
+)
+def test_training_goes_on_when_nobody_reads_and_other_verbs_end(
+    monkeypatch, capsys, words, goes_on
+):
+    verb, *rest = words.split()
     reading, writing = os.pipe()
     os.close(reading)
     reached = []
@@ -362,10 +383,10 @@ def test_training_goes_on_when_nobody_reads_and_other_verbs_end(monkeypatch, cap
     monkeypatch.setattr(commands.load(verb), "run", run)
     with open(writing, "w") as pipe:
         monkeypatch.setattr(sys, "stdout", pipe)
-        assert electra(verb, "small") == main.DONE
-    assert reached == printed
+        assert electra(verb, *rest) == main.DONE
+    assert reached == (["one", "two"] if goes_on else ["one"])
     lost = "electra: standard output is lost (Broken pipe); going on\n"
-    assert capsys.readouterr().err == (lost if verb == "train" else "")
+    assert capsys.readouterr().err == (lost if goes_on else "")
 
 
 def raising(error):

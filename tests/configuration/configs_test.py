@@ -245,3 +245,9 @@ def test_a_recipe_can_select_quirks_of_the_reference(tmp_path):
     original = file.read_text().replace("Quirks()\n", "Quirks.original()\n")
     file.write_text("\n".join(original.splitlines()[:-1]))
     assert resolve(str(file)).training.reference_quirks == ReferenceQuirks.original()
+
+
+def test_a_list_or_dict_of_texts_replaces_none():
+    assert resolve("sst2", LABELS='["bad", "good"]').task.labels == ("bad", "good")
+    # Text that looks like a value stays text where only text fits.
+    assert resolve("sst2", TEXT="3").task.text == "3"

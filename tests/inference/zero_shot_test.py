@@ -12,7 +12,8 @@ from official_nlp.errors import InputError
 from official_nlp.inference.inputs import TextPair
 from official_nlp.inference.replaced_words import WordScorer
 from official_nlp.inference.sequence_classification import Classification
-from official_nlp.inference.zero_shot import Template, ZeroShotClassifier
+from official_nlp.inference.zero_shot import ZeroShotClassifier
+from official_nlp.modeling.networks import ElectraConfig
 from tests.inference.replaced_words_test import scorer
 
 BOAT = [TextPair("the red boat")]
@@ -83,6 +84,39 @@ def test_only_the_tokens_of_the_label_count(tokenizer):
         [TextPair("the bird"), TextPair("stone stone")]
     )
     assert one.scores == other.scores
+
+
+# === Fine-tuned ===
+
+
+def of_config(tokenizer, words, **extra):
+    config = ElectraConfig(
+        num_labels=2, id2label={0: "sinks", 1: "flies"}, extra={"label_words": words, **extra}
+    )
+    return ZeroShotClassifier.of_model(scorer(tokenizer, {"bird": 0.2, "stone": 0.6}, 16), config)
+
+
+def test_a_configuration_has_words_template_and_temperature(tokenizer):
+    words = {"flies": "bird", "sinks": "stone"}
+    chosen = of_config(
+        tokenizer, words, label_template="a {label}, {text}", calibration_temperature=0.5
+    )
+    (result,) = chosen.predict(BOAT)
+    assert list(result.scores) == ["sinks", "flies"]
+    # P(original) is 0.4 and 0.8, and the temperature squares their ratio.
+    assert result.scores == pytest.approx({"flies": 0.8, "sinks": 0.2}, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"flies": "bird"}, "must name the labels sinks, flies, named flies: copy the model again"),
+        (["bird", "stone"], "label_words in config.json must be"),
+    ],
+)
+def test_words_of_other_labels_in_a_configuration_are_refused(tokenizer, words, message):
+    with pytest.raises(InputError, match=message):
+        of_config(tokenizer, words)
 
 
 # === Templates ===
@@ -210,12 +244,6 @@ def test_labels_and_templates_that_do_not_fit_are_refused(predictor, labels, tem
 def test_a_pair_needs_a_place_in_the_template(predictor):
     with pytest.raises(InputError, match="input 2 must be one text, not a pair"):
         predictor("discriminator").zero_shot(["a", ("a", "b")], ["bird", "stone"])
-
-
-def test_braces_that_are_no_field_stand_for_themselves():
-    filled, spans = Template("{ {text} }{x}: {label}").filled(TextPair("a"), "b")
-    assert filled == "{ a }{x}: b"
-    assert spans == {"text": (2, 3), "label": (10, 11)}
 
 
 def test_sentencepiece_finds_the_label_and_the_text(text_file, tmp_path):

@@ -22,7 +22,7 @@ LINES = [
 def test_an_image_is_drawn_with_each_baseline_in_its_panel(tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(
-        curves, "_draw_baseline", lambda axes, name, value: drawn.append((axes.get_title(), name))
+        curves, "draw_baseline", lambda axes, name, value: drawn.append((axes.get_title(), name))
     )
     _write(tmp_path / "metrics.jsonl", LINES)
     baselines = {"unigram": 6.86, "accuracy of the most frequent word": 0.07, "auc of chance": 0.5}

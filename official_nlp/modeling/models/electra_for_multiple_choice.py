@@ -89,7 +89,7 @@ class ElectraForMultipleChoice(ElectraFor):
         sequences = {name: _with_choices(name, x) for name, x in sequences.items()}
         choices = ops.shape_list(next(iter(sequences.values())))[1]  # equal in all inputs
         masks = [sequences[name] for name in _MASKS if name in sequences]
-        sequences = {name: _merge_choices(x) for name, x in sequences.items()}  # [B * C, L]
+        sequences = {name: merge_choices(x) for name, x in sequences.items()}  # [B * C, L]
         # The sequence of choice c of example i draws dropout as row i * choices + c of the stream.
         # Replicas and micro-batches then drop the same units as one batch of all examples.
         with randomness.scope(training=bool(training), rows=choices):
@@ -121,7 +121,7 @@ def _has_tokens(mask: tf.Tensor) -> tf.Tensor:
     return tf.reduce_any(tf.cast(mask, tf.bool), axis=list(range(2, len(mask.shape))))
 
 
-def _merge_choices(value: tf.Tensor) -> tf.Tensor:
+def merge_choices(value: tf.Tensor) -> tf.Tensor:
     """Return `[batch * choices, ...]` for `[batch, choices, ...]`."""
     _, _, *others = ops.shape_list(value)
     return tf.reshape(value, tf.stack([-1, *others]))

@@ -22,6 +22,9 @@ LONG_TEXTS = "long_texts"
 VALUE_RANGE = "value_range"
 COLUMNS = "table_columns"
 TOKEN_COLUMN = "token_column"
+# Those of a classifier through the replaced-token head: its template; the word of each label.
+LABEL_TEMPLATE = "label_template"
+LABEL_WORDS = "label_words"
 TRUNCATE, WINDOWS = "truncate", "windows"
 # Smaller probabilities have no logarithm in float32.
 _LEAST = 1e-30
@@ -32,6 +35,8 @@ _RANGES = {
     VALUE_RANGE: ListOf(Number(-1e12, 1e12), least=2),
     COLUMNS: ByName(Text()),
     TOKEN_COLUMN: Integer(-1000, 1000),
+    LABEL_TEMPLATE: Text(),
+    LABEL_WORDS: ByName(Text()),
 }
 
 

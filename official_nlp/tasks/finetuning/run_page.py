@@ -49,14 +49,25 @@ def page(
         [set_name, *(f"{values[name]:.4f}" if name in values else "" for name in names)]
         for set_name, values in metrics.items()
     ]
-    parts = [f"<h1>{html.escape(title)}</h1>", table(["set", *names], rows)]
+    parts = [table(["set", *names], rows)]
     if curves.is_file():
-        content = base64.b64encode(curves.read_bytes()).decode()
-        parts.append(f'<h2>Curves</h2><img alt="curves" src="data:image/png;base64,{content}">')
+        parts.append(f"<h2>Curves</h2>{image(curves)}")
     for set_name, each in sections.items():
         for section in each:
             parts.append(f"<h2>{html.escape(f'{section.title} ({set_name})')}</h2>{section.body}")
-    return _PAGE.format(title=html.escape(title), body="\n".join(parts))
+    return document(title, parts)
+
+
+def document(title: str, parts: Iterable[str]) -> str:
+    """Return a self-contained page of parts in HTML, below its title."""
+    heading = f"<h1>{html.escape(title)}</h1>"
+    return _PAGE.format(title=html.escape(title), body="\n".join([heading, *parts]))
+
+
+def image(file: pathlib.Path) -> str:
+    """Return the content of a PNG file as an image of HTML."""
+    content = base64.b64encode(file.read_bytes()).decode()
+    return f'<img alt="curves" src="data:image/png;base64,{content}">'
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

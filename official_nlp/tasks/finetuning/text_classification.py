@@ -9,9 +9,11 @@ import numpy as np
 import tensorflow as tf
 
 from official_nlp import ranges
+from official_nlp.data import label_prompts
 from official_nlp.data.tables import columns, labels, table
 from official_nlp.errors import InputError
 from official_nlp.modeling.models import ElectraForSequenceClassification
+from official_nlp.modeling.models.electra_for import ElectraFor
 from official_nlp.ranges import ByName, Choice, Flag, ListOf, Number, OrNone, Text
 from official_nlp.tasks.finetuning import class_weights, encoding, predicted_texts, run_page
 from official_nlp.tasks.finetuning import config as shared
@@ -32,8 +34,7 @@ _METRICS = {
     MULTI: ("micro_f1", "micro_precision", "micro_recall", "macro_f1", "exact_match"),
     REGRESSION: ("pearson", "spearman", "mean_squared_error"),
 }
-
-
+REPLACED_TOKEN = "replaced_token"
 # Values in place of labels in files to predict, such as those of GLUE.
 _NO_LABEL = {"-1", "-1.0", "", "None"}
 
@@ -65,8 +66,9 @@ class TextClassificationConfig(shared.FinetuningConfig):
       labels: names of the labels in order of their numbers.
       problem_type: `single_label_classification`, `multi_label_classification` or `regression`, as
         in `ElectraConfig`.
-      head: `linear`, dropout and one layer on [CLS], the head of the paper's experiments; or
-        `dense`, the head of Hugging Face, which has another layer before it.
+      head: `linear`, dropout and one layer on [CLS], the head of the paper's experiments; `dense`,
+        the head of Hugging Face, which has another layer before it; or `replaced_token`, that of
+        the pretrained discriminator, which judges the words of labels in a template.
       class_weights: weight of each label in the loss: a mapping, or `auto`, inversely proportional
         to the frequency of a label in the training set; None for 1 each. For a single label. Made
         for data, it has the weight of every label.
@@ -76,6 +78,10 @@ class TextClassificationConfig(shared.FinetuningConfig):
         for any.
       predictions: names of the files of predictions by test set without labels; None for SET.tsv.
       separator, header, label_separator: format of a table, see `data.tables`; None to infer it.
+      template: sentence with `{text}`, `{label}` and, for two texts, `{text_pair}`; None for
+        "{text} It was {label}." For `replaced_token`.
+      label_words: word of each label in the template; None for the names of the labels. For
+        `replaced_token`.
     """
 
     text: str | None = None
@@ -91,6 +97,8 @@ class TextClassificationConfig(shared.FinetuningConfig):
     separator: str | None = None
     header: bool | None = None
     label_separator: str | None = None
+    template: str | None = None
+    label_words: Mapping[str, str] | None = None
 
     @classmethod
     def _ranges(cls) -> Mapping[str, ranges.Range]:
@@ -101,7 +109,7 @@ class TextClassificationConfig(shared.FinetuningConfig):
             "label": OrNone(Text()),
             "labels": OrNone(ListOf(Text())),
             "problem_type": OrNone(Choice(labels.KINDS)),
-            "head": Choice(("linear", "dense")),
+            "head": Choice(("linear", "dense", REPLACED_TOKEN)),
             "class_weights": class_weights.RANGE,
             "long_texts": Choice((TRUNCATE, WINDOWS)),
             "value_range": OrNone(ListOf(Number(-1e12, 1e12), least=2)),
@@ -110,6 +118,8 @@ class TextClassificationConfig(shared.FinetuningConfig):
             "header": OrNone(Flag()),
             "corrupt_records": Choice(("stop", "skip")),
             "label_separator": OrNone(Text()),
+            "template": OrNone(Text()),
+            "label_words": OrNone(ByName(Text())),
         }
 
     def __post_init__(self):
@@ -127,6 +137,31 @@ class TextClassificationConfig(shared.FinetuningConfig):
                     f"predictions must name files without folders, named {ranges.shown(name)}: "
                     "they are written into RUN/predictions"
                 )
+        self._check_head()
+
+    def _check_head(self) -> None:
+        if self.head == REPLACED_TOKEN:
+            label_prompts.Template(self.label_template)
+            if self.long_texts == WINDOWS:
+                raise InputError(
+                    f"LONG_TEXTS=windows is not for HEAD={REPLACED_TOKEN}, whose template belongs "
+                    "to a whole text: use LONG_TEXTS=truncate"
+                )
+        elif self.template is not None or self.label_words is not None:
+            raise InputError(
+                f"template and label_words are for head={REPLACED_TOKEN!r}, but head was "
+                f"{self.head!r}: leave TEMPLATE and LABEL_WORDS out, or give HEAD={REPLACED_TOKEN}"
+            )
+
+    @property
+    def label_template(self) -> str:
+        """The template of `replaced_token`, also where it is the default."""
+        return label_prompts.TEMPLATE if self.template is None else self.template
+
+    @property
+    def architecture(self) -> str:
+        """The discriminator for its own head; else any encoder."""
+        return "ElectraForPreTraining" if self.head == REPLACED_TOKEN else ""
 
     def _table(self, path: pathlib.Path) -> table.Table:
         return table.read_table(
@@ -179,20 +214,29 @@ class TextClassificationConfig(shared.FinetuningConfig):
 
     @property
     def task_class(self) -> type["TextClassification"]:
-        return TextClassification
+        # It is derived from `TextClassification`.
+        from official_nlp.tasks.finetuning.label_words import LabelWordClassification
+
+        return LabelWordClassification if self.head == REPLACED_TOKEN else TextClassification
 
     def for_data(self, data: TaskData) -> "TextClassificationConfig":
         """Return this configuration with the labels and the type of problem of the data."""
-        if not data.train:
-            return self
+        config = self._for_labels(data, data.train) if data.train else self
+        if self.head == REPLACED_TOKEN:
+            from official_nlp.tasks.finetuning import label_words
+
+            config = label_words.completed(config, data)
+        return config
+
+    def _for_labels(self, data: TaskData, train: ExampleSet) -> "TextClassificationConfig":
         if self.labels and self.problem_type:
             problem = labels.Problem(self.problem_type, tuple(self.labels))
         else:
             problem = labels.infer_problem(
-                [example.label for example in data.train.examples],
+                [example.label for example in train.examples],
                 self.problem_type,
                 self.label_separator,
-                _where(data.train),
+                _where(train),
             )
             if self.labels:  # Labels that are given have the order that is given.
                 problem = dataclasses.replace(problem, labels=tuple(self.labels))
@@ -200,7 +244,7 @@ class TextClassificationConfig(shared.FinetuningConfig):
         network, _ = self.require_network()
         names = problem.labels or (self.label or "value",)  # A regression has one output.
         recorded: dict[str, Any] = {}
-        used = {role: name for role, name in data.train.columns.items() if role != "label"}
+        used = {role: name for role, name in train.columns.items() if role != "label"}
         if used:
             recorded[predicted_texts.COLUMNS] = used
         if self.value_range is not None:
@@ -258,7 +302,7 @@ class TextClassification(FinetuningTask):
     correlation.
     """
 
-    model_class = ElectraForSequenceClassification
+    model_class: type[ElectraFor] = ElectraForSequenceClassification
     config: TextClassificationConfig
 
     @property
@@ -268,7 +312,7 @@ class TextClassification(FinetuningTask):
             raise InputError("a task without training data needs labels and problem_type")
         return labels.Problem(kind, tuple(names), separator=self.config.label_separator)
 
-    def make_model(self) -> ElectraForSequenceClassification:
+    def make_model(self) -> ElectraFor:
         model = ElectraForSequenceClassification(
             self.network, recompute=self.recompute, head=self.config.head
         )
