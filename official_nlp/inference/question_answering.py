@@ -75,7 +75,8 @@ class QuestionAnswerer(Head):
         self.length = length
         self._null_threshold = _null_threshold(model.config)
 
-        self._is_joint = isinstance(model, ElectraForJointQuestionAnswering)
+        kind = getattr(model, "model_class", type(model))  # An exported network names its class.
+        self._is_joint = issubclass(kind, ElectraForJointQuestionAnswering)
 
         def logits(batch, **options):
             outputs = model(batch, training=False)

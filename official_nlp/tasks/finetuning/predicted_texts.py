@@ -20,7 +20,7 @@ THRESHOLDS = "label_thresholds"
 LONG_TEXTS = "long_texts"
 TRUNCATE, WINDOWS = "truncate", "windows"
 # Smaller probabilities have no logarithm in float32.
-_LEAST = 1e-30
+LEAST = 1e-30
 _RANGES = {
     TEMPERATURE: Number(1e-3, 1e3),
     THRESHOLDS: ByName(Number(0, 1)),
@@ -57,7 +57,7 @@ def calibrated(probabilities: np.ndarray, temperature: float) -> np.ndarray:
 
 def logits_of(probabilities: np.ndarray) -> np.ndarray:
     """Return logits of probabilities, which may be the means over the windows of a text."""
-    return np.log(np.maximum(probabilities, _LEAST))
+    return np.log(np.maximum(probabilities, LEAST))
 
 
 def thresholds_of(extra: Mapping[str, Any], labels: Sequence[str]) -> dict[str, float] | None:

@@ -85,15 +85,40 @@ class GraphTokenizer(tf.Module):
                 )
         _check_length(max_length, 1 + len(texts))
         padding = _padding(padding, max_length)
-        segments = [self.pieces(tf.reshape(strings, [-1])) for strings in texts]
+        sequences, _ = self._sequences([tf.reshape(each, [-1]) for each in texts], max_length)
+        padded = self._padded(sequences, padding, max_length)
+        is_one = texts[0].shape.rank == 0
+        return {name: values[0] for name, values in padded.items()} if is_one else padded
+
+    def truncated(
+        self, text: tf.Tensor, text_pair: tf.Tensor | None, max_length: int
+    ) -> tuple[dict[str, tf.RaggedTensor], tf.Tensor]:
+        """Return what a call without padding does, and which sequences lost tokens.
+
+        Args:
+          text: strings `[B]`.
+          text_pair: texts of the second segment `[B]`, or None.
+          max_length: maximum number of tokens, including special tokens.
+
+        Returns:
+          The ragged outputs of a call, and bool `[B]`: whether a sequence had more tokens.
+        """
+        return self._sequences([text] if text_pair is None else [text, text_pair], max_length)
+
+    def _sequences(
+        self, texts: list[tf.Tensor], max_length: int | None
+    ) -> tuple[dict[str, tf.RaggedTensor], tf.Tensor]:
+        """Return the sequences of one or two texts `[B]` each, and which of them lost tokens."""
+        segments = [self.pieces(strings) for strings in texts]
         seps = [tf.ones_like(segment.row_lengths()) for segment in segments]
         # As in Hugging Face's tokenizers, an empty second text is none.
-        seps[1:] = [tf.cast(tf.reshape(pair, [-1]) != "", tf.int64) for pair in texts[1:]]
+        seps[1:] = [tf.cast(pair != "", tf.int64) for pair in texts[1:]]
+        cut = tf.zeros_like(seps[0], tf.bool)
         if max_length is not None:
-            segments = self._truncated(segments, max_length - 1 - sum(seps))
-        sequences = self._padded(self._framed(segments, seps), padding, max_length)
-        is_one = texts[0].shape.rank == 0
-        return {name: values[0] for name, values in sequences.items()} if is_one else sequences
+            room = max_length - 1 - sum(seps)
+            cut = sum(segment.row_lengths() for segment in segments) > room
+            segments = self._truncated(segments, room)
+        return self._framed(segments, seps), cut
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def pieces(self, texts: tf.Tensor) -> tf.RaggedTensor:
