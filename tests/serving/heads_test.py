@@ -1,11 +1,21 @@
 """Every head computes in a graph what it computes in Python."""
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
+from official_nlp.inference.entities import decode
+from official_nlp.inference.predictor import Predictor
+from official_nlp.inference.replaced_words import find_words
+from official_nlp.modeling import models
+from official_nlp.serving import heads
+from official_nlp.serving.replaced_words import WordFinder
 from official_nlp.serving.saved_model import is_close
 from official_nlp.serving.served_head import DEFAULT
+from official_nlp.serving.served_network import ServedNetwork
+from official_nlp.serving.text_classification import ServedTextClassifier
 from official_nlp.serving.token_classification import Tags
+from official_nlp.tasks.probabilities import sigmoid, softmax
 from tests.inference.conftest import MODELS, config
 from tests.serving.conftest import arrays
 
@@ -48,8 +58,8 @@ NAMES = {
     "questions": ("question", "context"),
     "choices": ("text", "choices"),
 }
-# These have all that others have: windows of characters, several inputs, lists of a text. A classifier
-# is run in `saved_model_test.py`. Tracing the others takes a minute.
+# These two have what others have: characters, several inputs, lists of a text. `saved_model_test.py`
+# runs a classifier. Tracing the others takes a minute.
 DEFAULT_CASES = [("tokens", DEFAULT), ("questions", DEFAULT)]
 CASES = [
     pytest.param(*case, marks=[] if case in DEFAULT_CASES else pytest.mark.slow)
@@ -151,14 +161,24 @@ def test_words_are_those_of_the_pattern():
 
 
 def test_probabilities_are_calibrated_and_labels_chosen_by_thresholds(tokenizer):
-    extra = {"calibration_temperature": 0.05, "label_thresholds": THRESHOLDS}
+    extra = {"calibration_temperature": 0.01, "label_thresholds": THRESHOLDS}
+    logits = np.random.default_rng(0).normal(0, 2, [30, 3]).astype(np.float32)
     for name in ("classification", "multi_label"):
         kind, changes = MODELS[name]
-        of = Predictor(kind(config(**changes, extra=extra)), tokenizer)
-        head = heads.served_head(of.head, of.parts)
-        assert_same_results(head, head.signatures()[DEFAULT], of, name, DEFAULT, TEXTS[:3])
+        of = Predictor(kind(config(**changes, extra=extra)), tokenizer).head
+        # The outputs are computed from logits given here.
+        head = ServedTextClassifier(of, ServedNetwork(lambda inputs: inputs, []))
+        found = head.results(arrays(head.outputs(tf.constant(logits))))
+        expected = (
+            [of._single_label(each) for each in softmax(logits)]
+            if name == "classification"
+            else [of._multi_label(each, THRESHOLDS) for each in sigmoid(logits)]
+        )
+        for one, other in zip(found, expected, strict=True):
+            assert is_close(one, other.to_dict())
 
 
+@pytest.mark.slow
 def test_a_threshold_leaves_a_question_without_answer(tokenizer):
     for threshold in (-1000.0, 1000.0):
         kind, _ = MODELS["questions"]
