@@ -129,7 +129,7 @@ def test_a_result_that_differs_leaves_no_version(predictor, tmp_path, here, monk
     assert written(tmp_path) == []
 
 
-def test_a_process_that_fails_leaves_no_version(predictor, tmp_path, monkeypatch):
+def test_a_process_that_fails_leaves_no_version(predictor, tmp_path, here, monkeypatch):
     def fail(folder, requests):
         raise clean_process.CleanProcessError("Op type not registered")
 
