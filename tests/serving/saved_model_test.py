@@ -188,6 +188,7 @@ def test_results_are_close_if_only_digits_of_floats_differ(one, other, close):
 # === The process ===
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_no_model_fails_with_the_last_line(tmp_path):
     with pytest.raises(clean_process.CleanProcessError, match=r"SavedModel file does not exist"):
         clean_process.run(tmp_path, {})
