@@ -58,8 +58,8 @@ NAMES = {
     "questions": ("question", "context"),
     "choices": ("text", "choices"),
 }
-# Tagging has what others have: characters, and lists of a text. `saved_model_test.py` runs a classifier.
-# Tracing the others takes a minute.
+# Tagging has what others have: characters, and lists of a text. A classifier is run in
+# `saved_model_test.py`. Tracing the others takes a minute.
 CASES = [
     pytest.param(*case, marks=[] if case[0] == "tokens" else pytest.mark.slow)
     for case in ((name, signature) for name, requests in REQUESTS.items() for signature in requests)
