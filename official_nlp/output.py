@@ -36,6 +36,18 @@ def escaped(text: str) -> str:
     return _CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
+def counted(number: float, noun: str, plural: str | None = None) -> str:
+    """Return a number with its noun: "1 row", "2,000 rows".
+
+    Args:
+      number: the number; one with a fraction is written in short.
+      noun: the noun in the singular, perhaps with words before it.
+      plural: its plural; None for the noun with an s.
+    """
+    written = f"{number:,}" if isinstance(number, int) else f"{number:g}"
+    return f"{written} {noun if number == 1 else plural or noun + 's'}"
+
+
 class Console(rich.console.Console):
     """A console that takes no text for markup, and shows control characters as escapes.
 

@@ -31,6 +31,20 @@ def test_control_characters_are_shown_escaped(text, expected):
     assert output.escaped(expected) == expected
 
 
+@pytest.mark.parametrize(
+    ("number", "words", "expected"),
+    [
+        (1, ("row",), "1 row"),
+        (0, ("row",), "0 rows"),
+        (2000, ("text or pair", "texts or pairs"), "2,000 texts or pairs"),
+        (1.0, ("epoch",), "1 epoch"),
+        (0.5, ("epoch",), "0.5 epochs"),
+    ],
+)
+def test_a_number_has_its_noun_in_singular_or_plural(number, words, expected):
+    assert output.counted(number, *words) == expected
+
+
 def test_a_console_escapes_strings_wherever_they_are_printed(capsys):
     console = output.Console()
     console.soft_wrap = True

@@ -18,12 +18,12 @@ if TYPE_CHECKING:  # The import takes seconds.
 _QUARTILES = ("lower", "upper")
 
 
-def console(highlight: bool = True) -> rich.console.Console:
-    """Return a console for standard output, see `output.Console`.
+def console(highlight: bool = True, stderr: bool = False) -> rich.console.Console:
+    """Return a console for standard output or standard error, see `output.Console`.
 
     It wraps lines in a terminal, and not in a file or a pipe.
     """
-    console = output.Console(highlight)
+    console = output.Console(highlight, stderr)
     console.soft_wrap = not console.is_terminal
     return console
 
@@ -63,7 +63,9 @@ def print_summary(summary: Mapping[str, Any], console: rich.console.Console) -> 
             table.add_row(metric, f"{median:.4f}", f"{low:.4f} to {high:.4f}")
         console.print(table)
     count = len(summary["seeds"])
-    console.print(f"{count + summary['failed']} seeds, {summary['failed']} failed")
+    console.print(
+        f"{output.counted(count + summary['failed'], 'seed')}, {summary['failed']} failed"
+    )
 
 
 def print_source(source: "Source", console: rich.console.Console) -> None:

@@ -6,6 +6,7 @@ TEXT = 'a text, or {"text": ...}'
 TEXT_OR_PAIR = (
     'a text, a pair (text, text_pair), or a dict {"text": ...} or {"text": ..., "text_pair": ...}'
 )
+WORDS = 'a text, or {"text": ...}, or a list of words, or {"words": [...]}, without empty words'
 QUESTION = 'a pair (question, context), or {"question": ..., "context": ...}'
 CHOICES = '{"text": ..., "choices": [...]} with at least one choice'
 
@@ -15,6 +16,18 @@ class TextPair(NamedTuple):
 
     text: str
     pair: str | None = None
+
+
+class Words(NamedTuple):
+    """A text to tag.
+
+    Attributes:
+      text: the text; words that are given are joined by spaces.
+      spans: characters of each word, `text[start:end]`; None for a text that is not yet divided.
+    """
+
+    text: str
+    spans: list[tuple[int, int]] | None
 
 
 class Question(NamedTuple):
@@ -36,6 +49,25 @@ def parse_text(value: Any) -> str | None:
     if isinstance(value, dict) and value.keys() == {"text"}:
         value = value["text"]
     return value if isinstance(value, str) else None
+
+
+def parse_words(value: Any) -> Words | None:
+    """Return a text, or the words of a list or of `{"words"}`.
+
+    A tuple has another meaning, a pair of texts, and is none of these forms.
+    """
+    text = parse_text(value)
+    if text is not None:
+        return Words(text, None)
+    if isinstance(value, dict) and value.keys() == {"words"}:
+        value = value["words"]
+    if not isinstance(value, list) or not _are_strings(value) or not all(value):
+        return None
+    spans, start = [], 0
+    for word in value:
+        spans.append((start, start + len(word)))
+        start += len(word) + 1
+    return Words(" ".join(value), spans)
 
 
 def parse_text_or_pair(value: Any) -> TextPair | None:

@@ -10,12 +10,13 @@ import numpy as np
 
 from official_nlp.data import ElectraTokenizer
 from official_nlp.errors import InputError
-from official_nlp.inference import embedding_files, loading
+from official_nlp.inference import embedding_files, input_files, loading
 from official_nlp.inference import inputs as forms
 from official_nlp.inference.embedding import TextEmbedder, TextEncoder, TokenEmbeddings
 from official_nlp.inference.exported import ExportedNetwork
 from official_nlp.inference.fillings import BlankFiller
 from official_nlp.inference.head import Head, Prediction
+from official_nlp.inference.input_files import FileInputs, ReadOptions
 from official_nlp.inference.multiple_choice import ChoiceRanker
 from official_nlp.inference.pretrained_pair import PretrainedPair
 from official_nlp.inference.question_answering import QuestionAnswerer
@@ -27,6 +28,7 @@ from official_nlp.inference.zero_shot import TEMPLATE, ZeroShotClassifier
 from official_nlp.modeling import models, networks
 from official_nlp.modeling.models import network_contract
 from official_nlp.ranges import shown
+from official_nlp.tasks.finetuning import predicted_texts
 
 # Heads by the class of the model, tested in this order. The two that a pair consists of come after
 # these in `_head`: `ElectraForCausalLM` is a subclass of `ElectraForMaskedLM`.
@@ -49,7 +51,7 @@ class Predictor:
 
       `ElectraForSequenceClassification`: a text or a pair; `Classification`,
         `MultiLabelClassification` or `Regression`, see `SequenceClassifier`.
-      `ElectraForTokenClassification`: a text; `TokenClassification`.
+      `ElectraForTokenClassification`: a text, or a list of words; `TokenClassification`.
       `ElectraForQuestionAnswering`, `ElectraForJointQuestionAnswering`: a question and its
         context; `Answer`.
       `ElectraForMultipleChoice`: a text and its choices; `Choice`.
@@ -151,6 +153,48 @@ class Predictor:
     def parts(self) -> Mapping[str, Any]:
         """The models by the name of their part, "" for one that is not part of a pair."""
         return self._parts
+
+    @property
+    def classifies(self) -> bool:
+        """Whether a result is a label, several labels, a number or a choice."""
+        return isinstance(self._head, (SequenceClassifier, ChoiceRanker))
+
+    @property
+    def has_value_range(self) -> bool:
+        """Whether predicted numbers are of a limited range, such as 0 to 5."""
+        return isinstance(self._head, SequenceClassifier) and self._head.value_range is not None
+
+    def read_file(
+        self,
+        path: str | os.PathLike,
+        text: str | None = None,
+        text_pair: str | None = None,
+        as_texts: bool = False,
+    ) -> FileInputs:
+        """Read the inputs of a table or another file of a task, in the form that this model takes.
+
+        Args:
+          path: TSV, CSV, JSON lines or Parquet; for question answering also JSON in the format of
+            SQuAD, for multiple choice the files on which it is trained, for token classification
+            also CoNLL. The name shows the format; text formats may be `.gz`.
+          text, text_pair: columns of a table; None for those of the training file if the model
+            records them and the table has them, and otherwise to find them by name or content.
+          as_texts: read texts or pairs of texts, for `embed` and `zero_shot`.
+
+        Raises:
+          InputError: the file cannot be read, is larger than 256 MiB, or holds no inputs for this
+            model; names file and line.
+        """
+        extra = next(
+            (config.extra for part in self._parts.values() for config in _configs(part)), {}
+        )
+        options = ReadOptions(
+            text,
+            text_pair,
+            trained=predicted_texts.fitted_value(extra, predicted_texts.COLUMNS, {}),
+            token_column=predicted_texts.fitted_value(extra, predicted_texts.TOKEN_COLUMN, 0),
+        )
+        return input_files.read(path, forms.TEXT_OR_PAIR if as_texts else self.expects, options)
 
     @property
     def word_scorer(self) -> WordScorer | None:

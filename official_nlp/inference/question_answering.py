@@ -21,6 +21,7 @@ from official_nlp.modeling.models import (
     ElectraForQuestionAnswering,
 )
 from official_nlp.modeling.networks import ElectraConfig
+from official_nlp.output import counted
 from official_nlp.ranges import shown
 from official_nlp.tasks.finetuning.joint_spans import SPAN_ROWS, best_joint_spans
 from official_nlp.tasks.probabilities import sigmoid, softmax
@@ -135,8 +136,8 @@ class QuestionAnswerer(Head):
         )
         if windows.truncated:
             warnings.warn(
-                f"{windows.truncated} of {len(questions)} questions have more than "
-                f"{windows.limit} tokens and were truncated",
+                f"truncated {windows.truncated:,} of {counted(len(questions), 'question')} to "
+                f"{windows.limit} tokens",
                 # The warning names the caller of `Predictor.__call__`, past `predict`.
                 stacklevel=3,
             )

@@ -60,7 +60,8 @@ class SequenceClassifier(Head):
 
     What fine-tuning fitted on its development set is read from the configuration: a temperature
     that calibrates the probabilities, a threshold for each of several labels, and whether a long
-    text is divided into windows, whose probabilities are averaged.
+    text is divided into windows, whose probabilities are averaged. The numbers of a regression are
+    within the range that its configuration states.
 
     Args:
       model: the model.
@@ -95,6 +96,9 @@ class SequenceClassifier(Head):
             config.extra, predicted_texts.TEMPERATURE, 1.0
         )
         self._thresholds = predicted_texts.thresholds_of(config.extra, self.labels)
+        self.value_range = predicted_texts.fitted_value(
+            config.extra, predicted_texts.VALUE_RANGE, None
+        )
         long_texts = predicted_texts.fitted_value(config.extra, predicted_texts.LONG_TEXTS, None)
         self._windows = long_texts == predicted_texts.WINDOWS
         self._runner = BatchRunner(
@@ -131,7 +135,10 @@ class SequenceClassifier(Head):
             rows = sequences.truncated(self.tokenizer, texts, self.length)
         logits = self._logits(rows, numbers, len(texts))
         if self.problem_type == "regression":
-            return [Regression(_number_or_numbers(each.mean(axis=0))) for each in logits]
+            means = [
+                predicted_texts.limited(each.mean(axis=0), self.value_range) for each in logits
+            ]
+            return [Regression(_number_or_numbers(mean)) for mean in means]
         if self.problem_type == "multi_label_classification":
             limits = self.limits(threshold)
             return [self._multi_label(sigmoid(each).mean(axis=0), limits) for each in logits]

@@ -8,6 +8,7 @@ import numpy as np
 from official_nlp.data import ElectraTokenizer
 from official_nlp.inference.batches import TokenSequence
 from official_nlp.inference.inputs import TextPair
+from official_nlp.output import counted
 
 
 def framed(tokenizer: ElectraTokenizer, ids: np.ndarray) -> TokenSequence:
@@ -34,8 +35,8 @@ def truncated(
         result.append(TokenSequence(encoded["input_ids"], encoded["token_type_ids"]))
     if count:
         warnings.warn(
-            f"{count} of {len(texts)} texts or pairs have more than {length} tokens (the longest "
-            f"has {longest}) and were truncated",
+            f"truncated {count:,} of {counted(len(texts), 'text or pair', 'texts or pairs')} to "
+            f"{length} tokens (the longest has {longest:,})",
             # The warning names the caller of `Predictor.__call__`, past `predict` of the head.
             stacklevel=4,
         )

@@ -108,6 +108,8 @@ def print_table(pairs: Sequence[tuple[Any, Prediction]], console: rich.console.C
 def _one_line(value: Any) -> str:
     """Return the texts of an input, shortened."""
     parts = value.values() if isinstance(value, dict) else value
+    if isinstance(value, list):  # The words of a sentence.
+        parts = [" ".join(value)]
     parts = [value] if isinstance(value, str) else parts
     texts = [part if isinstance(part, str) else ", ".join(part) for part in parts if part]
     line = " | ".join(" ".join(text.split()) for text in texts)

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from official_nlp.data import ElectraTokenizer, text_windows
-from official_nlp.data.text_windows import TextTokens
-from official_nlp.inference import entities, inputs, sequences
-from official_nlp.inference.batches import BatchRunner
+from official_nlp.data import ElectraTokenizer, text_words
+from official_nlp.inference import entities, inputs
+from official_nlp.inference.batches import BatchRunner, TokenSequence
 from official_nlp.inference.head import Head, Prediction, label_names
+from official_nlp.inference.inputs import Words
 from official_nlp.modeling.models import ElectraForTokenClassification
+from official_nlp.tasks.finetuning import word_windows
 from official_nlp.tasks.probabilities import softmax
 
 
@@ -21,7 +22,8 @@ class Entity:
 
     Attributes:
       label: type of the entity, without B- or I-.
-      start, end: its span in characters, `text[start:end]`.
+      start, end: its span in characters, `text[start:end]`; in words that are joined by spaces if
+        words were given.
       text: the characters of the span.
       score: mean probability of the tags of its words.
     """
@@ -39,8 +41,8 @@ class TokenClassification(Prediction):
 
     Attributes:
       entities: all entities in order.
-      tags: the most probable label of each word. Words are those of the tokenizer, which splits
-        at white space and punctuation.
+      tags: the most probable label of each word: of those that were given, or of those into which
+        `text_words.spans` divides a text.
     """
 
     entities: list[Entity]
@@ -48,11 +50,12 @@ class TokenClassification(Prediction):
 
 
 class TokenClassifier(Head):
-    """Tag the words of plain texts; the first token of a word decides on its label.
+    """Tag the words of sentences; the first token of a word decides on its label.
 
-    A text that does not fit into a sequence is cut into windows that share a quarter of their
-    tokens. A token near the border of one window is classified in the next, with context on both
-    sides.
+    Words are encoded as in training and evaluation, see `word_windows.in_windows`: a sentence that
+    does not fit into a sequence is divided into overlapping windows, and each word is tagged in the
+    one that shows more of its context. A plain text is divided into words first, as tagged files
+    divide it.
 
     Args:
       model: the model.
@@ -61,7 +64,7 @@ class TokenClassifier(Head):
       batch_size: largest number of sequences in a batch.
     """
 
-    expects = inputs.TEXT
+    expects = inputs.WORDS
 
     def __init__(
         self,
@@ -80,52 +83,47 @@ class TokenClassifier(Head):
             batch_size,
         )
 
-    def parse(self, value: Any) -> str | None:
-        return inputs.parse_text(value)
+    def parse(self, value: Any) -> Words | None:
+        return inputs.parse_words(value)
 
-    def predict(self, texts: Sequence[str]) -> list[TokenClassification]:
+    def predict(self, texts: Sequence[Words]) -> list[TokenClassification]:
         """Return the tags and the entities of each text."""
-        tokens = [text_windows.tokenize(self.tokenizer, text) for text in texts]
-        room = self.length - 2
-        parts = [
-            (number, window)
-            for number, each in enumerate(tokens)
-            for window in text_windows.cut(len(each.ids), room, stride=room // 4)
+        divided = [
+            text_words.spans(self.tokenizer, text) if spans is None else spans
+            for text, spans in texts
         ]
-        outputs = self._runner.run(
-            [
-                sequences.framed(self.tokenizer, tokens[number].ids[window.start : window.stop])
-                for number, window in parts
-            ]
-        )
-        # Every token belongs to exactly one window, so the zeros are all overwritten.
-        logits = [np.zeros([len(each.ids), len(self.labels)], np.float32) for each in tokens]
-        for (number, window), output in zip(parts, outputs):
-            # Position 0 is [CLS], so that token t is at position t - start + 1.
-            shift = 1 - window.start
-            own = slice(window.own_start, window.own_stop)
-            in_row = slice(window.own_start + shift, window.own_stop + shift)
-            logits[number][own] = output["logits"][in_row]
-        return [self._decode(*each) for each in zip(texts, tokens, logits)]
+        sentences = [
+            [text[start:end] for start, end in spans] for (text, _), spans in zip(texts, divided)
+        ]
+        logits = self._logits(sentences)
+        return [
+            self._decode(text, spans, each)
+            for (text, _), spans, each in zip(texts, divided, logits)
+        ]
 
-    def _decode(self, text: str, tokens: TextTokens, logits: np.ndarray) -> TokenClassification:
-        if not len(tokens.ids):
-            return TokenClassification([], [])
-        # Word numbers ascend, so `unique` returns the first token of each word in order. A word
-        # stops where the next one starts.
-        _, first = np.unique(tokens.words, return_index=True)
-        stops = [*first[1:], len(tokens.ids)]
-        probabilities = softmax(logits[first])  # [words, labels]
-        best = probabilities.argmax(axis=-1)
-        scores = probabilities.max(axis=-1)
+    def _logits(self, sentences: Sequence[list[str]]) -> list[np.ndarray]:
+        """Return the logits of the words of each sentence, `[words, labels]`."""
+        logits = [np.zeros([len(words), len(self.labels)], np.float32) for words in sentences]
+        filled = [number for number, words in enumerate(sentences) if words]
+        encoded = word_windows.in_windows(
+            self.tokenizer, [sentences[number] for number in filled], self.length
+        )
+        outputs = self._runner.run([TokenSequence(ids) for ids in encoded.ids])
+        for number, words, output in zip(encoded.sentences.tolist(), encoded.words, outputs):
+            own = np.flatnonzero(words != word_windows.NO_WORD)  # Outputs are padded at the end.
+            # Every word is in exactly one window, so that the zeros are all overwritten.
+            logits[filled[number]][words[own]] = output["logits"][own]
+        return logits
+
+    def _decode(
+        self, text: str, spans: Sequence[tuple[int, int]], logits: np.ndarray
+    ) -> TokenClassification:
+        probabilities = softmax(logits)  # [words, labels]
+        best, scores = probabilities.argmax(axis=-1), probabilities.max(axis=-1)
         tags = [self.labels[number] for number in best]
         found = []
         for label, word, stop in entities.decode(tags, self.labels):
-            # From the first character of the first word's first token to the end of the last word's
-            # last token.
-            start, end = text_windows.stripped_span(
-                text, tokens.offsets[first[word], 0], tokens.offsets[stops[stop - 1] - 1, 1]
-            )
+            start, end = spans[word][0], spans[stop - 1][1]
             score = float(scores[word:stop].mean())
             found.append(Entity(label, start, end, text[start:end], score))
         return TokenClassification(found, tags)

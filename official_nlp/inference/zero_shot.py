@@ -14,6 +14,7 @@ from official_nlp.inference.batches import TokenSequence
 from official_nlp.inference.inputs import TextPair
 from official_nlp.inference.replaced_words import WordScorer
 from official_nlp.inference.sequence_classification import Classification
+from official_nlp.output import counted
 from official_nlp.ranges import shown
 from official_nlp.tasks.probabilities import softmax
 
@@ -126,8 +127,8 @@ class ZeroShotClassifier:
                 results.append(self._classification(softmax(scores)))
         if longest:
             warnings.warn(
-                f"{len(longest)} of {len(texts)} texts have more than {self._scorer.length} tokens "
-                f"with the template (the longest has {max(longest)}) and were truncated",
+                f"truncated {len(longest):,} of {counted(len(texts), 'text')} with the template to "
+                f"{self._scorer.length} tokens (the longest has {max(longest):,})",
                 stacklevel=3,  # The caller of `Predictor.zero_shot`.
             )
         return results

@@ -24,6 +24,8 @@ class LoadReport:
         They keep their initial values too.
       tied: names of tensors that the file stores although the model ties them to another tensor,
         to which they are equal.
+      other_head: names of the tensors of a head that is another one than that of the model, such
+        as one for other labels. They keep their initial values.
       notes: further sentences about the file.
 
     Example:
@@ -40,6 +42,7 @@ class LoadReport:
     ignored: tuple[str, ...] = ()
     mismatched: tuple[str, ...] = ()
     tied: tuple[str, ...] = ()
+    other_head: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @classmethod
@@ -49,6 +52,7 @@ class LoadReport:
         model: Mapping[str, Sequence[int]],
         file: Mapping[str, Sequence[int]],
         tied: Iterable[str] = (),
+        other_head: Iterable[str] = (),
     ) -> "LoadReport":
         """Compare the tensors of a model and of a file, before anything is loaded.
 
@@ -57,8 +61,10 @@ class LoadReport:
           model: shapes of the model's tensors by name.
           file: shapes of the file's tensors by name.
           tied: names of tensors of the file that repeat another one of its tensors.
+          other_head: names of tensors of the file that are not loaded, see the class.
         """
-        common = [name for name in model if name in file]
+        other_head = tuple(other_head)
+        common = [name for name in model if name in file and name not in other_head]
         fits = {name: list(model[name]) == list(file[name]) for name in common}
         return cls(
             source=source,
@@ -71,18 +77,21 @@ class LoadReport:
                 if not fits[name]
             ),
             tied=tuple(tied),
+            other_head=other_head,
         )
 
     @property
     def newly_initialized(self) -> tuple[str, ...]:
         """Names of the model's tensors that keep their initial values."""
-        return self.missing + tuple(line.partition(":")[0] for line in self.mismatched)
+        other_shapes = tuple(line.partition(":")[0] for line in self.mismatched)
+        return self.missing + other_shapes + self.other_head
 
     def __str__(self) -> str:
-        lines = [f"{self.source}: {_tensors(len(self.loaded))} loaded"]
+        lines = [f"{self.source}: {output.counted(len(self.loaded), 'tensor')} loaded"]
         for names, outcome in (
             (self.missing, "newly initialized, missing in the file"),
             (self.mismatched, "newly initialized, different shape in the file"),
+            (self.other_head, "newly initialized, because the head of the file is another one"),
             (self.ignored, "ignored, unknown to the model"),
             (self.tied, "stored although tied"),
         ):
@@ -128,7 +137,3 @@ def listed(names: Sequence[str]) -> str:
 def _short(name: str) -> str:
     shown = output.escaped(name[:_LONGEST]) or "''"
     return f"{shown}..." if len(name) > _LONGEST else shown
-
-
-def _tensors(count: int) -> str:
-    return "1 tensor" if count == 1 else f"{count} tensors"

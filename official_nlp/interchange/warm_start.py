@@ -10,7 +10,8 @@ import numpy as np
 
 from official_nlp.data import ElectraTokenizer
 from official_nlp.errors import InputError
-from official_nlp.interchange import sources
+from official_nlp.interchange import label_heads, sources
+from official_nlp.interchange.label_heads import LabelFit
 from official_nlp.interchange.load_report import LoadReport, listed
 from official_nlp.interchange.task_networks import HasNetworks
 from official_nlp.interchange.weights import (
@@ -290,11 +291,19 @@ class WarmStart:
         """
         described = self.describe()
         assignments: list[tuple[NamedTensor, np.ndarray]] = []
+        order: list[int] | None = None
         for name, named_tensors in self._task.named_tensors(model).items():
             tensors = {tensor.name: tensor for tensor in named_tensors}
             values = self._values.get(name, {})
             if name in self._pretrained:
-                load_report = self._compare(name, tensors)
+                labels = label_heads.compare(
+                    self._task.architectures[name],
+                    self._task.networks()[name],
+                    self._pretrained[name].weights,
+                )
+                order = labels.order
+                load_report = self._compare(name, tensors, labels)
+                values = {n: x for n, x in values.items() if n not in load_report.other_head}
                 text = f"{name} from {load_report}" if name else str(load_report)
                 for line in text.splitlines():
                     report(line)
@@ -309,41 +318,35 @@ class WarmStart:
         # A difference is computed from the value of its base, which therefore comes first.
         for tensor, value in sorted(assignments, key=lambda pair: pair[0].base is not None):
             tensor.assign_hugging_face(value)
+        if order is not None:
+            label_heads.reorder(model, order)
         self._pretrained, self._values = {}, {}
         return described
 
-    def _compare(self, name: str, tensors: Mapping[str, NamedTensor]) -> LoadReport:
+    def _compare(
+        self, name: str, tensors: Mapping[str, NamedTensor], labels: LabelFit
+    ) -> LoadReport:
         found = self._pretrained[name]
         arrays = found.weights.arrays
+        head = [x for x in tensors if x in arrays and not x.startswith(_ENCODER)]
         tied = OUTPUT_TABLE not in tensors and repeats_word_table(arrays)
         report = LoadReport.compare(
             found.path,
             model={key: tensor.shape for key, tensor in tensors.items()},
             file={key: value.shape for key, value in arrays.items()},
             tied=[OUTPUT_TABLE] if tied else [],
+            other_head=[] if labels.keeps_head else head,
         )
         report.require_some()
-        wrong = self._contradictions(name, report)
-        if wrong:
+        if report.mismatched:
             raise InputError(
                 f"{found.path} has tensors whose shapes contradict its own configuration: "
-                f"{listed(wrong)}; copy it again"
+                f"{listed(report.mismatched)}; copy it again"
             )
-        notes = []
+        notes = [labels.note] if labels.note else []
         if OUTPUT_TABLE in report.ignored and "generator_lm_head.bias" in tensors:
             notes.append("its output table differs from its word table, which replaces it here")
         return dataclasses.replace(report, notes=tuple(notes))
-
-    def _contradictions(self, name: str, report: LoadReport) -> list[str]:
-        """Return the tensors of other shapes that another number of labels does not explain.
-
-        Weights that were fine-tuned for other labels initialize the encoder; their head does not
-        fit, and the run has a new one.
-        """
-        theirs = ElectraConfig.from_dict(self._pretrained[name].weights.config).num_labels
-        if theirs == self._task.networks()[name].num_labels:
-            return list(report.mismatched)
-        return [line for line in report.mismatched if line.startswith(_ENCODER)]
 
 
 # === Reading ===
@@ -427,7 +430,7 @@ def _difference(name: str, one: np.ndarray, other: np.ndarray) -> str:
 def _counts(report: LoadReport) -> dict[str, Any]:
     return {
         "loaded": len(report.loaded),
-        "missing": list(report.missing),
+        "missing": [*report.missing, *report.other_head],
         "ignored": len(report.ignored),
         "tied": len(report.tied),
     }

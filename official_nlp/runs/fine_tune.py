@@ -96,9 +96,9 @@ def _data(settings: TextClassificationConfig, train: Any, dev: Any) -> TaskData:
     notes: list[str] = []
 
     def examples(rows: Any, name: str) -> ExampleSet:
-        found, lines = settings.examples_of(table.table_of(rows, name))
-        notes.extend(line for line in lines if line not in notes)
-        return ExampleSet(pathlib.Path(name), found)
+        found = settings.examples_of(table.table_of(rows, name))
+        notes.extend(line for line in found.notes if line not in notes)
+        return ExampleSet(pathlib.Path(name), found.examples, found.columns)
 
     own = examples(train, "train")
     if dev is None:

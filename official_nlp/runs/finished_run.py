@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from official_nlp.files import atomic
+from official_nlp.inference import prediction_files
+from official_nlp.inference.predictor import Predictor
 from official_nlp.interchange import convert, sources
 from official_nlp.runs import finetuned_card
 from official_nlp.tasks.finetuning import run_page
@@ -17,7 +19,7 @@ from official_nlp.tasks.finetuning.task import FinetuningTask
 from official_nlp.training import Task, TrainingConfig, best, loop
 from official_nlp.training.run_folder import RunFolder
 
-MODEL, SUMMARY, PAGE = "model", "summary.json", "page.html"
+MODEL, SUMMARY, PAGE, PREDICTIONS = "model", "summary.json", "page.html", "predictions"
 
 # Metrics by evaluation set and name.
 Metrics = Mapping[str, Mapping[str, float]]
@@ -33,6 +35,7 @@ class FinishedRun:
       failure: why the run has failed; None where its model is better than a constant prediction.
       which: the chosen checkpoint, `best` or `newest`.
       written: paths of the files and folders that were written.
+      notes: sentences on what was inferred from test files without labels.
     """
 
     metrics: Metrics
@@ -40,10 +43,13 @@ class FinishedRun:
     failure: str | None
     which: str
     written: tuple[pathlib.Path, ...]
+    notes: tuple[str, ...] = ()
 
 
 def finish(task: Task, training: TrainingConfig, model_dir: str | os.PathLike) -> FinishedRun:
     """Evaluate the best checkpoint of a run, and write its model, its summary and its page.
+
+    For test sets without labels it writes the predictions of the model.
 
     Args:
       task: the task of the run, with its data.
@@ -67,7 +73,38 @@ def finish(task: Task, training: TrainingConfig, model_dir: str | os.PathLike) -
         written.append(folder / PAGE)
     _write_model(folder, which, metrics, fitted)
     write_summary(folder, summarize(main, {training.seed: None if failure else metrics}))
-    return FinishedRun(metrics, main, failure, which, tuple(written))
+    notes: list[str] = []
+    if isinstance(task, FinetuningTask):
+        written += _write_predictions(task, folder, notes)
+    return FinishedRun(metrics, main, failure, which, tuple(written), tuple(notes))
+
+
+def _write_predictions(
+    task: FinetuningTask, folder: pathlib.Path, notes: list[str]
+) -> list[pathlib.Path]:
+    """Write predictions for the test sets without labels; return the paths of the files.
+
+    Args:
+      task: the task of the run.
+      folder: the run folder, which has the model.
+      notes: gets sentences on what was inferred.
+    """
+    files = task.unlabeled_files()
+    if not files:
+        return []
+    # What it predicts is what the model predicts for anybody, read from the folder.
+    predictor = Predictor.from_pretrained(folder / MODEL, length=task.config.length)
+    (folder / PREDICTIONS).mkdir(exist_ok=True)
+    written = []
+    for name, file in files.items():
+        found = predictor.read_file(file)
+        notes += found.notes
+        results = predictor(found.inputs, **task.config.prediction_options)
+        target = folder / PREDICTIONS / task.config.predictions_file(name)
+        has_range = predictor.has_value_range
+        atomic.write(target, prediction_files.content(target, results, found.ids, has_range))
+        written.append(target)
+    return written
 
 
 def _write_model(

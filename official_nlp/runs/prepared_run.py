@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from official_nlp.errors import InputError, nearest
+from official_nlp.output import counted
 
 if TYPE_CHECKING:  # Importing these takes seconds.
     import rich.console
@@ -163,11 +164,13 @@ def _in_steps(
     result = []
     for number, phase in enumerate(phases, start=1):
         examples = data[phase.data].examples
-        result.append(phase.in_steps(examples))
+        in_steps = phase.in_steps(examples)
+        result.append(in_steps)
         if phase.epochs is not None:
+            epochs, steps = counted(phase.epochs, "epoch"), counted(in_steps.steps or 0, "step")
             console.print(
-                f"phase {number}: {phase.epochs:g} epochs of {examples:,} examples in batches of "
-                f"{phase.batch_size} are {result[-1].steps:,} steps"
+                f"phase {number}: {epochs} of {counted(examples, 'example')} in batches of "
+                f"{phase.batch_size}: {steps}"
             )
     return result
 
@@ -204,7 +207,9 @@ def _for_hours(
     earlier = folder.trained_steps()
     if earlier is not None and len(earlier) == len(phases):
         fitted = [dataclasses.replace(phase, steps=n) for phase, n in zip(phases, earlier)]
-        console.print(f"HOURS={config.hours:g}: the run retains its {sum(earlier):,} steps")
+        console.print(
+            f"HOURS={config.hours:g}: the run retains its {counted(sum(earlier), 'step')}"
+        )
     elif dry_run:
         console.print(
             f"HOURS={config.hours:g}: a dry run does not measure the speed, which determines the "

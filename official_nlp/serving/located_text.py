@@ -41,16 +41,6 @@ class LocatedText(NamedTuple):
         sizes = self.framed.row_lengths() - 2
         return tf.RaggedTensor.from_tensor(outputs[:, 1:], lengths=sizes).values
 
-    def by_text(self, values: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-        """Return flat values by the number of their text, padded: `[batch, values of a text]`."""
-        values = tf.cast(values, tf.int32) if values.dtype == tf.int64 else values
-        count = tf.size(self.texts, tf.int64)
-        return tf.RaggedTensor.from_value_rowids(values, rows, count, validate=False).to_tensor()
-
-    def count(self, rows: tf.Tensor) -> tf.Tensor:
-        """Return how many of these rows each text has, int32 `[batch]`."""
-        return tf.math.bincount(tf.cast(rows, tf.int32), minlength=tf.size(self.texts))
-
 
 def locate(encoding: TextEncoding, texts: tf.Tensor) -> LocatedText:
     """Return the first pieces of texts `[batch]`, as many as a sequence has room for."""
@@ -70,6 +60,27 @@ def locate(encoding: TextEncoding, texts: tf.Tensor) -> LocatedText:
     )
 
 
+def by_text(values: tf.Tensor, rows: tf.Tensor, texts: tf.Tensor) -> tf.Tensor:
+    """Return flat values as a list of each text, padded with 0 or "".
+
+    Args:
+      values: `[values]`; int64 becomes int32.
+      rows: number of the text of each value, int64 `[values]`, ascending.
+      texts: strings `[batch]`.
+
+    Returns:
+      `[batch, values of a text]`.
+    """
+    values = tf.cast(values, tf.int32) if values.dtype == tf.int64 else values
+    count = tf.size(texts, tf.int64)
+    return tf.RaggedTensor.from_value_rowids(values, rows, count, validate=False).to_tensor()
+
+
+def count_by_text(rows: tf.Tensor, texts: tf.Tensor) -> tf.Tensor:
+    """Return how many of the rows belong to each text, int32 `[batch]`; see `by_text`."""
+    return tf.math.bincount(tf.cast(rows, tf.int32), minlength=tf.size(texts))
+
+
 def substring(texts: tf.Tensor, rows: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor) -> tf.Tensor:
     """Return spans of characters of texts.
 
@@ -78,7 +89,12 @@ def substring(texts: tf.Tensor, rows: tf.Tensor, starts: tf.Tensor, ends: tf.Ten
       rows: number of the text of each span, `[spans]`.
       starts, ends: int64 `[spans]`.
     """
-    return tf.strings.substr(tf.gather(texts, rows), starts, ends - starts, "UTF8_CHAR")
+    # `tf.strings.substr` would count the characters of the text once for each span.
+    points = tf.strings.unicode_decode(texts, "UTF-8")
+    shift = tf.gather(points.row_starts(), rows)
+    inside = tf.ragged.range(starts + shift, ends + shift)
+    spans = inside.with_values(tf.gather(points.values, inside.values))
+    return tf.strings.unicode_encode(spans, "UTF-8")
 
 
 def stripped(

@@ -9,7 +9,13 @@ import tensorflow as tf
 
 from official_nlp.inference import replaced_words
 from official_nlp.inference.replaced_words import WordScorer
-from official_nlp.serving.located_text import LocatedText, locate, substring
+from official_nlp.serving.located_text import (
+    LocatedText,
+    by_text,
+    count_by_text,
+    locate,
+    substring,
+)
 from official_nlp.serving.served_head import DEFAULT, SAMPLES, STRINGS, Samples, ServedHead
 from official_nlp.serving.served_network import ServedNetwork, traced
 from official_nlp.serving.text_encoding import TextEncoding
@@ -62,11 +68,11 @@ class ServedWordScorer(ServedHead):
         rows, starts, ends = self._words(located)
         scores = _highest(located, located.of_pieces(tf.sigmoid(logits)), rows, starts, ends)
         return {
-            "word": located.by_text(substring(located.texts, rows, starts, ends), rows),
-            "start": located.by_text(starts, rows),
-            "end": located.by_text(ends, rows),
-            "replaced": located.by_text(scores, rows),
-            "num_words": located.count(rows),
+            "word": by_text(substring(located.texts, rows, starts, ends), rows, located.texts),
+            "start": by_text(starts, rows, located.texts),
+            "end": by_text(ends, rows, located.texts),
+            "replaced": by_text(scores, rows, located.texts),
+            "num_words": count_by_text(rows, located.texts),
             "truncated": located.truncated,
         }
 

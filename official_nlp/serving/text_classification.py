@@ -38,6 +38,7 @@ class ServedTextClassifier(ServedHead):
         self._problem_type = head.problem_type
         self._labels = list(head.labels)
         self._temperature = head.temperature
+        self._value_range = head.value_range and tuple(head.value_range)
         limits = head.limits()
         self._limits = [limits[label] for label in self._labels]
 
@@ -71,6 +72,8 @@ class ServedTextClassifier(ServedHead):
     def outputs(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
         """Return the outputs of the signatures for logits `[batch, labels]`."""
         if self._problem_type == "regression":
+            if self._value_range is not None:
+                logits = tf.clip_by_value(logits, *self._value_range)
             return {"value": logits[:, 0] if logits.shape[1] == 1 else logits}
         names = tf.constant(self._labels)
         classes = tf.repeat(names[tf.newaxis], tf.shape(logits)[0], axis=0)

@@ -8,13 +8,16 @@ import tensorflow as tf
 
 from official_nlp.data.tables.tagging_schemes import OUTSIDE, is_tag
 from official_nlp.inference.token_classification import TokenClassifier
-from official_nlp.serving.located_text import locate, stripped, substring
+from official_nlp.serving.located_text import by_text, count_by_text, substring
 from official_nlp.serving.served_head import DEFAULT, SAMPLES, STRINGS, Samples, ServedHead
 from official_nlp.serving.served_network import ServedNetwork, traced
 from official_nlp.serving.text_encoding import TextEncoding
+from official_nlp.serving.text_words import TextWords, WordSpans
 
 # Prefixes of tags that begin and that end an entity, as in `tagging_schemes.spans`.
 _BEGIN, _END = "BSU", "ELSU"
+# Tokens of a text that are divided into words, in lengths of a sequence.
+_TEXT_LENGTHS = 4
 
 
 class ServedTokenClassifier(ServedHead):
@@ -37,6 +40,7 @@ class ServedTokenClassifier(ServedHead):
         super().__init__()
         self.networks = {"": network}
         self._encoding = TextEncoding(head.tokenizer, head.length)
+        self._find = TextWords()
         self._tags = Tags(head.labels)
 
     def signatures(self) -> dict[str, Any]:
@@ -55,38 +59,84 @@ class ServedTokenClassifier(ServedHead):
         ]
 
     def _tag(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
-        located = locate(self._encoding, text)
-        logits = self.networks[""](self._encoding.padded(located.framed))["logits"]
-        logits = located.of_pieces(logits)  # [pieces, labels]
-        # The first piece of a word decides on its tag, and a word ends where the next one begins.
-        first = tf.where(located.begins)[:, 0]
-        last = tf.concat([first[1:], tf.shape(logits, tf.int64)[:1]], 0)[: tf.size(first)] - 1
+        texts, words, cut = self._words(text)
+        ids, positions, truncated = self._sequences(texts, words)
+        # A word whose first token is behind the end of a truncated sequence has no tag.
+        tagged = positions < self._encoding.length - 2
+        words = WordSpans(*(tf.boolean_mask(each, tagged) for each in words))
+        logits = self.networks[""](self._encoding.padded(ids))["logits"]
+        # Position 0 is [CLS].
+        places = tf.stack([words.rows, tf.boolean_mask(positions, tagged) + 1], 1)
         # As in `Predictor`, probabilities are computed in float64.
-        probabilities = tf.nn.softmax(tf.cast(tf.gather(logits, first), tf.float64))
+        probabilities = tf.nn.softmax(tf.cast(tf.gather_nd(logits, places), tf.float64))
         best = tf.argmax(probabilities, axis=1)
-        rows = tf.gather(located.rows, first)
-        entities = self._tags.entities(best, rows)
-        scores = tf.math.segment_mean(
-            tf.gather(tf.reduce_max(probabilities, axis=1), entities.words), entities.numbers
-        )
-        starts = tf.gather(located.starts, tf.gather(first, entities.first))
-        ends = tf.gather(located.ends, tf.gather(last, entities.last))
-        entity_rows = tf.gather(rows, entities.first)
-        starts, ends = stripped(located.texts, entity_rows, starts, ends)
         return {
-            "tags": located.by_text(tf.gather(self._tags.names, best), rows),
-            "num_words": located.count(rows),
-            "entity_label": located.by_text(
-                tf.gather(self._tags.types, tf.gather(best, entities.first)), entity_rows
-            ),
-            "entity_start": located.by_text(starts, entity_rows),
-            "entity_end": located.by_text(ends, entity_rows),
-            "entity_text": located.by_text(
-                substring(located.texts, entity_rows, starts, ends), entity_rows
-            ),
-            "entity_score": located.by_text(tf.cast(scores, tf.float32), entity_rows),
-            "num_entities": located.count(entity_rows),
-            "truncated": located.truncated,
+            "tags": by_text(tf.gather(self._tags.names, best), words.rows, texts),
+            "num_words": count_by_text(words.rows, texts),
+            **self._entities(texts, words, best, tf.reduce_max(probabilities, axis=1)),
+            "truncated": truncated | cut,
+        }
+
+    def _words(self, text: tf.Tensor) -> tuple[tf.Tensor, WordSpans, tf.Tensor]:
+        """Return the texts that are read, their words, and which texts have more of them."""
+        texts, cut = self._encoding.bounded(text)
+        pieces = self._encoding.graph.located(texts)
+        # A word has at least one token. Some more are read, because words are tokenized anew.
+        most = _TEXT_LENGTHS * self._encoding.length
+        more = pieces.ids.row_lengths() > most
+        return texts, self._find(texts, pieces.map(lambda each: each[:, :most])), cut | more
+
+    def _sequences(
+        self, texts: tf.Tensor, words: WordSpans
+    ) -> tuple[tf.RaggedTensor, tf.Tensor, tf.Tensor]:
+        """Return sequences of words that are tokenized one by one, as in training.
+
+        Returns:
+          Ragged ids `[batch, tokens]`, cut to the length of a sequence; the number of the first
+          token of each word among those of its text, int64 `[words]`; and which were cut, bool
+          `[batch]`.
+        """
+        pieces = self._encoding.graph.pieces(substring(texts, *words))
+        # A word of which the tokenizer leaves nothing is an unknown token.
+        empty = tf.cast(pieces.row_lengths() == 0, tf.int64)
+        unknown = tf.fill([tf.reduce_sum(empty)], self._encoding.tokenizer.unk_token_id)
+        unknown = tf.RaggedTensor.from_row_lengths(unknown, empty, validate=False)
+        pieces = tf.concat([pieces, unknown], 1)
+        by_word = tf.RaggedTensor.from_value_rowids(
+            pieces, words.rows, tf.size(texts, tf.int64), validate=False
+        )
+        tokens = by_word.merge_dims(1, 2)
+        positions = pieces.row_starts() - tf.gather(tokens.row_starts(), words.rows)
+        room = self._encoding.length - 2
+        framed = self._encoding.framed(tokens[:, :room])
+        return framed, positions, tokens.row_lengths() > room
+
+    def _entities(
+        self, texts: tf.Tensor, words: WordSpans, labels: tf.Tensor, scores: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Return the outputs that describe entities.
+
+        Args:
+          texts: strings `[batch]`.
+          words: words of the texts.
+          labels: number of the label of each word, int64 `[words]`.
+          scores: its probability, float64 `[words]`.
+        """
+        entities = self._tags.entities(labels, words.rows)
+        rows = tf.gather(words.rows, entities.first)
+        starts = tf.gather(words.starts, entities.first)
+        ends = tf.gather(words.ends, entities.last)
+        means = tf.math.segment_mean(tf.gather(scores, entities.words), entities.numbers)
+        columns = {
+            "label": tf.gather(self._tags.types, tf.gather(labels, entities.first)),
+            "start": starts,
+            "end": ends,
+            "text": substring(texts, rows, starts, ends),
+            "score": tf.cast(means, tf.float32),
+        }
+        return {
+            **{f"entity_{name}": by_text(each, rows, texts) for name, each in columns.items()},
+            "num_entities": count_by_text(rows, texts),
         }
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from official_nlp.output import counted
 from official_nlp.training.best import Best
 
 
@@ -42,8 +43,7 @@ class EarlyStopping:
         found = f"best {self._best.value:.4g} at step {self._best.step}"
         if self._best.step is None:
             found = "it was never a finite number"
-        evaluations = "1 evaluation" if self._without == 1 else f"{self._without} evaluations"
         return (
             f"stopped early at step {self._step}: {self._best.name} did not improve in "
-            f"{evaluations}; {found}"
+            f"{counted(self._without, 'evaluation')}; {found}"
         )

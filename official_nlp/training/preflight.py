@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from official_nlp.errors import InputError
+from official_nlp.output import counted
 from official_nlp.training import best, distribution
 from official_nlp.training.config import TrainingConfig
 from official_nlp.training.findings import Devices, Findings
@@ -189,17 +190,17 @@ def _best_errors(training, metric_names):
 def _phase_lines(number, phase, training, examples, devices):
     size = f"{phase.batch_size} x {phase.length} tokens"
     if phase.length == 1:
-        size = f"{phase.batch_size} examples"
+        size = counted(phase.batch_size, "example")
     weights = ", ".join(f"{name} {weight:g}" for name, weight in phase.loss_weights.items())
     yield (
-        f"phase {number}: {phase.steps:,} steps of {size}, "
-        f"{readable(passes(phase, examples))} passes over {examples:,} examples"
+        f"phase {number}: {counted(phase.steps, 'step')} of {size}, "
+        f"{readable(passes(phase, examples))} passes over {counted(examples, 'example')}"
         + (f"; loss weights: {weights}" if weights else "")
     )
     parts = f" in {training.accumulation} micro-batches" if training.accumulation > 1 else ""
     yield (
-        f"  global batch {phase.batch_size}: {phase.batch_size // devices.replicas} examples per "
-        f"replica{parts}"
+        f"  global batch {phase.batch_size}: "
+        f"{counted(phase.batch_size // devices.replicas, 'example')} per replica{parts}"
     )
 
 

@@ -103,7 +103,7 @@ def test_an_embedding_that_cannot_be_is_refused(predictor, name, texts, pooling,
 
 
 def test_a_truncated_text_is_warned_of(encoder):
-    with pytest.warns(UserWarning, match="1 of 1 texts or pairs have more than 32 tokens"):
+    with pytest.warns(UserWarning, match="truncated 1 of 1 text or pair to 32 tokens"):
         vectors = encoder.embed(["red " * 50], "tokens")
     assert len(vectors[0].tokens) == LENGTH
 

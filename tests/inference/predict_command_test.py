@@ -1,17 +1,23 @@
 import argparse
 import errno
 import functools
+import gzip
 import io
 import json
 import os
 import threading
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from official_nlp.cli import main
 from official_nlp.cli.commands import predict
 from official_nlp.errors import InputError
+from official_nlp.inference import input_files
 from official_nlp.inference.predictor import Predictor
+from official_nlp.output import counted
 from tests.inference.conftest import build
 
 SENTENCES = [f"Then the {a} {b} walks a green river and sings the old bird." for a in ("red", "old")
@@ -35,17 +41,15 @@ def model(tokenizer, tmp_path_factory):
     return save
 
 
-@pytest.fixture(scope="module")
-def load():
-    """Load each model once: to trace it takes longer than to run it."""
-    return functools.cache(Predictor.from_pretrained)
+# Each model is loaded once: to trace it takes longer than to run it.
+load_of = functools.cache(Predictor.from_pretrained)
 
 
 @pytest.fixture
-def electra_predict(monkeypatch, load, tmp_path, capsys):
+def electra_predict(monkeypatch, tmp_path, capsys):
     """Run `electra predict` in an empty folder and return what it prints, in one line."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Predictor, "from_pretrained", load)
+    monkeypatch.setattr(Predictor, "from_pretrained", load_of)
 
     def run(*words):
         parser = argparse.ArgumentParser(prog="electra predict")
@@ -100,7 +104,7 @@ def test_other_results_are_printed_one_per_line(model, electra_predict, name, wo
 
 def test_truncation_is_reported(model, electra_predict):
     text = electra_predict(model("classification"), "red " * 50)
-    assert "warning: 1 of 1 texts or pairs have more than 32 tokens" in text
+    assert "warning: truncated 1 of 1 text or pair to 32 tokens" in text
 
 
 def test_control_characters_are_printed_escaped(model, electra_predict):
@@ -136,7 +140,7 @@ def test_results_are_written_one_object_per_input(
     lines = [json.dumps(value, ensure_ascii=False) for value in inputs]
     (tmp_path / "in.jsonl").write_text("\n\n".join(lines) + "\n", encoding="utf-8")
     text = electra_predict(model(name), "--file", "in.jsonl", "--to", "out.jsonl")
-    assert text == f"wrote out.jsonl: {len(inputs)} results"
+    assert text == f"wrote out.jsonl: {counted(len(inputs), 'result')}"
     found = rows(tmp_path / "out.jsonl")
     assert len(found) == len(inputs)
     assert all(row.keys() == keys for row in found)
@@ -315,6 +319,102 @@ def test_a_file_of_questions_results_in_a_submission_or_in_lines(model, electra_
     assert "the boat | a red boat" in printed
 
 
+def test_the_ids_of_questions_in_a_table_are_those_of_the_submission(
+    model, electra_predict, tmp_path
+):
+    (tmp_path / "q.csv").write_text(
+        "qid,frage,text\nx,the boat,a red boat\n7,the bird,an old bird\n"
+    )
+    words = ["--file", "q.csv", "--text", "frage", "--text-pair", "text", "--to", "answers.json"]
+    electra_predict(model("questions"), *words)
+    assert list(json.loads((tmp_path / "answers.json").read_text())) == ["x", "7"]
+
+
+# === Tables ===
+
+TABLE = 'id\tsentence1\tsentence2\n7\tthe red boat\ta "bird\n9\tan old bird\tred\n'
+
+
+def test_a_table_results_in_a_submission_in_the_layout_of_glue(
+    model, electra_predict, tmp_path, capsys
+):
+    (tmp_path / "test.tsv").write_text(TABLE)
+    results = load_of(model("classification"))(
+        [("the red boat", 'a "bird'), ("an old bird", "red")]
+    )
+    words = ["--file", "test.tsv", "--to", "RTE.tsv"]
+    text = electra_predict(model("classification"), *words)
+    assert text == "wrote RTE.tsv: 2 results"
+    lines = (tmp_path / "RTE.tsv").read_text().splitlines()
+    assert lines == ["index\tprediction", f"7\t{results[0].label}", f"9\t{results[1].label}"]
+    # Texts of the command have no identifier, so that all are numbered.
+    electra_predict(model("classification"), "a boat", *words, "--overwrite")
+    assert [x.split("\t")[0] for x in (tmp_path / "RTE.tsv").read_text().split("\n")[1:4]] == list(
+        "012"
+    )
+
+
+def test_what_is_inferred_is_printed_to_standard_error(model, monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "test.tsv").write_text(TABLE)
+    assert main.main(["predict", model("classification"), "--file", "test.tsv"]) == main.DONE
+    out, err = capsys.readouterr()
+    assert "columns of texts 'sentence1', second texts 'sentence2'; not used: 'id'" in err
+    assert len(out.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("a.csv", 'text,n\n"the red, boat",1\na bird,2\n', ["the red, boat", "a bird"]),
+        ("a.csv.gz", "text\nthe boat\n", ["the boat"]),
+        ("a.jsonl", '{"sentence": "the \\u2028 boat", "label": 1}\n', ["the \u2028 boat"]),
+        ("a.json", '[{"text": "a"}, {"text": "b"}]', ["a", "b"]),
+        ("a.parquet", ["the boat", "a bird"], ["the boat", "a bird"]),
+        ("a.txt", "text\nthe\tboat\n", ["text", "the\tboat"]),
+    ],
+)
+@pytest.mark.parametrize("head", ["classification", "discriminator"])
+def test_every_format_of_training_is_read(
+    model, electra_predict, tmp_path, name, content, expected, head
+):
+    if name.endswith("parquet"):
+        pq.write_table(pa.table({"text": content}), tmp_path / name)
+    else:
+        data = content.encode()
+        (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith("gz") else data)
+    electra_predict(model(head), "--file", name, "--to", "out.jsonl")
+    results = load_of(model(head))(expected)
+    assert rows(tmp_path / "out.jsonl") == [json.loads(each.to_json()) for each in results]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.conll", "the\tO\nU.S.\tB-LOC\n\n-DOCSTART-\tO\n\nboat\tO\n"),
+        ("b.conll.gz", "the\nU.S.\n\nboat\n"),
+        ("a.jsonl", '{"tokens": ["the", "U.S."], "tags": [0, 1]}\n{"tokens": ["boat"]}\n'),
+    ],
+)
+def test_words_of_a_file_are_tagged_as_they_are(model, electra_predict, tmp_path, name, content):
+    data = content.encode()
+    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith("gz") else data)
+    electra_predict(model("tokens"), "--file", name, "--to", "out.jsonl")
+    assert [len(row["tags"]) for row in rows(tmp_path / "out.jsonl")] == [2, 1]
+    assert electra_predict(model("tokens"), "--file", name).startswith("the U.S. ")
+
+
+def test_choices_are_read_from_the_files_of_training(model, electra_predict, tmp_path):
+    question = {"stem": "red", "choices": [{"label": x, "text": x} for x in "AB"]}
+    lines = [{"id": "q1", "question": question}, {"id": "q2", "question": question}]
+    (tmp_path / "test.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in lines))
+    electra_predict(model("choices"), "--file", "test.jsonl", "--to", "out.csv")
+    header, *predictions = (tmp_path / "out.csv").read_text().splitlines()
+    assert header == "index,prediction"
+    assert [line[:3] for line in predictions] == ["q1,", "q2,"]
+    assert predictions[0][3:] in ("0", "1")
+
+
 # === Errors ===
 
 
@@ -330,8 +430,22 @@ def test_a_file_of_questions_results_in_a_submission_or_in_lines(model, electra_
         ("pair --file .", "cannot read .: Is a directory"),
         ("pair --file empty.txt", "predict needs a TEXT"),
         ("pair --file latin.txt", "latin.txt must be UTF-8 text, but byte 1 is not"),
-        ("pair --file bad.jsonl", "bad.jsonl line 2 must be a JSON object: "),
-        ("pair --file list.jsonl", "list.jsonl line 1 must be a JSON object, such as"),
+        ("pair --file bad.jsonl", "bad.jsonl, line 2: this is no JSON"),
+        ("pair --file list.jsonl", "list.jsonl, line 1: each row must be a JSON object such as"),
+        ("pair --file no.csv", "cannot read 'no.csv': no such file"),
+        ("pair --file text.txt --text a", "--text and --text-pair name columns of a table"),
+        ("pair --file pairs.csv --text-pair b", "--text-pair belongs to --text"),
+        ("pair --file pairs.csv --text c", "has no column 'c', which --text names"),
+        ("pair --file pairs.csv", "has two columns of texts, 'sentence1', 'sentence2', and this"),
+        ("pair --file pairs.csv --text sentence1 --text-pair sentence2", "--text-pair is for"),
+        ("classification --file same.csv", "could hold the texts.*give --text, and --text-pair"),
+        ("classification --file null.jsonl", "line 1: the text in column 'text' must be a string"),
+        ("classification --file words.conll", "words.conll holds words, and this model takes a"),
+        ("tokens --file words.conll --text a", "name columns of a table of texts, which words"),
+        ("questions --file text.csv", "must have a column of questions and one of contexts"),
+        ("choices --file pairs.csv", "pairs.csv has the columns .* none of multiple choice"),
+        ("choices --file more.jsonl --text a", "name columns of a table of texts, which more"),
+        ("tokens a --to a.tsv", "a.tsv is a table of labels, numbers or choices, which this model"),
         ("pair a --to text.txt", "--to text.txt exists and is not overwritten"),
         ("pair a --html text.txt", "--html text.txt exists and is not overwritten; .*--overwrite"),
         ("pair --file text.txt --html text.txt --overwrite", "text.txt is the file that is read"),
@@ -346,13 +460,9 @@ def test_a_file_of_questions_results_in_a_submission_or_in_lines(model, electra_
         ("questions a", r"input 1 must be a pair \(question, context\)"),
         ("generator a", "the text has no blank to fill"),
         ("questions --file a.json", "a.json must be JSON in the format of SQuAD"),
-        ("questions a --file a.json", "--file a.json holds the questions, so TEXT has no place"),
-        ("pair --file q.json", r"input 1 must be a text, .*; got \{'question'"),
+        ("pair --file q.json", "q.json"),
         ("nowhere a", "nowhere"),
-        (
-            "pair --file a.json --labels a,b",
-            "a.json holds questions, and --embeddings and --labels",
-        ),
+        ("pair --file a.json --labels a,b", "a.json"),
         ("pair a --template {text}{label}", "--template belongs to --labels"),
         ("pair a --labels bird,stone --html a.html", "leave --html and --word-swaps out"),
         ("generator a --labels bird,stone", "needs a discriminator with its head"),
@@ -371,7 +481,13 @@ def test_a_wrong_command_is_refused(model, electra_predict, tmp_path, words, mes
         "empty.txt": b" \n",
         "latin.txt": b"B\xe4r\n",
         "bad.jsonl": b'{"text": "a"}\n{"text": \n',
-        "list.jsonl": b'["a"]\n',
+        "list.jsonl": b'"a"\n',
+        "pairs.csv": b"sentence1,sentence2,x\na,b,1\nc,d,2\n",
+        "same.csv": b"one,two\nthe red boat,a green old bird\nan old bird,a green boat\n",
+        "text.csv": b"text\na\nb\n",
+        "null.jsonl": b'{"text": null}\n',
+        "words.conll": b"the\nboat\n",
+        "more.jsonl": b'{"text": "a", "choices": ["b", "c"]}\n',
         "a.json": b"a",
         "q.json": json.dumps(QUESTIONS).encode(),
     }
@@ -398,9 +514,26 @@ def test_labels_of_another_form_are_refused(labels, message):
 
 
 def test_an_endless_file_is_refused(model, electra_predict, monkeypatch):
-    monkeypatch.setattr(predict, "_MOST_BYTES", 1000)
+    monkeypatch.setattr(input_files, "MOST_BYTES", 1000)
     with pytest.raises(InputError, match="/dev/zero must have at most 1,000 bytes, has more"):
         electra_predict(model("pair"), "--file", "/dev/zero")
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv.gz", "a.parquet"])
+def test_a_large_table_is_refused_before_the_model_is_loaded(
+    electra_predict, tmp_path, monkeypatch, name
+):
+    rows = ["a red boat"] * 200
+    if name.endswith("parquet"):
+        pq.write_table(
+            pa.table({"text": [f"{n} {row}" for n, row in enumerate(rows)]}), tmp_path / name
+        )
+    else:
+        content = "\n".join(["text", *rows]).encode()
+        (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    monkeypatch.setattr(input_files, "MOST_BYTES", 1000)
+    with pytest.raises(InputError, match=f"{name} must have at most 1,000 bytes, has more"):
+        electra_predict("nowhere", "--file", name)
 
 
 def test_a_run_of_another_task_has_no_text_predictor(electra_predict, tmp_path):

@@ -170,6 +170,20 @@ def test_a_word_has_one_tag(predictor, tokenizer):
     assert result.tags == [MODELS["tokens"][1]["id2label"][number] for number in best]
 
 
+def test_words_that_are_given_are_tagged_as_they_are(predictor):
+    words = ["the", "U.S.", "boat", ",", "bird"]
+    text = " ".join(words)
+    given, named, divided = predictor("tokens")([words, {"words": words}, text])
+    assert given == named == divided
+    assert len(given.tags) == 5
+    for each in given.entities:
+        assert text[each.start : each.end] == each.text
+    (parts,) = predictor("tokens")([["the", "U", ".", "S", ".", "boat", ",", "bird"]])
+    assert len(parts.tags) == 8
+    nothing, red = predictor("tokens")([[], "red"])
+    assert (nothing.tags, len(red.tags)) == ([], 1)
+
+
 def test_a_long_text_is_tagged_in_windows(predictor):
     text = "the red boat walks a green river, old bird. " * 6
     (result,) = predictor("tokens")(text)
@@ -228,7 +242,7 @@ def test_a_model_may_know_its_null_threshold(tokenizer):
 
 
 def test_a_long_question_is_truncated_with_a_warning(predictor):
-    with pytest.warns(UserWarning, match="1 of 2 questions have more than 21 tokens"):
+    with pytest.warns(UserWarning, match="truncated 1 of 2 questions to 21 tokens"):
         predictor("questions")([("red " * 30, "a boat"), ("red", "a boat")])
 
 
@@ -304,7 +318,7 @@ def test_only_pre_trained_networks_score_words_and_fill_blanks(predictor):
 
 
 def test_a_truncated_text_is_warned_of(predictor):
-    with pytest.warns(UserWarning, match="1 of 2 texts or pairs have more than 32 tokens") as found:
+    with pytest.warns(UserWarning, match="truncated 1 of 2 texts or pairs to 32 tokens") as found:
         predictor("classification")(["red " * 50, "red"])
     assert found[0].filename == __file__
 
@@ -323,6 +337,8 @@ def test_a_truncated_text_is_warned_of(predictor):
         ("classification", {"question": "a", "context": "b"}, "a text, a pair"),
         ("tokens", ("a", "b"), "a text, or"),
         ("tokens", {"text": 1}, "a text, or"),
+        ("tokens", ["a", ""], "a text, .*, or a list of words, .* without empty words"),
+        ("tokens", {"words": "a"}, "a text, or"),
         ("tokens", None, "a text, or"),
         ("questions", "a", r"a pair \(question, context\)"),
         ("questions", {"question": "a"}, r"a pair \(question, context\)"),
@@ -347,7 +363,7 @@ def test_an_input_of_another_form_is_refused(predictor, name, value, expected):
 
 def test_a_long_input_is_shown_shortened(predictor):
     with pytest.raises(InputError, match=r"got \['xxxxx.*\.\.\.$") as caught:
-        predictor("tokens")([["x" * 1000]])
+        predictor("discriminator")([["x" * 1000]])
     assert len(str(caught.value)) < 200
 
 

@@ -26,6 +26,9 @@ def page(tokenizer, tmp_path_factory):
         model.save_pretrained(folder / "published" / part)
         tokenizer.save_pretrained(folder / "published" / part)
     (folder / "texts.txt").write_text("The red boat.\nAn old stone.\n")
+    build("classification").save_pretrained(folder / "reviewer")
+    tokenizer.save_pretrained(folder / "reviewer")
+    (folder / "reviews.csv").write_text("id,opinion,stars\n7,a red boat,1\n8,an old bird,2\n")
     (folder / "pairs.jsonl").write_text(f"{json.dumps(PAIR)}\n")
     names = {}
     with pytest.MonkeyPatch.context() as patch:
@@ -44,6 +47,8 @@ def test_the_examples_write_what_the_page_says(page):
     assert names["vectors"].shape == (2, 16)
     assert json.loads((folder / "tokens.jsonl").read_text()).keys() == {"tokens", "vectors"}
     assert len((folder / "words.jsonl").read_text().splitlines()) == 2
+    lines = [f"{index}\t{label}" for index, label in zip((7, 8), names["found"])]
+    assert (folder / "labels.tsv").read_text().splitlines() == ["index\tprediction", *lines]
     assert list(names["result"].scores) == ["positive", "negative"]
     written = json.loads((folder / "accuracy.json").read_text())
     assert written == names["results"].to_dict()

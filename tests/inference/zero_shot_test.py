@@ -129,7 +129,7 @@ def test_a_pair_has_two_places(tokenizer):
 def test_truncation_cuts_the_texts_and_never_the_template(tokenizer, template, pair, expected):
     recorder = Recorder(tokenizer, 10)
     chosen = ZeroShotClassifier(recorder, ["bird", "stone"], template)
-    with pytest.warns(UserWarning, match="1 of 1 texts have more than 10 tokens with the template"):
+    with pytest.warns(UserWarning, match="truncated 1 of 1 text with the template to 10 tokens"):
         chosen.predict([pair])
     assert recorder.texts() == [expected, expected.replace("bird", "stone")]
 

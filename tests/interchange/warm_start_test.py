@@ -312,7 +312,11 @@ def test_a_head_of_other_labels_is_newly_initialized(tmp_path):
     before = model.classifier.out_proj.kernel.numpy()
     warm_start = WarmStart({"": str(tmp_path)}, task, ElectraTokenizer(VOCABULARY))
     warm_start.assign(model, lines.append)
-    assert "newly initialized, different shape in the file: classifier.weight: [3, " in lines[1]
+    assert lines[1:] == [
+        "  newly initialized, because the head of the file is another one: classifier.weight, "
+        "classifier.bias",
+        "  its labels are 'a', 'b', 'c', those of the run 'LABEL_0', 'LABEL_1'",
+    ]
     np.testing.assert_array_equal(model.classifier.out_proj.kernel, before)
     arrays = huggingface.read_folder(tmp_path).arrays
     after = {tensor.name: tensor.to_hugging_face() for tensor in model.named_tensors()}
@@ -326,6 +330,91 @@ def test_a_head_of_other_labels_is_newly_initialized(tmp_path):
     warm_start = WarmStart({"": str(tmp_path)}, task, ElectraTokenizer(VOCABULARY))
     with pytest.raises(InputError, match="shapes contradict its own configuration: electra"):
         warm_start.assign(model, lines.append)
+
+
+CLASSES = ["ElectraForTokenClassification", "ElectraForSequenceClassification"]
+
+
+def start_with_labels(folder, architecture, theirs, ours, **options):
+    """Save a classifier, start another from it; return both sets of logits and the report."""
+    sizes, lines = network(vocab_size=len(VOCABULARY)), []
+    kind = getattr(models, architecture)
+    source = kind(sizes.replace(**theirs), **options)
+    # A bias of zeros would hide that it is not reordered.
+    bias = source.classifier.out_proj.bias
+    bias.assign(tf.range(bias.shape[0], dtype=tf.float32))
+    source.save_pretrained(folder)
+    ElectraTokenizer(VOCABULARY).save_pretrained(folder)
+    model = kind(sizes.replace(**ours), **options)
+    before = model.classifier.out_proj.kernel.numpy()
+    task = Single(architecture, sizes.replace(**ours))
+    warm_start = WarmStart({"": str(folder)}, task, ElectraTokenizer(VOCABULARY))
+    described = warm_start.assign(model, lines.append)
+    ids = tf.constant([[5, 6, 7, 8]])
+    logits = [each(input_ids=ids)["logits"].numpy() for each in (source, model)]
+    is_new = np.array_equal(model.classifier.out_proj.kernel.numpy(), before)
+    return *logits, is_new, lines, described
+
+
+def named(*names):
+    return {"id2label": dict(enumerate(names))}
+
+
+@pytest.mark.parametrize(
+    ("architecture", "options"),
+    [(CLASSES[0], {}), (CLASSES[1], {"head": "linear"}), (CLASSES[1], {"head": "dense"})],
+)
+def test_a_head_of_the_same_labels_in_another_order_is_reordered(tmp_path, architecture, options):
+    theirs, ours, is_new, lines, _ = start_with_labels(
+        tmp_path, architecture, named("a", "b", "c"), named("c", "a", "b"), **options
+    )
+    np.testing.assert_allclose(ours, theirs[..., [2, 0, 1]], atol=1e-5)
+    assert not is_new
+    assert lines[1:] == [
+        "  the same labels in another order: its head is reordered to 'c', 'a', 'b'"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "new"),
+    [
+        (named("a", "b"), named("a", "b"), False),
+        (named("a", "b"), named("yes", "no"), True),
+        (named("a", "b"), named("a", "c"), True),
+        # Default names mean nothing but numbers.
+        ({"num_labels": 2}, named("0", "1"), False),
+        ({"num_labels": 2}, named("no", "yes"), True),
+        # A regression has no label.
+        (named("score"), named("similarity"), False),
+    ],
+)
+def test_a_head_is_retained_for_equal_labels_only(tmp_path, theirs, ours, new):
+    before, after, is_new, lines, described = start_with_labels(tmp_path, CLASSES[0], theirs, ours)
+    assert is_new == new
+    assert np.allclose(before, after, atol=1e-5) != new
+    assert any("the head of the file is another one: classifier." in x for x in lines) == new
+    assert any("to keep its head, give its labels these names" in x for x in lines) == new
+    assert bool(described[""]["missing"]) == new
+
+
+def test_a_linear_head_of_another_number_of_labels_is_replaced(tmp_path):
+    *_, is_new, lines, _ = start_with_labels(
+        tmp_path, CLASSES[1], named("a", "b", "c"), named("a", "b"), head="linear"
+    )
+    assert is_new
+    assert "its labels are 'a', 'b', 'c', those of the run 'a', 'b'" in lines[-1]
+
+
+def test_a_head_of_another_class_is_replaced(tmp_path):
+    sizes, lines = network(vocab_size=len(VOCABULARY)), []
+    models.ElectraForMultipleChoice(sizes).save_pretrained(tmp_path)
+    ElectraTokenizer(VOCABULARY).save_pretrained(tmp_path)
+    sizes = sizes.replace(**named("a", "b"))
+    warm_start = WarmStart(
+        {"": str(tmp_path)}, Single(CLASSES[0], sizes), ElectraTokenizer(VOCABULARY)
+    )
+    warm_start.assign(models.ElectraForTokenClassification(sizes), lines.append)
+    assert lines[-1] == "  its head is that of ElectraForMultipleChoice"
 
 
 def test_a_single_network_has_the_setting_init(tmp_path):

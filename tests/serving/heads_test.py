@@ -26,6 +26,7 @@ TEXTS = [
     "   ",
     "old [MASK] stone [SEP] a",
     "E\u0301 ﬁ \u200b b\u00e9 \U0001f600 boat",
+    "The U.S. paid 3.5 for Anna's boat.",
     "...",
 ]
 PAIRS = list(zip(TEXTS, reversed(TEXTS)))
@@ -94,7 +95,7 @@ def test_every_head_but_the_decoder_is_served():
 
 
 @pytest.mark.parametrize(("name", "signature"), CASES)
-@pytest.mark.filterwarnings("ignore:.* truncated")
+@pytest.mark.filterwarnings("ignore:truncated")
 def test_a_signature_returns_what_the_predictor_does(served, predictor, name, signature):
     head, functions = served(name)
     values = REQUESTS[name][signature]
@@ -175,6 +176,14 @@ def test_probabilities_are_calibrated_and_labels_chosen_by_thresholds(tokenizer)
         )
         for one, other in zip(found, expected, strict=True):
             assert is_close(one, other.to_dict())
+
+
+def test_numbers_are_within_the_range_of_the_model(tokenizer):
+    kind, changes = MODELS["regression"]
+    of = Predictor(kind(config(**changes, extra={"value_range": [0, 5]})), tokenizer).head
+    head = ServedTextClassifier(of, ServedNetwork(lambda inputs: inputs, []))
+    values = head.outputs(tf.constant([[-1.0], [2.5], [7.0]]))["value"]
+    np.testing.assert_array_equal(values, [0.0, 2.5, 5.0])
 
 
 @pytest.mark.slow

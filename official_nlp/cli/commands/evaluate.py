@@ -21,7 +21,7 @@ import rich.table
 
 from official_nlp.cli import arguments, new_files, printing
 from official_nlp.errors import InputError
-from official_nlp.output import escaped
+from official_nlp.output import counted, escaped
 
 if TYPE_CHECKING:  # Importing these takes seconds.
     import rich.console
@@ -162,7 +162,7 @@ def _judge_minimal_pairs(args, console: "rich.console.Console") -> dict[str, Any
         results = judge_minimal_pairs(
             predictor,
             pairs,
-            lambda count: progress.update(count, f"{count:,} of {len(pairs):,} pairs"),
+            lambda count: progress.update(count, f"{count:,} of {counted(len(pairs), 'pair')}"),
         )
     _print_minimal_pairs(results, console)
     return results.to_dict()
@@ -178,7 +178,7 @@ def _print_minimal_pairs(results: "MinimalPairResults", console: "rich.console.C
     console.print("fractions of pairs whose good sentence is preferred; a tie counts 0.5")
     if results.left_out:
         console.print(
-            f"left out: {results.left_out:,} pairs with a sentence of more than "
+            f"left out: {counted(results.left_out, 'pair')} with a sentence of more than "
             f"{results.length - 2} tokens"
         )
 

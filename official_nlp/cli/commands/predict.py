@@ -14,11 +14,17 @@ decides on inputs and results:
   decoder                  TEXT to continue
   encoder                  TEXT [--pair TEXT]
 
-The last column shows the keys of a line of a .jsonl file. Results are printed for reading; --to
-writes them as JSON, one object per input.
+The last column shows the keys of an object of standard input. --file also reads tables (TSV, CSV,
+JSON lines, Parquet), whose columns are those of the training, or are found by name and content and
+printed; --text and --text-pair name them. Multiple choice reads the files on which it is trained,
+question answering also JSON in the format of SQuAD, token classification also .conll: a word in a
+line, blank lines between sentences. A .txt file has one text per line.
 
-A .json file is one of questions in the format of SQuAD. With --to FILE.json its answers are written
-in the format of SQuAD's submissions, {id: answer}; an empty answer means none.
+Results are printed for reading; --to writes them. FILE.tsv, for classes, numbers and choices, has
+the columns index and prediction, as submissions to GLUE, and FILE.csv the same with commas. The
+index is that of a column index or id of the input, or counts from 0. FILE.json has answers in the
+format of SQuAD's submissions, {id: answer}; an empty answer means none. Any other file has a JSON
+object for each input.
 
 Besides, --embeddings writes the vectors of texts, or of pairs, from the encoder of any model, and
 --labels classifies texts without training: a pre-trained pair or a discriminator chooses the label
@@ -41,12 +47,12 @@ from official_nlp import ranges
 from official_nlp.cli import arguments, new_files, printing
 from official_nlp.errors import InputError
 from official_nlp.files import guarded
+from official_nlp.output import counted
 
 if TYPE_CHECKING:
-    from official_nlp.data.tables.squad import Question
     from official_nlp.inference.fillings import Fillings
+    from official_nlp.inference.input_files import FileInputs
     from official_nlp.inference.predictor import Predictor
-    from official_nlp.inference.question_answering import Answer
     from official_nlp.inference.word_swap import WordSwapTest
 
 # Number of sentences of a word-swap test whose original word the generator also predicts.
@@ -54,8 +60,6 @@ _FILLED_SENTENCES = 5
 # As `inference.embedding.POOLINGS`, whose import would take seconds.
 _POOLINGS = ("cls", "mean", "tokens")
 _STANDARD_INPUT = "-"
-# All inputs, their tokens and their results are in memory at once.
-_MOST_BYTES = 256 << 20
 # Prefix of the class names of tasks whose models `Predictor` applies to texts. Tasks of other
 # packages predict rows of data files only.
 _OWN_TASKS = "official_nlp."
@@ -74,16 +78,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--file",
         type=arguments.path,
         metavar="FILE",
-        help="inputs: a text file with one text per line, .jsonl with one object per line, or "
-        ".json with questions in the format of SQuAD; blank lines are skipped; - reads standard "
-        "input, as objects if the first line is one",
+        help="inputs: a table (.tsv, .csv, .jsonl, .parquet, text also .gz), .json with questions "
+        "in the format of SQuAD, .conll with tagged words, or any other text file with one text "
+        "per line; blank lines are skipped; - reads standard input, as objects if the first line "
+        "is one",
+    )
+    parser.add_argument(
+        "--text", metavar="COLUMN", help="column of the texts, or questions, of a table"
+    )
+    parser.add_argument(
+        "--text-pair", metavar="COLUMN", help="column of the second texts, or contexts, of a table"
     )
     parser.add_argument(
         "--to",
         type=arguments.path,
         metavar="FILE",
-        help="new .jsonl file for the results, one object per input; .json for answers to the "
-        "questions of a .json file; .npy for --embeddings",
+        help="new file for the results: .tsv or .csv with index and label of each input, .json "
+        "with answers by id, .npy for --embeddings, any other with one JSON object per input",
     )
     parser.add_argument(
         "--embeddings",
@@ -149,15 +160,20 @@ def run(args: argparse.Namespace) -> None:
         return
     # Mistakes in the options and inputs are reported before the model is loaded.
     _check(args)
-    questions = _questions(args)
-    inputs = _inputs(args) + [{"question": q.question, "context": q.context} for q in questions]
-    if not inputs and not args.word_swaps:
+    inputs = _inputs(args)
+    if not inputs and not args.word_swaps and not _reads_table(args):
         raise InputError("predict needs a TEXT, or --file with at least one text")
     console = printing.console(highlight=False)
 
     from official_nlp.inference.predictor import Predictor
 
     predictor = Predictor.from_pretrained(args.model)
+    _check_format(args, predictor)
+    ids = None
+    if _reads_table(args):
+        found = _read_table(args, predictor)
+        ids = found.ids if not inputs else None
+        inputs += found.inputs
     if args.embeddings:
         _write_embeddings(predictor, inputs, args, console)
         return
@@ -174,10 +190,11 @@ def run(args: argparse.Namespace) -> None:
     else:
         results = _with_warnings(lambda: predictor(inputs), console)
     if args.to:
-        is_submission = bool(questions) and args.to.endswith(".json")
-        content = _submission(questions, results) if is_submission else _lines(results)
-        new_files.write(args.to, content)
-        console.print(f"wrote {args.to}: {len(results):,} results")
+        from official_nlp.inference import prediction_files
+
+        has_range = predictor.has_value_range
+        new_files.write(args.to, prediction_files.content(args.to, results, ids, has_range))
+        console.print(f"wrote {args.to}: {counted(len(results), 'result')}")
     else:
         _print_results(inputs, results, console)
     test, filled = None, []
@@ -222,7 +239,7 @@ def predict_rows(run: str, args: argparse.Namespace) -> None:
     if not lines:
         raise InputError(f"{args.file} has no evaluation set, so there is nothing to predict")
     new_files.write(args.to, "".join(f"{line}\n" for line in lines))
-    printing.console().print(f"wrote {args.to}: {len(lines):,} rows")
+    printing.console().print(f"wrote {args.to}: {counted(len(lines), 'row')}")
 
 
 # === Options and inputs ===
@@ -243,17 +260,17 @@ def _check(args: argparse.Namespace) -> None:
         raise InputError("--template belongs to --labels: give the words of the labels")
     if args.labels and (args.html or args.word_swaps is not None):
         raise InputError("--labels classifies texts; leave --html and --word-swaps out")
-    if _reads_questions(args) and (args.embeddings or args.labels):
-        raise InputError(
-            f"--file {args.file} holds questions, and --embeddings and --labels take texts: give a "
-            "text file or .jsonl"
-        )
     if args.pair is not None and len(args.texts) != 1:
         raise InputError(f"--pair belongs to exactly one TEXT, got {len(args.texts)} texts")
-    if args.texts and _reads_questions(args):
-        raise InputError(
-            f"--file {args.file} holds the questions, so TEXT has no place: leave one of both out"
-        )
+    if args.text is not None or args.text_pair is not None:
+        if not _reads_table(args):
+            raise InputError("--text and --text-pair name columns of a table: give one as --file")
+        if args.text is None:
+            raise InputError("--text-pair belongs to --text: name the column of the first texts")
+    if _reads_table(args):
+        from official_nlp.inference import input_files
+
+        input_files.check(args.file)
     for option, file in (("--to", args.to), ("--html", args.html)):
         if file is not None:
             new_files.check(option, file, args.overwrite, read=args.file)
@@ -275,29 +292,42 @@ def _check_embeddings(args: argparse.Namespace) -> None:
         )
 
 
-def _reads_questions(args: argparse.Namespace) -> bool:
-    """Return whether --file is a file in the format of SQuAD."""
+def _check_format(args: argparse.Namespace, predictor: "Predictor") -> None:
+    """Refuse a table of predictions for a model that has none to put there."""
+    from official_nlp.inference import prediction_files
+
+    if args.to and prediction_files.is_table(args.to) and not (predictor.classifies or args.labels):
+        raise InputError(
+            f"{args.to} is a table of labels, numbers or choices, which this model does not "
+            "predict: name a .jsonl file"
+        )
+
+
+def _reads_table(args: argparse.Namespace) -> bool:
+    """Return whether --file is a table, or a file in the format of a task."""
+    from official_nlp.inference import input_files
+
     # A word-swap test reads its file as running text.
-    return bool(args.file) and args.word_swaps is None and args.file.endswith((".json", ".json.gz"))
+    return bool(args.file) and args.word_swaps is None and input_files.is_structured(args.file)
 
 
-def _questions(args: argparse.Namespace) -> "list[Question]":
-    """Return the questions of a --file in the format of SQuAD."""
-    if not _reads_questions(args):
-        return []
-    from official_nlp.data.tables.squad import read_squad
-
-    return read_squad(args.file, needs_answers=False).questions
+def _read_table(args: argparse.Namespace, predictor: "Predictor") -> "FileInputs":
+    """Return the inputs of a table; print what was inferred to standard error."""
+    as_texts = bool(args.embeddings or args.labels)
+    found = predictor.read_file(args.file, args.text, args.text_pair, as_texts)
+    notes = printing.console(stderr=True)
+    for note in found.notes:
+        notes.print(note)
+    return found
 
 
 def _inputs(args: argparse.Namespace) -> list[Any]:
-    """Return the inputs of the command line, and of a --file that holds no questions."""
+    """Return the inputs of the command line, and of a --file that is no table."""
     inputs: list[Any] = [*args.texts] if args.pair is None else [(args.texts[0], args.pair)]
-    # A word-swap test reads its file as running text.
-    if args.file and args.word_swaps is None and not _reads_questions(args):
+    if args.file and args.word_swaps is None and not _reads_table(args):
         # `splitlines` would also split at characters that a text or JSON string may contain.
         lines = _read(args.file).split("\n")
-        if args.file.endswith(".jsonl") or (args.file == _STANDARD_INPUT and _is_json(lines)):
+        if args.file == _STANDARD_INPUT and _is_json(lines):
             inputs += _objects(args.file, lines)
         else:
             inputs += [line for line in lines if line.strip()]
@@ -327,16 +357,18 @@ def _objects(file: str, lines: list[str]) -> Iterator[dict]:
 
 
 def _read(file: str) -> str:
+    from official_nlp.inference.input_files import MOST_BYTES
+
     try:
         # It may be a pipe, which has no size and perhaps no end.
         if file == _STANDARD_INPUT:
-            content = sys.stdin.buffer.read(_MOST_BYTES + 1) if sys.stdin else b""
+            content = sys.stdin.buffer.read(MOST_BYTES + 1) if sys.stdin else b""
         else:
             with open(file, "rb") as stream:
-                content = stream.read(_MOST_BYTES + 1)
-        if len(content) > _MOST_BYTES:
+                content = stream.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
             raise InputError(
-                f"{file} must have at most {_MOST_BYTES:,} bytes, has more; divide it into files"
+                f"{file} must have at most {MOST_BYTES:,} bytes, has more; divide it into files"
             )
         return content.decode("utf-8-sig")  # with or without byte order mark
     except UnicodeDecodeError as error:
@@ -385,17 +417,7 @@ def _write_embeddings(
         )
     except OSError as error:
         raise new_files.cannot_write(args.to, error) from error
-    console.print(f"wrote {args.to}: vectors of {len(inputs):,} texts")
-
-
-def _lines(results: list) -> str:
-    return "".join(f"{result.to_json()}\n" for result in results)
-
-
-def _submission(questions: "list[Question]", answers: "list[Answer]") -> str:
-    """Return the answers in the format of SQuAD's submissions."""
-    by_id = {question.id: answer.answer for question, answer in zip(questions, answers)}
-    return json.dumps(by_id, ensure_ascii=False, indent=1) + "\n"
+    console.print(f"wrote {args.to}: vectors of {counted(len(inputs), 'text')}")
 
 
 def _print_results(inputs: list[Any], results: list, console: rich.console.Console) -> None:

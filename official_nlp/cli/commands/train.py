@@ -118,6 +118,8 @@ def _finish(prepared: "PreparedRun", console: "rich.console.Console") -> "Metric
     config = prepared.config
     found = finished_run.finish(prepared.task, config.training, config.model_dir)
     printing.print_by_set(found.metrics, console)
+    for note in found.notes:
+        console.print(note)
     console.print(f"wrote {', '.join(map(str, found.written))}, of the {found.which} checkpoint")
     if found.failure:
         console.print(
@@ -165,7 +167,9 @@ def _summarize_seeds(
     finished_run.write_summary(folder, summary)
     printing.print_summary(summary, console)
     best = finished_run.best_seed(main, found)
-    model = folder / finished_run.MODEL
-    shutil.rmtree(model, ignore_errors=True)
-    shutil.copytree(_folder_of_seed(config, best) / finished_run.MODEL, model)
-    console.print(f"wrote {model}: that of seed {best}")
+    for name in (finished_run.MODEL, finished_run.PREDICTIONS):
+        own = _folder_of_seed(config, best) / name
+        if own.is_dir():
+            shutil.rmtree(folder / name, ignore_errors=True)
+            shutil.copytree(own, folder / name)
+            console.print(f"wrote {folder / name}: that of seed {best}")

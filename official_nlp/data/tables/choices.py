@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from official_nlp.data import text_format
-from official_nlp.data.tables.content import Row, counted, listed
+from official_nlp.data.tables.content import Row, listed
 from official_nlp.data.tables.json_rows import json_rows
 from official_nlp.data.tables.table import read_table
 from official_nlp.data.tables.text_files import check_file
 from official_nlp.errors import InputError
+from official_nlp.output import counted
 from official_nlp.ranges import shown
 
 _FORMATS = (
@@ -55,7 +56,7 @@ class ChoiceData:
     notes: tuple[str, ...]
 
 
-def read_choices(path: str | os.PathLike) -> ChoiceData:
+def read_choices(path: str | os.PathLike, least: int = 2) -> ChoiceData:
     """Read examples of multiple choice.
 
     The format is recognized by the content: SWAG's CSV, whose choices are `sent2` with each ending;
@@ -64,17 +65,18 @@ def read_choices(path: str | os.PathLike) -> ChoiceData:
 
     Args:
       path: the file, also compressed by gzip.
+      least: smallest number of choices of an example. One alone can be predicted, not learned.
 
     Raises:
-      InputError: the file cannot be read, has another format, an example with less than two
-        choices, or a label that is none of them; names file and line.
+      InputError: the file cannot be read, has another format, an example with fewer choices, or a
+        label that is none of them; names file and line.
     """
     file = pathlib.Path(path)
     check_file(file)
     if text_format.starts_like_json(text_format.head(file)):
-        kind, examples = "JSON lines", list(_json_examples(file))
+        kind, examples = "JSON lines", list(_json_examples(file, least))
     else:
-        kind, examples = "SWAG", list(_swag(file))
+        kind, examples = "SWAG", list(_swag(file, least))
     sizes = sorted({len(example.choices) for example in examples})
     number = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
     notes = [f"{kind}; {counted(len(examples), 'example')} of {number} choices"]
@@ -85,14 +87,20 @@ def read_choices(path: str | os.PathLike) -> ChoiceData:
 
 
 def _example(
-    where: str, identifier: Any, text: Any, choices: list[Any], label: int | None, line: int
+    where: str,
+    identifier: Any,
+    text: Any,
+    choices: list[Any],
+    label: int | None,
+    line: int,
+    least: int,
 ) -> ChoiceExample:
     if not isinstance(text, str):
         raise InputError(f"{where}: the text must be a string, was {shown(text)}: correct it")
-    if len(choices) < 2 or not all(isinstance(choice, str) and choice for choice in choices):
+    if len(choices) < least or not all(isinstance(choice, str) and choice for choice in choices):
         raise InputError(
-            f"{where}: there must be two or more choices, each a string that is not empty, were "
-            f"{shown(choices)}: correct them"
+            f"{where}: there must be {least} or more choices, each a string that is not empty, "
+            f"were {shown(choices)}: correct them"
         )
     name = str(line) if identifier is None or identifier == "" else str(identifier)
     return ChoiceExample(name, text, tuple(choices), label, line)
@@ -116,7 +124,7 @@ def _label(where: str, label: Any, choices: list[Any]) -> int | None:
 
 
 # === SWAG ===
-def _swag(file: pathlib.Path) -> Iterator[ChoiceExample]:
+def _swag(file: pathlib.Path, least: int) -> Iterator[ChoiceExample]:
     table = read_table(file, format="csv", header=True)
     columns = table.columns
     endings = [f"ending{n}" for n in range(len(columns)) if f"ending{n}" in columns]
@@ -130,19 +138,19 @@ def _swag(file: pathlib.Path) -> Iterator[ChoiceExample]:
         label = _label(where, row.get("label"), [row[name] for name in endings])
         choices = [f"{row['sent2']} {row[name]}".strip() for name in endings]
         name = "/".join(row[key] for key in ("video-id", "fold-ind") if row.get(key))
-        yield _example(where, name, row["sent1"], choices, label, table.lines[index])
+        yield _example(where, name, row["sent1"], choices, label, table.lines[index], least)
 
 
 # === JSON ===
-def _json_examples(file: pathlib.Path) -> Iterator[ChoiceExample]:
+def _json_examples(file: pathlib.Path, least: int) -> Iterator[ChoiceExample]:
     for line, row in json_rows(file):
         where = f"{file}, line {line}"
         if isinstance(row.get("question"), dict):
-            yield _commonsense_qa(where, row, line)
+            yield _commonsense_qa(where, row, line, least)
         elif isinstance(row.get("choices"), list):
             choices = row["choices"]
             label = _label(where, row.get("label"), choices)
-            yield _example(where, row.get("id"), row.get("text"), choices, label, line)
+            yield _example(where, row.get("id"), row.get("text"), choices, label, line, least)
         else:
             raise InputError(
                 f"{where} has the keys {listed(list(row))}, which are none of multiple choice: "
@@ -150,7 +158,7 @@ def _json_examples(file: pathlib.Path) -> Iterator[ChoiceExample]:
             )
 
 
-def _commonsense_qa(where: str, row: Row, line: int) -> ChoiceExample:
+def _commonsense_qa(where: str, row: Row, line: int, least: int) -> ChoiceExample:
     choices = row["question"].get("choices")
     if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
         raise InputError(
@@ -167,4 +175,4 @@ def _commonsense_qa(where: str, row: Row, line: int) -> ChoiceExample:
         )
     label = letters.index(key) if key not in (None, "") else None
     texts = [choice.get("text") for choice in choices]
-    return _example(where, row.get("id"), row["question"].get("stem"), texts, label, line)
+    return _example(where, row.get("id"), row["question"].get("stem"), texts, label, line, least)

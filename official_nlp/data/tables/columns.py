@@ -2,7 +2,7 @@
 
 import dataclasses
 import statistics
-from typing import Any
+from typing import Any, NamedTuple
 
 from official_nlp.data.tables.column_names import IDENTIFIERS, LABELS, PAIRS, TEXTS, normalized
 from official_nlp.data.tables.content import listed
@@ -19,6 +19,18 @@ _ROWS_PER_LABEL = 2
 # A text is much longer than the values of a column that only describes it.
 _MUCH_LONGER = 3
 _SENTENCE_WORDS = 3
+
+
+class Spelling(NamedTuple):
+    """How the user names each column, for messages."""
+
+    text: str
+    text_pair: str
+    label: str
+
+
+SETTINGS = Spelling("TEXT=", "TEXT_PAIR=", "LABEL=")
+OPTIONS = Spelling("--text", "--text-pair", "--label")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +56,7 @@ def infer_columns(
     text_pair: str | None = None,
     label: str | None = None,
     needs_label: bool = True,
+    spelled: Spelling = SETTINGS,
 ) -> Columns:
     """Find the columns of texts and labels, by well-known names and then by content.
 
@@ -58,6 +71,7 @@ def infer_columns(
       label: column of the labels, None to infer it.
       needs_label: whether a table without labels is refused. If not, labels are found by name only,
         and `label` may be missing in the table.
+      spelled: how the user names columns: `SETTINGS` of recipes, or `OPTIONS` of the command.
 
     Raises:
       InputError: a column that is given is missing, no column fits, or several fit equally well.
@@ -67,7 +81,7 @@ def infer_columns(
     if label is not None and not needs_label and label not in table.columns:
         notes.append(f"{table.path.name}: no labels, because there is no column {shown(label)}")
         label = None
-    given = {"TEXT": text, "TEXT_PAIR": text_pair, "LABEL": label}
+    given = dict(zip(spelled, (text, text_pair, label)))
     _check_given(table, given)
     inferred = []
     if find_label:
@@ -75,7 +89,7 @@ def infer_columns(
         label = _label(table, texts, needs_label)
         inferred += [f"labels {shown(label)}"] if label is not None else []
     if text is None:
-        text, pair = _texts(table, text_pair, label)
+        text, pair = _texts(table, text_pair, label, spelled)
         inferred.insert(0, f"texts {shown(text)}")
         if text_pair is None and pair is not None:
             text_pair = pair
@@ -87,8 +101,13 @@ def infer_columns(
     return Columns(text, text_pair, label, tuple(notes))
 
 
-def texts(table: Table, column: str) -> list[str]:
+def texts(table: Table, column: str, spelled: Spelling = SETTINGS) -> list[str]:
     """Return the values of a column as texts; numbers are written out.
+
+    Args:
+      table: the table.
+      column: the column.
+      spelled: see `infer_columns`.
 
     Raises:
       InputError: a value is missing, a boolean or a list; names file and line.
@@ -98,8 +117,8 @@ def texts(table: Table, column: str) -> list[str]:
         if isinstance(value, bool) or not isinstance(value, (str, int, float)):
             raise InputError(
                 f"{table.where(index)}: the text in column {shown(column)} must be a string, was "
-                f"{shown(value)}: correct or remove the row, or give another column as TEXT= or "
-                "TEXT_PAIR="
+                f"{shown(value)}: correct or remove the row, or give another column as "
+                f"{spelled.text} or {spelled.text_pair}"
             )
         found.append(str(value))
     return found
@@ -112,12 +131,12 @@ def _check_given(table: Table, given: dict[str, str | None]) -> None:
             continue
         if name not in table.columns:
             raise InputError(
-                f"{table.path} has no column {shown(name)}, which {setting}= names; its columns "
+                f"{table.path} has no column {shown(name)}, which {setting} names; its columns "
                 f"are {listed(table.columns)}{nearest(shown(name), map(shown, table.columns))}"
             )
         if name in columns:
             raise InputError(
-                f"{columns[name]}= and {setting}= both name the column {shown(name)}; the columns "
+                f"{columns[name]} and {setting} both name the column {shown(name)}; the columns "
                 f"of {table.path} are {listed(table.columns)}: give a different one to each"
             )
         columns[name] = setting
@@ -171,7 +190,9 @@ def _is_label(values: list[Any]) -> bool:
 
 
 # === Texts ===
-def _texts(table: Table, pair: str | None, label: str | None) -> tuple[str, str | None]:
+def _texts(
+    table: Table, pair: str | None, label: str | None, spelled: Spelling
+) -> tuple[str, str | None]:
     by_form = {normalized(c): c for c in table.columns if c != label}
     for first, second in PAIRS:
         if pair is not None and normalized(pair) == second and first in by_form:
@@ -182,12 +203,13 @@ def _texts(table: Table, pair: str | None, label: str | None) -> tuple[str, str 
     if len(found) == 1:
         return found[0], None
     if found:
-        raise _error(table, f"each of {listed(found)} could hold the texts", _settings(pair))
-    raise _error(table, "no column looks like texts", _settings(pair))
+        raise _error(table, f"each of {listed(found)} could hold the texts", _asked(pair, spelled))
+    raise _error(table, "no column looks like texts", _asked(pair, spelled))
 
 
-def _settings(pair: str | None) -> str:
-    return "TEXT=, and TEXT_PAIR= if an example has two texts" if pair is None else "TEXT="
+def _asked(pair: str | None, spelled: Spelling) -> str:
+    also = f", and {spelled.text_pair} if an example has two texts" if pair is None else ""
+    return f"{spelled.text}{also}"
 
 
 def _by_content(table: Table, without: tuple[str | None, ...]) -> list[str]:

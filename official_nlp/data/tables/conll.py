@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from official_nlp.data import corpus
-from official_nlp.data.tables.content import counted
 from official_nlp.data.tables.tagging_schemes import NONE, broken_tags, scheme_of
 from official_nlp.data.tables.text_files import text_head
 from official_nlp.errors import InputError
+from official_nlp.output import counted
 from official_nlp.ranges import shown
 
 # A line that starts a document, in the files of CoNLL-2003.
@@ -59,7 +59,9 @@ class Tagged:
         return f"{self.path}, line {self.sentences[sentence].line}"
 
 
-def read_conll(path: str | os.PathLike, token_column: int = 0, tag_column: int = -1) -> Tagged:
+def read_conll(
+    path: str | os.PathLike, token_column: int = 0, tag_column: int | None = -1
+) -> Tagged:
     """Read tagged sentences.
 
     A line has the columns of a word, separated by tabs if the first line has one, and otherwise by
@@ -68,7 +70,7 @@ def read_conll(path: str | os.PathLike, token_column: int = 0, tag_column: int =
     Args:
       path: the file, in UTF-8, also compressed by gzip.
       token_column: column of the words, counted from 0; negative from the last one.
-      tag_column: column of the tags.
+      tag_column: column of the tags; None to read the words alone, which have no tags then.
 
     Raises:
       InputError: the file cannot be read, holds no sentence, or a line does not have its columns;
@@ -77,7 +79,7 @@ def read_conll(path: str | os.PathLike, token_column: int = 0, tag_column: int =
     file = pathlib.Path(path)
     text_head(file)
     sentences: list[Sentence] = []
-    tokens: list[tuple[int, str, str]] = []
+    tokens: list[tuple[int, str, str | None]] = []
     dropped = 0
     for number, fields in _rows(file):
         if fields and fields[0] != _DOCUMENT:
@@ -91,14 +93,15 @@ def read_conll(path: str | os.PathLike, token_column: int = 0, tag_column: int =
         sentences.append(_sentence(tokens))
     if not sentences:
         raise InputError(f"{file} has no sentence: each line must have a word and its tag")
-    return _tagged(file, sentences, dropped)
+    return _tagged(file, sentences, dropped, has_tags=tag_column is not None)
 
 
-def _tagged(file: pathlib.Path, sentences: list[Sentence], dropped: int) -> Tagged:
+def _tagged(file: pathlib.Path, sentences: list[Sentence], dropped: int, has_tags: bool) -> Tagged:
     scheme = scheme_of(sentence.tags for sentence in sentences)
     words = sum(len(sentence.tokens) for sentence in sentences)
     kind = "no scheme" if scheme == NONE else f"scheme {scheme}"
-    notes = [f"{counted(len(sentences), 'sentence')}, {counted(words, 'word')}; tags of {kind}"]
+    tags = f"; tags of {kind}" if has_tags else ""
+    notes = [f"{counted(len(sentences), 'sentence')}, {counted(words, 'word')}{tags}"]
     broken = sum(broken_tags(sentence.tags, scheme) for sentence in sentences)
     if broken:
         notes.append(
@@ -109,9 +112,9 @@ def _tagged(file: pathlib.Path, sentences: list[Sentence], dropped: int) -> Tagg
     return Tagged(file, sentences, scheme, tuple(f"{file.name}: {note}" for note in notes))
 
 
-def _sentence(tokens: list[tuple[int, str, str]]) -> Sentence:
+def _sentence(tokens: list[tuple[int, str, str | None]]) -> Sentence:
     lines, words, tags = zip(*tokens)
-    return Sentence(words, tags, lines[0])
+    return Sentence(words, tuple(tag for tag in tags if tag is not None), lines[0])
 
 
 def _rows(file: pathlib.Path) -> Iterator[tuple[int, list[str]]]:
@@ -139,10 +142,12 @@ def _rows(file: pathlib.Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _token(
-    file: pathlib.Path, number: int, fields: list[str], token_column: int, tag_column: int
-) -> tuple[str, str]:
-    found = []
+    file: pathlib.Path, number: int, fields: list[str], token_column: int, tag_column: int | None
+) -> tuple[str, str | None]:
+    found: list[int] = []
     for name, column in (("token", token_column), ("tag", tag_column)):
+        if column is None:
+            return fields[found[0]], None
         if not -len(fields) <= column < len(fields):
             raise InputError(
                 f"{file}, line {number}: there is no {name} column {column}, because the line has "

@@ -40,11 +40,6 @@ def numbers(lines: list[int]) -> str:
     return f"line{'s' * (len(lines) > 1)} {text}{', ...' * (len(lines) > 3)}"
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun: "1 row", "2,000 rows"."""
-    return f"{number:,} {noun}{'s' * (number != 1)}"
-
-
 def check_columns(where: str, columns: tuple[str, ...]) -> None:
     """Check the names of columns.
 

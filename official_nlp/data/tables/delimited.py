@@ -12,11 +12,12 @@ from collections.abc import Iterable, Iterator
 from typing import NoReturn
 
 from official_nlp.data import corpus, text_format
-from official_nlp.data.tables.content import Content, check_columns, counted, numbers
+from official_nlp.data.tables.content import Content, check_columns, numbers
 from official_nlp.data.tables.header import has_header
 from official_nlp.data.tables.separator import infer_separator
 from official_nlp.data.tables.text_files import text_head
 from official_nlp.errors import InputError
+from official_nlp.output import counted
 from official_nlp.ranges import shown
 
 # The header is inferred from this many rows.
@@ -106,7 +107,8 @@ def _refuse_row(
     raise InputError(
         f"{file}, line {line}: expected {counted(len(columns), 'field')} as in the "
         f"{'header' if named else 'first row'}, found {len(fields)}: {shown(fields)}; correct the "
-        "row, or state format, separator and header if they are others"
+        "row, leave such rows out by CORRUPT_RECORDS=skip, or state format, separator and header "
+        "if they are others"
     )
 
 

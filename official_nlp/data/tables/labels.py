@@ -10,9 +10,10 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-from official_nlp.data.tables.content import counted, listed
+from official_nlp.data.tables.content import listed
 from official_nlp.data.tables.header import is_number
 from official_nlp.errors import InputError
+from official_nlp.output import counted
 from official_nlp.ranges import shown
 
 SINGLE_LABEL = "single_label_classification"

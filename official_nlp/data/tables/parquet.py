@@ -41,6 +41,27 @@ def read_parquet(file: pathlib.Path) -> Content:
     return plain_content(columns, rows, list(range(1, len(rows) + 1)), "Parquet")
 
 
+def content_bytes(file: pathlib.Path) -> int:
+    """Return the number of uncompressed bytes that a Parquet file declares.
+
+    Raises:
+      InputError: it is no Parquet file.
+    """
+    check_file(file)
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        with open(file, "rb") as stream:
+            described = pyarrow.parquet.read_metadata(stream)
+        groups = range(described.num_row_groups)
+        return sum(described.row_group(number).total_byte_size for number in groups)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise InputError(
+            f"{file} is no complete Parquet file: {str(error).splitlines()[0]}; copy it again"
+        ) from error
+
+
 def _class_names(metadata: dict[bytes, bytes]) -> dict[str, list[str]]:
     """Return the names of the classes of each column that the datasets library describes."""
     try:

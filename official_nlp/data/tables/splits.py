@@ -18,6 +18,8 @@ _WORDS = {
     "test": ("test", "testing"),
 }
 _NAME = re.compile(r"(?P<word>[a-z]+)(?:[-_.](?P<rest>.+))?", re.DOTALL)
+# A further test set beside those of MNLI in GLUE, which has a name of its own.
+_DIAGNOSTIC = "diagnostic"
 # Lists of row numbers, which GLUE's MRPC has beside the tables.
 _NO_TABLES = ("ids",)
 _FRACTION = Number(0, 1, above=True, below=True)
@@ -31,7 +33,8 @@ class Splits:
       train: file of the training rows.
       dev: files of the development sets by name. A single one is named "dev"; of several, such as
         dev_matched.tsv and dev_mismatched.tsv, each has the rest of its name.
-      test: files of the test sets by name; a single one is named "test".
+      test: files of the test sets by name; a single one is named "test", and `diagnostic.tsv`, as
+        MNLI has one in GLUE, "diagnostic".
       notes: sentences on what was found, for the user.
     """
 
@@ -50,7 +53,8 @@ def find_splits(
 
     Args:
       path: the training file, or a folder with files named train.*, dev.* (also validation, valid,
-        val and eval) and test.*. Other files of a folder, and its subfolders, are ignored.
+        val and eval), test.* and diagnostic.*. Other files of a folder, and its subfolders, are
+        ignored.
       dev: file of the development set, in place of those of the folder. A name without a folder
         may also be that of a file in `path`.
       test: file of the test set, likewise.
@@ -143,7 +147,7 @@ def _search(folder: pathlib.Path) -> tuple[dict[str, dict[str, pathlib.Path]], l
             "or give the file itself"
         )
     for role in ("dev", "test"):
-        if len(found[role]) == 1:
+        if len(found[role]) == 1 and _DIAGNOSTIC not in found[role]:
             found[role] = dict(zip([role], found[role].values()))
     used = {role: listed([file.name for file in files.values()]) for role, files in found.items()}
     notes = [f"{folder}: {', '.join(f'{role} {names}' for role, names in used.items() if names)}"]
@@ -169,6 +173,8 @@ def _role(file: pathlib.Path) -> tuple[str | None, str]:
     match = _NAME.fullmatch(stem.removesuffix(suffix)) if suffix else None
     if not match or match["rest"] in _NO_TABLES:
         return None, ""
+    if match[0] == _DIAGNOSTIC:
+        return "test", _DIAGNOSTIC
     for role, words in _WORDS.items():
         if match["word"] in words:
             return role, match["rest"] or role

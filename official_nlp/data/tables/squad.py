@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from official_nlp.data import corpus
-from official_nlp.data.tables.content import counted
 from official_nlp.data.tables.text_files import whole_text
 from official_nlp.errors import InputError
+from official_nlp.output import counted
 from official_nlp.ranges import shown
 
 _TYPES = {list: "list", dict: "object", str: "string", int: "integer", bool: "boolean"}

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from official_nlp.data import text_format
-from official_nlp.data.tables.content import Content, counted
+from official_nlp.data.tables.content import Content
 from official_nlp.data.tables.delimited import read_csv, read_tsv
 from official_nlp.data.tables.json_rows import read_jsonl
 from official_nlp.data.tables.parquet import read_parquet
 from official_nlp.data.tables.text_files import check_file, text_head
 from official_nlp.errors import InputError
+from official_nlp.output import counted
 from official_nlp.ranges import shown
 
 FORMATS = ("tsv", "csv", "jsonl", "parquet")

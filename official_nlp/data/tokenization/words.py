@@ -75,9 +75,9 @@ def sentencepiece_joins(
       joining: ids of pieces that always join, whatever their names are: bytes and the unknown
         piece.
     """
-    left = np.array([_is_in_word(piece[:1]) for piece in vocab], bool)
+    left = np.array([is_in_word(piece[:1]) for piece in vocab], bool)
     right = np.array(
-        [_is_in_word(piece[-1:]) or piece == SENTENCEPIECE_MARK for piece in vocab], bool
+        [is_in_word(piece[-1:]) or piece == SENTENCEPIECE_MARK for piece in vocab], bool
     )
     left[list(joining)] = right[list(joining)] = True
     return _without(left, right, special)
@@ -88,7 +88,8 @@ def _without(left: np.ndarray, right: np.ndarray, special: Collection[int]) -> W
     return WordJoins(left, right)
 
 
-def _is_in_word(character: str) -> bool:
+def is_in_word(character: str) -> bool:
+    """Return whether a character can be inside a word of a script that has spaces between words."""
     if not character or any(first <= ord(character) <= last for first, last in _UNSPACED):
         return False
     # Category M: combining marks belong to the letter before them.

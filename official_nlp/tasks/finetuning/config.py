@@ -11,9 +11,9 @@ from official_nlp import ranges
 from official_nlp.data import ElectraTokenizer
 from official_nlp.errors import InputError
 from official_nlp.modeling.networks.electra_config import ElectraConfig
-from official_nlp.ranges import Flag, Instance, Integer, Number, OrNone, Path
+from official_nlp.ranges import Choice, Flag, Instance, Integer, Number, OrNone, Path
 from official_nlp.tasks.finetuning import preflight
-from official_nlp.tasks.finetuning.data import ExampleSet, TaskData, open_sets
+from official_nlp.tasks.finetuning.data import ExampleSet, ReadFile, TaskData, open_sets
 from official_nlp.training import Devices, Findings, PhaseConfig, Task, TaskConfig, TrainingConfig
 from official_nlp.training.task import DataByPath
 
@@ -29,6 +29,8 @@ RANGES = {
     "layer_decay": Number(1e-6, 1),
     "dropout": OrNone(Number(0, 1, below=True)),
     "evaluation_batch_size": Integer(1, 1_000_000),
+    # Leaving out is for tasks that read tables, which have rows.
+    "corrupt_records": Choice(("stop",)),
 }
 # Fields that name locations. The content of the data is part of its fingerprint.
 _LOCATIONS = ("tokenizer", "dev", "test")
@@ -53,6 +55,8 @@ class FinetuningConfig(TaskConfig):
         rate (paper, appendix B). 1 for the same rate everywhere.
       dropout: dropout rate of all layers; None for the rates of the pretrained network.
       evaluation_batch_size: sequences of a batch of an evaluation.
+      corrupt_records: `stop`: refuse a file with a row that cannot be read; a task that reads
+        tables may also `skip` such rows and count them.
     """
 
     network: ElectraConfig | None = None
@@ -65,6 +69,7 @@ class FinetuningConfig(TaskConfig):
     layer_decay: float = 1.0
     dropout: float | None = None
     evaluation_batch_size: int = 64
+    corrupt_records: str = "stop"
 
     def __post_init__(self):
         ranges.check(self, self._ranges())
@@ -163,12 +168,26 @@ class FinetuningConfig(TaskConfig):
         )
 
     @abc.abstractmethod
-    def read(self, path: pathlib.Path) -> tuple[list[Any], list[str]]:
-        """Read a file of the task.
+    def read(self, path: pathlib.Path) -> ReadFile:
+        """Read a file of the task."""
 
-        Returns:
-          Its examples, and notes on what was inferred or left out.
+    def lacks_labels(self, path: pathlib.Path, train: ExampleSet | None) -> bool:
+        """Return whether a test file has no labels, so that a run writes predictions for it.
+
+        Args:
+          path: the file.
+          train: the training set; None where data is opened for evaluation only.
         """
+        return False
+
+    def predictions_file(self, set_name: str) -> str:
+        """Return the name of the file of predictions for a test set without labels."""
+        return f"{set_name}.tsv"
+
+    @property
+    def prediction_options(self) -> Mapping[str, Any]:
+        """Options of `Predictor.__call__` with which it predicts as an evaluation does."""
+        return {}
 
     @abc.abstractmethod
     def key(self, example: Any) -> str:

@@ -5,7 +5,8 @@ import functools
 import hashlib
 import os
 import pathlib
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from official_nlp.data.tables import splits
 from official_nlp.errors import InputError
@@ -18,6 +19,20 @@ if TYPE_CHECKING:  # It imports this module.
 DEV = "dev"
 
 
+class ReadFile(NamedTuple):
+    """The content of a file of examples.
+
+    Attributes:
+      examples: examples in the form of the task.
+      notes: sentences on what was inferred or left out.
+      columns: columns of a table by their role, `text`, `text_pair` and `label`.
+    """
+
+    examples: list[Any]
+    notes: list[str]
+    columns: Mapping[str, str] = {}
+
+
 @dataclasses.dataclass(frozen=True)
 class ExampleSet:
     """The examples of a file.
@@ -25,11 +40,13 @@ class ExampleSet:
     Attributes:
       path: the file.
       examples: examples in the form of the task.
+      columns: columns of a table by their role, see `ReadFile`.
       cache: what the configuration of the task derived from the examples, to do it once.
     """
 
     path: pathlib.Path
     examples: list[Any]
+    columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
     cache: dict[Any, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
 
@@ -45,6 +62,8 @@ class TaskData(Data):
       features: number of features of the training set, in which epochs are counted; None for one
         of each example.
       files: files that `DEV` and `TEST` named, under `dev` and `test`.
+      unlabeled: files of test sets without labels by name, whose predictions are written at the
+        end.
     """
 
     def __init__(
@@ -56,15 +75,21 @@ class TaskData(Data):
         notes: list[str],
         features: int | None = None,
         files: dict[str, str] | None = None,
+        unlabeled: dict[str, pathlib.Path] | None = None,
     ):
         self.train = train
         self.dev = dev
         self.test = test
         self.path = pathlib.Path(path).resolve()
         self.notes: list[str] = notes
+        self.unlabeled = unlabeled or {}
         self._files = files or {}
         self._train_examples = len(train.examples) if train else 0
         self.examples = self._train_examples if features is None else features
+
+    def add_notes(self, notes: Iterable[str]) -> None:
+        """Add sentences that are not there yet: a task is made several times from its data."""
+        self.notes += [note for note in notes if note not in self.notes]
 
     @functools.cached_property
     def _fingerprint(self) -> str:
@@ -103,21 +128,29 @@ def open_sets(config: "FinetuningConfig", path: str | os.PathLike, training: boo
     notes: list[str] = []
 
     def read(file: pathlib.Path) -> ExampleSet:
-        examples, found = config.read(file)
-        if not examples:
+        found = config.read(file)
+        if not found.examples:
             raise InputError(f"{file} must hold at least one example, holds none")
-        notes.extend(note for note in found if note not in notes)
-        return ExampleSet(file, examples)
+        notes.extend(note for note in found.notes if note not in notes)
+        return ExampleSet(file, found.examples, found.columns)
+
+    def read_tests(train: ExampleSet | None) -> tuple[dict[str, ExampleSet], dict]:
+        """Return the test sets with labels, and the files of those without."""
+        unlabeled = {n: file for n, file in found.test.items() if config.lacks_labels(file, train)}
+        for file in unlabeled.values():
+            notes.append(f"{file.name}: no labels; predictions are written at the end of a run")
+        labeled = {n: read(file) for n, file in found.test.items() if n not in unlabeled}
+        return labeled, unlabeled
 
     if not training and pathlib.Path(path).is_file():
         return TaskData(None, {DEV: read(pathlib.Path(path))}, {}, path, notes)
     found = splits.find_splits(path, config.dev, config.test)
     notes += found.notes
     dev = {name: read(file) for name, file in found.dev.items()}
-    test = {name: read(file) for name, file in found.test.items()}
     if not training and dev:
-        return TaskData(None, dev, test, path, notes)
+        return TaskData(None, dev, read_tests(None)[0], path, notes)
     train = read(found.train)
+    test, unlabeled = read_tests(train)
     if not dev:
         train, held_out = hold_out(config, train, notes)
         dev = {DEV: held_out}
@@ -125,7 +158,8 @@ def open_sets(config: "FinetuningConfig", path: str | os.PathLike, training: boo
         return TaskData(None, dev, test, path, notes)
     given = {"dev": config.dev and found.dev["dev"], "test": config.test and found.test["test"]}
     files = {role: str(file.resolve()) for role, file in given.items() if file}
-    return TaskData(train, dev, test, path, notes, config.count_features(train), files)
+    features = config.count_features(train)
+    return TaskData(train, dev, test, path, notes, features, files, unlabeled)
 
 
 def hold_out(
@@ -143,7 +177,11 @@ def hold_out(
     """
     out = splits.held_out([config.key(each) for each in train.examples], config.dev_fraction)
     parts = [
-        ExampleSet(train.path, [each for each, held in zip(train.examples, out) if held == wanted])
+        dataclasses.replace(
+            train,
+            examples=[each for each, held in zip(train.examples, out) if held == wanted],
+            cache={},
+        )
         for wanted in (False, True)
     ]
     if not all(part.examples for part in parts):

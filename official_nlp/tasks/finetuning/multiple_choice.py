@@ -16,7 +16,7 @@ from official_nlp.modeling.models import ElectraForMultipleChoice
 from official_nlp.modeling.networks.electra_config import ElectraConfig
 from official_nlp.tasks.finetuning import config as shared
 from official_nlp.tasks.finetuning import encoding, run_page
-from official_nlp.tasks.finetuning.data import ExampleSet
+from official_nlp.tasks.finetuning.data import ExampleSet, ReadFile
 from official_nlp.tasks.finetuning.features import Features
 from official_nlp.tasks.finetuning.run_page import Section
 from official_nlp.tasks.finetuning.task import FinetuningTask
@@ -43,7 +43,7 @@ class MultipleChoiceConfig(shared.FinetuningConfig):
             head["summary_last_dropout"] = self.dropout
         return super().with_network(network.replace(**head), tokenizer)
 
-    def read(self, path: pathlib.Path) -> tuple[list[ChoiceExample], list[str]]:
+    def read(self, path: pathlib.Path) -> ReadFile:
         found = read_choices(path)
         for example in found.examples:
             if example.label is None:
@@ -52,7 +52,10 @@ class MultipleChoiceConfig(shared.FinetuningConfig):
                     "evaluation, has none: label it or leave the file out; electra predict takes "
                     "examples without labels"
                 )
-        return found.examples, list(found.notes)
+        return ReadFile(found.examples, list(found.notes))
+
+    def lacks_labels(self, path: pathlib.Path, train: ExampleSet | None) -> bool:
+        return all(example.label is None for example in read_choices(path).examples)
 
     def key(self, example: ChoiceExample) -> str:
         return example.text

@@ -1,7 +1,7 @@
 """From logits to predictions of text classifiers, the same in evaluation and in `Predictor`.
 
-Values that were fitted on a development set are keys of the model's `config.json`, which the
-transformers library retains and ignores.
+What was fitted on a development set or recorded of the data are keys of the model's `config.json`,
+which the transformers library retains and ignores.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,14 +10,18 @@ from typing import Any
 import numpy as np
 
 from official_nlp.errors import InputError
-from official_nlp.ranges import ByName, Choice, Number
+from official_nlp.ranges import ByName, Choice, Integer, ListOf, Number, Text
 from official_nlp.tasks.probabilities import softmax
 
 # Keys of config.json: divisor of the logits; smallest probability of a predicted label, by label;
-# treatment of texts that are longer than a sequence.
+# treatment of texts that are longer than a sequence; smallest and largest value of a regression;
+# columns of the training table, and column of the words of tagged files.
 TEMPERATURE = "calibration_temperature"
 THRESHOLDS = "label_thresholds"
 LONG_TEXTS = "long_texts"
+VALUE_RANGE = "value_range"
+COLUMNS = "table_columns"
+TOKEN_COLUMN = "token_column"
 TRUNCATE, WINDOWS = "truncate", "windows"
 # Smaller probabilities have no logarithm in float32.
 LEAST = 1e-30
@@ -25,6 +29,9 @@ _RANGES = {
     TEMPERATURE: Number(1e-3, 1e3),
     THRESHOLDS: ByName(Number(0, 1)),
     LONG_TEXTS: Choice((TRUNCATE, WINDOWS)),
+    VALUE_RANGE: ListOf(Number(-1e12, 1e12), least=2),
+    COLUMNS: ByName(Text()),
+    TOKEN_COLUMN: Integer(-1000, 1000),
 }
 
 
@@ -58,6 +65,11 @@ def calibrated(probabilities: np.ndarray, temperature: float) -> np.ndarray:
 def logits_of(probabilities: np.ndarray) -> np.ndarray:
     """Return logits of probabilities, which may be the means over the windows of a text."""
     return np.log(np.maximum(probabilities, LEAST))
+
+
+def limited(values: np.ndarray, value_range: Sequence[float] | None) -> np.ndarray:
+    """Return predicted numbers within the range of a regression; None for any numbers."""
+    return values if value_range is None else np.clip(values, value_range[0], value_range[1])
 
 
 def thresholds_of(extra: Mapping[str, Any], labels: Sequence[str]) -> dict[str, float] | None:

@@ -18,10 +18,11 @@ from official_nlp.modeling.models import (
     ElectraForJointQuestionAnswering,
     ElectraForQuestionAnswering,
 )
+from official_nlp.output import counted
 from official_nlp.ranges import Choice, Flag, Integer, Number, OrNone
 from official_nlp.tasks.finetuning import config as shared
 from official_nlp.tasks.finetuning import run_page
-from official_nlp.tasks.finetuning.data import ExampleSet, TaskData
+from official_nlp.tasks.finetuning.data import ExampleSet, ReadFile, TaskData
 from official_nlp.tasks.finetuning.features import Features
 from official_nlp.tasks.finetuning.joint_spans import SPAN_ROWS, best_joint_spans
 from official_nlp.tasks.finetuning.run_page import Section
@@ -81,9 +82,21 @@ class QuestionAnsweringConfig(shared.FinetuningConfig):
 
     # === Data ===
 
-    def read(self, path: pathlib.Path) -> tuple[list[Question], list[str]]:
+    def read(self, path: pathlib.Path) -> ReadFile:
         found = read_squad(path)
-        return found.questions, list(found.notes)
+        return ReadFile(found.questions, list(found.notes))
+
+    def lacks_labels(self, path: pathlib.Path, train: ExampleSet | None) -> bool:
+        questions = read_squad(path, needs_answers=False).questions
+        return not any(question.answers or question.impossible for question in questions)
+
+    def predictions_file(self, set_name: str) -> str:
+        return f"{set_name}.json"
+
+    @property
+    def prediction_options(self) -> Mapping[str, Any]:
+        names = ("stride", "max_question_length", "max_answer_length")
+        return {name: getattr(self, name) for name in names}
 
     def key(self, example: Question) -> str:
         return example.context
@@ -135,22 +148,31 @@ class QuestionAnsweringConfig(shared.FinetuningConfig):
     def _findings(self, name: str, examples: ExampleSet) -> Findings:
         """Return what the windows of a set hold, and what they leave out."""
         windows, answers = self.windows(examples), self.token_answers(examples)
-        lines = [f"{name}: {len(examples.examples):,} questions in {len(windows):,} windows"]
+        questions = counted(len(examples.examples), "question")
+        lines = [f"{name}: {questions} in {counted(len(windows), 'window')}"]
         if answers.inexact:
             lines.append(
-                f"{name}: {answers.inexact:,} answers begin or end within a token; the whole token "
-                "stands for them"
+                f"{name}: {counted(answers.inexact, 'answer')} beginning or ending within a token, "
+                "for which the whole token stands"
             )
-        left_out = {
-            f"questions have more than {windows.limit} tokens and are truncated": windows.truncated,
-            "answers have no token of this vocabulary; their questions are not trained on": int(
-                (~answers.aligned).sum()
+        left_out = [
+            (windows.truncated, "question", f"of more than {windows.limit} tokens, truncated"),
+            (
+                int((~answers.aligned).sum()),
+                "answer",
+                "without a token of this vocabulary, whose question is not trained on",
             ),
-            f"answers have more than max_answer_length={self.max_answer_length} tokens and cannot "
-            "be predicted": answers.long,
-            "answers are divided by all windows and are trained on as no answer": answers.divided,
-        }
-        warnings = [f"{name}: {count:,} {text}" for text, count in left_out.items() if count]
+            (
+                answers.long,
+                "answer",
+                f"of more than max_answer_length={self.max_answer_length} tokens, which cannot be "
+                "predicted",
+            ),
+            (answers.divided, "answer", "divided by all windows, trained on as no answer"),
+        ]
+        warnings = [
+            f"{name}: {counted(count, noun)} {text}" for count, noun, text in left_out if count
+        ]
         return Findings((), tuple(warnings), tuple(lines))
 
     # === Task ===
@@ -167,8 +189,8 @@ class QuestionAnsweringConfig(shared.FinetuningConfig):
         impossible = sum(question.impossible for each in sets for question in each.examples)
         if impossible and self.version_2 is False:
             raise InputError(
-                f"version_2 must be true or left out, because {impossible:,} questions have no "
-                "answer; was false"
+                f"version_2 must be true or left out, because of "
+                f"{counted(impossible, 'question')} without an answer; was false"
             )
         if self.version_2 is not None:
             return self
@@ -349,5 +371,6 @@ class QuestionAnswering(FinetuningTask):
                 for score, q in wrong[:_ERRORS]
             ],
         )
-        title = f"Worst of {len(wrong):,} wrong answers to {len(questions):,} questions"
+        answers = counted(len(wrong), "wrong answer")
+        title = f"Worst of {answers} to {counted(len(questions), 'question')}"
         return [Section(title, body)]

@@ -208,6 +208,10 @@ class FinetuningTask(SingleNetwork, Task):
 
     # === After training ===
 
+    def unlabeled_files(self) -> dict[str, pathlib.Path]:
+        """Return the files of the test sets without labels, by name."""
+        return self._data.unlabeled if self._data else {}
+
     def fit_on_dev(self, rows: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Return what predictions need besides the weights, such as a temperature.
 

@@ -12,11 +12,12 @@ from official_nlp import ranges
 from official_nlp.data.tables import columns, labels, table
 from official_nlp.errors import InputError
 from official_nlp.modeling.models import ElectraForSequenceClassification
-from official_nlp.ranges import ByName, Choice, Either, Flag, ListOf, Number, OrNone, Text
+from official_nlp.ranges import ByName, Choice, Flag, ListOf, Number, OrNone, Text
+from official_nlp.tasks.finetuning import class_weights, encoding, predicted_texts, run_page
 from official_nlp.tasks.finetuning import config as shared
-from official_nlp.tasks.finetuning import encoding, predicted_texts, run_page
 from official_nlp.tasks.finetuning.batches import DOCUMENT
-from official_nlp.tasks.finetuning.data import ExampleSet, TaskData
+from official_nlp.tasks.finetuning.class_weights import ClassWeights
+from official_nlp.tasks.finetuning.data import ExampleSet, ReadFile, TaskData
 from official_nlp.tasks.finetuning.features import Features
 from official_nlp.tasks.finetuning.predicted_texts import TRUNCATE, WINDOWS
 from official_nlp.tasks.finetuning.run_page import Section
@@ -31,8 +32,10 @@ _METRICS = {
     MULTI: ("micro_f1", "micro_precision", "micro_recall", "macro_f1", "exact_match"),
     REGRESSION: ("pearson", "spearman", "mean_squared_error"),
 }
-# Name of the weighting by which every label has the same weight in total.
-AUTO = "auto"
+
+
+# Values in place of labels in files to predict, such as those of GLUE.
+_NO_LABEL = {"-1", "-1.0", "", "None"}
 
 
 class TextExample(NamedTuple):
@@ -65,9 +68,13 @@ class TextClassificationConfig(shared.FinetuningConfig):
       head: `linear`, dropout and one layer on [CLS], the head of the paper's experiments; or
         `dense`, the head of Hugging Face, which has another layer before it.
       class_weights: weight of each label in the loss: a mapping, or `auto`, inversely proportional
-        to the frequency of a label; None for 1 each. For a single label.
+        to the frequency of a label in the training set; None for 1 each. For a single label. Made
+        for data, it has the weight of every label.
       long_texts: `truncate`, or `windows`: divide a long text into overlapping windows, each with
         the label of the text; the probabilities of a text are the means over its windows.
+      value_range: smallest and largest value of a regression, within which predictions are; None
+        for any.
+      predictions: names of the files of predictions by test set without labels; None for SET.tsv.
       separator, header, label_separator: format of a table, see `data.tables`; None to infer it.
     """
 
@@ -77,8 +84,10 @@ class TextClassificationConfig(shared.FinetuningConfig):
     labels: Sequence[str] | None = None
     problem_type: str | None = None
     head: str = "linear"
-    class_weights: str | Mapping[str, float] | None = None
+    class_weights: ClassWeights = None
     long_texts: str = TRUNCATE
+    value_range: Sequence[float] | None = None
+    predictions: Mapping[str, str] | None = None
     separator: str | None = None
     header: bool | None = None
     label_separator: str | None = None
@@ -93,20 +102,45 @@ class TextClassificationConfig(shared.FinetuningConfig):
             "labels": OrNone(ListOf(Text())),
             "problem_type": OrNone(Choice(labels.KINDS)),
             "head": Choice(("linear", "dense")),
-            "class_weights": OrNone(Either(Choice((AUTO,)), ByName(Number(0, 1e6, above=True)))),
+            "class_weights": class_weights.RANGE,
             "long_texts": Choice((TRUNCATE, WINDOWS)),
+            "value_range": OrNone(ListOf(Number(-1e12, 1e12), least=2)),
+            "predictions": OrNone(ByName(Text())),
             "separator": OrNone(Choice((",", ";", "\t", "|"))),
             "header": OrNone(Flag()),
+            "corrupt_records": Choice(("stop", "skip")),
             "label_separator": OrNone(Text()),
         }
 
-    def read(self, path: pathlib.Path) -> tuple[list[TextExample], list[str]]:
-        return self.examples_of(
-            table.read_table(path, separator=self.separator, header=self.header)
+    def __post_init__(self):
+        super().__post_init__()
+        values = self.value_range
+        if values is not None and (len(values) > 2 or values[0] >= values[1]):
+            raise InputError(
+                f"value_range must be a smallest and a larger largest value, was "
+                f"{ranges.shown(list(values))}"
+            )
+        for name in (self.predictions or {}).values():
+            # A recipe of unknown origin must not write outside the run.
+            if pathlib.PurePath(name).name != name:
+                raise InputError(
+                    f"predictions must name files without folders, named {ranges.shown(name)}: "
+                    "they are written into RUN/predictions"
+                )
+
+    def _table(self, path: pathlib.Path) -> table.Table:
+        return table.read_table(
+            path,
+            separator=self.separator,
+            header=self.header,
+            skip_broken_rows=self.corrupt_records == "skip",
         )
 
-    def examples_of(self, found: table.Table) -> tuple[list[TextExample], list[str]]:
-        """Return the examples of a table, and notes on what was inferred."""
+    def read(self, path: pathlib.Path) -> ReadFile:
+        return self.examples_of(self._table(path))
+
+    def examples_of(self, found: table.Table) -> ReadFile:
+        """Return the examples of a table."""
         chosen = columns.infer_columns(found, self.text, self.text_pair, self.label)
         # Columns are chosen with labels, so that there is one.
         label = chosen.label or ""
@@ -119,7 +153,26 @@ class TextClassificationConfig(shared.FinetuningConfig):
             )
             for row, line in zip(found.rows, found.lines)
         ]
-        return examples, [*found.notes, *chosen.notes]
+        named = {"text": chosen.text, "text_pair": chosen.text_pair, "label": chosen.label}
+        used = {role: name for role, name in named.items() if name is not None}
+        return ReadFile(examples, [*found.notes, *chosen.notes], used)
+
+    def lacks_labels(self, path: pathlib.Path, train: ExampleSet | None) -> bool:
+        found = self._table(path)
+        # Test files of GLUE differ in columns from the training files; CoLA's has a header.
+        given = {"text": self.text, "text_pair": self.text_pair, "label": self.label}
+        known = {**(train.columns if train else {}), **{n: x for n, x in given.items() if x}}
+        if "label" not in known:
+            chosen = columns.infer_columns(found, self.text, self.text_pair, needs_label=False)
+            known = {"label": chosen.label} if chosen.label else {}
+        if not known or not set(known.values()) <= set(found.columns):
+            return True
+        seen = {str(example.label) for example in train.examples} if train else set()
+        missing = _NO_LABEL - seen
+        return all(str(value) in missing for value in found.values(known["label"]))
+
+    def predictions_file(self, set_name: str) -> str:
+        return (self.predictions or {}).get(set_name, super().predictions_file(set_name))
 
     def key(self, example: TextExample) -> str:
         return f"{example.text}\0{example.pair or ''}"
@@ -143,11 +196,25 @@ class TextClassificationConfig(shared.FinetuningConfig):
             )
             if self.labels:  # Labels that are given have the order that is given.
                 problem = dataclasses.replace(problem, labels=tuple(self.labels))
-            data.notes += [note for note in problem.notes if note not in data.notes]
+            data.add_notes(problem.notes)
         network, _ = self.require_network()
         names = problem.labels or (self.label or "value",)  # A regression has one output.
+        recorded: dict[str, Any] = {}
+        used = {role: name for role, name in data.train.columns.items() if role != "label"}
+        if used:
+            recorded[predicted_texts.COLUMNS] = used
+        if self.value_range is not None:
+            if problem.kind != REGRESSION:
+                raise InputError(
+                    f"value_range is for {REGRESSION}, but the problem is {problem.kind}: leave "
+                    "VALUE_RANGE out"
+                )
+            recorded[predicted_texts.VALUE_RANGE] = list(self.value_range)
         network = network.replace(
-            num_labels=len(names), id2label=dict(enumerate(names)), problem_type=problem.kind
+            num_labels=len(names),
+            id2label=dict(enumerate(names)),
+            problem_type=problem.kind,
+            extra={**network.extra, **recorded},
         )
         if self.class_weights is not None and problem.kind != SINGLE:
             raise InputError(
@@ -155,13 +222,32 @@ class TextClassificationConfig(shared.FinetuningConfig):
                 "CLASS_WEIGHTS out"
             )
         return dataclasses.replace(
-            self, network=network, labels=tuple(problem.labels), problem_type=problem.kind
+            self,
+            network=network,
+            labels=tuple(problem.labels),
+            problem_type=problem.kind,
+            class_weights=_resolved_weights(self.class_weights, problem, data),
         )
 
 
 def _where(examples: ExampleSet) -> Callable[[int], str]:
     """Return a function of the number of an example that names its file and line."""
     return lambda number: f"{examples.path}, line {examples.examples[number].line}"
+
+
+def _resolved_weights(
+    given: ClassWeights, problem: labels.Problem, data: TaskData
+) -> dict[str, float] | None:
+    """Return the weight of each label in the loss, from its number of training examples."""
+    if given is None:
+        return None
+    assert data.train is not None
+    values = [example.label for example in data.train.examples]
+    classes = labels.encode(problem, values, _where(data.train)).values
+    counts = np.bincount(np.array(classes, np.int64), minlength=len(problem.labels))
+    found = class_weights.resolve(given, problem.labels, counts)
+    data.add_notes(class_weights.note(given, found))
+    return found
 
 
 class TextClassification(FinetuningTask):
@@ -198,13 +284,13 @@ class TextClassification(FinetuningTask):
         encode = encoding.in_windows if windows else encoding.truncated
         encoded = encode(self.tokenizer, texts, self.config.length)
         targets = self._targets(examples)
-        weights = self._class_weights(targets)
+        weights = class_weights.array(self.config.class_weights, self.config.labels or ())
         return Features.of_sequences(
             encoded.ids,
             encoded.type_ids,
             encoded.examples,
             {"labels": targets[encoded.examples]},
-            weights=None if weights is None else weights[encoded.examples],
+            weights=None if weights is None else weights[targets[encoded.examples]],
             truncated=encoded.truncated,
         )
 
@@ -213,26 +299,6 @@ class TextClassification(FinetuningTask):
         values = [each.label for each in examples.examples]
         targets = labels.encode(self._problem, values, _where(examples))
         return np.array(targets.values, np.int32 if self._problem.kind == SINGLE else np.float32)
-
-    def _class_weights(self, targets: np.ndarray) -> np.ndarray | None:
-        """Return float32 weights of the examples, None for 1 each."""
-        given, names = self.config.class_weights, self.config.labels or ()
-        if given is None:
-            return None
-        if given == AUTO:
-            counts = np.bincount(targets, minlength=len(names))
-            # A label without an example has no weight, and needs none.
-            by_class = len(targets) / (len(names) * np.maximum(counts, 1))
-        else:
-            assert isinstance(given, Mapping)
-            unknown = [name for name in given if name not in names]
-            if unknown:
-                raise InputError(
-                    f"class_weights must name labels among {', '.join(names)}, named "
-                    f"{', '.join(map(ranges.shown, unknown))}"
-                )
-            by_class = np.array([given.get(name, 1.0) for name in names])
-        return by_class[targets].astype(np.float32)
 
     # === Evaluation ===
 
@@ -256,7 +322,9 @@ class TextClassification(FinetuningTask):
     def _by_document(self, rows: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Return the first row of each example, and its prediction: the mean over its windows."""
         values = rows["logits"].astype(np.float64)
-        if self._problem.kind != REGRESSION:
+        if self._problem.kind == REGRESSION:
+            values = predicted_texts.limited(values, self.config.value_range)
+        else:
             values = (softmax if self._problem.kind == SINGLE else sigmoid)(values)
         _, first, counts = np.unique(rows[DOCUMENT], return_index=True, return_counts=True)
         sums = np.add.reduceat(values, first, axis=0)

@@ -12,16 +12,18 @@ import tensorflow as tf
 from official_nlp import ranges
 from official_nlp.data.tables import conll, tagging_schemes
 from official_nlp.data.tables.conll import Sentence
-from official_nlp.data.tables.content import counted, listed
+from official_nlp.data.tables.content import listed
 from official_nlp.data.tables.tagging_schemes import BIOES, IOB2, NONE, OUTSIDE
 from official_nlp.errors import InputError
 from official_nlp.modeling.models import ElectraForTokenClassification
 from official_nlp.modeling.models.electra_for import IGNORED_LABEL
+from official_nlp.output import counted
 from official_nlp.ranges import Choice, Integer, ListOf, OrNone, Text
+from official_nlp.tasks.finetuning import class_weights, predicted_texts, run_page, word_windows
 from official_nlp.tasks.finetuning import config as shared
-from official_nlp.tasks.finetuning import run_page, word_windows
 from official_nlp.tasks.finetuning.batches import DOCUMENT
-from official_nlp.tasks.finetuning.data import ExampleSet, TaskData
+from official_nlp.tasks.finetuning.class_weights import ClassWeights
+from official_nlp.tasks.finetuning.data import ExampleSet, ReadFile, TaskData
 from official_nlp.tasks.finetuning.features import Features
 from official_nlp.tasks.finetuning.run_page import Section
 from official_nlp.tasks.finetuning.task import FinetuningTask
@@ -48,12 +50,16 @@ class TokenClassificationConfig(shared.FinetuningConfig):
       labels: names of the labels in order of their numbers. Inferred, they are O, and for each type
         of entity in alphabetical order a label of each prefix; without a scheme, all tags in
         alphabetical order.
+      class_weights: weight of each label in the loss: a mapping, or `auto`, inversely proportional
+        to the frequency of a label among the words of the training set; None for 1 each. Made for
+        data, it has the weight of every label.
     """
 
     token_column: int = 0
     tag_column: int = -1
     scheme: str | None = None
     labels: Sequence[str] | None = None
+    class_weights: ClassWeights = None
 
     @classmethod
     def _ranges(cls) -> Mapping[str, ranges.Range]:
@@ -63,6 +69,7 @@ class TokenClassificationConfig(shared.FinetuningConfig):
             "tag_column": Integer(-1000, 1000),
             "scheme": OrNone(Choice((IOB2, BIOES, NONE))),
             "labels": OrNone(ListOf(Text(), least=2)),
+            "class_weights": class_weights.RANGE,
         }
 
     def __post_init__(self):
@@ -81,9 +88,9 @@ class TokenClassificationConfig(shared.FinetuningConfig):
         words = [each.tokens for each in examples.examples]
         return word_windows.in_windows(tokenizer, words, self.length)
 
-    def read(self, path: pathlib.Path) -> tuple[list[Sentence], list[str]]:
+    def read(self, path: pathlib.Path) -> ReadFile:
         found = conll.read_conll(path, self.token_column, self.tag_column)
-        return found.sentences, list(found.notes)
+        return ReadFile(found.sentences, list(found.notes))
 
     def key(self, example: Sentence) -> str:
         return "\n".join(example.tokens)
@@ -96,7 +103,7 @@ class TokenClassificationConfig(shared.FinetuningConfig):
         """Return this configuration with the scheme and the labels of the training set."""
         config = self._for_tags(data) if data.train else self
         config._check(data)
-        return config
+        return config._with_class_weights(data) if data.train else config
 
     def _for_tags(self, data: TaskData) -> "TokenClassificationConfig":
         """Return this configuration with the scheme and the labels of the training set."""
@@ -119,13 +126,18 @@ class TokenClassificationConfig(shared.FinetuningConfig):
             )
         plain = next(self._plain_tags(train), None)
         if scheme == NONE and plain:
-            _add_note(
-                data,
-                "the tags mark no entities, for not all have prefixes such as B- and I-: "
-                f"{plain[0]} has {ranges.shown(plain[1])}; KEEP_BEST={TOKEN_ACCURACY} fits",
+            data.add_notes(
+                [
+                    "the tags mark no entities, for not all have prefixes such as B- and I-: "
+                    f"{plain[0]} has {ranges.shown(plain[1])}; KEEP_BEST={TOKEN_ACCURACY} fits"
+                ]
             )
         network, _ = self.require_network()
-        network = network.replace(num_labels=len(names), id2label=dict(enumerate(names)))
+        network = network.replace(
+            num_labels=len(names),
+            id2label=dict(enumerate(names)),
+            extra={**network.extra, predicted_texts.TOKEN_COLUMN: self.token_column},
+        )
         return dataclasses.replace(self, network=network, labels=names, scheme=scheme)
 
     def _check(self, data: TaskData) -> None:
@@ -152,11 +164,26 @@ class TokenClassificationConfig(shared.FinetuningConfig):
                 )
             if unknown:
                 names = listed(sorted({tag for _, tag in unknown}))
-                _add_note(
-                    data,
-                    f"{examples.path.name}: {counted(len(unknown), 'tag')} not among those of "
-                    f"training, which count as errors: {names}",
+                data.add_notes(
+                    [
+                        f"{examples.path.name}: {counted(len(unknown), 'tag')} not among those of "
+                        f"training, which count as errors: {names}"
+                    ]
                 )
+
+    def _with_class_weights(self, data: TaskData) -> "TokenClassificationConfig":
+        """Return this configuration with the weight of each label, from its number of words."""
+        if self.class_weights is None:
+            return self
+        assert data.train is not None
+        names = self.labels or ()
+        by_tag = collections.Counter(
+            tag for sentence in data.train.examples for tag in self.converted(sentence)
+        )
+        counts = np.array([by_tag[name] for name in names])
+        found = class_weights.resolve(self.class_weights, names, counts)
+        data.add_notes(class_weights.note(self.class_weights, found))
+        return dataclasses.replace(self, class_weights=found)
 
     def converted(self, sentence: Sentence) -> list[str]:
         """Return the tags of a sentence in the scheme of the labels.
@@ -185,12 +212,6 @@ class TokenClassificationConfig(shared.FinetuningConfig):
             for offset, tag in enumerate(self.converted(sentence))
             if tag not in known
         ]
-
-
-def _add_note(data: TaskData, note: str) -> None:
-    # A task is made several times from the same data.
-    if note not in data.notes:
-        data.notes.append(note)
 
 
 def _place(examples: ExampleSet, sentence: Sentence, offset: int) -> str:
@@ -264,11 +285,20 @@ class TokenClassification(FinetuningTask):
     # === Loss ===
 
     def loss_weight(self, batch: Batch) -> tf.Tensor:
-        counts = tf.cast(self._known(batch["labels"]) != IGNORED_LABEL, tf.float32)
-        return tf.reduce_sum(counts * batch["sample_weight"][:, tf.newaxis])
+        return tf.reduce_sum(self._token_weights(batch))
 
     def _run(self, model, batch, training):
-        return super()._run(model, {**batch, "labels": self._known(batch["labels"])}, training)
+        own = {"labels": self._known(batch["labels"]), "sample_weight": self._token_weights(batch)}
+        return super()._run(model, {**batch, **own}, training)
+
+    def _token_weights(self, batch: Batch) -> tf.Tensor:
+        """Return weights in the loss, `[batch, length]`, 0 at tokens without a label."""
+        labels = self._known(batch["labels"])
+        weights = tf.cast(labels != IGNORED_LABEL, tf.float32) * batch["sample_weight"][:, None]
+        by_class = class_weights.array(self.config.class_weights, self._require_labels())
+        if by_class is None:
+            return weights
+        return weights * tf.gather(by_class, tf.maximum(labels, 0))
 
     def _known(self, labels: tf.Tensor) -> tf.Tensor:
         """Return labels for the loss, which has none for a tag that only an evaluation has."""

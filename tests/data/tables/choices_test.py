@@ -88,7 +88,7 @@ def test_the_number_of_choices_may_differ(tmp_path):
         ([PLAIN | {"label": True}], "an index from 0 to 2, was True"),
         ([PLAIN | {"label": "x"}], "was 'x'; the choices are ['here', 'there', 'nowhere']"),
         ([PLAIN | {"choices": ["a", "a"], "label": "a"}], "was 'a'; the choices are ['a', 'a']"),
-        ([PLAIN | {"choices": ["a"], "label": 0}], "there must be two or more choices"),
+        ([PLAIN | {"choices": ["a"], "label": 0}], "there must be 2 or more choices"),
         ([PLAIN | {"choices": ["a", ""]}], "each a string that is not empty, were ['a', '']"),
         ([PLAIN | {"choices": ["a", 1]}], "each a string that is not empty, were ['a', 1]"),
         ([PLAIN | {"text": None}], "line 1: the text must be a string, was None"),

@@ -33,7 +33,10 @@ def folder(path, names: str):
         ("train.tsv dev_matched.tsv dev_mismatched.tsv test_matched.tsv test_mismatched.tsv "
          "diagnostic.tsv", "train.tsv",
          {"matched": "dev_matched.tsv", "mismatched": "dev_mismatched.tsv"},
-         {"matched": "test_matched.tsv", "mismatched": "test_mismatched.tsv"}),
+         {"matched": "test_matched.tsv", "mismatched": "test_mismatched.tsv",
+          "diagnostic": "diagnostic.tsv"}),
+        ("train.tsv dev.tsv diagnostic.tsv diagnostic-full.tsv", "train.tsv", {"dev": "dev.tsv"},
+         {"diagnostic": "diagnostic.tsv"}),
         # MRPC
         ("train.tsv dev.tsv dev_ids.tsv test.tsv msr_paraphrase_train.txt msr_paraphrase_test.txt",
          "train.tsv", {"dev": "dev.tsv"}, {"test": "test.tsv"}),

@@ -54,6 +54,8 @@ def folder(tmp_path_factory):
     (folder / "data").mkdir()
     for name, count in (("data/train", 320), ("data/dev", 60), ("others", 30)):
         write(folder / f"{name}.jsonl", [question(draw) for _ in range(count)])
+    unlabeled = [{**question(draw), "id": f"q{n}", "label": None} for n in range(3)]
+    write(folder / "data/test.jsonl", unlabeled)
     return folder
 
 
@@ -79,6 +81,15 @@ def test_it_learns_to_choose(run, folder):
     summary = json.loads((run / "summary.json").read_text())
     assert summary["metric"] == "dev/accuracy"
     assert summary["median"]["dev"]["accuracy"] > 0.9
+
+
+def test_choices_of_a_test_set_without_labels_are_written(run, folder):
+    header, *lines = (run / "predictions/test.tsv").read_text().splitlines()
+    assert header == "index\tprediction"
+    predictor = nlp.Predictor.from_pretrained(run / "model", length=32)
+    read = predictor.read_file(folder / "data/test.jsonl")
+    chosen = [str(result.choice) for result in predictor(read.inputs)]
+    assert [line.split("\t") for line in lines] == [[f"q{n}", x] for n, x in enumerate(chosen)]
 
 
 def test_its_model_chooses_among_any_number_of_texts(electra, run, folder):
@@ -206,7 +217,7 @@ ROW = {"text": "film", "choices": ["good", "bad"], "label": 0}
     [
         (json.dumps({**ROW, "label": 2}), "line 1: the label must be .* from 0 to 1, was 2"),
         (json.dumps({**ROW, "choices": []}), "line 1"),
-        (json.dumps({**ROW, "choices": ["good"]}), "must be two or more choices"),
+        (json.dumps({**ROW, "choices": ["good"]}), "must be 2 or more choices"),
         (json.dumps(ROW) + '\n{"text": "fi', "line 2"),
         ("", "empty"),
         ("\n", "own.jsonl"),

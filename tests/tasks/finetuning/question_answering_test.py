@@ -90,13 +90,28 @@ def run(electra, folder):
 # === What a run does ===
 
 
+def test_a_test_set_without_answers_is_predicted(folder, tmp_path):
+    (tmp_path / "answered.json").write_text(json.dumps(questions(("good", "good film", "film"))))
+    (tmp_path / "none.json").write_text(json.dumps(questions(("good", "good film", None))))
+    open_questions = questions(("good", "good film", "film"))
+    del open_questions["data"][0]["paragraphs"][0]["qas"][0]["answers"]
+    (tmp_path / "open.json").write_text(json.dumps(open_questions))
+    settings = config(folder, test=str(tmp_path / "open.json"), stride=2)
+    data = opened(settings, tmp_path / "own.json", questions(("good", "good film", "film")))
+    assert (list(data.test), list(data.unlabeled)) == ([], ["test"])
+    assert settings.predictions_file("test") == "test.json"
+    assert settings.prediction_options["stride"] == 2
+    for name in ("answered", "none"):
+        assert not settings.lacks_labels(tmp_path / f"{name}.json", None)
+
+
 def test_it_says_what_its_windows_hold_and_learns(run, folder):
     out = (folder / "out.txt").read_text()
     assert "train.json: 450 questions on 150 contexts; 150 impossible" in out
     assert "training: 450 questions in 876 windows" in out
     # A third of the questions have no answer.
     assert "dev/f1 0.3333" in out
-    assert "6 epochs of 876 examples in batches of 32 are 165 steps" in out
+    assert "6 epochs of 876 examples in batches of 32: 165 steps" in out
     summary = json.loads((run / "summary.json").read_text())
     assert summary["metric"] == "dev/f1"
     for metrics in summary["median"].values():
@@ -251,13 +266,13 @@ def test_it_counts_what_it_cannot_use(folder, tmp_path):
     found = settings.preflight({None: data}, [], TrainingConfig(), find_devices("one_device", True))
     assert [line for line in found.lines if line.startswith("training: ")] == [
         "training: 5 questions in 10 windows",
-        "training: 1 answers begin or end within a token; the whole token stands for them",
+        "training: 1 answer beginning or ending within a token, for which the whole token stands",
     ]
     assert [line for line in found.warnings if line.startswith("training: ")] == [
-        "training: 1 questions have more than 2 tokens and are truncated",
-        "training: 1 answers have no token of this vocabulary; their questions are not trained on",
-        "training: 2 answers have more than max_answer_length=2 tokens and cannot be predicted",
-        "training: 1 answers are divided by all windows and are trained on as no answer",
+        "training: 1 question of more than 2 tokens, truncated",
+        "training: 1 answer without a token of this vocabulary, whose question is not trained on",
+        "training: 2 answers of more than max_answer_length=2 tokens, which cannot be predicted",
+        "training: 1 answer divided by all windows, trained on as no answer",
     ]
     features = settings.make({None: data}, TrainingConfig()).features(data.train)
     assert features.weights[:4].tolist() == [1, 1, 0, 1]

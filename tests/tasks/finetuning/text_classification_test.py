@@ -1,5 +1,6 @@
 """Text classification through the command, with a tiny network that learns in seconds."""
 
+import dataclasses
 import json
 import random
 import shutil
@@ -13,7 +14,8 @@ import pytest
 import official_nlp as nlp
 from official_nlp.errors import InputError
 from official_nlp.modeling.networks import ElectraConfig
-from official_nlp.tasks import TextClassificationConfig
+from official_nlp.tasks import TextClassificationConfig, TokenClassificationConfig
+from official_nlp.tasks.finetuning.data import ExampleSet
 from official_nlp.training import TrainingConfig, metrics_log
 from tests.tasks import published
 from tests.training.toy import assert_same_state, state
@@ -246,8 +248,91 @@ TABLE = "text,label\n" + "".join(f"film {n},{'b' if n % 4 else 'a'}\n" for n in 
 )
 def test_class_weights_are_weights_of_the_examples(folder, tmp_path, weights, expected):
     shutil.copytree(folder / "published", tmp_path / "published")
-    _, features = features_of(tmp_path, TABLE, class_weights=weights)
+    task, features = features_of(tmp_path, TABLE, class_weights=weights)
     assert sorted(set(features.weights.tolist())) == pytest.approx(sorted(expected))
+    assert any("class weights: 'a' 2, 'b' 0.667" in x for x in task._data.notes) == (
+        weights == "auto"
+    )
+
+
+def test_an_evaluation_has_the_class_weights_of_training(folder, tmp_path):
+    shutil.copytree(folder / "published", tmp_path / "published")
+    task, _ = features_of(tmp_path, TABLE, class_weights="auto")
+    recorded = TextClassificationConfig.from_dict(task.config.to_dict())
+    assert recorded.class_weights == pytest.approx({"a": 2.0, "b": 8 / 12})
+    (tmp_path / "more.csv").write_text("text,label\nfilm 9,a\nfilm 8,b\n")
+    recorded = dataclasses.replace(recorded, tokenizer=task.tokenizer)
+    data = recorded.open_evaluation_data(tmp_path / "more.csv")
+    evaluation = recorded.make({None: data}, TrainingConfig())
+    weights = evaluation.features(data.dev["dev"]).weights
+    assert weights.tolist() == pytest.approx([2.0, 8 / 12])
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "settings", "lacks"),
+    [
+        ("text,mood\na film,x\na plot,y\n", "text,mood\na film,y\n", {}, False),
+        ("text,mood\na film,x\na plot,y\n", "text,genre\na film,y\na plot,y\n", {}, True),
+        ("text,mood\na film,x\na plot,y\n", "text,mood\na film,-1\n", {}, True),
+        ("text,mood\na film,x\na plot,y\n", "text,mood\na film,\na plot,x\n", {}, False),
+        # A label that training has is one.
+        ("text,mood\na film,-1\na plot,1\n", "text,mood\na film,-1\n", {}, False),
+        # Without a training set the setting decides, or the name.
+        (None, "text,mood\na film,x\n", {"label": "mood"}, False),
+        (None, "text,genre\na film,x\n", {"label": "mood"}, True),
+        (None, "text,label\na film,x\n", {}, False),
+        (None, "text,genre\na film,x\n", {}, True),
+    ],
+)
+def test_a_test_set_without_labels_is_recognized(tmp_path, train, test, settings, lacks):
+    made = TextClassificationConfig(**settings)
+    (tmp_path / "test.csv").write_text(test)
+    examples = None
+    if train:
+        (tmp_path / "train.csv").write_text(train)
+        found = made.read(tmp_path / "train.csv")
+        examples = ExampleSet(tmp_path, found.examples, found.columns)
+    assert made.lacks_labels(tmp_path / "test.csv", examples) == lacks
+
+
+def test_rows_with_missing_fields_are_refused_or_skipped_and_counted(tmp_path):
+    (tmp_path / "a.tsv").write_text("text\tlabel\na film\tx\na plot\na book\ty\n")
+    with pytest.raises(
+        InputError, match=r"a\.tsv, line 3: .* such rows out by CORRUPT_RECORDS=skip"
+    ):
+        TextClassificationConfig().read(tmp_path / "a.tsv")
+    found = TextClassificationConfig(corrupt_records="skip").read(tmp_path / "a.tsv")
+    assert [example.text for example in found.examples] == ["a film", "a book"]
+    assert any("left out 1 row with another number of fields" in note for note in found.notes)
+    # Other files have no rows: a part that cannot be read is no example.
+    with pytest.raises(InputError, match="corrupt_records must be one of stop, was 'skip'"):
+        TokenClassificationConfig(corrupt_records="skip")
+
+
+def test_columns_and_range_are_recorded_and_limit_predictions(folder, tmp_path):
+    shutil.copytree(folder / "published", tmp_path / "published")
+    table = "opinion,stars\na long film,0.5\na short story,4.5\n"
+    task, _ = features_of(tmp_path, table, value_range=(0, 5))
+    assert task.network.extra == {"table_columns": {"text": "opinion"}, "value_range": [0, 5]}
+    rows = {"logits": np.array([[-1.0], [9.0]]), "labels": np.array([0.5, 4.5]),
+            "document": np.array([0, 1])}  # fmt: skip
+    # (0.5 - 0)² and (5 - 4.5)².
+    assert task.metrics_of(rows)["mean_squared_error"] == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"value_range": (5, 0)}, r"a smallest and a larger largest value, was \[5, 0\]"),
+        ({"value_range": (0, 1, 2)}, r"was \[0, 1, 2\]"),
+        ({"value_range": (0,)}, "value_range must be a list of at least 2 values"),
+        ({"predictions": {"test": "../x.tsv"}}, "without folders, named '../x.tsv'"),
+        ({"predictions": {"test": ""}}, "predictions.*must be text"),
+    ],
+)
+def test_ranges_and_names_of_files_are_checked(settings, message):
+    with pytest.raises(InputError, match=message):
+        TextClassificationConfig(**settings)
 
 
 def test_labels_have_the_order_that_is_given(folder, tmp_path):
@@ -282,10 +367,16 @@ def all_features(settings, path):
         (TABLE, "text,label\nfilm,c\n", {}, "line 2: the label 'c' does not occur"),
         (TABLE, "text,label\n", {}, "dev.csv"),
         (TABLE, TABLE, {"text": "txt"}, "did you mean 'text'"),
-        (TABLE, TABLE, {"class_weights": {"x": 1.0}}, "class_weights must name labels among a, b"),
+        (
+            TABLE,
+            TABLE,
+            {"class_weights": {"x": 1.0}},
+            "weights must name labels among 'a', 'b', named 'x'",
+        ),
         ("text,label\na film\n", TABLE, {}, "line 2"),
         ("text,label\nfilm,a\nplot,a\n", TABLE, {}, "nothing to learn"),
         ("text,label\nx,0.5\ny,1.5\n", TABLE, {"class_weights": "auto"}, "leave CLASS_WEIGHTS out"),
+        (TABLE, TABLE, {"value_range": (0, 5)}, "leave VALUE_RANGE out"),
     ],
 )
 def test_bad_input_is_explained(folder, tmp_path, table, dev, settings, message):

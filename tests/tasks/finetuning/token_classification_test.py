@@ -126,8 +126,10 @@ def test_the_predictor_and_the_evaluation_tag_alike(electra, run, folder):
     examples = data.dev["dev"].examples
     assert true == [list(each.tags) for each in examples]
     predictor = nlp.Predictor.from_pretrained("run/model", length=16)
-    results = predictor([" ".join(each.tokens) for each in examples])
+    results = predictor([list(each.tokens) for each in examples])
     assert [result.tags for result in results] == predicted
+    # The texts divide into the same words.
+    assert results == predictor([" ".join(each.tokens) for each in examples])
 
 
 def test_predict_finds_the_characters_of_entities(electra, run):
@@ -193,7 +195,8 @@ def test_weights_of_a_run_with_other_labels_initialize_the_encoder(electra, run)
     code, out, err = electra(*words, "--dry-run")
     assert (code, err) == (0, "")
     assert "37 tensors loaded" in out
-    assert "newly initialized, different shape in the file: classifier.weight: [5, 32]" in out
+    assert "newly initialized, because the head of the file is another one: classifier.w" in out
+    assert "its labels are 'O', 'B-LOC', 'I-LOC', 'B-PER', 'I-PER', those of the run" in out
     assert "baselines on the evaluation data, without a network: dev/token_accuracy 0.4" in out
 
 
@@ -278,10 +281,44 @@ def test_the_weight_of_the_loss_is_the_number_of_labels(tmp_path):
     assert float(task.loss_weight(batch)) == 8
 
 
+@pytest.mark.parametrize(
+    ("given", "weights"),
+    [
+        # 4 words B-LOC, 2 B-PER, 1 I-LOC and 1 O, none I-PER: 8 words of 4 labels.
+        ("auto", {"O": 2.0, "B-LOC": 0.5, "I-LOC": 2.0, "B-PER": 1.0, "I-PER": 1.0}),
+        ({"B-LOC": 3}, {"O": 1.0, "B-LOC": 3.0, "I-LOC": 1.0, "B-PER": 1.0, "I-PER": 1.0}),
+    ],
+)
+def test_class_weights_are_weights_of_the_words(tmp_path, given, weights):
+    sentences = [SENTENCE, [("berlin", "B-LOC"), ("anna", "B-PER")]]
+    task = task_of(tmp_path, written(sentences), class_weights=given)
+    assert task.config.class_weights == weights
+    (batch,) = task.evaluation_sets()["dev"].take(1)
+    counts = {"B-LOC": 4, "B-PER": 2, "I-LOC": 1, "O": 1}
+    total = sum(weights[name] * count for name, count in counts.items())
+    assert float(task.loss_weight(batch)) == total
+    # The loss is the sum of the losses of the words, each times the weight of its label.
+    model = task.build()
+    sums, _ = task.evaluate(model, batch)
+    logits = model(task.inputs_of(batch), training=False)["logits"].numpy()
+    losses = np.log(np.exp(logits).sum(-1)) - np.take_along_axis(
+        logits, np.maximum(batch["labels"], 0)[..., None], -1
+    )[..., 0]  # fmt: skip
+    counted = (batch["labels"].numpy() >= 0) * batch["sample_weight"].numpy()[:, None]
+    by_number = np.array(list(weights.values()))[np.maximum(batch["labels"], 0)]
+    expected = (losses * by_number * counted).sum()
+    assert float(sums["loss_sum"]) == pytest.approx(expected, rel=1e-4)
+
+
 def test_tags_without_prefixes_have_an_accuracy_only(tmp_path):
     task = task_of(tmp_path, "anna NN\nsaw VB\n\nthe DT\npeter NN\n")
     assert task.network.id2label == {0: "DT", 1: "NN", 2: "VB"}
     assert task.baselines() == {"dev/token_accuracy": 0.5}
+
+
+def test_the_column_of_the_words_is_recorded(tmp_path):
+    task = task_of(tmp_path, "B-PER anna\nO saw\n", token_column=1, tag_column=0)
+    assert task.network.extra == {"token_column": 1}
 
 
 def test_labels_have_the_order_that_is_given(tmp_path):
@@ -322,6 +359,8 @@ def test_tags_that_break_their_scheme_are_counted_and_read_as_entities(tmp_path)
         ("a O\n\nanna B-PER\nsaw B-X\n", {"labels": ["O", "B-PER"]}, "line 4: the tag 'B-X' is"),
         ("anna B-PER\n", {"labels": ["O", "O"]}, "labels must be distinct names, were 'O', 'O'"),
         ("anna B-PER\n", {"labels": ["O", "B-PER", "LOC"]}, "IOB2 must be O, .*, was 'LOC'"),
+        ("anna B-PER\n", {"class_weights": {"B-X": 1.0}}, "among 'O', .*, named 'B-X'"),
+        ("anna B-PER\n", {"class_weights": "equal"}, "class_weights must be one of auto"),
         ("anna B-PER\n", {"labels": ["O"]}, "labels must be a list of at least 2 values"),
         ("anna B-PER\n", {"scheme": "IOB1"}, "scheme must be one of IOB2, BIOES, none"),
     ],
