@@ -1,6 +1,7 @@
 """What several verbs print. What one verb alone prints is in the module of that verb."""
 
 import math
+import pathlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ import rich.console
 import rich.table
 
 from official_nlp import output
+from official_nlp.inference import exported_files
 
 if TYPE_CHECKING:  # The import takes seconds.
     from official_nlp.interchange.sources import Source
@@ -83,6 +85,27 @@ def print_source(source: "Source", console: rich.console.Console) -> None:
             f"{name or 'model'}: {kind}, {len(network.arrays)} tensors, {network.parameters:,} "
             f"parameters; {_sizes(config)}"
         )
+
+
+def print_exported(version: pathlib.Path, console: rich.console.Console) -> None:
+    """Print an exported model: its head and the inputs and outputs of its signatures.
+
+    Args:
+      version: folder of the version.
+      console: where to print.
+    """
+    described = exported_files.Description.read(version)
+    written_by = ", ".join(f"{name} {number}" for name, number in described.versions.items())
+    console.print(
+        f"exported model, version {version.name}: {described.head}, sequences of at most "
+        f"{described.length} tokens, written by {written_by}"
+    )
+    for name, sides in described.signatures.items():
+        console.print(f"signature {name}")
+        for side, tensors in sides.items():
+            for tensor, shape in tensors.items():
+                # A shape in brackets is no markup.
+                console.print(f"  {side[:-1]} {tensor}: {shape}", markup=False)
 
 
 def _sizes(config: Mapping) -> str:

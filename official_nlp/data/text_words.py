@@ -5,7 +5,7 @@ from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 from official_nlp.data.tokenization.words import is_in_word
 
 Span = tuple[int, int]
-_APOSTROPHES = "'\u2019"
+APOSTROPHES = "'\u2019"
 
 
 def spans(tokenizer: ElectraTokenizer, text: str) -> list[Span]:
@@ -73,7 +73,7 @@ def _is_possessive(text: str, parts: list[Span], position: int) -> bool:
     (_, end), (start, stop), (begin, last) = parts[position - 1 : position + 2]
     return (
         (end, stop) == (start, begin)
-        and text[start:stop] in _APOSTROPHES
+        and text[start:stop] in APOSTROPHES
         and text[begin:last] in ("s", "S")
         and is_in_word(text[end - 1])
     )

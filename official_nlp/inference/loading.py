@@ -1,4 +1,4 @@
-"""Load the models and the tokenizer of a run, a Hugging Face folder or a checkpoint."""
+"""Load the models and the tokenizer of a run, a model folder, a checkpoint or an export."""
 
 import dataclasses
 import os
@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from official_nlp.data import ElectraTokenizer
 from official_nlp.errors import InputError
 from official_nlp.files import guarded
+from official_nlp.inference import exported, exported_files
 from official_nlp.interchange import sources, tensor_shapes, vocabulary_fit
 from official_nlp.interchange.load_report import listed
 from official_nlp.interchange.weights import Weights
@@ -59,7 +60,7 @@ class LoadedModel:
 
 
 def load(path: str | os.PathLike, checkpoint: int | str | None = None) -> LoadedModel:
-    """Load whatever is at a path that `interchange.sources` reads.
+    """Load whatever is at a path that `interchange.sources` reads, or an exported model.
 
     Args:
       path: the path.
@@ -69,6 +70,11 @@ def load(path: str | os.PathLike, checkpoint: int | str | None = None) -> Loaded
       InputError: the path cannot be read, has no tokenizer, or lacks weights of the model that
         its configuration names.
     """
+    version = exported_files.newest_version(path)
+    if version is not None:
+        if checkpoint is not None:
+            raise InputError(f"{path} is an exported model, which has no checkpoint {checkpoint!r}")
+        return LoadedModel(*exported.open_networks(version, _CLASSES))
     source = sources.open(path, checkpoint=checkpoint)
     tokenizer = source.load_tokenizer()
     if tokenizer is None:

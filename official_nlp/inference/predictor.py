@@ -14,6 +14,7 @@ from official_nlp.errors import InputError
 from official_nlp.inference import embedding_files, input_files, loading
 from official_nlp.inference import inputs as forms
 from official_nlp.inference.embedding import TextEmbedder, TextEncoder, TokenEmbeddings
+from official_nlp.inference.exported import ExportedNetwork
 from official_nlp.inference.fillings import BlankFiller
 from official_nlp.inference.head import Head, Prediction
 from official_nlp.inference.input_files import FileInputs, ReadOptions
@@ -125,8 +126,8 @@ class Predictor:
 
         Args:
           path: a run folder; a Hugging Face folder of any ELECTRA model; a folder with
-            `generator/` and `discriminator/`; or a google-research or Model Garden checkpoint with
-            its vocabulary beside it.
+            `generator/` and `discriminator/`; a google-research or Model Garden checkpoint with
+            its vocabulary beside it; or an exported folder, of which the newest version is loaded.
           length: as in the constructor; for a run, None means the longest sequence in training.
           batch_size: as in the constructor.
           checkpoint: checkpoint of a run: `newest` (the default), `best` or the number of a step.
@@ -144,6 +145,16 @@ class Predictor:
     def expects(self) -> str:
         """Description of a valid input that completes the sentence "the input must be ..."."""
         return self._head.expects
+
+    @property
+    def head(self) -> Head:
+        """The part that parses inputs and predicts."""
+        return self._head
+
+    @property
+    def parts(self) -> Mapping[str, Any]:
+        """The models by the name of their part, "" for one that is not part of a pair."""
+        return self._parts
 
     @property
     def classifies(self) -> bool:
@@ -341,17 +352,22 @@ def _head(
             _filler(model, tokenizer, length, batch_size),
         )
     for kind, head in _HEADS:
-        if isinstance(model, kind):
+        if _is_a(model, kind):
             return head(model, tokenizer, length, batch_size)
-    if isinstance(model, models.ElectraForPreTraining):
+    if _is_a(model, models.ElectraForPreTraining):
         scorer = _scorer(model, tokenizer, length, batch_size)
         is_classifier = predicted_texts.LABEL_WORDS in model.config.extra
         return ZeroShotClassifier.of_model(scorer, model.config) if is_classifier else scorer
-    if isinstance(model, models.ElectraForMaskedLM):
+    if _is_a(model, models.ElectraForMaskedLM):
         return _filler(model, tokenizer, length, batch_size)
     names = [kind.__name__ for kind, _ in _HEADS]
     names += ["ElectraForPreTraining", "ElectraForMaskedLM", "ElectraPretrainer"]
     raise InputError(f"model must be one of {', '.join(names)}, got {type(model).__name__}")
+
+
+def _is_a(model: Any, kind: type) -> bool:
+    """Return whether a model, or the model that was exported, is of a class."""
+    return issubclass(getattr(model, "model_class", type(model)), kind)
 
 
 def _scorer(model: Any, tokenizer: ElectraTokenizer, length: int, batch_size: int) -> WordScorer:
@@ -389,10 +405,15 @@ def _embedder(
 ) -> TextEmbedder:
     """Return the embedder of a model, or of the discriminator of a pair."""
     model = parts["discriminator"] if len(parts) > 1 else next(iter(parts.values()))
+    if isinstance(model, ExportedNetwork) and not _is_a(model, networks.ElectraEncoder):
+        raise InputError(
+            "vectors need the encoder of the model, and an exported model with a head has only its "
+            "results; use the model that was exported, or export its encoder alone"
+        )
     if isinstance(model, models.ElectraPretrainer):
         network = model.discriminator_network
     else:
-        network = model if isinstance(model, networks.ElectraEncoder) else model.encoder
+        network = model if _is_a(model, networks.ElectraEncoder) else model.encoder
     return TextEmbedder(
         lambda batch: network_contract.run(network, batch, training=False),
         network_contract.checked_width(network, "discriminator_network"),
@@ -404,7 +425,7 @@ def _embedder(
 
 
 def _require(model: Any, kind: type, part: str) -> None:
-    if not isinstance(model, kind):
+    if not _is_a(model, kind):
         raise InputError(
             f"the {part} of a pair must be an {kind.__name__}, got {type(model).__name__}"
         )

@@ -69,6 +69,11 @@ class SequenceClassifier(Head):
       length: largest number of tokens in a sequence; longer inputs are truncated, with a warning,
         unless the model was trained on windows.
       batch_size: largest number of sequences in a batch.
+
+    Attributes:
+      labels: names of the labels in order.
+      problem_type: kind of prediction, as in the configuration.
+      temperature: divisor of the logits of one label.
     """
 
     expects = inputs.TEXT_OR_PAIR
@@ -86,8 +91,8 @@ class SequenceClassifier(Head):
         self.labels = label_names(config)
         default = "regression" if config.num_labels == 1 else "single_label_classification"
         # The model can also decide by the labels, but there are none in prediction.
-        self._problem_type = config.problem_type or default
-        self._temperature = predicted_texts.fitted_value(
+        self.problem_type = config.problem_type or default
+        self.temperature = predicted_texts.fitted_value(
             config.extra, predicted_texts.TEMPERATURE, 1.0
         )
         self._thresholds = predicted_texts.thresholds_of(config.extra, self.labels)
@@ -129,13 +134,13 @@ class SequenceClassifier(Head):
         else:
             rows = sequences.truncated(self.tokenizer, texts, self.length)
         logits = self._logits(rows, numbers, len(texts))
-        if self._problem_type == "regression":
+        if self.problem_type == "regression":
             means = [
                 predicted_texts.limited(each.mean(axis=0), self.value_range) for each in logits
             ]
             return [Regression(_number_or_numbers(mean)) for mean in means]
-        if self._problem_type == "multi_label_classification":
-            limits = self._limits(threshold)
+        if self.problem_type == "multi_label_classification":
+            limits = self.limits(threshold)
             return [self._multi_label(sigmoid(each).mean(axis=0), limits) for each in logits]
         return [self._single_label(softmax(each).mean(axis=0)) for each in logits]
 
@@ -154,13 +159,18 @@ class SequenceClassifier(Head):
             outputs[number].append(output["logits"])
         return [np.stack(each) for each in outputs]
 
-    def _limits(self, threshold: float | None) -> dict[str, float]:
+    def limits(self, threshold: float | None = None) -> dict[str, float]:
+        """Return the smallest probability of each label in multi-label classification.
+
+        Args:
+          threshold: as in `predict`.
+        """
         if threshold is None and self._thresholds is not None:
             return self._thresholds
         return dict.fromkeys(self.labels, 0.5 if threshold is None else threshold)
 
     def _single_label(self, probabilities: np.ndarray) -> Classification:
-        probabilities = predicted_texts.calibrated(probabilities, self._temperature)
+        probabilities = predicted_texts.calibrated(probabilities, self.temperature)
         best = int(probabilities.argmax())
         scores = dict(zip(self.labels, probabilities.tolist()))
         return Classification(self.labels[best], float(probabilities[best]), scores)

@@ -37,6 +37,14 @@ def test_an_unknown_activation_raises():
         ops.activation("no_such_activation")
 
 
+def test_gelu_is_exact_without_an_operation_that_converters_lack():
+    x = tf.linspace(-6.0, 6.0, 101)
+    np.testing.assert_allclose(ops.gelu(x), tf.nn.gelu(x), atol=1e-6)
+    graph = tf.function(ops.gelu).get_concrete_function(x).graph
+    assert "Erfc" not in {operation.type for operation in graph.get_operations()}
+    assert ops.gelu(tf.cast(x, tf.bfloat16)).dtype == tf.bfloat16
+
+
 @pytest.mark.parametrize("name", ["gelu", "gelu_new", None])
 def test_activations_can_be_serialized(name):
     config = tf_keras.activations.serialize(ops.activation(name))

@@ -17,7 +17,7 @@ import types
 from official_nlp.errors import InputError, nearest
 
 # In the order of use.
-VERBS = ("vocab", "examples", "train", "sweep", "evaluate", "predict", "info", "convert")
+VERBS = ("vocab", "examples", "train", "sweep", "evaluate", "predict", "info", "convert", "export")
 
 
 def load(verb: str) -> types.ModuleType:

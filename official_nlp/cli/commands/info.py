@@ -1,4 +1,4 @@
-"""Describe a tokenizer, data, run or model folder.
+"""Describe a tokenizer, data, run, model or exported folder.
 
 A model is anything that `electra convert` reads.
 """
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from official_nlp.cli import arguments, printing
 from official_nlp.errors import InputError
+from official_nlp.inference import exported_files
 
 if TYPE_CHECKING:  # Importing it takes time.
     import rich.console
@@ -38,6 +39,9 @@ def run(args: argparse.Namespace) -> None:
         _print_data(path, console)
     elif path.name in _VOCABULARY_FILES and path.is_file():
         _print_tokenizer(path, console)
+    elif (version := exported_files.newest_version(path)) is not None:
+        printing.print_exported(version, console)
+        _print_tokenizer(version / exported_files.TOKENIZER, console)
     elif _is_model(path):
         _print_model(path, console)
         if has_vocabulary:
@@ -49,7 +53,7 @@ def run(args: argparse.Namespace) -> None:
         raise InputError(
             f"{path} must be a run folder (run.json), a data folder (index.json), a tokenizer "
             f"folder ({' or '.join(_VOCABULARY_FILES)}) or a model (model.safetensors, "
-            f"tf_model.h5, a TensorFlow checkpoint, ...); it {problem}"
+            f"tf_model.h5, a TensorFlow checkpoint, ...) or an exported folder; it {problem}"
         )
 
 

@@ -27,7 +27,7 @@ LABEL_TEMPLATE = "label_template"
 LABEL_WORDS = "label_words"
 TRUNCATE, WINDOWS = "truncate", "windows"
 # Smaller probabilities have no logarithm in float32.
-_LEAST = 1e-30
+LEAST = 1e-30
 _RANGES = {
     TEMPERATURE: Number(1e-3, 1e3),
     THRESHOLDS: ByName(Number(0, 1)),
@@ -69,7 +69,7 @@ def calibrated(probabilities: np.ndarray, temperature: float) -> np.ndarray:
 
 def logits_of(probabilities: np.ndarray) -> np.ndarray:
     """Return logits of probabilities, which may be the means over the windows of a text."""
-    return np.log(np.maximum(probabilities, _LEAST))
+    return np.log(np.maximum(probabilities, LEAST))
 
 
 def limited(values: np.ndarray, value_range: Sequence[float] | None) -> np.ndarray:

@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-import tf_keras
 
 from official_nlp import randomness
 from official_nlp.errors import InputError
-from official_nlp.modeling import layers
+from official_nlp.modeling import layers, ops
 
 B, C, L, H = 2, 3, 5, 4
 X = np.random.default_rng(0).normal(size=[B, C, L, H]).astype(np.float32)
@@ -52,7 +51,7 @@ def test_without_an_index_the_last_token_is_used():
 
 
 def test_gelu_is_exact():
-    assert _head(summary_activation="gelu").summary_activation is tf_keras.activations.gelu
+    assert _head(summary_activation="gelu").summary_activation is ops.gelu
 
 
 @pytest.mark.parametrize("rate", ["summary_first_dropout", "summary_last_dropout"])

@@ -314,7 +314,7 @@ def test_heads_start_as_the_original_starts_them():
         assert np.abs(kernel).max() <= 0.2
         assert abs(kernel.std() / 0.088 - 1) < 0.2
         np.testing.assert_array_equal(dense.bias, np.zeros_like(dense.bias))
-    assert model.mlm_activation is tf_keras.activations.gelu
+    assert model.mlm_activation is ops.gelu
 
 
 def test_predictions_a_row_are_as_many_as_tokens_unless_said():
@@ -344,7 +344,7 @@ def test_the_generators_head_has_the_exact_gelu_and_the_discriminators_its_netwo
     tanh = tiny.config(hidden_act="gelu_new")
     model = models.ElectraPretrainer.from_config_pair(tanh, tanh, sharing="whole")
     for made in (model, models.ElectraPretrainer.from_config(model.get_config())):
-        assert made.masked_lm.activation is tf_keras.activations.gelu
+        assert made.masked_lm.activation is ops.gelu
         assert made.discriminator_activation is ops.gelu_new
 
 

@@ -1,0 +1,14 @@
+"""Trained models as SavedModels that take strings, for servers and programs without this package.
+
+This list is the public API; a part is imported on first use.
+"""
+
+from official_nlp.lazy_imports import lazy_attributes
+
+_WHERE = {
+    "export": ".saved_model:export",
+}
+
+__all__ = sorted(_WHERE)
+
+__getattr__, __dir__ = lazy_attributes(__name__, _WHERE)

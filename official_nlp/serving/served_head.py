@@ -1,0 +1,83 @@
+"""The contract between `export` and the heads: signatures, sample requests, and their results."""
+
+import abc
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from official_nlp.serving.served_network import ServedNetwork
+
+# The signature that a server calls if the request names none.
+DEFAULT = "serving_default"
+# The signature of token ids; `inference.exported` computes by it.
+TOKEN_IDS = "token_ids"
+STRINGS = tf.TensorSpec([None], tf.string)
+# Plain sentences of several scripts; an unknown word is a token too.
+SAMPLES = (
+    "The old bridge was closed for two years.",
+    "Die Straße am Fluß ist gesperrt, sagt Frau Müller.",
+    "这座桥很旧。",
+    "",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Samples:
+    """Requests to try a signature with.
+
+    Attributes:
+      request: list of strings, or of lists of them, by the name of the signature's input.
+      inputs: the same inputs, as `Predictor` takes them.
+    """
+
+    request: Mapping[str, Sequence[Any]]
+    inputs: Sequence[Any]
+
+
+class ServedHead(tf.Module, abc.ABC):
+    """A model with its tokenizer as signatures: functions from strings to named tensors.
+
+    A subclass belongs to a head of `official_nlp.inference` and computes in the graph what that
+    head computes in Python. `export` compares both.
+
+    Attributes:
+      networks: networks by the name of their part, as in `LoadedModel`; "" for the only one.
+    """
+
+    networks: dict[str, ServedNetwork]
+
+    @abc.abstractmethod
+    def signatures(self) -> dict[str, Any]:
+        """Return the concrete functions that take strings, by name."""
+
+    @abc.abstractmethod
+    def samples(self) -> dict[str, Samples]:
+        """Return sample requests for each of these."""
+
+    @abc.abstractmethod
+    def results(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+        """Return what `to_dict()` of `Predictor`'s results would, from outputs of a signature.
+
+        Args:
+          outputs: arrays by name; strings are `str` objects.
+        """
+
+    def token_signatures(self) -> dict[str, str]:
+        """Return the name of the signature of token ids for each part of the model."""
+        return {
+            part: TOKEN_IDS if part in ("", "discriminator") else f"{part}_{TOKEN_IDS}"
+            for part in self.networks
+        }
+
+
+def pair_samples() -> dict[str, Samples]:
+    """Return samples of a head that takes a text, or two."""
+    pairs = list(zip(SAMPLES, reversed(SAMPLES)))
+    firsts, seconds = zip(*pairs)
+    return {
+        DEFAULT: Samples({"text": list(SAMPLES)}, list(SAMPLES)),
+        "pairs": Samples({"text": list(firsts), "text_pair": list(seconds)}, pairs),
+    }

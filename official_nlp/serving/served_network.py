@@ -1,0 +1,54 @@
+"""A network as a function of token ids that can be saved without Keras."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+# Inputs of a network for texts, int32 `[batch, length]`.
+INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
+
+
+class ServedNetwork(tf.Module):
+    """A network as one traced function and its variables.
+
+    A SavedModel of this module has no trace of the Keras object, so that neither Keras nor this
+    package is needed to load it. All signatures of a model call the one function: each network is
+    in the graph once.
+
+    Attributes:
+      function: the concrete function. Its arguments are keywords with the names of the inputs, its
+        result a dict of tensors.
+
+    Args:
+      call: function of a dict of the inputs that returns a dict of tensors.
+      weights: the variables that `call` uses.
+      inputs: names of the inputs.
+      rank: number of axes of an input, which may have any sizes.
+    """
+
+    def __init__(
+        self,
+        call: Callable[[Mapping[str, tf.Tensor]], Mapping[str, tf.Tensor]],
+        weights: Sequence[tf.Variable],
+        inputs: Sequence[str] = INPUTS,
+        rank: int = 2,
+    ):
+        super().__init__()
+        self._weights = list(weights)
+        self.function = traced(
+            lambda **values: dict(call(values)),
+            {name: tf.TensorSpec([None] * rank, tf.int32) for name in inputs},
+        )
+
+    def __call__(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return self.function(**inputs)
+
+
+def traced(
+    function: Callable[..., dict[str, tf.Tensor]], inputs: Mapping[str, tf.TensorSpec]
+) -> Any:
+    """Return the concrete function of keyword arguments with these names and shapes."""
+    specs = {name: tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in inputs.items()}
+    # Arguments that are keywords appear by name in the signature of a SavedModel.
+    return tf.function(lambda **values: function(**values)).get_concrete_function(**specs)

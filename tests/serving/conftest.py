@@ -1,0 +1,73 @@
+"""Signatures of every head in this process, and one model that was exported by the command."""
+
+import contextlib
+import functools
+import io
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from official_nlp.cli import main
+from official_nlp.serving import clean_process, heads
+from tests.inference.conftest import build, predictor, text_file, tokenizer  # noqa: F401
+
+
+def arrays(outputs: dict) -> dict:
+    """Return the outputs of a signature as arrays, with strings as `str`."""
+    found = {name: tensor.numpy() for name, tensor in outputs.items()}
+    return {
+        name: np.vectorize(bytes.decode, otypes=[object])(array) if array.dtype == object else array
+        for name, array in found.items()
+    }
+
+
+@pytest.fixture(scope="session")
+def served(predictor):  # noqa: F811
+    """Return the served head of a model by its name, and its signatures; each is made once."""
+
+    @functools.cache
+    def make(name):
+        of = predictor(name)
+        head = heads.served_head(of.head, of.parts)
+        return head, head.signatures()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def exported(tokenizer, tmp_path_factory):  # noqa: F811
+    """Return a folder with `model`, a classifier, and `served`, its export; not to be changed."""
+    folder = tmp_path_factory.mktemp("exported")
+    build("classification").save_pretrained(folder / "model")
+    tokenizer.save_pretrained(folder / "model")
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        code = main.main(["export", str(folder / "model"), "--to", str(folder / "served")])
+    assert code == main.DONE
+    (folder / "printed.txt").write_text(printed.getvalue())
+    return folder
+
+
+@pytest.fixture
+def here(monkeypatch, served):
+    """Export a regression that is traced once, and run its requests in this process.
+
+    Another process takes seconds to start.
+    """
+
+    def run(folder, requests):
+        loaded = tf.saved_model.load(str(folder))
+        results = {}
+        for name, request in requests.items():
+            feed = {key: tf.constant(values, tf.string) for key, values in request.items()}
+            outputs = arrays(loaded.signatures[name](**feed))
+            results[name] = {key: array.tolist() for key, array in outputs.items()}
+        return json.loads(json.dumps(results))
+
+    head, functions = served("regression")
+    monkeypatch.setattr(head, "signatures", lambda: dict(functions))
+    monkeypatch.setattr(heads, "served_head", lambda *_: head)
+    monkeypatch.setattr(clean_process, "run", run)
+    return run
