@@ -18,7 +18,7 @@ from official_nlp.configuration import recipes
 from official_nlp.errors import InputError
 
 # In the order of use.
-VERBS = ("vocab", "examples", "train", "evaluate", "predict", "info", "convert", "export")
+VERBS = ("vocab", "examples", "train", "evaluate", "predict", "info", "convert", "export", "serve")
 
 
 def load(verb: str) -> types.ModuleType:
