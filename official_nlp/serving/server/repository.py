@@ -1,6 +1,7 @@
 """Models by name, each in its newest version, which a newer one replaces without a pause."""
 
 import asyncio
+import logging
 import os
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
@@ -102,7 +103,10 @@ class Repository:
         """Look for new versions until cancelled."""
         while self._limits.reload_interval:
             await asyncio.sleep(self._limits.reload_interval)
-            await self.update()
+            try:
+                await self.update()
+            except Exception:  # Later looks may succeed, and the models are still served.
+                logging.getLogger(__name__).exception("cannot look for new versions")
 
     async def close(self) -> None:
         """Wait for all requests."""
