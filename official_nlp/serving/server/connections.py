@@ -11,11 +11,49 @@ _FAREWELL = 1.0
 _TICK = 0.05
 
 
+class _Patience:
+    """Cuts off a client after some seconds in which it neither sent nor read what it should.
+
+    Args:
+      loop: the event loop.
+      transport: the connection.
+      seconds: how long to wait.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport, seconds: float
+    ):
+        self._loop = loop
+        self._transport = transport
+        self._seconds = seconds
+        self._timer: asyncio.TimerHandle | None = None
+        self._unread = 0
+
+    def start(self) -> None:
+        """Wait from now on."""
+        self.stop()
+        self._unread = self._transport.get_write_buffer_size()
+        self._timer = self._loop.call_later(self._seconds, self._expire)
+
+    def stop(self) -> None:
+        """Wait no longer."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _expire(self) -> None:
+        # A client that reads slowly, but reads, is served.
+        if self._transport.get_write_buffer_size() < self._unread:
+            self.start()
+        else:
+            self._transport.abort()
+
+
 def protocol(client_timeout: float) -> type[H11Protocol]:
     """Return the protocol of a connection.
 
-    uvicorn waits without end for the head of the first request, and for a client that reads no
-    answer. Such a connection is closed here.
+    uvicorn waits without end for the head of a request whose bytes come slowly, and for a client
+    that reads no answer. Such a connection is closed here.
 
     Args:
       client_timeout: seconds to wait.
@@ -24,47 +62,34 @@ def protocol(client_timeout: float) -> type[H11Protocol]:
     class TimedProtocol(H11Protocol):
         """A connection with a time limit for heads of requests and for reading answers."""
 
-        _waiting: asyncio.TimerHandle | None = None
-        _writing: asyncio.TimerHandle | None = None
-
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
-            self._wait_for_request()
+            self._for_request = _Patience(self.loop, transport, client_timeout)
+            self._for_reader = _Patience(self.loop, transport, client_timeout)
+            self._for_request.start()
 
         def connection_lost(self, exc: Exception | None) -> None:
-            self._stop_waiting()
-            self.resume_writing()
+            self._for_request.stop()
+            self._for_reader.stop()
             super().connection_lost(exc)
 
         def handle_events(self) -> None:
             super().handle_events()
             # Once its head is complete, the application limits the time for the rest.
             if self.cycle is not None and not self.cycle.response_complete:
-                self._stop_waiting()
+                self._for_request.stop()
 
         def on_response_complete(self) -> None:
-            self._wait_for_request()
+            self._for_request.start()
             super().on_response_complete()
 
         def pause_writing(self) -> None:
             super().pause_writing()
-            if self._writing is None:
-                self._writing = self.loop.call_later(client_timeout, self.transport.abort)
+            self._for_reader.start()
 
         def resume_writing(self) -> None:
-            if self._writing is not None:
-                self._writing.cancel()
-                self._writing = None
+            self._for_reader.stop()
             super().resume_writing()
-
-        def _wait_for_request(self) -> None:
-            self._stop_waiting()
-            self._waiting = self.loop.call_later(client_timeout, self.transport.abort)
-
-        def _stop_waiting(self) -> None:
-            if self._waiting is not None:
-                self._waiting.cancel()
-                self._waiting = None
 
     return TimedProtocol
 
