@@ -1,11 +1,12 @@
 """Routes of the server: what a request of HTTP asks for, and what it is answered."""
 
 import asyncio
+import contextlib
 import pathlib
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from starlette import applications, exceptions, requests, responses, routing
@@ -35,6 +36,8 @@ _SECURITY = {
     "referrer-policy": "no-referrer",
     "cache-control": "no-store",
 }
+# Bytes that take a few milliseconds to be read.
+_LONG_BODY = 1 << 16
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LOGGED_PATH = 200
 
@@ -56,7 +59,7 @@ class Service:
         self._repository = repository
         self._limits = limits
         self._metrics = metrics
-        # Bytes of bodies in memory that are not computed yet.
+        # Bytes of the bodies of requests that are not answered yet.
         self._received = 0
 
     def application(self) -> ASGIApp:
@@ -108,11 +111,15 @@ class Service:
 
     async def _predict(self, request: requests.Request) -> responses.Response:
         self._served(request)
-        body = await self._body(request)
-        # Only now, because a newer version may have replaced the model while the client sent.
-        served = self._served(request)
-        prediction = rest.read(body, served.model.signatures, self._limits)
-        outputs = await self._computed(request, served, prediction.signature, prediction.inputs)
+        async with self._body(request) as body:
+            # Only now, because a newer version may have replaced the model while the client sent.
+            served = self._served(request)
+            with served.batcher.place():
+                signatures = served.model.signatures
+                prediction = await self._read(rest.read, body, signatures)
+                outputs = await self._computed(
+                    request, served, prediction.signature, prediction.inputs
+                )
         return _json(rest.answer(prediction, outputs))
 
     async def _status(self, request: requests.Request) -> responses.Response:
@@ -131,11 +138,14 @@ class Service:
         self._served(request)
         if "inference-header-content-length" in request.headers:
             raise Refused(400, "binary tensors are not supported; send all data as JSON")
-        body = await self._body(request)
-        served = self._served(request)
-        model = served.model
-        inference = open_inference.read(body, model.signatures, self._limits)
-        outputs = await self._computed(request, served, inference.signature, inference.inputs)
+        async with self._body(request) as body:
+            served = self._served(request)
+            model = served.model
+            with served.batcher.place():
+                inference = await self._read(open_inference.read, body, model.signatures)
+                outputs = await self._computed(
+                    request, served, inference.signature, inference.inputs
+                )
         signature = model.signatures[inference.signature]
         return _json(
             open_inference.answer(inference, outputs, served.name, model.version, signature)
@@ -186,8 +196,9 @@ class Service:
         request.state.model = name
         return served
 
-    async def _body(self, request: requests.Request) -> bytes:
-        """Return the body of a request.
+    @contextlib.asynccontextmanager
+    async def _body(self, request: requests.Request) -> AsyncIterator[bytes]:
+        """Yield the body of a request, whose size counts during the block.
 
         Raises:
           Refused: it is too large, compressed, or comes too slowly, or the server has too many.
@@ -197,32 +208,35 @@ class Service:
         length = request.headers.get("content-length", "0")
         if length.isdigit() and int(length[:20]) > self._limits.body_bytes:
             raise self._too_large()
-        parts: list[bytes] = []
+        body = bytearray()
         try:
-            await asyncio.wait_for(self._receive(request, parts), self._limits.client_timeout)
-        except asyncio.TimeoutError as error:
-            seconds = f"{self._limits.client_timeout:g} seconds"
-            raise Refused(
-                408, f"the body did not arrive within {seconds}", {"connection": "close"}
-            ) from error
+            await self._receive(request, body)
+            yield bytes(body)
         finally:
-            self._received -= sum(map(len, parts))
-        return b"".join(parts)
+            self._received -= len(body)
 
-    async def _receive(self, request: requests.Request, parts: list[bytes]) -> None:
-        size = 0
+    async def _receive(self, request: requests.Request, body: bytearray) -> None:
+        """Append what the client sends to the body.
+
+        Raises:
+          Refused: as `_body`.
+        """
+        seconds = self._limits.client_timeout
+        try:
+            await asyncio.wait_for(self._append(request, body), seconds)
+        except asyncio.TimeoutError as error:
+            reason = f"the body did not arrive within {seconds:g} seconds"
+            raise Refused(408, reason, {"connection": "close"}) from error
+
+    async def _append(self, request: requests.Request, body: bytearray) -> None:
         async for part in request.stream():
-            parts.append(part)
+            body += part
             self._received += len(part)
-            size += len(part)
-            if size > self._limits.body_bytes:
+            if len(body) > self._limits.body_bytes:
                 raise self._too_large()
-            if self._received > self._limits.waiting_bytes:
-                raise Refused(
-                    429,
-                    "too many requests are being received; try again later",
-                    {"Retry-After": "1"},
-                )
+            if self._received > self._limits.all_body_bytes:
+                reason = "the requests that are not answered yet are too large; try again later"
+                raise Refused(429, reason, {"Retry-After": "1"})
 
     def _too_large(self) -> Refused:
         return Refused(
@@ -230,6 +244,14 @@ class Service:
             f"the body must have at most {self._limits.body_bytes:,} bytes; send fewer instances "
             "at once",
         )
+
+    async def _read(
+        self, read: Callable[..., Any], body: bytes, signatures: Mapping[str, Signature]
+    ) -> Any:
+        """Return what a function reads in a body, without stopping other requests for long."""
+        if len(body) > _LONG_BODY:
+            return await asyncio.to_thread(read, body, signatures, self._limits)
+        return read(body, signatures, self._limits)
 
     async def _computed(
         self, request: requests.Request, served: Served, signature: str, inputs: Arrays

@@ -7,7 +7,7 @@ import dataclasses
 import itertools
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -85,7 +85,7 @@ class Batcher:
 
     @property
     def requests(self) -> int:
-        """Number of requests that wait or are computed."""
+        """Number of requests that hold a place."""
         return self._requests
 
     @property
@@ -93,15 +93,12 @@ class Batcher:
         """Number of jobs that wait."""
         return len(self._jobs)
 
-    async def submit(self, name: str, inputs: Arrays) -> Outputs:
-        """Compute a request. Cancelling it frees its place.
-
-        Args:
-          name: name of the signature.
-          inputs: arrays by name, with equal numbers of rows.
+    @contextlib.contextmanager
+    def place(self) -> Iterator[None]:
+        """Hold a place in the queue during the block. While one is held, `close` waits.
 
         Raises:
-          Refused: too many requests wait, or the model refuses the values.
+          Refused: there is none.
         """
         if self._requests >= self._limits.queue:
             raise Refused(
@@ -110,6 +107,22 @@ class Batcher:
                 {"Retry-After": "1"},
             )
         self._requests += 1
+        try:
+            yield
+        finally:
+            self._requests -= 1
+            self._ended.set()
+
+    async def submit(self, name: str, inputs: Arrays) -> Outputs:
+        """Compute a request that holds a place.
+
+        Args:
+          name: name of the signature.
+          inputs: arrays by name, with equal numbers of rows.
+
+        Raises:
+          Refused: the model refuses the values.
+        """
         numbers = []
         try:
             jobs = self._jobs_of(name, inputs)
@@ -122,11 +135,9 @@ class Batcher:
         finally:
             for number in numbers:
                 self._jobs.pop(number, None)
-            self._requests -= 1
-            self._ended.set()
 
     async def close(self) -> None:
-        """Wait for all requests, then end the thread."""
+        """Wait for all requests that hold a place, then end the thread."""
         while self._requests:
             self._ended.clear()
             await self._ended.wait()

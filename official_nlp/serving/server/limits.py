@@ -13,7 +13,7 @@ class Limits:
 
     Attributes:
       body_bytes: largest body of a request.
-      waiting_bytes: largest sum of the bodies that are being received.
+      all_body_bytes: largest sum of the bodies of all requests that are not answered yet.
       instances: largest number of instances in a request.
       text_bytes: largest text, in bytes of UTF-8.
       batch_tokens: largest size of a batch in tokens, as estimated from bytes.
@@ -25,7 +25,7 @@ class Limits:
     """
 
     body_bytes: int = 4 << 20
-    waiting_bytes: int = 256 << 20
+    all_body_bytes: int = 256 << 20
     instances: int = 256
     text_bytes: int = 1 << 18
     batch_tokens: int = 16_384
@@ -41,7 +41,7 @@ class Limits:
 
 _RANGES = {
     "body_bytes": ranges.Integer(1, 1 << 30),
-    "waiting_bytes": ranges.Integer(1, 1 << 40),
+    "all_body_bytes": ranges.Integer(1, 1 << 40),
     "instances": ranges.Integer(1, 1_000_000),
     "text_bytes": ranges.Integer(1, 1 << 30),
     "batch_tokens": ranges.Integer(1, 1 << 30),

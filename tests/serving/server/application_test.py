@@ -155,7 +155,7 @@ def test_a_body_without_a_length_is_limited_too(run):
         return await world.client.post("/v1/models/toy:predict", content=parts())
 
     assert run(scenario, Limits(body_bytes=100)).status_code == 413
-    answer = run(scenario, Limits(waiting_bytes=100))
+    answer = run(scenario, Limits(all_body_bytes=100))
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
 
 
@@ -164,7 +164,14 @@ def test_bytes_of_received_bodies_are_released(run):
         return [(await world.predict("a")).status_code for _ in range(10)]
 
     # One body has about 20 bytes.
-    assert run(scenario, Limits(waiting_bytes=60)) == [200] * 10
+    assert run(scenario, Limits(all_body_bytes=60)) == [200] * 10
+
+
+def test_a_long_body_is_read_beside_other_requests(run):
+    async def scenario(world):
+        return await world.predict("a " * 50_000)
+
+    assert run(scenario).json()["predictions"][0]["num_words"] == 50_000
 
 
 def test_a_client_that_sends_too_slowly_is_refused(run):

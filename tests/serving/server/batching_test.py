@@ -17,6 +17,11 @@ def texts(*each):
     return {"text": np.array([text.encode() for text in each], object)}
 
 
+async def submit(batcher, name, inputs):
+    with batcher.place():
+        return await batcher.submit(name, inputs)
+
+
 def run(scenario, limits=None, block=None):
     """Run an async function of a batcher and its model, and return its result."""
 
@@ -40,7 +45,7 @@ async def until(condition):
 
 def test_requests_at_one_time_are_one_batch():
     async def scenario(batcher, model):
-        requests = [batcher.submit("serving_default", texts("a b", "c" * n)) for n in range(5)]
+        requests = [submit(batcher, "serving_default", texts("a b", "c" * n)) for n in range(5)]
         return await asyncio.gather(*requests), model.calls
 
     answers, calls = run(scenario)
@@ -52,9 +57,9 @@ def test_what_arrives_during_a_batch_is_the_next_batch():
     block = threading.Event()
 
     async def scenario(batcher, model):
-        first = asyncio.ensure_future(batcher.submit("serving_default", texts("a")))
+        first = asyncio.ensure_future(submit(batcher, "serving_default", texts("a")))
         await until(lambda: model.calls)
-        others = [batcher.submit("serving_default", texts("b")) for _ in range(3)]
+        others = [submit(batcher, "serving_default", texts("b")) for _ in range(3)]
         gathered = asyncio.ensure_future(asyncio.gather(*others))
         await until(lambda: batcher.waiting == 3)
         block.set()
@@ -81,7 +86,7 @@ def test_only_what_belongs_together_is_merged(requests, calls):
         return {"values": np.array(value, np.int32)}
 
     async def scenario(batcher, model):
-        await asyncio.gather(*(batcher.submit(name, inputs(value)) for name, value in requests))
+        await asyncio.gather(*(submit(batcher, name, inputs(value)) for name, value in requests))
         return model.calls
 
     assert run(scenario) == calls
@@ -91,7 +96,7 @@ def test_a_batch_has_at_most_the_tokens_of_the_limit():
     # 30 bytes are 12 tokens.
     async def scenario(batcher, model):
         await asyncio.gather(
-            *(batcher.submit("serving_default", texts("x" * 30)) for _ in range(5))
+            *(submit(batcher, "serving_default", texts("x" * 30)) for _ in range(5))
         )
         return model.calls
 
@@ -101,7 +106,7 @@ def test_a_batch_has_at_most_the_tokens_of_the_limit():
 def test_a_large_request_is_divided_and_joined():
     async def scenario(batcher, model):
         words = ["one", "one two", "x" * 30, "one two three", ""]
-        return await batcher.submit("serving_default", texts(*words)), model.calls
+        return await submit(batcher, "serving_default", texts(*words)), model.calls
 
     answer, calls = run(scenario, Limits(batch_tokens=24))
     assert calls == [2, 2, 1]
@@ -114,7 +119,7 @@ def test_many_clients_get_their_own_answers():
         draw = random.Random(seed)
         for number in range(20):
             own = [f"{seed} {number} {'x ' * draw.randrange(5)}" for _ in range(draw.randint(1, 4))]
-            answer = await batcher.submit("serving_default", texts(*own))
+            answer = await submit(batcher, "serving_default", texts(*own))
             expected = toy.measured([text.encode() for text in own])
             assert {k: v.tolist() for k, v in answer.items()} == {
                 k: v.tolist() for k, v in expected.items()
@@ -131,7 +136,7 @@ def test_many_clients_get_their_own_answers():
 
 def test_one_failing_request_does_not_harm_the_others():
     async def scenario(batcher, model):
-        requests = [batcher.submit("serving_default", texts(t)) for t in ("a", "fail", "bc")]
+        requests = [submit(batcher, "serving_default", texts(t)) for t in ("a", "fail", "bc")]
         return await asyncio.gather(*requests, return_exceptions=True)
 
     first, failed, last = run(scenario)
@@ -150,7 +155,7 @@ def test_outputs_that_turn_out_to_be_no_rows_are_computed_alone():
 
         batcher = Batcher(compute, toy.SIGNATURES, None, Limits(batch_wait=0.05))
         for _ in range(2):
-            requests = [batcher.submit("serving_default", texts("a")) for _ in range(2)]
+            requests = [submit(batcher, "serving_default", texts("a")) for _ in range(2)]
             assert [len(a["size"]) for a in await asyncio.gather(*requests)] == [7, 7]
         await batcher.close()
         return calls
@@ -162,18 +167,18 @@ def test_a_full_queue_refuses_and_a_client_that_leaves_frees_its_place():
     block = threading.Event()
 
     async def scenario(batcher, model):
-        running = asyncio.ensure_future(batcher.submit("serving_default", texts("a")))
+        running = asyncio.ensure_future(submit(batcher, "serving_default", texts("a")))
         await until(lambda: model.calls)
-        leaving = asyncio.ensure_future(batcher.submit("serving_default", texts("b")))
+        leaving = asyncio.ensure_future(submit(batcher, "serving_default", texts("b")))
         await until(lambda: batcher.waiting == 1)
         with pytest.raises(Refused, match="2 requests wait, which is the limit") as refused:
-            await batcher.submit("serving_default", texts("c"))
+            await submit(batcher, "serving_default", texts("c"))
         assert refused.value.status == 429
         assert refused.value.headers == {"Retry-After": "1"}
         leaving.cancel()
         await until(lambda: batcher.requests == 1)
         assert batcher.waiting == 0
-        last = asyncio.ensure_future(batcher.submit("serving_default", texts("de")))
+        last = asyncio.ensure_future(submit(batcher, "serving_default", texts("de")))
         await until(lambda: batcher.waiting == 1)
         block.set()
         answer = await last
@@ -189,7 +194,7 @@ def test_closing_waits_for_what_was_accepted():
     block = threading.Event()
 
     async def scenario(batcher, model):
-        request = asyncio.ensure_future(batcher.submit("serving_default", texts("a")))
+        request = asyncio.ensure_future(submit(batcher, "serving_default", texts("a")))
         await until(lambda: model.calls)
         closing = asyncio.ensure_future(batcher.close())
         await asyncio.sleep(0.02)

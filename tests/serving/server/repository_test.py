@@ -111,9 +111,13 @@ def test_requests_of_the_old_version_are_answered_after_it_was_replaced(folder):
 
     async def scenario(repository, events):
         inputs = {"text": np.array([b"abc"], object)}
-        request = asyncio.ensure_future(
-            repository.served["reviews"].batcher.submit("serving_default", inputs)
-        )
+        batcher = repository.served["reviews"].batcher
+
+        async def submit():
+            with batcher.place():
+                return await batcher.submit("serving_default", inputs)
+
+        request = asyncio.ensure_future(submit())
         while not old.calls:
             await asyncio.sleep(0.001)
         write(folder, 12)
