@@ -70,13 +70,7 @@ def make_windows(
 
     Reference: Devlin et al. 2019 (arXiv 1810.04805), sections 4.2 and 4.3.
     """
-    # 3 for [CLS] and two [SEP].
-    limit = min(max_question_length, length - 3 - _FEWEST_CONTEXT_TOKENS)
-    if limit < 1:
-        raise InputError(
-            f"length must be at least {4 + _FEWEST_CONTEXT_TOKENS} tokens for a question and "
-            f"a part of its context, got {length}"
-        )
+    limit = longest_question(length, max_question_length)
     ids, type_ids, offsets = [], [], []
     places: list[tuple[int, int, int, int]] = []  # questions, positions, starts, counts
     truncated = 0
@@ -102,6 +96,25 @@ def make_windows(
     return QuestionWindows(
         ids, type_ids, numbers, positions, starts, counts, offsets, limit, truncated
     )
+
+
+def longest_question(length: int, max_question_length: int) -> int:
+    """Return the largest number of tokens of a question that leaves room for a context.
+
+    Args:
+      length, max_question_length: as in `make_windows`.
+
+    Raises:
+      InputError: there is no room.
+    """
+    # 3 for [CLS] and two [SEP].
+    limit = min(max_question_length, length - 3 - _FEWEST_CONTEXT_TOKENS)
+    if limit < 1:
+        raise InputError(
+            f"length must be at least {4 + _FEWEST_CONTEXT_TOKENS} tokens for a question and "
+            f"a part of its context, got {length}"
+        )
+    return limit
 
 
 def _context_tokens(

@@ -16,7 +16,8 @@ from official_nlp.inference.batches import BatchRunner, TokenSequence
 from official_nlp.inference.head import Head, Prediction
 
 # At least three underscores, because two are part of names such as __init__.
-_BLANK = re.compile(r"_{3,}")
+BLANK = re.compile(r"_{3,}")
+TOP = 3  # number of tokens for a blank
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +49,9 @@ class BlankFiller(Head):
       vocab_size: number of tokens that the model scores.
       length: largest number of tokens in a sequence, special tokens included.
       batch_size: largest number of sequences in a batch.
+
+    Attributes:
+      allowed: float32 `[vocab_size]`, 1 for tokens that may fill a blank, else 0.
     """
 
     expects = inputs.TEXT
@@ -62,11 +66,12 @@ class BlankFiller(Head):
     ):
         self.tokenizer = tokenizer
         self.length = length
-        # 1 for tokens that may fill a blank, [V]. No text is written with special tokens, and a
+        # No text is written with special tokens, and a
         # padded table has rows without a token.
         allowed = np.zeros([vocab_size], np.float32)
         allowed[: tokenizer.vocab_size] = 1
         allowed[[*tokenizer.special_ids, tokenizer.unk_token_id]] = 0
+        self.allowed = allowed
         self._candidates = int(allowed.sum())
 
         def best_tokens(batch, top):
@@ -94,9 +99,9 @@ class BlankFiller(Head):
 
     def has_blank(self, text: str) -> bool:
         """Return whether a text has a blank: [MASK] or ___."""
-        return self.tokenizer.mask_token in text or bool(_BLANK.search(text))
+        return self.tokenizer.mask_token in text or bool(BLANK.search(text))
 
-    def predict(self, texts: Sequence[str], *, top: int = 3) -> list[Fillings]:
+    def predict(self, texts: Sequence[str], *, top: int = TOP) -> list[Fillings]:
         """Return the best tokens for each blank of each text.
 
         Probabilities are those among all tokens; special tokens, [UNK] among them, are left out.
@@ -137,7 +142,7 @@ class BlankFiller(Head):
         ]
 
     def _sequences(self, text: str) -> list[TokenSequence]:
-        ids = self.tokenizer(_BLANK.sub(self.tokenizer.mask_token, text))["input_ids"]
+        ids = self.tokenizer(BLANK.sub(self.tokenizer.mask_token, text))["input_ids"]
         positions = np.flatnonzero(ids == self.tokenizer.mask_token_id).tolist()
         if not positions:
             raise InputError(

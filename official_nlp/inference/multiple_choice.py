@@ -37,6 +37,9 @@ class ChoiceRanker(Head):
       tokenizer: tokenizer of the model.
       length: largest number of tokens in a sequence; longer ones are truncated, with a warning.
       batch_size: largest number of sequences in a batch.
+
+    Attributes:
+      depends_on_padding: whether padding changes the results of the model.
     """
 
     expects = inputs.CHOICES
@@ -50,6 +53,8 @@ class ChoiceRanker(Head):
     ):
         self.tokenizer = tokenizer
         self.length = length
+        # The other summaries look at the last token or at all tokens, padding included.
+        self.depends_on_padding = model.config.summary_type != "first"
 
         def logits(batch):
             # [B, L] becomes [B, 1, L]: the network sees each choice as a question with one choice,
@@ -62,8 +67,7 @@ class ChoiceRanker(Head):
             tokenizer.pad_token_id,
             length,
             batch_size,
-            # The other summaries look at the last token or at all tokens, padding included.
-            exact_lengths=model.config.summary_type != "first",
+            exact_lengths=self.depends_on_padding,
         )
 
     def parse(self, value: Any) -> Choices | None:

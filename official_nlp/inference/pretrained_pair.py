@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from official_nlp.inference import inputs
-from official_nlp.inference.fillings import BlankFiller, Fillings
+from official_nlp.inference.fillings import TOP, BlankFiller, Fillings
 from official_nlp.inference.head import Head
 from official_nlp.inference.replaced_words import ReplacedWords, WordScorer
 
@@ -28,7 +28,7 @@ class PretrainedPair(Head):
     def parse(self, value: Any) -> str | None:
         return inputs.parse_text(value)
 
-    def predict(self, texts: Sequence[str], *, top: int = 3) -> list[ReplacedWords | Fillings]:
+    def predict(self, texts: Sequence[str], *, top: int = TOP) -> list[ReplacedWords | Fillings]:
         """Return fillings of texts with a blank, [MASK] or ___, and scored words of others.
 
         Args:

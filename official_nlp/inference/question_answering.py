@@ -27,6 +27,9 @@ from official_nlp.tasks.probabilities import sigmoid, softmax
 
 # Key of config.json, which `tasks.finetuning.question_answering` writes.
 _NULL_THRESHOLD = "null_threshold"
+# In tokens, unless the caller says otherwise.
+MAX_QUESTION_LENGTH = 64
+MAX_ANSWER_LENGTH = 30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +62,10 @@ class QuestionAnswerer(Head):
       length: largest number of tokens in a sequence, special tokens included.
       batch_size: largest number of sequences in a batch.
 
+    Attributes:
+      is_joint: whether the model scores ends given starts.
+      null_threshold: threshold of the model, see `predict`.
+
     Reference: Devlin et al. 2019 (arXiv 1810.04805), sections 4.2 and 4.3.
     """
 
@@ -73,14 +80,14 @@ class QuestionAnswerer(Head):
     ):
         self.tokenizer = tokenizer
         self.length = length
-        self._null_threshold = _null_threshold(model.config)
+        self.null_threshold = _null_threshold(model.config)
 
         kind = getattr(model, "model_class", type(model))  # An exported network names its class.
-        self._is_joint = issubclass(kind, ElectraForJointQuestionAnswering)
+        self.is_joint = issubclass(kind, ElectraForJointQuestionAnswering)
 
         def logits(batch, **options):
             outputs = model(batch, training=False)
-            if self._is_joint:
+            if self.is_joint:
                 return best_joint_spans(outputs, batch, **options)
             return {"start_logits": outputs["start_logits"], "end_logits": outputs["end_logits"]}
 
@@ -94,8 +101,8 @@ class QuestionAnswerer(Head):
         questions: Sequence[Question],
         *,
         stride: int = 128,
-        max_question_length: int = 64,
-        max_answer_length: int = 30,
+        max_question_length: int = MAX_QUESTION_LENGTH,
+        max_answer_length: int = MAX_ANSWER_LENGTH,
         null_threshold: float | None = None,
     ) -> list[Answer]:
         """Return the answer to each question.
@@ -135,7 +142,7 @@ class QuestionAnswerer(Head):
             )
         if not questions:
             return []
-        find = self._joint_spans if self._is_joint else self._spans
+        find = self._joint_spans if self.is_joint else self._spans
         found, scores, no_answer_scores = find(windows, max_answer_length)
         contexts = [question.context for question in questions]
         places = answer_spans.characters(windows, contexts, found)
@@ -144,7 +151,7 @@ class QuestionAnswerer(Head):
             for context, (start, end), score in zip(contexts, places, scores)
         ]
         if null_threshold is None:
-            null_threshold = self._null_threshold
+            null_threshold = self.null_threshold
         return [
             Answer("", 0, 0, float(score)) if null > null_threshold else answer
             for answer, null, score in zip(answers, found.null_scores, no_answer_scores)

@@ -14,9 +14,10 @@ from official_nlp.inference.batches import BatchRunner, TokenSequence
 from official_nlp.inference.head import Head, Prediction
 
 # An ideograph is a word of its own, as in the tokenizer.
-_IDEOGRAPH = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f"
-_LETTERS = rf"[^\W{_IDEOGRAPH}]+"
-_WORD = re.compile(rf"[{_IDEOGRAPH}]|{_LETTERS}(?:['’-]{_LETTERS})*")
+IDEOGRAPH = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f"
+LETTERS = rf"[^\W{IDEOGRAPH}]+"
+JOINERS = "'’-"  # between letters, part of a word
+_WORD = re.compile(rf"[{IDEOGRAPH}]|{LETTERS}(?:[{JOINERS}]{LETTERS})*")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,6 +4,7 @@ Letters of shapes: B batch, L length, P predictions, V vocabulary.
 """
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 
+_EXACT_GELU = ("gelu", "gelu_python")
 _TANH_GELU = ("gelu_new", "gelu_fast", "gelu_accurate", "gelu_pytorch_tanh", "gelu_python_tanh")
 # Number of tokens per block in sampling. Near the square root of a usual vocabulary, it makes both
 # searches, of the block and inside the block, equally short.
@@ -49,9 +51,21 @@ def activation(identifier: Activation | None) -> Callable[[tf.Tensor], tf.Tensor
     """
     if identifier in _TANH_GELU:
         return gelu_new  # A registered function, unlike a lambda, can be serialized.
-    if identifier == "gelu_python":
-        identifier = "gelu"
+    if identifier in _EXACT_GELU:
+        return gelu
     return tf_keras.activations.get(identifier or None)
+
+
+@tf_keras.utils.register_keras_serializable(package="official_nlp")
+def gelu(x: tf.Tensor) -> tf.Tensor:
+    """Apply the exact GELU, x times the normal distribution function (Hendrycks and Gimpel 2016).
+
+    `tf.nn.gelu` is the same by the complementary error function, which converters to other formats
+    do not know.
+    """
+    x = tf.convert_to_tensor(x)
+    half, scale = tf.cast(0.5, x.dtype), tf.cast(math.sqrt(0.5), x.dtype)
+    return half * x * (1 + tf.math.erf(x * scale))
 
 
 @tf_keras.utils.register_keras_serializable(package="official_nlp")

@@ -1,14 +1,40 @@
 """The head to serve for each head of a `Predictor`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from official_nlp.errors import InputError
+from official_nlp.inference.embedding import TextEncoder
+from official_nlp.inference.exported import ExportedNetwork
+from official_nlp.inference.fillings import BlankFiller
 from official_nlp.inference.head import Head
+from official_nlp.inference.multiple_choice import ChoiceRanker
+from official_nlp.inference.pretrained_pair import PretrainedPair
+from official_nlp.inference.question_answering import QuestionAnswerer
+from official_nlp.inference.replaced_words import WordScorer
 from official_nlp.inference.sequence_classification import SequenceClassifier
+from official_nlp.inference.token_classification import TokenClassifier
+from official_nlp.modeling.models import ElectraPretrainer
+from official_nlp.serving.embedding import ServedTextEncoder
+from official_nlp.serving.fillings import ServedBlankFiller
+from official_nlp.serving.multiple_choice import ServedChoiceRanker
+from official_nlp.serving.pretrained_pair import ServedPretrainedPair
+from official_nlp.serving.question_answering import ServedQuestionAnswerer
+from official_nlp.serving.replaced_words import ServedWordScorer
 from official_nlp.serving.served_head import ServedHead
-from official_nlp.serving.served_network import ServedNetwork
+from official_nlp.serving.served_network import INPUTS, ServedNetwork
 from official_nlp.serving.text_classification import ServedTextClassifier
+from official_nlp.serving.token_classification import ServedTokenClassifier
+
+_LOGITS = ("logits",)
+_GENERATOR_INPUTS = ("input_word_ids", "input_mask", "masked_lm_positions")
+_SPAN_OUTPUTS = ("start_logits", "end_logits")
+_JOINT_SPAN_OUTPUTS = (
+    "start_top_log_probs",
+    "start_top_index",
+    "end_logits",
+    "answerable_logits",
+)
 
 
 def served_head(head: Head, models: Mapping[str, Any]) -> ServedHead:
@@ -21,19 +47,63 @@ def served_head(head: Head, models: Mapping[str, Any]) -> ServedHead:
     Raises:
       InputError: models of this kind cannot be exported.
     """
+    _check(head, models)
+    if isinstance(head, PretrainedPair):
+        return ServedPretrainedPair(
+            head,
+            _network(models["discriminator"], _LOGITS),
+            _network(models["generator"], _LOGITS, _GENERATOR_INPUTS),
+        )
+    ((part, model),) = models.items()
     if isinstance(head, SequenceClassifier):
-        return ServedTextClassifier(head, _network(models[""], "logits"))
+        return ServedTextClassifier(head, _network(model, _LOGITS))
+    if isinstance(head, TokenClassifier):
+        return ServedTokenClassifier(head, _network(model, _LOGITS))
+    if isinstance(head, QuestionAnswerer):
+        outputs = _JOINT_SPAN_OUTPUTS if head.is_joint else _SPAN_OUTPUTS
+        return ServedQuestionAnswerer(head, _network(model, outputs))
+    if isinstance(head, ChoiceRanker):
+        return ServedChoiceRanker(head, _network(model, _LOGITS, rank=3))
+    if isinstance(head, WordScorer):
+        return ServedWordScorer(head, _network(model, _LOGITS), part)
+    if isinstance(head, BlankFiller):
+        return ServedBlankFiller(head, _network(model, _LOGITS, _GENERATOR_INPUTS), part)
+    if isinstance(head, TextEncoder):
+        return ServedTextEncoder(head, _network(model, ("sequence_output",)))
     raise InputError(
-        f"a model with the head {type(head).__name__} cannot be exported: a SavedModel holds no "
-        "loop that generates text; call its Predictor instead"
+        f"a model with the head {type(head).__name__} cannot be exported, because a SavedModel "
+        "holds no loop that generates text; use its Predictor"
     )
 
 
-def _network(model: Any, *outputs: str) -> ServedNetwork:
-    """Return a network with some of the outputs of a Keras model."""
+def _check(head: Head, models: Mapping[str, Any]) -> None:
+    """Refuse models whose networks cannot be saved by themselves, or need exact lengths."""
+    for model in models.values():
+        if isinstance(model, ExportedNetwork):
+            raise InputError(
+                "an exported model cannot be exported again: copy its folder, or export the model "
+                "that it came from"
+            )
+        if isinstance(model, ElectraPretrainer):
+            raise InputError(
+                "an ElectraPretrainer cannot be exported as it is: give its run folder, or a dict "
+                "of an ElectraForMaskedLM as generator and an ElectraForPreTraining as "
+                "discriminator"
+            )
+    if isinstance(head, ChoiceRanker) and head.depends_on_padding:
+        raise InputError(
+            "a multiple-choice model must have summary_type='first' to be exported, because "
+            "padding changes the results of any other: fine-tune one with it"
+        )
 
-    def call(inputs):
-        found = model(inputs, training=False)
+
+def _network(
+    model: Any, outputs: Sequence[str], inputs: Sequence[str] = INPUTS, rank: int = 2
+) -> ServedNetwork:
+    """Return a network with some of the inputs and outputs of a Keras model."""
+
+    def call(values):
+        found = model(values, training=False)
         return {name: found[name] for name in outputs}
 
-    return ServedNetwork(call, model.weights)
+    return ServedNetwork(call, model.weights, inputs, rank)

@@ -68,11 +68,10 @@ class TextEncoding(tf.Module):
         self, ids: tf.RaggedTensor, type_ids: tf.RaggedTensor | None = None
     ) -> dict[str, tf.Tensor]:
         """Return the inputs of a network for ragged sequences; without types, all are 0."""
-        mask = tf.ones_like(ids).to_tensor()
         return {
-            "input_word_ids": ids.to_tensor(self.tokenizer.pad_token_id),
-            "input_mask": mask,
-            "input_type_ids": tf.zeros_like(mask) if type_ids is None else type_ids.to_tensor(),
+            "input_word_ids": dense(ids, self.tokenizer.pad_token_id),
+            "input_mask": dense(tf.ones_like(ids)),
+            "input_type_ids": dense(tf.zeros_like(ids) if type_ids is None else type_ids),
         }
 
     def framed(self, pieces: tf.RaggedTensor) -> tf.RaggedTensor:
@@ -80,3 +79,10 @@ class TextEncoding(tf.Module):
         cls = tf.fill([pieces.nrows(), 1], self.tokenizer.cls_token_id)
         sep = tf.fill([pieces.nrows(), 1], self.tokenizer.sep_token_id)
         return tf.concat([cls, pieces, sep], 1)
+
+
+def dense(values: tf.RaggedTensor, fill: int = 0) -> tf.Tensor:
+    """Return rows padded to the longest one, or to one column, which a batch of no rows needs."""
+    padded = values.to_tensor(fill)
+    missing = tf.maximum(1 - tf.shape(padded)[1], 0)
+    return tf.pad(padded, [[0, 0], [0, missing]], constant_values=fill)

@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> None:
     console = printing.console(highlight=False)
 
     from official_nlp.inference.predictor import Predictor
-    from official_nlp.serving import export
+    from official_nlp.serving.saved_model import export
 
     predictor = Predictor.from_pretrained(
         args.model, length=args.length, checkpoint=args.checkpoint

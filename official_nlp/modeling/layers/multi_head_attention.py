@@ -411,8 +411,9 @@ def _broadcast_attention_mask(attention_mask: tf.Tensor) -> tf.Tensor:
         )
     mask = tf.cast(attention_mask, tf.bool)
     if rank == 2:
-        return mask[:, tf.newaxis, tf.newaxis, :]  # [B, 1, 1, S]
-    return mask[:, tf.newaxis, :, :] if rank == 3 else mask  # [B, 1, T, S] or [B, N, T, S]
+        # Converters to LiteRT refuse the same by strides, in a graph of unknown sizes.
+        return tf.expand_dims(tf.expand_dims(mask, 1), 1)  # [B, 1, 1, S]
+    return tf.expand_dims(mask, 1) if rank == 3 else mask  # [B, 1, T, S] or [B, N, T, S]
 
 
 def _broadcast_head_mask(head_mask: tf.Tensor) -> tf.Tensor:

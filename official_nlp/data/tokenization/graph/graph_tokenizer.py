@@ -20,7 +20,8 @@ import tensorflow as tf
 
 from official_nlp.data.tokenization.graph.graph_sentencepiece import GraphSentencePiece
 from official_nlp.data.tokenization.graph.graph_wordpiece import GraphWordPiece
-from official_nlp.data.tokenization.graph.name_finders import TEXT
+from official_nlp.data.tokenization.graph.located_pieces import LocatedPieces
+from official_nlp.data.tokenization.graph.name_finders import TEXT, Spans
 from official_nlp.data.tokenization.sentencepiece import SentencePiece
 from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 from official_nlp.data.tokenization.wordpiece import WordPiece
@@ -125,15 +126,32 @@ class GraphTokenizer(tf.Module):
         """Return the ids of texts `[B]`, without special tokens: ragged int32 `[B, pieces]`."""
         # Transcoding replaces invalid bytes by U+FFFD; kernels and patterns expect valid UTF-8.
         spans, pieces = self._engine(tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8"))
-        is_name = spans.ids != TEXT
-        names = tf.RaggedTensor.from_row_lengths(
-            tf.boolean_mask(spans.ids, is_name), tf.cast(is_name, tf.int64), validate=False
+        return _by_text(spans, pieces, spans.ids, tf.size(texts, tf.int64))
+
+    def located(self, texts: tf.Tensor) -> LocatedPieces:
+        """Return the pieces of texts `[B]` with their characters, those of `ElectraTokenizer`.
+
+        Of a character with several combining marks, some of which the tokenizer removes and others
+        sorts, the end may be one mark further.
+
+        Args:
+          texts: strings `[B]` in valid UTF-8.
+
+        Raises:
+          InputError: the tokenizer has an added token that cannot be located.
+        """
+        spans, pieces = self._engine.located(texts)
+        starts, count = spans.starts(), tf.size(texts, tf.int64)
+        rows = pieces.ids.value_rowids()
+        pieces = pieces._replace(
+            starts=pieces.starts.with_values(pieces.starts.values + tf.gather(starts, rows)),
+            ends=pieces.ends.with_values(pieces.ends.values + tf.gather(starts, rows)),
         )
-        # A span is a name or text, so that one of the two parts is empty.
-        ids = tf.concat([pieces, names], 1)
-        count = tf.size(texts, tf.int64)
-        rows = tf.RaggedTensor.from_value_rowids(ids, spans.rows, count, validate=False)
-        return rows.merge_dims(1, 2)
+        # A name is a piece and a word of its own.
+        names = (spans.ids, starts, starts + spans.sizes, tf.ones_like(starts, tf.bool))
+        return LocatedPieces(
+            *(_by_text(spans, each, name, count) for each, name in zip(pieces, names))
+        )
 
     def _truncated(self, segments: list[tf.RaggedTensor], room: tf.Tensor) -> list[tf.RaggedTensor]:
         """Shorten segments until a sequence has at most `room` `[B]` pieces."""
@@ -199,7 +217,28 @@ class GraphTokenizer(tf.Module):
         return values.to_tensor(fill, shape=[None, width])
 
 
-def _engine(tokenizer: ElectraTokenizer) -> tf.Module:
+def _by_text(
+    spans: Spans, pieces: tf.RaggedTensor, names: tf.Tensor, count: tf.Tensor
+) -> tf.RaggedTensor:
+    """Return the values of pieces and names in order, `[texts, pieces]`.
+
+    Args:
+      spans: the spans of texts.
+      pieces: values of the pieces of spans that are text, `[spans, pieces]`.
+      names: values of all spans, of which those of names are used.
+      count: number of texts.
+    """
+    is_name = spans.ids != TEXT
+    names = tf.RaggedTensor.from_row_lengths(
+        tf.boolean_mask(names, is_name), tf.cast(is_name, tf.int64), validate=False
+    )
+    # A span is a name or text, so that one of the two parts is empty.
+    values = tf.concat([pieces, names], 1)
+    rows = tf.RaggedTensor.from_value_rowids(values, spans.rows, count, validate=False)
+    return rows.merge_dims(1, 2)
+
+
+def _engine(tokenizer: ElectraTokenizer) -> GraphWordPiece | GraphSentencePiece:
     engine = tokenizer.engine
     if isinstance(engine, WordPiece):
         return GraphWordPiece(tokenizer, engine)

@@ -8,6 +8,7 @@ import tokenizers
 from tokenizers import normalizers
 
 from official_nlp.data.tokenization.graph.character_table import ASKED, FENCE, character_table
+from official_nlp.data.tokenization.graph.located_pieces import LocatedPieces, is_first
 from official_nlp.data.tokenization.graph.name_finders import (
     WHITE_SPACE,
     AddedTokenFinder,
@@ -24,6 +25,7 @@ from official_nlp.errors import InputError
 # it, or for `_UNKNOWN`.
 _CONTINUES = " "
 _UNKNOWN = "not in the vocabulary"
+_WHOLE_WORD = 0  # the size of a piece that stands for any word
 # Limits of the kernel.
 _MAX_PIECE_BYTES = 256
 _MAX_CHARACTER_BYTES = 4
@@ -64,6 +66,7 @@ class GraphWordPiece(tf.Module):
         self._words, self._longest_word = WordSplitter(table), longest
         pieces, ids = _pieces(backend, longest)
         self._ids = tf.constant(ids)
+        self._sizes = tf.constant([_size(piece) for piece in pieces], tf.int64)
         self._pieces = tensorflow_text.FastWordpieceTokenizer(
             pieces,
             suffix_indicator=_CONTINUES,
@@ -74,6 +77,46 @@ class GraphWordPiece(tf.Module):
         )
 
     def __call__(self, texts: tf.Tensor) -> tuple[Spans, tf.RaggedTensor]:
+        spans = self._spans(texts)
+        words = self._words(spans.texts)
+        pieces = self._split(words)
+        ids = pieces.with_flat_values(tf.gather(self._ids, pieces.flat_values))
+        return spans, words.with_values(ids).merge_dims(1, 2)
+
+    def located(self, texts: tf.Tensor) -> tuple[Spans, LocatedPieces]:
+        """Return what a call does, with the characters of the pieces.
+
+        Args:
+          texts: UTF-8 `[B]`.
+
+        Raises:
+          InputError: an added token is found in normalized text, which has other characters.
+        """
+        if self._find_normalized is not None:
+            raise InputError(
+                "tokens that are added to the vocabulary must not be `normalized` for a graph that "
+                "locates pieces in the text; add them with normalized=False"
+            )
+        spans = self._spans(texts)
+        words, origins = self._words.located(spans.texts)
+        pieces = self._split(words)
+        # The pieces of a word have its characters in order, and an unknown word is one piece. So a
+        # running sum of their sizes is an index into the characters of all words.
+        in_word = tf.gather(words.values.row_lengths(), pieces.value_rowids())
+        sizes = tf.gather(self._sizes, pieces.values)
+        sizes = tf.where(sizes == _WHOLE_WORD, in_word, sizes)
+        first = tf.cumsum(sizes, exclusive=True)
+        ids = tf.gather(self._ids, pieces.values)
+        by_span = words.with_values(pieces).merge_dims(1, 2)
+        return spans, LocatedPieces(
+            ids=by_span.with_values(ids),
+            starts=by_span.with_values(tf.gather(origins, first)),
+            ends=by_span.with_values(tf.gather(origins, first + sizes - 1) + 1),
+            begins=by_span.with_values(is_first(pieces.value_rowids())),
+        )
+
+    def _spans(self, texts: tf.Tensor) -> Spans:
+        """Return the names in texts and the text between them, normalized where names need it."""
         spans = Spans.of(texts)
         if self._find_whole_words is not None:
             spans = spans.split(self._find_whole_words)
@@ -82,13 +125,14 @@ class GraphWordPiece(tf.Module):
         find, normalize = self._find_normalized, self._normalize
         if find is not None and normalize is not None:
             spans = spans.split(lambda texts: find(_joined(normalize(texts))))
-        words = self._words(spans.texts)
+        return spans
+
+    def _split(self, words: tf.RaggedTensor) -> tf.RaggedTensor:
+        """Return the pieces of words as indices of the kernel, `[words, pieces]`."""
         strings = tf.strings.unicode_encode(words.values, "UTF-8")
         # The kernel limits bytes, but the engine's limit is in characters.
         strings = tf.where(words.values.row_lengths() > self._longest_word, _UNKNOWN, strings)
-        pieces = self._pieces.tokenize(strings)
-        ids = pieces.with_flat_values(tf.gather(self._ids, pieces.flat_values))
-        return spans, words.with_values(ids).merge_dims(1, 2)
+        return self._pieces.tokenize(strings)
 
 
 def _joined(words: tf.RaggedTensor) -> tf.Tensor:
@@ -137,6 +181,13 @@ def _pieces(backend: tokenizers.Tokenizer, longest: int) -> tuple[list[str], np.
     pieces[_CONTINUES + _CONTINUES] = vocab[backend.model.unk_token]
     pieces[_UNKNOWN] = vocab[backend.model.unk_token]
     return list(pieces), np.array(list(pieces.values()), np.int32)
+
+
+def _size(piece: str) -> int:
+    """Return the number of characters of a piece, or `_WHOLE_WORD`."""
+    if piece in (_UNKNOWN, _CONTINUES + _CONTINUES):
+        return _WHOLE_WORD
+    return len(piece.removeprefix(_CONTINUES))
 
 
 def _is_in_words(piece: str, longest: int) -> bool:

@@ -26,23 +26,39 @@ class Spans(NamedTuple):
       texts: string `[spans]`; empty for names.
       ids: int32 `[spans]`: the ids of names, and `TEXT` for others.
       rows: int64 `[spans]`: index of the text that each comes from.
+      sizes: int64 `[spans]`: number of characters of the original text that each covers; white
+        space that a name includes is part of the text beside it.
+      skipped: int64 `[spans]`: how many of these precede the text of a span.
     """
 
     texts: tf.Tensor
     ids: tf.Tensor
     rows: tf.Tensor
+    sizes: tf.Tensor
+    skipped: tf.Tensor
 
     @classmethod
     def of(cls, texts: tf.Tensor) -> "Spans":
         """Return one span for each text `[B]`."""
         count = tf.size(texts, tf.int64)
-        return cls(texts, tf.fill([count], TEXT), tf.range(count))
+        sizes = _characters(texts)
+        return cls(texts, tf.fill([count], TEXT), tf.range(count), sizes, tf.zeros_like(sizes))
 
     def split(self, find: "Callable[[tf.Tensor], Spans]") -> "Spans":
         """Return these spans, split where a finder finds names in their texts."""
-        texts, ids, sources = find(self.texts)
+        texts, ids, sources, sizes, skipped = find(self.texts)
+        # A name is an empty text here, in which nothing is found.
         known = tf.gather(self.ids, sources)
-        return Spans(texts, tf.where(known == TEXT, ids, known), tf.gather(self.rows, sources))
+        ids = tf.where(known == TEXT, ids, known)
+        sizes = tf.where(known == TEXT, sizes, tf.gather(self.sizes, sources))
+        return Spans(texts, ids, tf.gather(self.rows, sources), sizes, skipped)
+
+    def starts(self) -> tf.Tensor:
+        """Return the index of the first character of each span in its text, int64 `[spans]`."""
+        before = tf.cumsum(self.sizes, exclusive=True)
+        # Texts are in order, and each has at least one span.
+        first = tf.gather(tf.math.segment_min(before, self.rows), self.rows)
+        return before - first + self.skipped
 
 
 class WholeWordFinder(tf.Module):
@@ -75,7 +91,8 @@ class WholeWordFinder(tf.Module):
                 texts, self._pattern, rb"\1" + _MARK + rb"\2" + _MARK + rb"\3"
             )
         parts = _split(texts)
-        return _spans(parts, self._id_of(parts.flat_values))
+        sizes = _characters(parts.flat_values)
+        return _spans(parts, self._id_of(parts.flat_values), sizes, tf.zeros_like(sizes))
 
     def _id_of(self, words: tf.Tensor) -> tf.Tensor:
         found = self._ids.lookup(words)
@@ -116,9 +133,11 @@ class AddedTokenFinder(tf.Module):
         parts = _split(tf.strings.regex_replace(texts, self._pattern, _MARK + rb"\1" + _MARK))
         if self._single:
             parts = self._without_touched(parts)
+        sizes = _characters(parts.flat_values)
+        skipped = tf.zeros_like(sizes)
         if self._left or self._right:
-            parts = self._stripped(parts)
-        return _spans(parts, self._ids.lookup(parts.flat_values))
+            parts, skipped = self._stripped(parts)
+        return _spans(parts, self._ids.lookup(parts.flat_values), sizes, skipped)
 
     def _without_touched(self, parts: tf.RaggedTensor) -> tf.RaggedTensor:
         """Turn `single_word` names that a word character touches back into text.
@@ -136,15 +155,20 @@ class AddedTokenFinder(tf.Module):
         marked = tf.where(_is_name(parts) & ~touched, _MARK + texts + _MARK, texts)
         return _split(tf.strings.reduce_join(parts.with_flat_values(marked), axis=-1))
 
-    def _stripped(self, parts: tf.RaggedTensor) -> tf.RaggedTensor:
-        """Remove the white space that `lstrip` and `rstrip` names include."""
+    def _stripped(self, parts: tf.RaggedTensor) -> tuple[tf.RaggedTensor, tf.Tensor]:
+        """Remove the white space that `lstrip` and `rstrip` names include.
+
+        Returns:
+          The parts, and the number of characters that each of them lost at its start.
+        """
         texts = parts.flat_values
         at_end = _is_name(parts) & _is_one_of(texts, self._left)
         at_start = _is_name(parts) & _is_one_of(texts, self._right)
         stripped = tf.strings.regex_replace(texts, f"{self._space}+$", "")
         texts = tf.where(_near(parts, at_end, 1), stripped, texts)
         stripped = tf.strings.regex_replace(texts, f"^{self._space}+", "")
-        return parts.with_flat_values(tf.where(_near(parts, at_start, -1), stripped, texts))
+        kept = tf.where(_near(parts, at_start, -1), stripped, texts)
+        return parts.with_flat_values(kept), _characters(texts) - _characters(kept)
 
 
 def one_of(characters: Collection[str]) -> str:
@@ -194,11 +218,16 @@ def _split(texts: tf.Tensor) -> tf.RaggedTensor:
     return tf.strings.split(texts, _MARK)
 
 
-def _spans(parts: tf.RaggedTensor, ids: tf.Tensor) -> Spans:
+def _spans(parts: tf.RaggedTensor, ids: tf.Tensor, sizes: tf.Tensor, skipped: tf.Tensor) -> Spans:
     """Return the parts as spans; `ids` are those of names, and not used for text."""
     names = _is_name(parts)
     texts = tf.where(names, "", parts.flat_values)
-    return Spans(texts, tf.where(names, ids, TEXT), parts.value_rowids())
+    return Spans(texts, tf.where(names, ids, TEXT), parts.value_rowids(), sizes, skipped)
+
+
+def _characters(texts: tf.Tensor) -> tf.Tensor:
+    """Return the number of characters of texts, int64."""
+    return tf.cast(tf.strings.length(texts, "UTF8_CHAR"), tf.int64)
 
 
 def _is_name(parts: tf.RaggedTensor) -> tf.Tensor:
