@@ -1,5 +1,8 @@
 """The errors that the command turns into one line and an exit code."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class InputError(ValueError):
     """An argument, file or setting cannot be used; the message says why and what to do."""
@@ -33,3 +36,10 @@ class Preempted(RuntimeError):
 
 class StorageError(RuntimeError):
     """Writing failed, because the disk is full or refuses; what was saved before is complete."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return ` (did you mean X?)` if one of the known names is similar, else an empty string."""
+    upper = {candidate.upper(): candidate for candidate in known}
+    found = difflib.get_close_matches(name.upper(), upper, n=1, cutoff=0.6)
+    return f" (did you mean {upper[found[0]]}?)" if found else ""

@@ -2,15 +2,19 @@
 
   python tools/benchmark.py text    texts/ --tokenizer tokenizer --times 1 20
   python tools/benchmark.py batches data --consumed 23
+  python tools/benchmark.py finetune rte INIT=published DATA=RTE
 
 `text` builds examples of the text, once for each number of times that it is repeated, and says how
 many MB of text a second became shards, and the most memory of all processes together. `batches`
 reads masked batches from a data folder, in rounds that take turns, and says how many rows a second
-there are with each kind of masking, and how many times those that a model consumes.
+there are with each kind of masking, and how many times those that a model consumes. `finetune`
+trains a recipe for two epochs, in turns with all batches padded to the same length and with batches
+of similar lengths (BY_LENGTH), and says how many sequences a second the second epoch trains on.
 """
 
 import argparse
 import contextlib
+import json
 import os
 import pathlib
 import statistics
@@ -47,6 +51,11 @@ def main(words: list[str] | None = None):
     batches.add_argument("--seconds", type=float, default=3, help="of a round")
     batches.add_argument("--consumed", type=float, help="rows a second that a model takes")
     batches.set_defaults(run=measure_batches)
+    finetune = verbs.add_parser("finetune", help="padded against similar lengths")
+    finetune.add_argument("recipe")
+    finetune.add_argument("settings", nargs="*", metavar="NAME=value")
+    finetune.add_argument("--rounds", type=int, default=3)
+    finetune.set_defaults(run=measure_finetune)
     options = parser.parse_args(words)
     print(f"load average before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     options.run(options)
@@ -169,6 +178,45 @@ def rows_a_second(stream, options) -> float:
         next(stream)
         rows += options.batch_size
     return rows / (time.monotonic() - start)
+
+
+# === Fine-tuning ===
+
+
+def measure_finetune(options):
+    """Prints sequences a second with and without batches of similar lengths, and their ratio."""
+    rates = {"false": [], "true": []}
+    for _ in range(options.rounds):
+        for by_length, found in rates.items():
+            found.append(sequences_a_second(options, by_length))
+    for by_length, found in rates.items():
+        print(
+            f"BY_LENGTH={by_length}: {statistics.median(found):.1f} sequences/s "
+            f"(from {min(found):.1f} to {max(found):.1f})"
+        )
+    ratios = [ours / padded for padded, ours in zip(*rates.values(), strict=True)]
+    print(
+        f"{statistics.median(ratios):.2f} times as many with similar lengths "
+        f"(from {min(ratios):.2f} to {max(ratios):.2f} in {len(ratios)} rounds)"
+    )
+
+
+def sequences_a_second(options, by_length: str) -> float:
+    """Trains for two epochs; returns the speed of the second, which traces nothing."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = pathlib.Path(folder, "run")
+        settings = [*options.settings, "EPOCHS=2", "EVALUATIONS=2", f"BY_LENGTH={by_length}"]
+        command = [sys.executable, "-m", "official_nlp", "train", options.recipe, *settings]
+        path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+        subprocess.run(
+            [*command, f"MODEL_DIR={run}"],
+            env={**os.environ, "PYTHONPATH": path},
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+        last = json.loads((run / "timing.jsonl").read_text().splitlines()[-1])
+        (phase,) = json.loads((run / "run.json").read_text())["phases"]
+        return last["steps_per_second"] * phase["batch_size"]
 
 
 if __name__ == "__main__":

@@ -4,13 +4,14 @@ transformers and torch are installed in an environment of their own, one for eac
 
     python -m venv /tmp/hf4 && /tmp/hf4/bin/pip install transformers==4.57.6 torch safetensors
     python tools/transformers_check.py /tmp/hf4/bin/python
+    python tools/transformers_check.py /tmp/hf4/bin/python --models runs/reviews/model
 
 What we save must load there without missing or unknown tensors, and what is saved there must load
 here. All outputs for equal inputs with labels are compared: losses, logits, hidden states,
 attentions, keys, values and generated tokens; for tokenizers the ids, types, masks and decoded
-texts. The program prints a table of the largest differences, and exits with 1 if one exceeds the
-bound or a file could not be loaded. If torch is not installed beside TensorFlow,
-`pytorch_model.bin` is skipped.
+texts. With `--models`, folders with models that were fine-tuned here are compared too. The program
+prints a table of the largest differences, and exits with 1 if one exceeds the bound or a file could
+not be loaded. If torch is not installed beside TensorFlow, `pytorch_model.bin` is skipped.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -41,13 +43,17 @@ YES_NO = {"no": 0, "yes": 1}
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """One model: its class, the fields of its configuration besides the sizes, and its storage."""
+    """One model: its class, the fields of its configuration besides the sizes, and its storage.
+
+    A model that was fine-tuned here has a folder.
+    """
 
     name: str
     model: str
     config: dict = dataclasses.field(default_factory=dict)
     storage: str = "float32"
     newest_major: int = 99  # last version of transformers that supports it
+    folder: pathlib.Path | None = None
 
 
 def bare(name, **config) -> Case:
@@ -57,6 +63,14 @@ def bare(name, **config) -> Case:
 def head(name, **config) -> Case:
     """Return a case; the first word of its name is that of the class."""
     return Case(name, f"ElectraFor{name.partition(' ')[0]}", config)
+
+
+def finetuned(folder) -> Case:
+    """Return the case of a folder with a fine-tuned model."""
+    config = json.loads((folder / "config.json").read_text())
+    (model,) = config["architectures"]
+    config["num_labels"] = len(config.get("id2label", "ab"))
+    return Case(str(folder).strip("/").replace("/", "-"), model, config, folder=folder)
 
 
 def stored(storage, case) -> Case:
@@ -148,22 +162,29 @@ def main() -> int:
     parser.add_argument("pythons", nargs="+", help="interpreters with transformers and torch")
     parser.add_argument("--folder", type=pathlib.Path, help="folder for the files, which are kept")
     parser.add_argument("--only", default="", help="run only cases whose name contains this text")
+    parser.add_argument(
+        "--models", nargs="+", type=pathlib.Path, default=[], help="fine-tuned models to compare"
+    )
     arguments = parser.parse_args()
+    cases = [*CASES, *map(finetuned, arguments.models)]
+    cases = [case for case in cases if arguments.only.lower() in case.name.lower()]
     failures = 0
     for number, python in enumerate(arguments.pythons):
         with tempfile.TemporaryDirectory() as temporary:
             folder = (arguments.folder or pathlib.Path(temporary)) / str(number)
-            failures += check(python, folder, arguments.only)
+            failures += check(python, folder, cases)
     print(f"{failures} failures" if failures else "all agree")
     return 1 if failures else 0
 
 
-def check(python, folder, only) -> int:
+def check(python, folder, cases) -> int:
     """Compare with one version; return the number of failures."""
-    cases, errors = [case for case in CASES if only.lower() in case.name.lower()], {}
+    errors = {}
     for case in cases:
-        errors[case.name] = attempt(write_ours, case, folder / "ours" / case.name)
-        write_recipe(case, folder / "theirs" / case.name)
+        write = write_finetuned if case.folder else write_ours
+        errors[case.name] = attempt(write, case, folder / "ours" / case.name)
+        if case.folder is None:
+            write_recipe(case, folder / "theirs" / case.name)
     write_tokenizers(folder / "tokenizers")
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     environment.pop("PYTHONPATH", None)
@@ -176,8 +197,8 @@ def check(python, folder, only) -> int:
     for case in cases:
         results = []
         for direction in (ours_there, theirs_here):
-            removed = major > case.newest_major
-            results.append("not there" if removed else attempt(direction, case, folder))
+            absent = major > case.newest_major or (case.folder and direction is theirs_here)
+            results.append("not there" if absent else attempt(direction, case, folder))
         results[0] = errors[case.name] or results[0]
         failures += sum(failed(result) for result in results)
         print(f"{case.name:40}" + "".join(f"{shown(result):>20}" for result in results))
@@ -230,6 +251,17 @@ def write_ours(case, folder):
     np.savez(folder / "ours.npz", **outputs_of(model, inputs))
 
 
+def write_finetuned(case, folder):
+    """Copy a fine-tuned model; save inputs and its outputs."""
+    import numpy as np
+
+    shutil.copytree(case.folder, folder)
+    inputs = make_inputs(case)
+    np.savez(folder / "inputs.npz", **inputs)
+    model = our_class(case).from_pretrained(folder, strict=True)
+    np.savez(folder / "ours.npz", **outputs_of(model, inputs))
+
+
 def write_recipe(case, folder):
     import numpy as np
 
@@ -278,7 +310,7 @@ def make_labels(case, config, random) -> dict:
         return {"labels": random.integers(0, CHOICES, [ROWS])}
     if classes == 1:
         return {"labels": random.normal(size=[ROWS]).astype(np.float32)}
-    if "problem_type" in config:
+    if config.get("problem_type") == "multi_label_classification":
         return {"labels": random.integers(0, 2, [ROWS, classes]).astype(np.float32)}
     return {"labels": random.integers(0, classes, [ROWS])}
 

@@ -29,7 +29,7 @@ import gin.config
 import gin.config_parser
 
 from official_nlp.configuration import recipes
-from official_nlp.errors import InputError
+from official_nlp.errors import InputError, nearest
 from official_nlp.files import guarded
 
 _MACRO = "gin.macro"
@@ -321,7 +321,7 @@ def _remove_unused(recipe: str | os.PathLike, files: _Files, configurable: Calla
             scopes = {scope for scope, _ in gin.config._OPERATIVE_CONFIG}
             raise InputError(
                 f"{recipe}:{statement.location.line_num}: {name}.{statement.arg_name} is set, but "
-                f"nothing uses @{name}(){recipes.nearest(statement.scope, scopes)}"
+                f"nothing uses @{name}(){nearest(statement.scope, scopes)}"
             )
     for key in unused:
         del config[key]
@@ -340,7 +340,7 @@ def _set(recipe: str | os.PathLike, settings: Mapping[str, str], reachable: set[
     for name, text in settings.items():
         if name not in known:
             raise InputError(
-                f"unknown setting {name}{recipes.nearest(name, known)}; "
+                f"unknown setting {name}{nearest(name, known)}; "
                 f"{os.path.basename(recipe)} has {', '.join(known)}"
             )
         default = _followed(macros, name)
@@ -375,11 +375,9 @@ def _check_macros(recipe: str | os.PathLike, configurable: Callable) -> None:
         used = _macros_used(list(gin.config._CONFIG.values()))
         needed = _macros_used(_bindings(configurable))
     for name in sorted(used - set(macros)):
-        raise InputError(
-            f"{recipe} uses %{name}, which nothing sets{recipes.nearest(name, macros)}"
-        )
+        raise InputError(f"{recipe} uses %{name}, which nothing sets{nearest(name, macros)}")
     for name in sorted(set(macros) - used):
-        raise InputError(f"{recipe} sets {name}, which nothing uses{recipes.nearest(name, used)}")
+        raise InputError(f"{recipe} sets {name}, which nothing uses{nearest(name, used)}")
     missing = [name for name in sorted(needed) if _followed(macros, name) is recipes.REQUIRED]
     if missing:
         raise InputError(f"give {' '.join(f'{name}=...' for name in missing)}")
@@ -476,12 +474,12 @@ def _cause(error: BaseException) -> str:
     )
     if unknown:
         known = [name for name in dir(sys.modules.get(unknown[2])) if not name.startswith("_")]
-        return f"unknown name {unknown[1]}{recipes.nearest(unknown[3], known)}"
+        return f"unknown name {unknown[1]}{nearest(unknown[3], known)}"
     parameter = re.match(r"Configurable '(\S+)' doesn't have a parameter named '(\w+)'", text)
     if parameter:
         owners = gin.config._REGISTRY.get_all_matches(parameter[1])
         known = [name for owner in owners for name in inspect.signature(owner.wrapped).parameters]
-        return f"{parameter[1]} has no {parameter[2]}{recipes.nearest(parameter[2], known)}"
+        return f"{parameter[1]} has no {parameter[2]}{nearest(parameter[2], known)}"
     token = re.search(r"Failed to parse token '(.+)'", text)
     if token:
         return f"{token[1]} is not a value: text needs quotes here, a name needs @ or %"

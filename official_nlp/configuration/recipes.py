@@ -1,14 +1,13 @@
 """Find recipes by name or path, and read the settings `NAME=value` that are typed after them."""
 
 import ast
-import difflib
 import os
 import pathlib
 import warnings
 from collections.abc import Iterable
 from typing import Any
 
-from official_nlp.errors import InputError
+from official_nlp.errors import InputError, nearest
 from official_nlp.ranges import shown
 
 # Value of a setting that has to be given. Such a setting is a path, so its text is not parsed.
@@ -77,7 +76,7 @@ def find(name: str | None) -> pathlib.Path:
 
 
 def split_settings(words: Iterable[str]) -> dict[str, str]:
-    """Return the texts of settings by name, from words `NAME=value`.
+    """Return the texts of settings by name, from words `NAME=value`; the last of a name counts.
 
     Raises:
       InputError: a word has another form, or two settings exclude each other.
@@ -131,13 +130,6 @@ def setting_value(name: str, text: str, default: Any, is_text: bool = False) -> 
             f"{name} must be {_type_name(default)}, such as {default!r}; got {shown(text)}"
         )
     return literal
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return ` (did you mean X?)` if one of the known names is similar, else an empty string."""
-    upper = {candidate.upper(): candidate for candidate in known}
-    found = difflib.get_close_matches(name.upper(), upper, n=1, cutoff=0.6)
-    return f" (did you mean {upper[found[0]]}?)" if found else ""
 
 
 def _literal(text: str) -> Any:

@@ -1,7 +1,6 @@
 """Load models from Hugging Face folders, and save them as such folders."""
 
 import dataclasses
-import difflib
 import json
 import os
 import pathlib
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from official_nlp.errors import InputError
+from official_nlp.errors import InputError, nearest
 from official_nlp.interchange import huggingface, tensor_shapes, vocabulary_fit
 from official_nlp.interchange.load_report import LoadReport, listed
 from official_nlp.interchange.weights import OUTPUT_TABLE, repeats_word_table
@@ -196,9 +195,8 @@ def _overridden(config_class: Any, values: Mapping[str, Any], overrides: Mapping
     for name in overrides:
         # A key that only the file has is a field too: it is retained in `extra`.
         if name not in known and name not in values:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean {near[0]}?" if near else _NO_FIELD
-            raise InputError(f"{name} must be a field of the configuration, but is none; {hint}")
+            hint = nearest(name, known) or f"; {_NO_FIELD}"
+            raise InputError(f"{name} must be a field of the configuration, but is none{hint}")
     # `replace` adapts the labels that are not overridden to those that are.
     labels = {name: value for name, value in overrides.items() if name in _LABELS}
     others = {name: value for name, value in overrides.items() if name not in _LABELS}

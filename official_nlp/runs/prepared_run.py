@@ -5,8 +5,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from official_nlp.configuration import recipes
-from official_nlp.errors import InputError
+from official_nlp.errors import InputError, nearest
 
 if TYPE_CHECKING:  # Importing these takes seconds.
     import rich.console
@@ -315,7 +314,7 @@ def _require_networks(names: "Mapping[str, str | None]", task: "Task") -> None:
         if known and name not in known:
             raise InputError(
                 f"RunConfig.init must name networks among {', '.join(known)}, named "
-                f"{name!r}{recipes.nearest(name, known)}"
+                f"{name!r}{nearest(name, known)}"
             )
 
 

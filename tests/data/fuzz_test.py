@@ -20,7 +20,7 @@ from official_nlp.data import corpus
 from official_nlp.data.storage import data_folder
 from official_nlp.data.storage.corrupt_records import CorruptRecords
 from official_nlp.errors import InputError
-from official_nlp.tasks.pretraining.data import PretrainingData
+from official_nlp.tasks.pretraining_data import PretrainingData
 from tests import damage
 
 LENGTH = 32

@@ -377,7 +377,7 @@ def test_a_model_is_saved_to_the_folder_that_it_was_loaded_from(own_folder):
 
 # === Refused ===
 def test_an_override_that_is_no_field_is_refused(folder):
-    with pytest.raises(InputError, match=r"hiden_size .* is none; did you mean hidden_size\?"):
+    with pytest.raises(InputError, match=r"hiden_size .* is none \(did you mean hidden_size\?\)"):
         models.ElectraForPreTraining.from_pretrained(folder, hiden_size=3)
     with pytest.raises(
         InputError, match=r"is none; ElectraConfig lists the fields, and .*README.md"

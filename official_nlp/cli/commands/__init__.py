@@ -14,8 +14,7 @@ seconds, is imported inside `run`.
 import importlib
 import types
 
-from official_nlp.configuration import recipes
-from official_nlp.errors import InputError
+from official_nlp.errors import InputError, nearest
 
 # In the order of use.
 VERBS = ("vocab", "examples", "train", "evaluate", "predict", "info", "convert", "export", "serve")
@@ -29,7 +28,7 @@ def load(verb: str) -> types.ModuleType:
     """
     if verb not in VERBS:
         raise InputError(
-            f"unknown verb {verb!r}{recipes.nearest(verb, VERBS)}; the verbs are {', '.join(VERBS)}"
+            f"unknown verb {verb!r}{nearest(verb, VERBS)}; the verbs are {', '.join(VERBS)}"
         )
     return importlib.import_module(f"{__name__}.{verb}")
 

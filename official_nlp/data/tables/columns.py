@@ -1,7 +1,6 @@
 """Find the columns of a table that hold the texts and the labels."""
 
 import dataclasses
-import difflib
 import statistics
 from typing import Any
 
@@ -9,7 +8,7 @@ from official_nlp.data.tables.column_names import IDENTIFIERS, LABELS, PAIRS, TE
 from official_nlp.data.tables.content import listed
 from official_nlp.data.tables.header import is_number
 from official_nlp.data.tables.table import Table
-from official_nlp.errors import InputError
+from official_nlp.errors import InputError, nearest
 from official_nlp.ranges import shown
 
 # Content is judged by this many rows, spread evenly over the table.
@@ -114,7 +113,7 @@ def _check_given(table: Table, given: dict[str, str | None]) -> None:
         if name not in table.columns:
             raise InputError(
                 f"{table.path} has no column {shown(name)}, which {setting}= names; its columns "
-                f"are {listed(table.columns)}{_nearest(table, name)}"
+                f"are {listed(table.columns)}{nearest(shown(name), map(shown, table.columns))}"
             )
         if name in columns:
             raise InputError(
@@ -122,12 +121,6 @@ def _check_given(table: Table, given: dict[str, str | None]) -> None:
                 f"of {table.path} are {listed(table.columns)}: give a different one to each"
             )
         columns[name] = setting
-
-
-def _nearest(table: Table, name: str) -> str:
-    by_form = {normalized(column): column for column in table.columns}
-    near = difflib.get_close_matches(normalized(name), by_form, 1)
-    return f"; did you mean {shown(by_form[near[0]])}?" if near else ""
 
 
 def _error(table: Table, reason: str, settings: str) -> InputError:

@@ -1,6 +1,5 @@
 """Convert text to ids and back, with a WordPiece vocabulary or a SentencePiece model."""
 
-import difflib
 import functools
 import hashlib
 import inspect
@@ -25,7 +24,7 @@ from official_nlp.data.tokenization.engine import Engine
 from official_nlp.data.tokenization.framing import SIDES, Framing
 from official_nlp.data.tokenization.token_table import ROLES, TokenTable
 from official_nlp.data.tokenization.words import WORDPIECE_MARK, WordJoins
-from official_nlp.errors import InputError
+from official_nlp.errors import InputError, nearest
 
 if TYPE_CHECKING:
     from official_nlp.data.tokenization.sentencepiece import SentencePieceModel
@@ -238,11 +237,7 @@ class ElectraTokenizer(TokenTable):
         known = list(inspect.signature(cls).parameters)[1:]
         for name in overrides:
             if name not in known:
-                near = difflib.get_close_matches(name, known, 1)
-                raise InputError(
-                    f"{name} must be one of {', '.join(known)}"
-                    + (f"; did you mean {near[0]}?" if near else "")
-                )
+                raise InputError(f"{name} must be one of {', '.join(known)}{nearest(name, known)}")
         stored = tokenizer_files.read(pathlib.Path(folder))
         try:
             tokenizer = cls(stored.vocabulary, **(stored.settings | overrides))

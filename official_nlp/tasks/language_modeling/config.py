@@ -20,7 +20,7 @@ from official_nlp.tasks.language_modeling.task import (
     LanguageModel,
     MaskedLanguageModel,
 )
-from official_nlp.tasks.pretraining.data import PretrainingData, open_data
+from official_nlp.tasks.pretraining_data import PretrainingData, open_data
 from official_nlp.training import Devices, Findings, PhaseConfig, TaskConfig, TrainingConfig
 from official_nlp.training.task import DataByPath
 

@@ -9,7 +9,7 @@ from official_nlp.tasks.language_modeling.task import (
     MaskedLanguageModel,
 )
 from official_nlp.tasks.pretraining import checks, cost
-from official_nlp.tasks.pretraining.data import PretrainingData
+from official_nlp.tasks.pretraining_data import PretrainingData
 from official_nlp.training import Devices, Findings, PhaseConfig, TrainingConfig
 from official_nlp.training.phase import stages
 from official_nlp.training.task import DataByPath

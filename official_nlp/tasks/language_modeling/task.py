@@ -1,7 +1,6 @@
 """Language models as the loop needs them: the model, its batches, losses and metrics."""
 
 import abc
-import functools
 import os
 import pathlib
 from collections.abc import Mapping
@@ -13,24 +12,17 @@ import tf_keras
 
 from official_nlp.data import ElectraTokenizer
 from official_nlp.data.pretraining.masking import MaskingConfig, max_predictions
-from official_nlp.data.pretraining.pipeline import evaluation_dataset, pretraining_dataset
-from official_nlp.data.storage.data_folder import DataFolder
 from official_nlp.errors import InputError
 from official_nlp.modeling import losses
 from official_nlp.modeling.models import ElectraForCausalLM, ElectraForMaskedLM
 from official_nlp.modeling.models.electra_for import IGNORED_LABEL
 from official_nlp.modeling.networks.electra_config import ElectraConfig
 from official_nlp.reference_quirks import ReferenceQuirks
+from official_nlp.tasks.data_folder_task import DataFolderTask
 from official_nlp.tasks.language_modeling import metrics as causal_metrics
 from official_nlp.tasks.pretraining import metrics as masked_metrics
-from official_nlp.tasks.pretraining.data import (
-    PretrainingData,
-    baselines,
-    require_positions,
-    require_same_tokenizer,
-)
+from official_nlp.tasks.pretraining_data import require_positions
 from official_nlp.tasks.single_network import SingleNetwork
-from official_nlp.training import Task
 from official_nlp.training.phase import PhaseConfig
 from official_nlp.training.task import Batch, DataByPath, Rows, Sums
 
@@ -41,28 +33,15 @@ if TYPE_CHECKING:  # It imports this module.
 MASKED, CAUSAL = "masked", "causal"
 
 
-class LanguageModel(SingleNetwork, Task):
-    """Trains a language model on data folders; see `training.Task`.
+class LanguageModel(SingleNetwork, DataFolderTask):
+    """Trains a language model on data folders; see `DataFolderTask`.
 
     A subclass is an objective: its model, its loss and its metrics.
 
-    Args:
-      config: a `LanguageModelConfig` with a network.
-      data: opened data folders. The held-out part of that of the run is the evaluation set. None
-        for a task that only builds a trained model.
-      seed: seed of initial values, example order and masks.
-      reference_quirks: deviations of the reference implementation to reproduce.
-      recompute: compute the activations of layers again in the backward pass.
-
-    Attributes:
-      masked: whether tokens of a batch are masked.
-
     Raises:
-      InputError: vocabularies do not fit each other or the network, or sequences are too long for
-        it.
+      InputError: as `DataFolderTask`; or the vocabulary does not fit the network, or sequences are
+        too long for it.
     """
-
-    masked: bool
 
     def __init__(
         self,
@@ -72,12 +51,7 @@ class LanguageModel(SingleNetwork, Task):
         reference_quirks: ReferenceQuirks | None = None,
         recompute: bool = False,
     ):
-        self.seed = seed
-        self.reference_quirks = reference_quirks or ReferenceQuirks()
-        self.recompute = recompute
-        if self.reference_quirks.mask_with_replacement and self.masked:
-            config.masking.require_no_replacement()
-        self._data: dict[str | None, PretrainingData] = dict(data or {})  # type: ignore[arg-type]
+        super().__init__(config, data, seed, reference_quirks, recompute)
         folder = self._folder
         tokenizer = folder.tokenizer if folder else config.tokenizer
         if tokenizer is None:
@@ -86,73 +60,13 @@ class LanguageModel(SingleNetwork, Task):
         self.config: LanguageModelConfig = config.for_tokenizer(tokenizer)
         self.network: ElectraConfig = self.config.require_network()
         if folder:
-            require_same_tokenizer(self._data)
             require_positions(folder, self.network.max_position_embeddings)
-
-    @property
-    def _folder(self) -> DataFolder | None:
-        return self._data[None].folder if self._data else None
-
-    @property
-    def _evaluated_folder(self) -> DataFolder | None:
-        """The data folder if it has held-out examples; None otherwise."""
-        return self._folder if self._folder and self._folder.count("held_out") else None
 
     # === The model ===
 
     def build(self) -> ElectraForMaskedLM:
         tf_keras.utils.set_random_seed(self.seed)
         return self.model_class(self.network, recompute=self.recompute)
-
-    # === Training ===
-
-    def train_dataset(
-        self, stage: int, phase: PhaseConfig, first_step: int, host: int, hosts: int
-    ) -> tf.data.Dataset:
-        return pretraining_dataset(
-            self._data[phase.data].folder,
-            batch_size=phase.batch_size,
-            length=phase.length,
-            masking=self.config.masking,
-            seed=self.seed,
-            phase=stage,
-            first_step=first_step,
-            masked=self.masked,
-            with_replacement=self.reference_quirks.mask_with_replacement,
-            host=host,
-            hosts=hosts,
-        )
-
-    # === Evaluation ===
-
-    def evaluation_sets(self) -> dict[str, tf.data.Dataset]:
-        folder = self._evaluated_folder
-        if folder is None:
-            return {}
-        return {
-            "held_out": evaluation_dataset(
-                folder,
-                batch_size=self.config.evaluation_batch_size,
-                length=folder.index.longest_row,
-                masking=self.config.masking,
-                seed=self.seed,
-                limit=self.config.evaluation_examples,
-                masked=self.masked,
-            )
-        }
-
-    def metric_names(self) -> list[str]:
-        if self._evaluated_folder is None:
-            return []
-        return [f"held_out/{name}" for name in self.evaluated()]
-
-    def baselines(self) -> Mapping[str, float]:
-        return self._baselines
-
-    @functools.cached_property
-    def _baselines(self) -> dict[str, float]:
-        folder = self._evaluated_folder
-        return baselines(folder, two_sided=self.masked) if folder else {}
 
     # === Files ===
 
@@ -166,11 +80,6 @@ class LanguageModel(SingleNetwork, Task):
     def scored_positions(cls, length: int, masking: MaskingConfig) -> int:
         """Return the positions of an example of `length` tokens at which tokens are predicted."""
 
-    @classmethod
-    @abc.abstractmethod
-    def evaluated(cls) -> list[str]:
-        """Return the names of the metrics of an evaluation."""
-
 
 class MaskedLanguageModel(LanguageModel):
     """Predicts masked tokens: the generator's objective alone, which is that of BERT.
@@ -179,7 +88,6 @@ class MaskedLanguageModel(LanguageModel):
     """
 
     model_class = ElectraForMaskedLM
-    masked = True
     loss_weights = {"mlm": 1.0}
 
     def weights(self, batch: Batch, phase: PhaseConfig) -> dict[str, tf.Tensor]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from official_nlp.data.pretraining.examples import unknown_tokens_warning
 from official_nlp.tasks.pretraining import cost
-from official_nlp.tasks.pretraining.data import PretrainingData
+from official_nlp.tasks.pretraining_data import PretrainingData
 from official_nlp.training import Devices, PhaseConfig, TrainingConfig
 from official_nlp.training.phase import Stage
 from official_nlp.training.preflight import passes, readable, readable_bytes

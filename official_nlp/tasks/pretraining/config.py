@@ -19,8 +19,8 @@ from official_nlp.modeling.networks.electra_config import ElectraConfig
 from official_nlp.ranges import Choice, Flag, Instance, Integer, ListOf, Number, OrNone, Path
 from official_nlp.reference_quirks import ReferenceQuirks
 from official_nlp.tasks.pretraining import preflight
-from official_nlp.tasks.pretraining.data import PretrainingData, open_data
 from official_nlp.tasks.pretraining.task import ElectraPretraining
+from official_nlp.tasks.pretraining_data import PretrainingData, open_data
 from official_nlp.training import Devices, Findings, PhaseConfig, TaskConfig, TrainingConfig
 from official_nlp.training.task import DataByPath
 

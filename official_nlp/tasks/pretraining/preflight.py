@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from official_nlp.tasks.pretraining import checks, cost
-from official_nlp.tasks.pretraining.data import PretrainingData
+from official_nlp.tasks.pretraining_data import PretrainingData
 from official_nlp.training import Devices, Findings, PhaseConfig, TrainingConfig
 from official_nlp.training.phase import Stage, stages
 from official_nlp.training.task import DataByPath

@@ -11,8 +11,8 @@ import tensorflow as tf
 import tf_keras
 
 from official_nlp import randomness
+from official_nlp.data.pretraining.masking import MaskingConfig
 from official_nlp.data.pretraining.ngram_baselines import unigram_probabilities
-from official_nlp.data.pretraining.pipeline import evaluation_dataset, pretraining_dataset
 from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 from official_nlp.errors import InputError
 from official_nlp.files import atomic
@@ -22,15 +22,10 @@ from official_nlp.modeling.models.electra_pretrainer import ElectraPretrainer
 from official_nlp.modeling.networks.electra_config import ElectraConfig
 from official_nlp.modeling.tensor_names import NamedTensor
 from official_nlp.reference_quirks import ReferenceQuirks
+from official_nlp.tasks.data_folder_task import DataFolderTask
 from official_nlp.tasks.pretraining import metrics
-from official_nlp.tasks.pretraining.data import (
-    PretrainingData,
-    baselines,
-    require_positions,
-    require_same_tokenizer,
-)
 from official_nlp.tasks.pretraining.generator_monitor import GeneratorMonitor
-from official_nlp.training import Task
+from official_nlp.tasks.pretraining_data import require_positions
 from official_nlp.training.phase import PhaseConfig
 from official_nlp.training.task import Batch, DataByPath, Rows, Sums
 
@@ -45,20 +40,12 @@ NETWORKS = ("generator", "discriminator")
 _UNIGRAM = 3
 
 
-class ElectraPretraining(Task):
-    """Pre-trains a generator and a discriminator on data folders; see `training.Task`.
-
-    Args:
-      config: a `PretrainingConfig`.
-      data: opened data folders. The held-out part of that of the run is the evaluation set. None
-        for a task that only builds a trained model.
-      seed: seed of initial values, example order and masks.
-      reference_quirks: deviations of the reference implementation to reproduce.
-      recompute: compute the activations of layers again in the backward pass.
+class ElectraPretraining(DataFolderTask):
+    """Pre-trains a generator and a discriminator on data folders; see `DataFolderTask`.
 
     Raises:
-      InputError: vocabularies do not fit each other or the configuration, sequences are too long
-        for the model, or the masking does not fit the quirks.
+      InputError: as `DataFolderTask`; or the vocabulary does not fit the configuration, or
+        sequences are too long for the model.
     """
 
     loss_weights = {MLM: 1.0, RTD: 50.0}
@@ -72,23 +59,19 @@ class ElectraPretraining(Task):
         reference_quirks: ReferenceQuirks | None = None,
         recompute: bool = False,
     ):
-        self.config: PretrainingConfig = config
-        self.seed = seed
-        self.reference_quirks = reference_quirks or ReferenceQuirks()
-        self.recompute = recompute
-        if self.reference_quirks.mask_with_replacement:
-            config.masking.require_no_replacement()
-        self._data: dict[str | None, PretrainingData] = dict(data or {})  # type: ignore[arg-type]
-        if self._data:
-            self.config = config.for_vocabulary(self.tokenizer.vocab_size)
-            require_same_tokenizer(self._data)
-            require_positions(self._data[None].folder, self.config.longest_row)
+        super().__init__(config, data, seed, reference_quirks, recompute)
+        folder = self._folder
+        self.config: PretrainingConfig = (
+            config.for_vocabulary(folder.tokenizer.vocab_size) if folder else config
+        )
+        if folder:
+            require_positions(folder, self.config.longest_row)
 
     @functools.cached_property
     def tokenizer(self) -> ElectraTokenizer:
         """Tokenizer of the data, or of the saved run where there is no data."""
-        if self._data:
-            return self._data[None].folder.tokenizer
+        if self._folder:
+            return self._folder.tokenizer
         if self.config.vocabulary is None:
             raise InputError("a task without data needs the vocabulary in its configuration")
         return ElectraTokenizer.from_pretrained(self.config.vocabulary)
@@ -155,21 +138,8 @@ class ElectraPretraining(Task):
 
     # === Training ===
 
-    def train_dataset(
-        self, stage: int, phase: PhaseConfig, first_step: int, host: int, hosts: int
-    ) -> tf.data.Dataset:
-        return pretraining_dataset(
-            self._data[phase.data].folder,
-            batch_size=phase.batch_size,
-            length=phase.length,
-            masking=self.config.masking_of(stage),
-            seed=self.seed,
-            phase=stage,
-            first_step=first_step,
-            with_replacement=self.reference_quirks.mask_with_replacement,
-            host=host,
-            hosts=hosts,
-        )
+    def _masking_of(self, stage: int) -> MaskingConfig:
+        return self.config.masking_of(stage)
 
     def weights(self, batch: Batch, phase: PhaseConfig) -> dict[str, tf.Tensor]:
         return losses.electra_weights(batch, [name for name in (MLM, RTD) if phase.trains(name)])
@@ -198,29 +168,6 @@ class ElectraPretraining(Task):
 
     # === Evaluation ===
 
-    @property
-    def _evaluated_folder(self):
-        """The data folder if it has held-out examples; None otherwise."""
-        folder = self._data[None].folder if self._data else None
-        return folder if folder is not None and folder.count("held_out") else None
-
-    def evaluation_sets(self) -> dict[str, tf.data.Dataset]:
-        folder = self._evaluated_folder
-        if folder is None:
-            return {}
-        return {
-            # The masking of the run, not of a phase: the same examples with the same masks are
-            # predicted at every step, so that evaluations of all phases compare.
-            "held_out": evaluation_dataset(
-                folder,
-                batch_size=self.config.evaluation_batch_size,
-                length=folder.index.longest_row,
-                masking=self.config.masking,
-                seed=self.seed,
-                limit=self.config.evaluation_examples,
-            )
-        }
-
     def evaluate(self, model: ElectraPretrainer, batch: Batch) -> tuple[Sums, Rows]:
         generated = model.generate(batch)
         corrupted = model.corrupt(batch, generated["lm_outputs"])
@@ -247,18 +194,9 @@ class ElectraPretraining(Task):
     ) -> dict[str, float]:
         return metrics.compute(sums)
 
-    def metric_names(self) -> list[str]:
-        if self._evaluated_folder is None:
-            return []
-        return [f"held_out/{name}" for name in metrics.evaluated()]
-
-    def baselines(self) -> Mapping[str, float]:
-        return self._baselines
-
-    @functools.cached_property
-    def _baselines(self) -> dict[str, float]:
-        folder = self._evaluated_folder
-        return baselines(folder) if folder else {}
+    @classmethod
+    def evaluated(cls) -> list[str]:
+        return metrics.evaluated()
 
     def monitor(self) -> GeneratorMonitor:
         return GeneratorMonitor()

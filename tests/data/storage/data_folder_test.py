@@ -12,7 +12,7 @@ import tensorflow as tf
 from official_nlp.data.storage import data_folder, index
 from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 from official_nlp.errors import InputError
-from official_nlp.tasks.pretraining.data import open_data
+from official_nlp.tasks.pretraining_data import open_data
 
 
 @pytest.fixture

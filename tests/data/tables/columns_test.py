@@ -119,8 +119,8 @@ def test_columns_without_labels_are_enough_for_prediction():
     ("table", "options", "expected"),
     [
         (header("text,label"), {"text": "texte"},
-         "a.tsv has no column 'texte', which TEXT= names; its columns are 'text', 'label'; did you "
-         "mean 'text'?"),
+         "a.tsv has no column 'texte', which TEXT= names; its columns are 'text', 'label' (did "
+         "you mean 'text'?)"),
         (header("Text,label"), {"text": "text", "text_pair": "zzz"}, "did you mean 'Text'?"),
         (header("text,label"), {"label": "zzz"},
          "which LABEL= names; its columns are 'text', 'label'"),
