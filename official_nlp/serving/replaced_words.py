@@ -39,7 +39,7 @@ class ServedWordScorer(ServedHead):
         self.networks = {part: network}
         self._network = network
         self._encoding = TextEncoding(head.tokenizer, head.length)
-        self._finder = _WordFinder()
+        self._finder = WordFinder()
 
     def signatures(self) -> dict[str, Any]:
         return {DEFAULT: traced(self.score, {"text": STRINGS})}
@@ -106,7 +106,7 @@ def _highest(
     return tf.maximum(highest, 0.0)
 
 
-class _WordFinder(tf.Module):
+class WordFinder(tf.Module):
     """Finds the words of `replaced_words.find_words`, for all texts of a batch at once.
 
     Call:

@@ -66,9 +66,10 @@ class ServedTextClassifier(ServedHead):
     def _classify(self, text: tf.Tensor, text_pair: tf.Tensor | None) -> dict[str, tf.Tensor]:
         inputs, truncated = self._encoding.encode(text, text_pair)
         logits = self.networks[""](inputs)["logits"]
-        return {**self._outputs(logits), "truncated": truncated}
+        return {**self.outputs(logits), "truncated": truncated}
 
-    def _outputs(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
+    def outputs(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Return the outputs of the signatures for logits `[batch, labels]`."""
         if self._problem_type == "regression":
             return {"value": logits[:, 0] if logits.shape[1] == 1 else logits}
         names = tf.constant(self._labels)

@@ -37,7 +37,7 @@ class ServedTokenClassifier(ServedHead):
         super().__init__()
         self.networks = {"": network}
         self._encoding = TextEncoding(head.tokenizer, head.length)
-        self._tags = _Tags(head.labels)
+        self._tags = Tags(head.labels)
 
     def signatures(self) -> dict[str, Any]:
         return {DEFAULT: traced(self._tag, {"text": STRINGS})}
@@ -90,7 +90,7 @@ class ServedTokenClassifier(ServedHead):
         }
 
 
-class _Entities:
+class Entities:
     """Entities of the words of a batch.
 
     Attributes:
@@ -105,7 +105,7 @@ class _Entities:
         self.last = tf.math.segment_max(words, numbers)
 
 
-class _Tags(tf.Module):
+class Tags(tf.Module):
     """The labels of a model, read as `inference.entities.decode` reads them.
 
     Attributes:
@@ -128,7 +128,7 @@ class _Tags(tf.Module):
         self._begins = tf.constant([prefix in _BEGIN for prefix, *_ in parts])
         self._ends = tf.constant([prefix in _END for prefix, *_ in parts])
 
-    def entities(self, labels: tf.Tensor, rows: tf.Tensor) -> _Entities:
+    def entities(self, labels: tf.Tensor, rows: tf.Tensor) -> Entities:
         """Return the entities of words.
 
         Args:
@@ -143,4 +143,4 @@ class _Tags(tf.Module):
         begins = ~outside & (~follows | tf.gather(self._begins, labels))
         words = tf.where(~outside)[:, 0]
         entity = tf.cumsum(tf.cast(begins, tf.int64)) - 1
-        return _Entities(words, tf.gather(entity, words))
+        return Entities(words, tf.gather(entity, words))

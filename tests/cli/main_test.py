@@ -41,6 +41,13 @@ CONVERT = {
     "config": None,
     "checkpoint": None,
 }
+EXPORT = {
+    "model": "runs/a",
+    "to": "served",
+    "format": "saved_model",
+    "length": None,
+    "checkpoint": None,
+}
 EVALUATE = {
     "model": "runs/a",
     "data": None,
@@ -142,6 +149,11 @@ def assert_refused(capsys, code, *parts):
         ),
         ("convert old --to new --checkpoint 300", {**CONVERT, "checkpoint": 300}),
         ("convert old --to new --checkpoint best", {**CONVERT, "checkpoint": "best"}),
+        ("export runs/a --to served", EXPORT),
+        (
+            "export runs/a --to served --length 128 --checkpoint best --format saved_model",
+            {**EXPORT, "length": 128, "checkpoint": "best"},
+        ),
     ],
 )
 def test_a_verb_is_run_with_its_options(received, words, options):
@@ -216,6 +228,8 @@ def test_the_defaults_of_options_are_those_of_the_library(options, function):
         (["info"], ["PATH"]),
         (["convert", "a", "--to", "b", "--from", "bert"], ["invalid choice: 'bert'"]),
         (["convert", "a", "--to", "b", "--as", "bert"], ["invalid choice: 'bert'"]),
+        (["export", "a", "--to", "b", "--format", "onnx"], ["invalid choice: 'onnx'"]),
+        (["export", "a"], ["the following arguments are required: --to"]),
     ],
 )
 def test_wrong_usage_is_refused(capsys, received, words, parts, tmp_path, monkeypatch):

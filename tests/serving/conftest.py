@@ -1,12 +1,17 @@
-"""Signatures of every head in this process, and one model that was really exported."""
+"""Signatures of every head in this process, and one model that was exported by the command."""
 
+import contextlib
 import functools
+import io
+import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from official_nlp.serving import heads
-from tests.inference.conftest import predictor, text_file, tokenizer  # noqa: F401
+from official_nlp.cli import main
+from official_nlp.serving import clean_process, heads
+from tests.inference.conftest import build, predictor, text_file, tokenizer  # noqa: F401
 
 
 def arrays(outputs: dict) -> dict:
@@ -29,3 +34,34 @@ def served(predictor):  # noqa: F811
         return head, head.signatures()
 
     return make
+
+
+@pytest.fixture(scope="session")
+def exported(tokenizer, tmp_path_factory):  # noqa: F811
+    """Return a folder with `model`, a classifier, and `served`, its export; not to be changed."""
+    folder = tmp_path_factory.mktemp("exported")
+    build("classification").save_pretrained(folder / "model")
+    tokenizer.save_pretrained(folder / "model")
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        code = main.main(["export", str(folder / "model"), "--to", str(folder / "served")])
+    assert code == main.DONE
+    (folder / "printed.txt").write_text(printed.getvalue())
+    return folder
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """Run the requests of an export in this process: another one takes seconds to start."""
+
+    def run(folder, requests):
+        loaded = tf.saved_model.load(str(folder))
+        results = {}
+        for name, request in requests.items():
+            feed = {key: tf.constant(values, tf.string) for key, values in request.items()}
+            outputs = arrays(loaded.signatures[name](**feed))
+            results[name] = {key: array.tolist() for key, array in outputs.items()}
+        return json.loads(json.dumps(results))
+
+    monkeypatch.setattr(clean_process, "run", run)
+    return run

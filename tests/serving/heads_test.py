@@ -1,11 +1,22 @@
 """Every head computes in a graph what it computes in Python."""
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
+from official_nlp.inference.entities import decode
+from official_nlp.inference.predictor import Predictor
+from official_nlp.inference.replaced_words import find_words
+from official_nlp.modeling import models
+from official_nlp.serving import heads
+from official_nlp.serving.replaced_words import WordFinder
 from official_nlp.serving.saved_model import is_close
 from official_nlp.serving.served_head import DEFAULT
-from tests.inference.conftest import MODELS
+from official_nlp.serving.served_network import ServedNetwork
+from official_nlp.serving.text_classification import ServedTextClassifier
+from official_nlp.serving.token_classification import Tags
+from official_nlp.tasks.probabilities import sigmoid, softmax
+from tests.inference.conftest import MODELS, config
 from tests.serving.conftest import arrays
 
 TEXTS = [
@@ -23,6 +34,7 @@ QUESTIONS = [
     ("", " the  stone "),
     ("the old red boat walks a river " * 3, "A 中文 b\u00e9 bird."),
 ]
+THRESHOLDS = {"negative": 0.9, "neutral": 0.2, "positive": 0.4}
 CHOICES = [
     ("The red boat", ["walks", "a green bird sings", ""]),
     ("", ["stone", "old", "a"]),
@@ -46,7 +58,13 @@ NAMES = {
     "questions": ("question", "context"),
     "choices": ("text", "choices"),
 }
-CASES = [(name, signature) for name, requests in REQUESTS.items() for signature in requests]
+# These two have what others have: characters, several inputs, lists of a text. `saved_model_test.py`
+# runs a classifier. Tracing the others takes a minute.
+DEFAULT_CASES = [("tokens", DEFAULT), ("questions", DEFAULT)]
+CASES = [
+    pytest.param(*case, marks=[] if case in DEFAULT_CASES else pytest.mark.slow)
+    for case in ((name, signature) for name, requests in REQUESTS.items() for signature in requests)
+]
 
 
 def columns(name, signature, values) -> dict:
@@ -102,3 +120,80 @@ def test_a_batch_may_be_empty(served, name, signature):
     inputs = columns(name, signature, REQUESTS[name][signature])
     outputs = functions[signature](**{key: values[:0] for key, values in inputs.items()})
     assert {len(each) for each in outputs.values()} == {0}
+
+
+# === Cases that a random model does not meet by itself ===
+
+
+def test_entities_are_those_of_the_decoder_in_any_scheme():
+    for labels in (
+        ["O", "B-A", "I-A", "B-B", "I-B"],
+        ["O", "B-A", "I-A", "E-A", "S-A", "I-B"],
+        ["O", "A", "B"],
+    ):
+        tags = Tags(labels)
+        random = np.random.default_rng(0)
+        rows = np.sort(random.integers(0, 20, 200))
+        found = random.integers(0, len(labels), 200)
+        entities = tags.entities(tf.constant(found), tf.constant(rows))
+        expected = []
+        for row in range(20):
+            (words,) = np.nonzero(rows == row)
+            spans = decode([labels[number] for number in found[words]], labels)
+            expected += [(each.label, words[each.start], words[each.stop - 1]) for each in spans]
+        types = tf.gather(tags.types, tf.gather(found, entities.first)).numpy()
+        ours = zip([each.decode() for each in types], entities.first.numpy(), entities.last.numpy())
+        assert list(ours) == expected
+
+
+def test_words_are_those_of_the_pattern():
+    texts = [
+        "it's a rock-'n'-roll -day- o’clock''s x-1_2",
+        "",
+        "中文abc-中 a-b",
+        "-a",
+        "b-",
+        "\u00e9\u0301 \U00020000 ٣٤ ⅷ ² \U0001f600",
+    ]
+    rows, starts, ends = (each.numpy().tolist() for each in WordFinder()(tf.constant(texts)))
+    expected = [(row, *span) for row, text in enumerate(texts) for span in find_words(text)]
+    assert list(zip(rows, starts, ends)) == expected
+
+
+def test_probabilities_are_calibrated_and_labels_chosen_by_thresholds(tokenizer):
+    extra = {"calibration_temperature": 0.01, "label_thresholds": THRESHOLDS}
+    logits = np.random.default_rng(0).normal(0, 2, [30, 3]).astype(np.float32)
+    for name in ("classification", "multi_label"):
+        kind, changes = MODELS[name]
+        of = Predictor(kind(config(**changes, extra=extra)), tokenizer).head
+        # The outputs are computed from logits given here.
+        head = ServedTextClassifier(of, ServedNetwork(lambda inputs: inputs, []))
+        found = head.results(arrays(head.outputs(tf.constant(logits))))
+        expected = (
+            [of._single_label(each) for each in softmax(logits)]
+            if name == "classification"
+            else [of._multi_label(each, THRESHOLDS) for each in sigmoid(logits)]
+        )
+        for one, other in zip(found, expected, strict=True):
+            assert is_close(one, other.to_dict())
+
+
+@pytest.mark.slow
+def test_a_threshold_leaves_a_question_without_answer(tokenizer):
+    for threshold in (-1000.0, 1000.0):
+        kind, _ = MODELS["questions"]
+        of = Predictor(kind(config(extra={"null_threshold": threshold})), tokenizer)
+        head = heads.served_head(of.head, of.parts)
+        function = head.signatures()[DEFAULT]
+        assert_same_results(head, function, of, "questions", DEFAULT, QUESTIONS[:1])
+        assert (
+            arrays(function(**columns("questions", DEFAULT, QUESTIONS)))["answer"][0] == ""
+        ) == (threshold < 0)
+
+
+@pytest.mark.slow
+def test_a_joint_question_answerer_is_served(tokenizer):
+    of = Predictor(models.ElectraForJointQuestionAnswering(config()), tokenizer)
+    head = heads.served_head(of.head, of.parts)
+    function = head.signatures()[DEFAULT]
+    assert_same_results(head, function, of, "questions", DEFAULT, QUESTIONS[:2])

@@ -1,0 +1,6 @@
+# What `__init__.py` provides lazily, for editors and type checkers.
+from official_nlp.serving.saved_model import export as export
+
+__all__: list[str]
+
+def __dir__() -> list[str]: ...

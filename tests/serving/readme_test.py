@@ -1,0 +1,33 @@
+"""The page of this folder: its examples run in their order, and its claims hold."""
+
+import pathlib
+import re
+import shlex
+import shutil
+
+import pytest
+
+from official_nlp.cli import main
+from official_nlp.serving.text_encoding import MOST_BYTES
+
+PAGE = pathlib.Path(__file__).parents[2] / "official_nlp/serving/README.md"
+TEXT = PAGE.read_text(encoding="utf-8")
+EXAMPLE = re.compile(r"```python\n(.*?)```|^    (electra [^\n]*)$", re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.slow
+def test_the_examples_run(exported, tmp_path, monkeypatch):
+    shutil.copytree(exported / "model", tmp_path / "reviews")
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for code, command in EXAMPLE.findall(TEXT):
+        if code:
+            exec(code, names)
+        else:
+            assert main.main(shlex.split(command)[1:]) == main.DONE, command
+    assert str(names["version"]) == "served/2"
+    assert names["outputs"]["label"].shape == (2,)
+
+
+def test_numbers_of_the_page_are_those_of_the_code():
+    assert f"first {MOST_BYTES:,} bytes" in TEXT
