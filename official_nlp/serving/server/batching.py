@@ -173,9 +173,12 @@ class Batcher:
             batch = self._take()
             if not batch:
                 continue
-            tokens = sum(job.rows for job in batch) * max(job.tokens for job in batch)
-            self._observe(sum(job.rows for job in batch), tokens)
-            results = await loop.run_in_executor(self._thread, self._compute, batch)
+            count = sum(job.rows for job in batch)
+            self._observe(count, count * max(job.tokens for job in batch))
+            try:
+                results = await loop.run_in_executor(self._thread, self._compute, batch)
+            except Exception as error:  # The requests fail, and those that follow do not.
+                results = [error] * len(batch)
             for job, result in zip(batch, results):
                 if job.result.done():  # Its client is gone.
                     continue

@@ -7,6 +7,7 @@ import threading
 import numpy as np
 import pytest
 
+from official_nlp.serving.server import rows
 from official_nlp.serving.server.batching import Batcher
 from official_nlp.serving.server.limits import Limits
 from official_nlp.serving.server.refused import Refused
@@ -161,6 +162,18 @@ def test_outputs_that_turn_out_to_be_no_rows_are_computed_alone():
         return calls
 
     assert asyncio.run(main()) == [2, 1, 1, 1, 1]
+
+
+def test_a_fault_between_batches_ends_no_later_request(monkeypatch):
+    async def scenario(batcher, model):
+        with monkeypatch.context() as patch:
+            patch.setattr(rows, "divided", lambda *_: 1 // 0)
+            requests = [submit(batcher, "serving_default", texts("a")) for _ in range(2)]
+            failed = await asyncio.gather(*requests, return_exceptions=True)
+        assert [type(each) for each in failed] == [ZeroDivisionError] * 2
+        return await submit(batcher, "serving_default", texts("abc"))
+
+    assert run(scenario)["size"].tolist() == [3]
 
 
 def test_a_full_queue_refuses_and_a_client_that_leaves_frees_its_place():
