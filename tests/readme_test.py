@@ -1,22 +1,15 @@
 """Every command and snippet of the README runs, in its order, in a folder outside the checkout."""
 
-import asyncio
 import json
 import pathlib
 import random
 import re
 import shlex
 
-import httpx
 import pytest
 
 from official_nlp.cli import main
 from official_nlp.configuration import recipes
-from official_nlp.serving.server.application import Service
-from official_nlp.serving.server.limits import Limits
-from official_nlp.serving.server.loaded_model import LoadedModel
-from official_nlp.serving.server.monitoring import Metrics
-from official_nlp.serving.server.repository import Repository
 
 ROOT = pathlib.Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -38,8 +31,6 @@ include "experiments/small.gin"
 
 networks.ElectraConfig.num_hidden_layers = 1
 """
-# They end when they are stopped; a test of their own asks the models without a connection.
-SERVERS = ["electra serve served/reviews"]
 # Each of these creates an environment of its own; tools_test runs them with stand-ins.
 SCRIPTS = ["bash tools/demo.sh", "bash tools/check.sh"]
 
@@ -68,7 +59,7 @@ def folder(tmp_path_factory):
         smaller = {"small": folder / "smaller.gin"}
         patch.setattr(recipes, "find", lambda name: smaller.get(name) or find(name))
         for command in COMMANDS:
-            if command.startswith("electra ") and command not in SERVERS:
+            if command.startswith("electra "):
                 _run(command)
     return folder
 
@@ -91,8 +82,6 @@ def test_the_four_commands_lead_from_text_to_a_run(folder):
         "train",
         "train",
         "predict",
-        "export",
-        "serve",
     ]
     assert (folder / "runs/small/config.gin").is_file()
 
@@ -126,31 +115,8 @@ def test_a_published_model_is_fine_tuned(folder):
     }
 
 
-def test_the_server_answers_the_request(folder):
-    (request,) = [shlex.split(c) for c in COMMANDS if c.startswith("curl ")]
-    _, url, option, body = request
-    assert (url, option) == ("localhost:8501/v1/models/reviews:predict", "-d")
-
-    async def scenario():
-        limits = Limits()
-        models = Repository(
-            [folder / shlex.split(SERVERS[0])[-1]], LoadedModel, limits, lambda *_, **__: None
-        )
-        await models.start()
-        app = Service(models, limits, Metrics()).application()
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
-            answer = await client.post(f"http://{url}", content=body)
-        await models.close()
-        return answer.json()
-
-    (prediction,) = asyncio.run(scenario())["predictions"]
-    assert prediction["label"] in ("good", "bad")
-    assert sorted(prediction["classes"]) == ["bad", "good"]
-
-
 def test_the_other_commands_are_the_scripts():
-    known = ("electra ", "curl ")
-    others = [c.partition("#")[0].strip() for c in COMMANDS if not c.startswith(known)]
+    others = [c.partition("#")[0].strip() for c in COMMANDS if not c.startswith("electra ")]
     assert others == SCRIPTS
 
 

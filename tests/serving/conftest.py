@@ -51,8 +51,11 @@ def exported(tokenizer, tmp_path_factory):  # noqa: F811
 
 
 @pytest.fixture
-def here(monkeypatch):
-    """Run the requests of an export in this process: another one takes seconds to start."""
+def here(monkeypatch, served):
+    """Export a regression that is traced once, and run its requests in this process.
+
+    Another process takes seconds to start.
+    """
 
     def run(folder, requests):
         loaded = tf.saved_model.load(str(folder))
@@ -63,5 +66,8 @@ def here(monkeypatch):
             results[name] = {key: array.tolist() for key, array in outputs.items()}
         return json.loads(json.dumps(results))
 
+    head, functions = served("regression")
+    monkeypatch.setattr(head, "signatures", lambda: dict(functions))
+    monkeypatch.setattr(heads, "served_head", lambda *_: head)
     monkeypatch.setattr(clean_process, "run", run)
     return run

@@ -25,9 +25,9 @@ def encoding(outside_data, tmp_path_factory):
     """The encoding of a vocabulary that was trained on all three languages."""
     folder = tmp_path_factory.mktemp("vocabulary")
     text = folder / "text.txt"
-    sample = [line for name in FILES for line in lines_of(outside_data, name, 300)]
+    sample = [line for name in FILES for line in lines_of(outside_data, name, 100)]
     text.write_text("\n".join(sample), encoding="utf-8")
-    train_vocabulary(text, folder / "tokenizer", size=3000, progress=False)
+    train_vocabulary(text, folder / "tokenizer", size=2000, progress=False)
     return TextEncoding(ElectraTokenizer.from_pretrained(folder / "tokenizer"), LENGTH)
 
 
@@ -44,7 +44,7 @@ def assert_same_ids(encoding, lines):
 
 @pytest.mark.parametrize("name", FILES)
 def test_ids_of_a_sample_equal_those_of_python(encoding, outside_data, name):
-    assert_same_ids(encoding, lines_of(outside_data, name, 200))
+    assert_same_ids(encoding, lines_of(outside_data, name, 100))
 
 
 @pytest.mark.slow

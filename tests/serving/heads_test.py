@@ -58,11 +58,10 @@ NAMES = {
     "questions": ("question", "context"),
     "choices": ("text", "choices"),
 }
-# These two have what others have: characters, several inputs, lists of a text. `saved_model_test.py`
-# runs a classifier. Tracing the others takes a minute.
-DEFAULT_CASES = [("tokens", DEFAULT), ("questions", DEFAULT)]
+# Tagging has what others have: characters, and lists of a text. `saved_model_test.py` runs a classifier.
+# Tracing the others takes a minute.
 CASES = [
-    pytest.param(*case, marks=[] if case in DEFAULT_CASES else pytest.mark.slow)
+    pytest.param(*case, marks=[] if case[0] == "tokens" else pytest.mark.slow)
     for case in ((name, signature) for name, requests in REQUESTS.items() for signature in requests)
 ]
 

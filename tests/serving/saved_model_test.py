@@ -129,7 +129,7 @@ def test_a_result_that_differs_leaves_no_version(predictor, tmp_path, here, monk
     assert written(tmp_path) == []
 
 
-def test_a_process_that_fails_leaves_no_version(predictor, tmp_path, monkeypatch):
+def test_a_process_that_fails_leaves_no_version(predictor, tmp_path, here, monkeypatch):
     def fail(folder, requests):
         raise clean_process.CleanProcessError("Op type not registered")
 
@@ -188,6 +188,7 @@ def test_results_are_close_if_only_digits_of_floats_differ(one, other, close):
 # === The process ===
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_no_model_fails_with_the_last_line(tmp_path):
     with pytest.raises(clean_process.CleanProcessError, match=r"SavedModel file does not exist"):
         clean_process.run(tmp_path, {})

@@ -31,7 +31,13 @@ def assert_located(tokenizer: ElectraTokenizer, texts: list[str]) -> None:
         assert np.flatnonzero(begins).tolist() == first.tolist(), text
 
 
-@pytest.mark.parametrize("name", SETTINGS)
+QUICK = ("uncased", "words never split", "single words", "all tokens normalized")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in SETTINGS],
+)
 def test_wordpieces_are_where_the_tokenizer_finds_them(name):
     tokenizer = ElectraTokenizer(VOCABULARY, **SETTINGS[name])
     if any(token.normalized for token in tokenizer.added_tokens):
