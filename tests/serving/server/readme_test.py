@@ -26,10 +26,12 @@ def commands(page):
     return [shlex.split(line) for line in re.findall(r"^    (\S.*)$", page, re.MULTILINE)]
 
 
-def test_the_requests_of_the_page_are_answered(commands, tmp_path):
+def test_the_requests_of_the_pages_are_answered(commands, repository, tmp_path):
     (tmp_path / "reviews" / "1").mkdir(parents=True)
     (tmp_path / "reviews" / "1" / "saved_model.pb").touch()
     curls = [words[1:] for words in commands if words[0] == "curl"]
+    readme = (repository / "README.md").read_text(encoding="utf-8")
+    curls += [shlex.split(line)[1:] for line in re.findall(r"^curl .*$", readme, re.MULTILINE)]
 
     async def scenario():
         limits = Limits()
@@ -44,7 +46,7 @@ def test_the_requests_of_the_page_are_answered(commands, tmp_path):
         return answers
 
     assert [answer.status_code for answer in asyncio.run(scenario())] == [200] * len(curls)
-    assert len(curls) == 8
+    assert len(curls) == 9
 
 
 def request(words):
