@@ -5,6 +5,6 @@ limits knows no sockets and no TensorFlow:
 
     requests   refused  json_text  limits  tensors  rest  open_inference
     batches    rows  batching
-    models     loaded_model (TensorFlow)  repository
+    models     model_version (TensorFlow)  repository
     HTTP       monitoring  application  connections  process
 """

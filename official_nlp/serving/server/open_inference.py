@@ -18,7 +18,7 @@ _INPUT_FIELDS = ("name", "shape", "datatype", "parameters", "data")
 
 
 @dataclasses.dataclass(frozen=True)
-class Inference:
+class InferRequest:
     """A request to compute.
 
     Attributes:
@@ -34,7 +34,7 @@ class Inference:
     id: str | None
 
 
-def read(body: bytes, signatures: Mapping[str, Signature], limits: Limits) -> Inference:
+def read(body: bytes, signatures: Mapping[str, Signature], limits: Limits) -> InferRequest:
     """Read the body of `/infer`.
 
     The parameter `signature_name` of the request chooses a signature; the protocol knows none.
@@ -70,7 +70,7 @@ def read(body: bytes, signatures: Mapping[str, Signature], limits: Limits) -> In
             raise bad(
                 f"unknown output {described(output)}; outputs are {', '.join(signature.outputs)}"
             )
-    return Inference(name, arrays, wanted, identifier)
+    return InferRequest(name, arrays, wanted, identifier)
 
 
 def _objects(value: Any, what: str) -> list[dict[str, Any]]:
@@ -92,7 +92,7 @@ def _input(given: dict[str, Any], signature: Signature, limits: Limits) -> tuple
 
 
 def answer(
-    inference: Inference, outputs: Arrays, name: str, version: int, signature: Signature
+    inference: InferRequest, outputs: Arrays, name: str, version: int, signature: Signature
 ) -> dict[str, Any]:
     """Return the answer to an inference."""
     result: dict[str, Any] = {"model_name": name, "model_version": str(version)}

@@ -51,7 +51,7 @@ async def _serve(
     folders: Sequence[str | os.PathLike], listener: socket.socket, limits: Limits
 ) -> None:
     # TensorFlow takes seconds to import, and a wrong address is reported before.
-    from official_nlp.serving.server.loaded_model import LoadedModel
+    from official_nlp.serving.server.model_version import ModelVersion
 
     metrics = monitoring.Metrics()
 
@@ -60,7 +60,7 @@ async def _serve(
         if event == "broken_version":
             metrics.broken.labels(fields["model"]).inc()
 
-    repository = Repository(folders, LoadedModel, limits, tell, metrics.observe_batch)
+    repository = Repository(folders, ModelVersion, limits, tell, metrics.observe_batch)
     await repository.start()
     service = Service(repository, limits, metrics)
 

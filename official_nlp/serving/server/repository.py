@@ -17,7 +17,7 @@ _ADVICE = "name a folder that `electra export` wrote"
 
 
 class Model(Protocol):
-    """A version of a model, see `LoadedModel`."""
+    """A version of a model, see `ModelVersion`."""
 
     version: int
     head: str | None

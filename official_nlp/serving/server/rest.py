@@ -18,7 +18,7 @@ _FIELDS = ("signature_name", "instances", "inputs")
 
 
 @dataclasses.dataclass(frozen=True)
-class Prediction:
+class PredictRequest:
     """A request to compute.
 
     Attributes:
@@ -32,7 +32,7 @@ class Prediction:
     by_row: bool
 
 
-def read(body: bytes, signatures: Mapping[str, Signature], limits: Limits) -> Prediction:
+def read(body: bytes, signatures: Mapping[str, Signature], limits: Limits) -> PredictRequest:
     """Read the body of `:predict`.
 
     Args:
@@ -59,7 +59,7 @@ def read(body: bytes, signatures: Mapping[str, Signature], limits: Limits) -> Pr
         for key, value in values.items()
     }
     tensors.check_inputs(arrays, signature, limits)
-    return Prediction(name, arrays, by_row)
+    return PredictRequest(name, arrays, by_row)
 
 
 def named(name: Any, signatures: Mapping[str, Signature]) -> Signature:
@@ -116,7 +116,7 @@ def _columns(instances: Any, signature: Signature, limits: Limits) -> dict[str, 
     return columns
 
 
-def answer(prediction: Prediction, outputs: Arrays) -> dict[str, Any]:
+def answer(prediction: PredictRequest, outputs: Arrays) -> dict[str, Any]:
     """Return the answer to a prediction.
 
     Raises:

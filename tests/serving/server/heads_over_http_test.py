@@ -12,7 +12,7 @@ from official_nlp.serving.saved_model import is_close
 from official_nlp.serving.server import monitoring
 from official_nlp.serving.server.application import Service
 from official_nlp.serving.server.limits import Limits
-from official_nlp.serving.server.loaded_model import LoadedModel
+from official_nlp.serving.server.model_version import ModelVersion
 from official_nlp.serving.server.repository import Repository
 
 QUESTIONS = [
@@ -43,7 +43,7 @@ async def answers(folder, signature, instances):
     """Return the predictions of requests with one instance each, and the number of batches."""
     limits, metrics = Limits(batch_wait=0.5), monitoring.Metrics()
     repository = Repository(
-        [folder], LoadedModel, limits, lambda *_, **__: None, metrics.observe_batch
+        [folder], ModelVersion, limits, lambda *_, **__: None, metrics.observe_batch
     )
     await repository.start()
     transport = httpx.ASGITransport(Service(repository, limits, metrics).application())

@@ -19,7 +19,7 @@ from official_nlp.serving.server.refused import Refused, bad
 from official_nlp.serving.server.tensors import DTYPES, Arrays, Signature, Tensor
 
 
-class LoadedModel:
+class ModelVersion:
     """One version of a model.
 
     Attributes:

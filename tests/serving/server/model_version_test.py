@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from official_nlp.errors import InputError
 from official_nlp.serving.server.limits import Limits
-from official_nlp.serving.server.loaded_model import LoadedModel
+from official_nlp.serving.server.model_version import ModelVersion
 from official_nlp.serving.server.refused import Refused
 from tests.serving.server import saved_toy
 
@@ -24,7 +24,7 @@ def version(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(version):
-    return LoadedModel(version)
+    return ModelVersion(version)
 
 
 def test_strings_go_in_and_come_out(model):
@@ -93,7 +93,7 @@ def test_a_damaged_version_is_refused(version, tmp_path, damage):
         (copy / "assets.extra").mkdir()
         (copy / "assets.extra" / "electra.json").write_text(json.dumps({"head": 1}))
     with pytest.raises(InputError, match="export the model again"):
-        LoadedModel(copy)
+        ModelVersion(copy)
 
 
 def test_a_model_without_a_usable_signature_is_refused(tmp_path):
@@ -101,7 +101,7 @@ def test_a_model_without_a_usable_signature_is_refused(tmp_path):
     module.call = tf.function(lambda wave: wave, [tf.TensorSpec([None], tf.complex64, "wave")])
     tf.saved_model.save(module, str(tmp_path / "1"), {"serving_default": module.call})
     with pytest.raises(InputError, match="must have a signature of strings, numbers and booleans"):
-        LoadedModel(tmp_path / "1")
+        ModelVersion(tmp_path / "1")
 
 
 @pytest.mark.parametrize(
