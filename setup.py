@@ -40,7 +40,16 @@ REQUIREMENTS = [
     "tokenizers>=0.20",
 ]
 
+# For `electra serve` alone.
+SERVE_REQUIREMENTS = [
+    "prometheus-client>=0.20,<1",
+    "starlette>=1.0,<2",
+    "uvicorn>=0.30,<1",
+]
+
 TEST_REQUIREMENTS = [
+    *SERVE_REQUIREMENTS,
+    "httpx>=0.27,<1",
     "hypothesis>=6.100",
     "import-linter>=2.1",
     "mypy>=1.11",
@@ -97,11 +106,20 @@ setuptools.setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=setuptools.find_packages(include=["official_nlp", "official_nlp.*"]),
-    # Types for users' editors and type checkers.
-    package_data={"official_nlp": ["py.typed"], "": ["*.pyi"]},
+    package_data={
+        # Types for users' editors and type checkers.
+        "official_nlp": ["py.typed"],
+        "": ["*.pyi"],
+        # The page of `electra serve`.
+        "official_nlp.serving.server": ["page/*"],
+    },
     cmdclass={"build_py": BuildWithRecipes},
     install_requires=REQUIREMENTS,
-    extras_require={"test": TEST_REQUIREMENTS, "torch": TORCH_REQUIREMENTS},
+    extras_require={
+        "serve": SERVE_REQUIREMENTS,
+        "test": TEST_REQUIREMENTS,
+        "torch": TORCH_REQUIREMENTS,
+    },
     entry_points={"console_scripts": ["electra = official_nlp.__main__:main"]},
     zip_safe=False,
 )

@@ -73,8 +73,9 @@ def main(argv: list[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     verb = words[0] if words else "--help"  # `electra` alone prints the overview.
-    # A run trains for days, and whoever reads its output may go away.
-    with output.prepared(lasting=verb in _TRAINING), _terminable(argv is None) as ignore_signals:
+    # A run trains and a server answers for days, and whoever reads their output may go away.
+    is_lasting = verb in (*_TRAINING, "serve")
+    with output.prepared(lasting=is_lasting), _terminable(argv is None) as ignore_signals:
         return _run(verb, words, ignore_signals)
 
 

@@ -17,7 +17,10 @@ import types
 from official_nlp.errors import InputError, nearest
 
 # In the order of use.
-VERBS = ("vocab", "examples", "train", "sweep", "evaluate", "predict", "info", "convert", "export")
+VERBS = (
+    *("vocab", "examples", "train", "sweep", "evaluate", "predict", "info", "convert"),
+    *("export", "serve"),
+)
 
 
 def load(verb: str) -> types.ModuleType:
