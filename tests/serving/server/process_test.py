@@ -138,8 +138,13 @@ def test_sigterm_ends_the_server_after_it_answered_what_it_accepted(server):
             answers[identifier] = answer.json()["predictions"][0]["word"]
 
     def slow_client():
-        starts.wait()
-        answers["slow"] = post(server.url, ["abcd"], "slow").json()["predictions"]
+        with httpx.Client(timeout=60) as own:
+            # The connection is accepted before the signal, however busy the machine is.
+            own.get(server.url)
+            starts.wait()
+            body = {"instances": ["abcd"], "signature_name": "slow"}
+            answer = own.post(f"{server.url}v1/models/toy:predict", json=body)
+            answers["slow"] = answer.json()["predictions"]
 
     clients = [threading.Thread(target=client, args=(number,)) for number in range(7)]
     clients.append(threading.Thread(target=slow_client))
