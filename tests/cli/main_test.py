@@ -63,6 +63,8 @@ PREDICT = {
     "texts": [],
     "pair": None,
     "file": None,
+    "text": None,
+    "text_pair": None,
     "to": None,
     "word_swaps": None,
     "html": None,

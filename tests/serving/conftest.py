@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from official_nlp.cli import main
 from official_nlp.serving import clean_process, heads
+from tests import made_once
 from tests.inference.conftest import build, predictor, text_file, tokenizer  # noqa: F401
 
 
@@ -39,15 +40,17 @@ def served(predictor):  # noqa: F811
 @pytest.fixture(scope="session")
 def exported(tokenizer, tmp_path_factory):  # noqa: F811
     """Return a folder with `model`, a classifier, and `served`, its export; not to be changed."""
-    folder = tmp_path_factory.mktemp("exported")
-    build("classification").save_pretrained(folder / "model")
-    tokenizer.save_pretrained(folder / "model")
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        code = main.main(["export", str(folder / "model"), "--to", str(folder / "served")])
-    assert code == main.DONE
-    (folder / "printed.txt").write_text(printed.getvalue())
-    return folder
+
+    def make(folder):
+        build("classification").save_pretrained(folder / "model")
+        tokenizer.save_pretrained(folder / "model")
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            code = main.main(["export", str(folder / "model"), "--to", str(folder / "served")])
+        assert code == main.DONE
+        (folder / "printed.txt").write_text(printed.getvalue())
+
+    return made_once.folder(tmp_path_factory, "exported", make)
 
 
 @pytest.fixture
