@@ -117,7 +117,7 @@ def test_both_networks_of_a_run_judge_minimal_pairs(run, command, tmp_path):
     assert printed.startswith("UID pairs discriminator per token generator per token a_1 1 ")
     assert "b_1 2 " in printed
     assert "fractions of pairs whose good sentence is preferred; a tie counts 0.5" in printed
-    assert "left out: 1 pairs with a sentence of more than 30 tokens" in printed
+    assert "left out: 1 pair with a sentence of more than 30 tokens" in printed
     written = json.loads((tmp_path / "a.json").read_text())
     overall = written["overall"]["networks"]
     assert list(overall) == ["discriminator", "generator"]

@@ -251,7 +251,7 @@ def test_epochs_replace_the_steps_of_the_only_phase(words, command, built, one_p
     examples = data.open_folder(built).count("train")
     steps = -(-3 * examples // 4)
     printed = command(*words, "EPOCHS=3", "--dry-run")
-    assert f"3 epochs of {examples:,} examples in batches of 4 are {steps:,} steps" in printed
+    assert f"3 epochs of {examples:,} examples in batches of 4: {steps:,} steps" in printed
     passes = f"{4 * steps / examples:.3g} passes over {examples:,} ex"
     assert f"phase 1: {steps:,} steps of 4 x 32 tokens, {passes}" in printed
 

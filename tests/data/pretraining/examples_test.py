@@ -19,7 +19,7 @@ import tensorflow as tf
 from official_nlp.data.pretraining.examples import build_examples
 from official_nlp.data.storage import data_folder
 from official_nlp.errors import InputError
-from official_nlp.tasks.pretraining import data as pretraining_data
+from official_nlp.tasks import pretraining_data
 
 # In a background job of a script Ctrl-C is ignored, and a process inherits that.
 _BUILD = """
