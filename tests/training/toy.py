@@ -1,6 +1,8 @@
 """Tasks that train in a second: a regression with one loss term, and a pair of heads with two."""
 
 import dataclasses
+import pathlib
+import shutil
 
 import numpy as np
 import tensorflow as tf
@@ -235,3 +237,22 @@ def assert_same_state(one, other) -> None:
     assert one.keys() == other.keys()
     for name in one:
         assert one[name].tobytes() == other[name].tobytes(), name
+
+
+def copy_without_newest_checkpoint(run, to) -> int:
+    """Copy a run as a process that was killed before its last checkpoint would have left it.
+
+    Args:
+      run: run folder.
+      to: the copy.
+
+    Returns:
+      The step of the checkpoint that is left out.
+    """
+    shutil.copytree(run, to)
+    checkpoints = pathlib.Path(to, "checkpoints")
+    last = max(int(file.stem.partition("-")[2]) for file in checkpoints.glob("ckpt-*.index"))
+    for file in checkpoints.glob(f"ckpt-{last}.*"):
+        file.unlink()
+    (checkpoints / "checkpoint").unlink()
+    return last

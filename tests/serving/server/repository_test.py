@@ -129,7 +129,9 @@ def test_requests_of_the_old_version_are_answered_after_it_was_replaced(folder):
     run(scenario, [folder], lambda version: old if version.name == "10" else load(version))
 
 
-def test_the_repository_looks_for_new_versions_by_itself(folder):
+def watching_until_version_12(folder):
+    """Return a scenario in which the repository finds a new version by itself."""
+
     async def scenario(repository, events):
         watcher = asyncio.ensure_future(repository.watch())
         write(folder, 12)
@@ -137,7 +139,11 @@ def test_the_repository_looks_for_new_versions_by_itself(folder):
             await asyncio.sleep(0.01)
         watcher.cancel()
 
-    run(scenario, [folder], limits=Limits(reload_interval=0.01))
+    return scenario
+
+
+def test_the_repository_looks_for_new_versions_by_itself(folder):
+    run(watching_until_version_12(folder), [folder], limits=Limits(reload_interval=0.01))
 
 
 def test_a_fault_does_not_end_the_watch(folder, caplog):
@@ -150,14 +156,7 @@ def test_a_fault_does_not_end_the_watch(folder, caplog):
                 raise RuntimeError("unexpected")
         return load(version)
 
-    async def scenario(repository, events):
-        watcher = asyncio.ensure_future(repository.watch())
-        write(folder, 12)
-        while version_of(repository) != 12:
-            await asyncio.sleep(0.01)
-        watcher.cancel()
-
-    run(scenario, [folder], faulty, Limits(reload_interval=0.01))
+    run(watching_until_version_12(folder), [folder], faulty, Limits(reload_interval=0.01))
     assert "new versions" in caplog.text
 
 

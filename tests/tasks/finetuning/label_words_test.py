@@ -2,7 +2,6 @@
 
 import json
 import random
-import shutil
 
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ from official_nlp.tasks import TextClassificationConfig
 from official_nlp.tasks.probabilities import softmax
 from official_nlp.training import TrainingConfig
 from tests.tasks import published
-from tests.training.toy import assert_same_state, state
+from tests.training.toy import assert_same_state, copy_without_newest_checkpoint, state
 
 GOOD, BAD = ["good", "great", "fine", "moving"], ["bad", "dull", "poor", "weak"]
 OTHERS = ["the", "a", "film", "was", "it", "story", "plot", "of", ".", "##y"]
@@ -177,18 +176,12 @@ def test_evaluate_counts_what_predict_answers(electra, run, folder):
 
 @pytest.mark.slow
 def test_a_stopped_run_continues_to_the_same_bits(electra, run, folder):
-    # As a process that was killed after its first checkpoint would have left it.
-    shutil.copytree(run, folder / "half")
-    checkpoints = folder / "half/checkpoints"
-    last = max(int(file.stem.partition("-")[2]) for file in checkpoints.glob("ckpt-*.index"))
-    for file in checkpoints.glob(f"ckpt-{last}.*"):
-        file.unlink()
-    (checkpoints / "checkpoint").unlink()
+    last = copy_without_newest_checkpoint(run, folder / "half")
     words = ["train", "text_classification", "INIT=published", "MODEL_DIR=half", *SETTINGS]
     code, out, _ = electra(*words)
     assert code == 0
     assert f"of {last}" in out[out.index("continuing after step") :]
-    assert_same_state(state(checkpoints), state(run / "checkpoints"))
+    assert_same_state(state(folder / "half/checkpoints"), state(run / "checkpoints"))
 
 
 # === Bad input ===

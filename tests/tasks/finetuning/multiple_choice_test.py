@@ -2,7 +2,6 @@
 
 import json
 import random
-import shutil
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from official_nlp.tasks import MultipleChoiceConfig
 from official_nlp.tasks.finetuning.batches import evaluation_batches
 from official_nlp.training import TrainingConfig
 from tests.tasks import published
-from tests.training.toy import assert_same_state, state
+from tests.training.toy import assert_same_state, copy_without_newest_checkpoint, state
 
 GOOD, BAD = ["good", "great", "fine", "moving"], ["bad", "dull", "poor", "weak"]
 OTHERS = ["the", "a", "film", "was", "it", "story", "plot", "long", "short", "of"]
@@ -119,17 +118,11 @@ def test_evaluate_counts_what_predict_chooses(electra, run, folder):
 
 @pytest.mark.slow
 def test_a_stopped_run_continues_to_the_same_bits(electra, run, folder):
-    # As a process that was killed after its first checkpoint would have left it.
-    shutil.copytree(run, folder / "half")
-    checkpoints = folder / "half/checkpoints"
-    last = max(int(file.stem.partition("-")[2]) for file in checkpoints.glob("ckpt-*.index"))
-    for file in checkpoints.glob(f"ckpt-{last}.*"):
-        file.unlink()
-    (checkpoints / "checkpoint").unlink()
+    last = copy_without_newest_checkpoint(run, folder / "half")
     code, out, _ = electra("train", "multiple_choice", "MODEL_DIR=half", *SETTINGS)
     assert code == 0
     assert f"continuing after step {last // 2} of {last}" in out
-    assert_same_state(state(checkpoints), state(run / "checkpoints"))
+    assert_same_state(state(folder / "half/checkpoints"), state(run / "checkpoints"))
 
 
 # === Features ===

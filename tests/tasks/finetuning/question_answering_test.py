@@ -5,7 +5,6 @@ import dataclasses
 import json
 import math
 import random
-import shutil
 
 import numpy as np
 import pytest
@@ -19,7 +18,7 @@ from official_nlp.tasks.metrics.squad import squad_metrics
 from official_nlp.training import TrainingConfig
 from official_nlp.training.preflight import find_devices
 from tests.tasks import published
-from tests.training.toy import assert_same_state, state
+from tests.training.toy import assert_same_state, copy_without_newest_checkpoint, state
 
 # A question names a kind, and its answer is the word of this kind in the context, if there is one.
 KINDS = {
@@ -168,16 +167,10 @@ def test_evaluate_takes_the_run_alone_or_another_file(electra, run):
 
 @pytest.mark.slow
 def test_a_stopped_run_continues_to_the_same_bits(electra, run, folder):
-    shutil.copytree(run, folder / "half")
-    # As a process that was killed after its first checkpoint would have left it.
-    checkpoints = folder / "half/checkpoints"
-    last = max(int(file.stem.partition("-")[2]) for file in checkpoints.glob("ckpt-*.index"))
-    for file in checkpoints.glob(f"ckpt-{last}.*"):
-        file.unlink()
-    (checkpoints / "checkpoint").unlink()
+    copy_without_newest_checkpoint(run, folder / "half")
     (folder / "half/summary.json").unlink()
     assert "continuing after step" in train(electra, "half")
-    assert_same_state(state(checkpoints), state(run / "checkpoints"))
+    assert_same_state(state(folder / "half/checkpoints"), state(run / "checkpoints"))
     assert (folder / "half/summary.json").read_text() == (run / "summary.json").read_text()
 
 

@@ -18,7 +18,7 @@ from official_nlp.tasks import TextClassificationConfig, TokenClassificationConf
 from official_nlp.tasks.finetuning.data import ExampleSet
 from official_nlp.training import TrainingConfig, metrics_log
 from tests.tasks import published
-from tests.training.toy import assert_same_state, state
+from tests.training.toy import assert_same_state, copy_without_newest_checkpoint, state
 
 GOOD, BAD = ["good", "great", "fine", "moving"], ["bad", "dull", "poor", "weak"]
 OTHERS = [
@@ -136,20 +136,14 @@ def test_info_describes_the_run(electra, run):
 
 
 def test_a_stopped_run_continues_to_the_same_bits(electra, run, folder):
-    # As a process that was killed after its second checkpoint would have left it.
-    shutil.copytree(run, folder / "half")
-    checkpoints = folder / "half/checkpoints"
-    last = max(int(file.stem.partition("-")[2]) for file in checkpoints.glob("ckpt-*.index"))
-    for file in checkpoints.glob(f"ckpt-{last}.*"):
-        file.unlink()
-    (checkpoints / "checkpoint").unlink()
+    copy_without_newest_checkpoint(run, folder / "half")
     (folder / "published").rename(folder / "gone")
     try:
         out = train(electra, "text_classification", "half", *RUN)
     finally:
         (folder / "gone").rename(folder / "published")
     assert "continuing after step" in out
-    ours, theirs = state(checkpoints), state(run / "checkpoints")
+    ours, theirs = state(folder / "half/checkpoints"), state(run / "checkpoints")
     assert_same_state(ours, theirs)
     assert (folder / "half/summary.json").read_text() == (run / "summary.json").read_text()
 

@@ -3,7 +3,6 @@
 import json
 import random
 import re
-import shutil
 
 import numpy as np
 import pytest
@@ -17,7 +16,7 @@ from official_nlp.tasks import TokenClassificationConfig
 from official_nlp.tasks.metrics import entities
 from official_nlp.training import TrainingConfig, loop, metrics_log
 from tests.tasks import published
-from tests.training.toy import assert_same_state, state
+from tests.training.toy import assert_same_state, copy_without_newest_checkpoint, state
 
 FIRST, LAST = ["anna", "peter", "jörg"], ["müller", "schmidt"]
 PLACES = ["berlin", "münchen", "new york", "北 京"]
@@ -176,16 +175,10 @@ def test_tags_of_an_evaluation_alone_are_noted(tmp_path):
 
 @pytest.mark.slow
 def test_a_stopped_run_continues_to_the_same_bits(electra, run, folder):
-    shutil.copytree(run, folder / "half")
-    # As a process that was killed after its first checkpoint would have left it.
-    checkpoints = folder / "half/checkpoints"
-    last = max(int(file.stem.partition("-")[2]) for file in checkpoints.glob("ckpt-*.index"))
-    for file in checkpoints.glob(f"ckpt-{last}.*"):
-        file.unlink()
-    (checkpoints / "checkpoint").unlink()
+    copy_without_newest_checkpoint(run, folder / "half")
     out = train(electra, "half")
     assert re.search(r"continuing after step 1\d of 25", out)
-    assert_same_state(state(checkpoints), state(run / "checkpoints"))
+    assert_same_state(state(folder / "half/checkpoints"), state(run / "checkpoints"))
     assert (folder / "half/summary.json").read_text() == (run / "summary.json").read_text()
 
 

@@ -4,7 +4,6 @@ import json
 import math
 import random
 import re
-import shutil
 
 import numpy as np
 import pytest
@@ -17,7 +16,7 @@ from official_nlp.interchange import sources
 from official_nlp.modeling.models import ElectraForMaskedLM
 from official_nlp.modeling.networks import ElectraConfig
 from official_nlp.training import metrics_log
-from tests.training.toy import assert_same_state, state
+from tests.training.toy import assert_same_state, copy_without_newest_checkpoint, state
 
 # A formulaic text: a word determines those after it.
 WORK = {
@@ -162,13 +161,8 @@ def test_its_model_predicts(electra, run, objective):
 @pytest.mark.slow
 @pytest.mark.parametrize("objective", ["masked", "causal"], indirect=True)
 def test_a_stopped_run_continues_to_the_same_bits(electra, run, folder, objective):
-    # As a process that was killed after its first checkpoint would have left it.
     half = folder / f"half_{objective}"
-    shutil.copytree(run, half)
-    last = max(int(file.stem.partition("-")[2]) for file in half.glob("checkpoints/ckpt-*.index"))
-    for file in half.glob(f"checkpoints/ckpt-{last}.*"):
-        file.unlink()
-    (half / "checkpoints/checkpoint").unlink()
+    last = copy_without_newest_checkpoint(run, half)
     # The source may be gone.
     (folder / "published").rename(folder / "gone")
     try:
