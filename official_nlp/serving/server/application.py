@@ -110,16 +110,7 @@ class Service:
     # === TensorFlow Serving ===
 
     async def _predict(self, request: requests.Request) -> responses.Response:
-        self._served(request)
-        async with self._body(request) as body:
-            # Only now, because a newer version may have replaced the model while the client sent.
-            served = self._served(request)
-            with served.batcher.place():
-                signatures = served.model.signatures
-                prediction = await self._read(rest.read, body, signatures)
-                outputs = await self._computed(
-                    request, served, prediction.signature, prediction.inputs
-                )
+        _, prediction, outputs = await self._answered(request, rest.read)
         return _json(rest.answer(prediction, outputs))
 
     async def _status(self, request: requests.Request) -> responses.Response:
@@ -138,14 +129,8 @@ class Service:
         self._served(request)
         if "inference-header-content-length" in request.headers:
             raise Refused(400, "binary tensors are not supported; send all data as JSON")
-        async with self._body(request) as body:
-            served = self._served(request)
-            model = served.model
-            with served.batcher.place():
-                inference = await self._read(open_inference.read, body, model.signatures)
-                outputs = await self._computed(
-                    request, served, inference.signature, inference.inputs
-                )
+        served, inference, outputs = await self._answered(request, open_inference.read)
+        model = served.model
         signature = model.signatures[inference.signature]
         return _json(
             open_inference.answer(inference, outputs, served.name, model.version, signature)
@@ -176,6 +161,24 @@ class Service:
         return responses.Response(text, headers={"content-type": monitoring.CONTENT_TYPE})
 
     # === Steps of a request ===
+
+    async def _answered(
+        self, request: requests.Request, read: Callable[..., Any]
+    ) -> tuple[Served, Any, dict[str, Any]]:
+        """Return the model that a request is for, what its body asks for, and the outputs.
+
+        Args:
+          request: a request to compute.
+          read: `read` of its protocol.
+        """
+        self._served(request)  # An unknown model is refused before the body arrives.
+        async with self._body(request) as body:
+            # Again, because a newer version may have replaced the model while the client sent.
+            served = self._served(request)
+            with served.batcher.place():
+                asked = await self._read(read, body, served.model.signatures)
+                outputs = await self._computed(request, served, asked.signature, asked.inputs)
+        return served, asked, outputs
 
     def _served(self, request: requests.Request) -> Served:
         """Return the model of a path.

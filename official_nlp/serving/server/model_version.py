@@ -48,9 +48,8 @@ class ModelVersion:
             self._loaded = tf.saved_model.load(plain_paths.plain(folder))
         # TensorFlow has many ways to fail on a damaged file.
         except Exception as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise InputError(
-                f"cannot load {folder}: {shown(reason)}; {exported_files.ADVICE}"
+                f"cannot load {folder}: {shown(_first_line(error))}; {exported_files.ADVICE}"
             ) from error
         signatures = {name: _signature(f) for name, f in self._loaded.signatures.items()}
         self.signatures: Mapping[str, Signature] = {
