@@ -16,9 +16,9 @@ import argparse
 
 from official_nlp.cli import arguments
 from official_nlp.errors import InputError
-from official_nlp.serving.server.limits import Limits
+from official_nlp.ranges import Number
+from official_nlp.serving.server.limits import HOST, PORT, RANGES, Limits
 
-_HOST, _PORT = "127.0.0.1", 8501
 _PACKAGES = ("starlette", "uvicorn", "prometheus_client")
 _DEFAULTS = Limits()
 
@@ -34,54 +34,50 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--host",
-        default=_HOST,
+        default=HOST,
         help="address to listen at; 0.0.0.0 lets other machines connect (default: %(default)s, "
         "which is this machine alone)",
     )
     parser.add_argument(
         "--port",
         type=arguments.integer(0, 65535),
-        default=_PORT,
+        default=PORT,
         help="port to listen at; 0 chooses a free one (default: %(default)s)",
     )
-    for option, (low, high, default, text) in _LIMITS.items():
+    for option, (field, units, text) in _LIMITS.items():
+        limit = RANGES[field]
+        low = int(limit.low * units) + (isinstance(limit, Number) and limit.above)
         parser.add_argument(
             option,
-            type=arguments.integer(low, high),
-            default=default,
+            dest=field,
+            type=arguments.integer(low, int(limit.high * units)),
+            default=round(getattr(_DEFAULTS, field) * units),
             metavar="N",
             help=f"{text} (default: %(default)s)",
         )
 
 
+# For each option the field of `Limits`, and how many units of the option make one of the field.
 _LIMITS = {
     "--batch-tokens": (
+        "batch_tokens",
         1,
-        1 << 30,
-        _DEFAULTS.batch_tokens,
         "largest batch, in tokens as estimated from bytes; less takes less memory",
     ),
     "--batch-wait": (
-        0,
-        60_000,
-        int(1000 * _DEFAULTS.batch_wait),
+        "batch_wait",
+        1000,
         "milliseconds for which the first request of a batch waits for others",
     ),
     "--queue": (
+        "queue",
         1,
-        1_000_000,
-        _DEFAULTS.queue,
         "requests for a model that may wait; others are refused with status 429",
     ),
-    "--instances": (1, 1_000_000, _DEFAULTS.instances, "largest number of instances in a request"),
-    "--body-bytes": (1, 1 << 30, _DEFAULTS.body_bytes, "largest body of a request, in bytes"),
-    "--timeout": (1, 3600, int(_DEFAULTS.timeout), "seconds after which a request is given up"),
-    "--reload": (
-        0,
-        86_400,
-        int(_DEFAULTS.reload_interval),
-        "seconds between two looks for newer versions; 0 for none",
-    ),
+    "--instances": ("instances", 1, "largest number of instances in a request"),
+    "--body-bytes": ("body_bytes", 1, "largest body of a request, in bytes"),
+    "--timeout": ("timeout", 1, "seconds after which a request is given up"),
+    "--reload": ("reload_interval", 1, "seconds between two looks for newer versions; 0 for none"),
 }
 
 
@@ -96,13 +92,8 @@ def run(args: argparse.Namespace) -> None:
                 "checkout pip install -e '.[serve]'"
             ) from error
         raise
-    limits = Limits(
-        batch_tokens=args.batch_tokens,
-        batch_wait=args.batch_wait / 1000,
-        queue=args.queue,
-        instances=args.instances,
-        body_bytes=args.body_bytes,
-        timeout=float(args.timeout),
-        reload_interval=float(args.reload),
-    )
-    process.serve(args.folders, args.host, args.port, limits)
+    given = {}
+    for field, units, _ in _LIMITS.values():
+        value = getattr(args, field)
+        given[field] = value / units if isinstance(RANGES[field], Number) else value
+    process.serve(args.folders, args.host, args.port, Limits(**given))

@@ -1,9 +1,10 @@
-"""What a server accepts, and how long it waits."""
+"""Where a server listens, what it accepts, and how long it waits."""
 
 import dataclasses
 
 from official_nlp import ranges
 
+HOST, PORT = "127.0.0.1", 8501
 _HOUR = 3600.0
 
 
@@ -36,10 +37,10 @@ class Limits:
     reload_interval: float = 5.0
 
     def __post_init__(self):
-        ranges.check(self, _RANGES)
+        ranges.check(self, RANGES)
 
 
-_RANGES = {
+RANGES: dict[str, ranges.Integer | ranges.Number] = {
     "body_bytes": ranges.Integer(1, 1 << 30),
     "all_body_bytes": ranges.Integer(1, 1 << 40),
     "instances": ranges.Integer(1, 1_000_000),

@@ -16,10 +16,9 @@ from official_nlp.errors import InputError
 from official_nlp.ranges import shown
 from official_nlp.serving.server import connections, monitoring
 from official_nlp.serving.server.application import Service
-from official_nlp.serving.server.limits import Limits
+from official_nlp.serving.server.limits import HOST, PORT, Limits
 from official_nlp.serving.server.repository import Repository
 
-HOST, PORT = "127.0.0.1", 8501
 # Connections that the system accepts before the server does.
 _BACKLOG = 2048
 
