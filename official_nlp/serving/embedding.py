@@ -7,8 +7,13 @@ import numpy as np
 import tensorflow as tf
 
 from official_nlp.inference.embedding import TextEncoder
-from official_nlp.serving.served_head import DEFAULT, STRINGS, Samples, ServedHead, pair_samples
-from official_nlp.serving.served_network import ServedNetwork, traced
+from official_nlp.serving.served_head import (
+    Samples,
+    ServedHead,
+    pair_samples,
+    pair_signatures,
+)
+from official_nlp.serving.served_network import ServedNetwork
 from official_nlp.serving.text_encoding import TextEncoding
 
 
@@ -33,10 +38,7 @@ class ServedTextEncoder(ServedHead):
         self._encoding = TextEncoding(head.tokenizer, head.length)
 
     def signatures(self) -> dict[str, Any]:
-        return {
-            DEFAULT: traced(lambda text: self._embed(text, None), {"text": STRINGS}),
-            "pairs": traced(self._embed, {"text": STRINGS, "text_pair": STRINGS}),
-        }
+        return pair_signatures(self._embed)
 
     def samples(self) -> dict[str, Samples]:
         return pair_samples()

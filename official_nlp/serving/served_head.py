@@ -2,18 +2,20 @@
 
 import abc
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from official_nlp.serving.served_network import ServedNetwork
+from official_nlp.serving.served_network import ServedNetwork, traced
 
 # The signature that a server calls if the request names none.
 DEFAULT = "serving_default"
 # The signature of token ids; `inference.exported` computes by it.
 TOKEN_IDS = "token_ids"
+# The signature of pairs, of heads that also take single texts.
+PAIRS = "pairs"
 STRINGS = tf.TensorSpec([None], tf.string)
 # Plain sentences of several scripts; an unknown word is a token too.
 SAMPLES = (
@@ -73,11 +75,25 @@ class ServedHead(tf.Module, abc.ABC):
         }
 
 
+def pair_signatures(
+    compute: Callable[[tf.Tensor, tf.Tensor | None], dict[str, tf.Tensor]],
+) -> dict[str, Any]:
+    """Return the signatures of a head that takes a text, or two.
+
+    Args:
+      compute: function of texts and second texts `[batch]`; None for no second texts.
+    """
+    return {
+        DEFAULT: traced(lambda text: compute(text, None), {"text": STRINGS}),
+        PAIRS: traced(compute, {"text": STRINGS, "text_pair": STRINGS}),
+    }
+
+
 def pair_samples() -> dict[str, Samples]:
     """Return samples of a head that takes a text, or two."""
     pairs = list(zip(SAMPLES, reversed(SAMPLES)))
     firsts, seconds = zip(*pairs)
     return {
         DEFAULT: Samples({"text": list(SAMPLES)}, list(SAMPLES)),
-        "pairs": Samples({"text": list(firsts), "text_pair": list(seconds)}, pairs),
+        PAIRS: Samples({"text": list(firsts), "text_pair": list(seconds)}, pairs),
     }

@@ -7,8 +7,13 @@ import numpy as np
 import tensorflow as tf
 
 from official_nlp.inference.sequence_classification import SequenceClassifier
-from official_nlp.serving.served_head import DEFAULT, STRINGS, Samples, ServedHead, pair_samples
-from official_nlp.serving.served_network import ServedNetwork, traced
+from official_nlp.serving.served_head import (
+    Samples,
+    ServedHead,
+    pair_samples,
+    pair_signatures,
+)
+from official_nlp.serving.served_network import ServedNetwork
 from official_nlp.serving.text_encoding import TextEncoding
 from official_nlp.tasks.finetuning.predicted_texts import LEAST
 
@@ -43,10 +48,7 @@ class ServedTextClassifier(ServedHead):
         self._limits = [limits[label] for label in self._labels]
 
     def signatures(self) -> dict[str, Any]:
-        return {
-            DEFAULT: traced(lambda text: self._classify(text, None), {"text": STRINGS}),
-            "pairs": traced(self._classify, {"text": STRINGS, "text_pair": STRINGS}),
-        }
+        return pair_signatures(self._classify)
 
     def samples(self) -> dict[str, Samples]:
         return pair_samples()
