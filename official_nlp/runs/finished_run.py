@@ -74,29 +74,33 @@ def finish(task: Task, training: TrainingConfig, model_dir: str | os.PathLike) -
     _write_model(folder, which, metrics, fitted)
     notes: list[str] = []
     if isinstance(task, FinetuningTask):
-        written += _write_predictions(task, folder, notes)
+        files, notes = _write_predictions(task, folder)
+        written += files
     # Written last: the run is complete where it exists.
     write_summary(folder, summarize(main, {training.seed: None if failure else metrics}))
     return FinishedRun(metrics, main, failure, which, tuple(written), tuple(notes))
 
 
 def _write_predictions(
-    task: FinetuningTask, folder: pathlib.Path, notes: list[str]
-) -> list[pathlib.Path]:
-    """Write predictions for the test sets without labels; return the paths of the files.
+    task: FinetuningTask, folder: pathlib.Path
+) -> tuple[list[pathlib.Path], list[str]]:
+    """Write predictions for the test sets without labels.
 
     Args:
       task: the task of the run.
       folder: the run folder, which has the model.
-      notes: gets sentences on what was inferred.
+
+    Returns:
+      The paths of the files, and sentences on what was inferred.
     """
     files = task.unlabeled_files()
     if not files:
-        return []
+        return [], []
     # What it predicts is what the model predicts for anybody, read from the folder.
     predictor = Predictor.from_pretrained(folder / MODEL, length=task.config.length)
     (folder / PREDICTIONS).mkdir(exist_ok=True)
-    written = []
+    written: list[pathlib.Path] = []
+    notes: list[str] = []
     for name, file in files.items():
         found = predictor.read_file(file)
         notes += found.notes
@@ -105,7 +109,7 @@ def _write_predictions(
         has_range = predictor.has_value_range
         atomic.write(target, prediction_files.content(target, results, found.ids, has_range))
         written.append(target)
-    return written
+    return written, notes
 
 
 def _write_model(
