@@ -130,17 +130,37 @@ def apply_dropout(x: tf.Tensor, rate: float, training: bool | None) -> tf.Tensor
     Returns:
       Tensor of the shape and dtype of `x`.
     """
+    return drop(x, dropout_bits(x, rate, training), rate)
+
+
+def dropout_bits(x: tf.Tensor, rate: float, training: bool | None) -> tf.Tensor | None:
+    """Draw the bits of `drop` from the current random stream; None where nothing is dropped."""
     if not training or not rate:
-        return x
-    dropped = round(rate * 2**16)  # An element is dropped if its 16 bits are below this number.
+        return None
     batch, *example_shape = shape_list(x)
     size = functools.reduce(lambda a, b: a * b, example_shape, 1)
-    # Each word of 32 bits serves two elements. The comparison is exact in integers, which gives
-    # the same mask in eager execution, graphs and XLA.
+    # Each word of 32 bits serves two elements.
     bits = randomness.draw([(size + 1) // 2], batch)  # [B, size / 2]
     halves = tf.reshape(tf.bitcast(bits, tf.uint16), tf.stack([batch, (size + 1) // 2 * 2]))
-    halves = tf.cast(halves[:, :size], tf.int32)
-    keep = tf.reshape(halves >= dropped, tf.stack([batch, *example_shape]))
+    if not isinstance(size, int) or size % 2:
+        halves = halves[:, :size]
+    return tf.reshape(halves, tf.stack([batch, *example_shape]))
+
+
+def drop(x: tf.Tensor, bits: tf.Tensor | None, rate: float) -> tf.Tensor:
+    """Apply dropout with given bits.
+
+    Args:
+      x: float `[B, ...]`.
+      bits: uint16 of this shape, from `dropout_bits`; None to return `x`.
+      rate: dropout rate, in [0, 1).
+    """
+    if bits is None:
+        return x
+    dropped = round(rate * 2**16)  # An element is dropped if its 16 bits are below this number.
+    # The comparison is exact in integers, which gives the same mask in eager execution, graphs and
+    # XLA.
+    keep = tf.cast(bits, tf.int32) >= dropped
     # The scale is that of the rounded rate, so that the expected value is preserved.
     scaled = x * tf.cast(2.0**16 / (2**16 - dropped), x.dtype)
     # A product with 0, in place of the selection, would turn an infinite element into NaN.
@@ -284,17 +304,15 @@ def sample_tokens(
     if disallowed is not None:
         disallowed = tf.maximum(tf.cast(disallowed, tf.int32), 0)  # an unused slot may hold -100
         logits = _suppress(logits, disallowed)
-    probabilities = tf.reshape(
-        tf.nn.softmax(logits, axis=-1), tf.stack([batch, slots, blocks, _BLOCK])
-    )
+    logits = tf.reshape(logits, tf.stack([batch, slots, blocks, _BLOCK]))
+    # Relative to the largest, as a softmax before its division; the threshold is relative, too.
+    largest = tf.reduce_max(logits, axis=[-2, -1], keepdims=True)
     uniform = tf.cast(randomness.uniform(key, [batch, slots, 1], first_row), tf.float64)
-    # The float32 probabilities do not add up to exactly 1, so the threshold is relative to their
-    # sum.
-    block_probabilities = tf.reduce_sum(probabilities, axis=-1)  # [B, P, blocks]
-    total = tf.reduce_sum(tf.cast(block_probabilities, tf.float64), axis=-1, keepdims=True)
-    block, rest = _invert(block_probabilities, uniform * total)  # [B, P], [B, P, 1]
-    inside = tf.gather(probabilities, block, axis=2, batch_dims=2)  # [B, P, 256]
-    token, _ = _invert(inside, rest)
+    block_sums = tf.reduce_sum(tf.exp(logits - largest), axis=-1)  # [B, P, blocks]
+    total = tf.reduce_sum(tf.cast(block_sums, tf.float64), axis=-1, keepdims=True)
+    block, rest = _invert(block_sums, uniform * total)  # [B, P], [B, P, 1]
+    inside = tf.gather(logits, block, axis=2, batch_dims=2)  # [B, P, 256]
+    token, _ = _invert(tf.exp(inside - largest[..., 0]), rest)
     drawn = block * _BLOCK + token
     if disallowed is not None:
         # A compiled sum, added in another order, may land on a token of probability 0.

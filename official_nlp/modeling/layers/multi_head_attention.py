@@ -8,7 +8,7 @@ import tf_keras
 
 from official_nlp import randomness
 from official_nlp.errors import InputError
-from official_nlp.modeling import ops
+from official_nlp.modeling import fused, ops
 from official_nlp.modeling.keras_types import Constraint, Initializer, Regularizer, Shape, Size
 from official_nlp.modeling.layers.relative_key_embedding import RelativeKeyEmbedding
 from official_nlp.modeling.refused import drop_refused
@@ -235,14 +235,10 @@ class MultiHeadAttention(tf_keras.layers.Layer):
             cache = {"key": key_heads, "value": value_heads}
         scores = self._scores(query_heads, key_heads, offset)  # [B, N, T, S]
         allowed = _merge_masks(attention_mask, use_causal_mask, cache_index, offset, scores)
-        if allowed is not None:
-            # The scores are replaced, not lowered by a large number as in google-research. A
-            # position that may attend nowhere then attends equally everywhere in half precision
-            # too, and its scores get no gradient.
-            scores = tf.where(allowed, scores, tf.float32.min)
-        probabilities = tf.cast(tf.nn.softmax(scores), self.compute_dtype)
         with randomness.scope(training=bool(training) and self.dropout > 0):
-            dropped = ops.apply_dropout(probabilities, self.dropout, training)
+            probabilities, dropped = fused.masked_softmax(
+                scores, allowed, self.dropout, tf.as_dtype(self.compute_dtype), training
+            )
         if head_mask is not None:
             # The returned probabilities are masked, but never dropped out.
             head_mask = tf.cast(_broadcast_head_mask(head_mask), self.compute_dtype)
