@@ -1,9 +1,9 @@
 """Chains of cheap operations that XLA compiles into single loops, for the training step.
 
 Between two matrix products a layer adds, drops, normalizes and activates. TensorFlow runs a kernel
-for each operation, forward and backward, and every kernel reads and writes all activations. Compiled
-together they are read and written once. The products stay outside: those of oneDNN are faster than
-XLA's, above all in bfloat16.
+for each operation, forward and backward, and every kernel reads and writes all activations.
+Compiled together they are read and written once. The products stay outside: those of oneDNN are
+faster than XLA's, above all in bfloat16.
 
 Each function computes the same with plain operations where compiling would not pay: outside
 training, in eager execution, for unknown sizes, which would be compiled again and again, and for
@@ -13,7 +13,6 @@ for the backward pass.
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import tensorflow as tf
 import tf_keras
