@@ -33,24 +33,6 @@ SLOW = ("tokens", "discriminator", "generator", "encoder", "regression", "multi_
 HEADS = ["classification", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
 
 
-@pytest.fixture(scope="module")
-def loaded(exported):
-    """Return the signatures of the classifier that was exported."""
-    return tf.saved_model.load(str(exported / "served/1")).signatures
-
-
-@pytest.fixture(scope="module")
-def signatures(request):
-    """Return the signatures of a model by its name; the classifier's are those of its export."""
-
-    def find(name):
-        if name == "classification":
-            return request.getfixturevalue("loaded")
-        return request.getfixturevalue("served")(name)[1]
-
-    return find
-
-
 @pytest.mark.parametrize("name", HEADS)
 def test_odd_texts_have_results(signatures, name):
     functions = signatures(name)
