@@ -15,7 +15,7 @@ from official_nlp.files import staged_folders
 from official_nlp.inference import exported_files
 from official_nlp.inference.predictor import Predictor
 from official_nlp.ranges import shown
-from official_nlp.serving import clean_process, heads
+from official_nlp.serving import clean_process, heads, warmup
 from official_nlp.serving.served_head import ServedHead
 from official_nlp.tasks.finetuning.predicted_texts import WINDOWS
 
@@ -57,18 +57,27 @@ def export(
     folder = pathlib.Path(folder)
     version = folder / str(max(exported_files.versions(folder), default=0) + 1)
     with staged_folders.staged(version) as partial:
-        _write(predictor, served, partial)
+        _write(predictor, served, partial, folder.resolve().name)
         _check(predictor, served, partial)
     return version
 
 
-def _write(predictor: Predictor, served: ServedHead, folder: pathlib.Path) -> None:
-    """Write the SavedModel, the tokenizer and the description."""
+def _write(predictor: Predictor, served: ServedHead, folder: pathlib.Path, model: str) -> None:
+    """Write the SavedModel, its warm-up requests, the tokenizer and the description.
+
+    Args:
+      predictor: the model.
+      served: its signatures.
+      folder: an empty folder.
+      model: name of the model.
+    """
     signatures = served.signatures()
     by_part = served.token_signatures()
     for part, name in by_part.items():
         signatures[name] = served.networks[part].function
     tf.saved_model.save(served, os.fspath(folder), signatures=signatures)
+    requests = {name: each.request for name, each in served.samples().items()}
+    warmup.write(folder, model, requests)
     predictor.tokenizer.save_pretrained(folder / exported_files.TOKENIZER)
     exported_files.Description(
         head=type(predictor.head).__name__,
