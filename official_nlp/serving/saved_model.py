@@ -27,6 +27,7 @@ _ADVICE = "please report this with the model's config.json; nothing was exported
 def export(
     model: str | os.PathLike | Predictor,
     folder: str | os.PathLike,
+    *,
     long_texts: str = WINDOWS,
 ) -> pathlib.Path:
     """Write the next version of an exported folder: a SavedModel that takes strings.

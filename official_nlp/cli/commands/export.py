@@ -64,6 +64,6 @@ def run(args: argparse.Namespace) -> None:
     predictor = Predictor.from_pretrained(
         args.model, length=args.length, checkpoint=args.checkpoint
     )
-    version = export(predictor, args.to, args.long_texts)
+    version = export(predictor, args.to, long_texts=args.long_texts)
     printing.print_exported(version, console)
     console.print(f"wrote {version}: a process with tensorflow and tensorflow_text alone ran it")
