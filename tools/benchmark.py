@@ -3,6 +3,7 @@
   python tools/benchmark.py text    texts/ --tokenizer tokenizer --times 1 20
   python tools/benchmark.py batches data --consumed 23
   python tools/benchmark.py finetune rte INIT=published DATA=RTE
+  python tools/benchmark.py serve
 
 `text` builds examples of the text, once for each number of times that it is repeated, and says how
 many MB of text a second became shards, and the most memory of all processes together. `batches`
@@ -10,6 +11,11 @@ reads masked batches from a data folder, in rounds that take turns, and says how
 there are with each kind of masking, and how many times those that a model consumes. `finetune`
 trains a recipe for two epochs, in turns with all batches padded to the same length and with batches
 of similar lengths (BY_LENGTH), and says how many sequences a second the second epoch trains on.
+`serve` exports a classifier of the size of ELECTRA-Small with random weights in every format that
+`electra export` writes, and prints the milliseconds of a call beside those of tfnlp's
+`BertClassifier`, in rounds that take turns, each in a process of its own; then the requests a
+second of `electra serve` on this machine, whose clients take a part of the same processor. It
+imports tfnlp (`tf-models-official`), for the comparison alone.
 """
 
 import argparse
@@ -25,8 +31,10 @@ import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from benchmarks import serving  # noqa: E402  # found beside this file
 
 _SAMPLES_A_SECOND = 10
 
@@ -56,6 +64,9 @@ def main(words: list[str] | None = None):
     finetune.add_argument("settings", nargs="*", metavar="NAME=value")
     finetune.add_argument("--rounds", type=int, default=3)
     finetune.set_defaults(run=measure_finetune)
+    serve = verbs.add_parser("serve", help="exported models in every format, and the server")
+    serving.add_arguments(serve)
+    serve.set_defaults(run=serving.measure)
     options = parser.parse_args(words)
     print(f"load average before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     options.run(options)

@@ -33,6 +33,7 @@ class Description:
       signatures: names, dtypes and shapes of inputs and outputs of each signature:
         `{"inputs": {"text": "string [batch]"}, "outputs": ...}`.
       versions: versions of the packages that wrote it, by name.
+      windows: largest number of sequences of one text, computed by the signatures of strings.
     """
 
     head: str
@@ -40,6 +41,7 @@ class Description:
     networks: Mapping[str, Mapping[str, Any]]
     signatures: Mapping[str, Mapping[str, Mapping[str, str]]]
     versions: Mapping[str, str]
+    windows: int = 1
 
     def write(self, version: pathlib.Path) -> None:
         """Write it into the folder of a version."""
@@ -55,13 +57,14 @@ class Description:
           InputError: it is missing or damaged.
         """
         file = version / DESCRIPTION
-        values = guarded.read_object(file, ADVICE)
+        values = {"windows": 1, **guarded.read_object(file, ADVICE)}
         kinds = {
             "head": str,
             "length": int,
             "networks": dict,
             "signatures": dict,
             "versions": dict,
+            "windows": int,
         }
         wrong = [name for name, kind in kinds.items() if not isinstance(values.get(name), kind)]
         if wrong or values.keys() != kinds.keys():

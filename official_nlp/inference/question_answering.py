@@ -31,6 +31,7 @@ _NULL_THRESHOLD = "null_threshold"
 # In tokens, unless the caller says otherwise.
 MAX_QUESTION_LENGTH = 64
 MAX_ANSWER_LENGTH = 30
+STRIDE = 128
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +102,7 @@ class QuestionAnswerer(Head):
         self,
         questions: Sequence[Question],
         *,
-        stride: int = 128,
+        stride: int = STRIDE,
         max_question_length: int = MAX_QUESTION_LENGTH,
         max_answer_length: int = MAX_ANSWER_LENGTH,
         null_threshold: float | None = None,

@@ -74,6 +74,7 @@ class SequenceClassifier(Head):
       labels: names of the labels in order.
       problem_type: kind of prediction, as in the configuration.
       temperature: divisor of the logits of one label.
+      divides: whether a text that is longer than a sequence is divided into windows.
     """
 
     expects = inputs.TEXT_OR_PAIR
@@ -100,7 +101,7 @@ class SequenceClassifier(Head):
             config.extra, predicted_texts.VALUE_RANGE, None
         )
         long_texts = predicted_texts.fitted_value(config.extra, predicted_texts.LONG_TEXTS, None)
-        self._windows = long_texts == predicted_texts.WINDOWS
+        self.divides = long_texts == predicted_texts.WINDOWS
         self._runner = BatchRunner(
             lambda batch: {"logits": model(batch, training=False)["logits"]},
             tokenizer.pad_token_id,
@@ -127,7 +128,7 @@ class SequenceClassifier(Head):
         if threshold is not None and not 0 <= threshold <= 1:
             raise InputError(f"threshold must be a probability from 0 to 1, got {threshold!r}")
         numbers: Sequence[int] = range(len(texts))
-        if self._windows and not any(pair for _, pair in texts):
+        if self.divides and not any(pair for _, pair in texts):
             encoded = encoding.in_windows(self.tokenizer, texts, self.length)
             rows = [TokenSequence(*each) for each in zip(encoded.ids, encoded.type_ids)]
             numbers = encoded.examples.tolist()

@@ -25,7 +25,11 @@ from official_nlp.serving.served_head import ServedHead
 from official_nlp.serving.served_network import INPUTS, ServedNetwork
 from official_nlp.serving.text_classification import ServedTextClassifier
 from official_nlp.serving.token_classification import ServedTokenClassifier
+from official_nlp.serving.windows import MOST_WINDOWS
+from official_nlp.tasks.finetuning.predicted_texts import TRUNCATE, WINDOWS
 
+# Treatments of texts that are longer than a sequence.
+LONG_TEXTS = (WINDOWS, TRUNCATE)
 _LOGITS = ("logits",)
 _GENERATOR_INPUTS = ("input_word_ids", "input_mask", "masked_lm_positions")
 _SPAN_OUTPUTS = ("start_logits", "end_logits")
@@ -37,35 +41,41 @@ _JOINT_SPAN_OUTPUTS = (
 )
 
 
-def served_head(head: Head, models: Mapping[str, Any]) -> ServedHead:
+def served_head(head: Head, models: Mapping[str, Any], long_texts: str = WINDOWS) -> ServedHead:
     """Return the signatures of a model.
 
     Args:
       head: the head of its `Predictor`.
       models: Keras models by the name of their part, "" for the only one.
+      long_texts: `windows`: divide texts that are longer than a sequence, where the head does; or
+        `truncate`: read the beginning.
 
     Raises:
-      InputError: models of this kind cannot be exported.
+      InputError: models of this kind cannot be exported, or `long_texts` is another value.
     """
     _check(head, models)
+    if long_texts not in LONG_TEXTS:
+        raise InputError(f"long_texts must be {' or '.join(LONG_TEXTS)}, got {long_texts!r}")
+    windows = MOST_WINDOWS if long_texts == WINDOWS else 1
     if isinstance(head, PretrainedPair):
         return ServedPretrainedPair(
             head,
             _network(models["discriminator"], _LOGITS),
             _network(models["generator"], _LOGITS, _GENERATOR_INPUTS),
+            windows,
         )
     ((part, model),) = models.items()
     if isinstance(head, SequenceClassifier):
-        return ServedTextClassifier(head, _network(model, _LOGITS))
+        return ServedTextClassifier(head, _network(model, _LOGITS), windows)
     if isinstance(head, TokenClassifier):
-        return ServedTokenClassifier(head, _network(model, _LOGITS))
+        return ServedTokenClassifier(head, _network(model, _LOGITS), windows)
     if isinstance(head, QuestionAnswerer):
         outputs = _JOINT_SPAN_OUTPUTS if head.is_joint else _SPAN_OUTPUTS
-        return ServedQuestionAnswerer(head, _network(model, outputs))
+        return ServedQuestionAnswerer(head, _network(model, outputs), windows)
     if isinstance(head, ChoiceRanker):
         return ServedChoiceRanker(head, _network(model, _LOGITS, rank=3))
     if isinstance(head, WordScorer):
-        return ServedWordScorer(head, _network(model, _LOGITS), part)
+        return ServedWordScorer(head, _network(model, _LOGITS), part, windows)
     if isinstance(head, BlankFiller):
         return ServedBlankFiller(head, _network(model, _LOGITS, _GENERATOR_INPUTS), part)
     if isinstance(head, TextEncoder):

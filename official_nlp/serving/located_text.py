@@ -6,6 +6,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from official_nlp.data.tokenization.graph.name_finders import WHITE_SPACE, one_of
+from official_nlp.serving import windows
 from official_nlp.serving.text_encoding import TextEncoding
 
 
@@ -14,7 +15,8 @@ class LocatedText(NamedTuple):
 
     Attributes:
       texts: strings `[batch]`, valid UTF-8.
-      framed: ids of the sequences [CLS] pieces [SEP], ragged int32 `[batch, tokens]`.
+      framed: ids of the sequences [CLS] pieces [SEP], ragged int32 `[sequences, tokens]`. A long
+        text has several.
       rows: int64 `[pieces]`, number of the text of each piece, ascending.
       starts, ends: int64 `[pieces]`, first character of each piece and the one after its last.
       begins: bool `[pieces]`, whether a piece is the first one of a word.
@@ -33,7 +35,7 @@ class LocatedText(NamedTuple):
         """Return the outputs of a network at the pieces, without special tokens and padding.
 
         Args:
-          outputs: `[batch, length, ...]`.
+          outputs: `[sequences, length, ...]`.
 
         Returns:
           `[pieces, ...]`.
@@ -42,21 +44,21 @@ class LocatedText(NamedTuple):
         return tf.RaggedTensor.from_tensor(outputs[:, 1:], lengths=sizes).values
 
 
-def locate(encoding: TextEncoding, texts: tf.Tensor) -> LocatedText:
-    """Return the first pieces of texts `[batch]`, as many as a sequence has room for."""
+def locate(encoding: TextEncoding, texts: tf.Tensor, most: int) -> LocatedText:
+    """Return the pieces of texts `[batch]`, in at most `most` sequences of each without overlap."""
     texts, cut = encoding.bounded(texts)
     pieces = encoding.graph.located(texts)
-    room = encoding.length - 2
-    truncated = cut | (pieces.ids.row_lengths() > room)
-    pieces = pieces.map(lambda values: values[:, :room])
+    parts = windows.cut(pieces.ids.row_lengths(), encoding.length - 2, 0, most)
+    framed = encoding.framed(parts.tokens(pieces.ids))
+    pieces = pieces.map(parts.reached)
     return LocatedText(
         texts,
-        encoding.framed(pieces.ids),
+        framed,
         pieces.ids.value_rowids(),
         pieces.starts.values,
         pieces.ends.values,
         pieces.begins.values,
-        truncated,
+        parts.truncated | cut,
     )
 
 

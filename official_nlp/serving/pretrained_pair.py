@@ -23,14 +23,20 @@ class ServedPretrainedPair(ServedHead):
       head: the head in Python.
       discriminator: a network with the output `logits`.
       generator: a network with the input `masked_lm_positions` and the output `logits`.
+      windows: largest number of sequences of a text whose words are scored.
     """
 
     def __init__(
-        self, head: PretrainedPair, discriminator: ServedNetwork, generator: ServedNetwork
+        self,
+        head: PretrainedPair,
+        discriminator: ServedNetwork,
+        generator: ServedNetwork,
+        windows: int,
     ):
         super().__init__()
+        self.windows = windows
         self.networks = {"discriminator": discriminator, "generator": generator}
-        self._scorer = ServedWordScorer(head.scorer, discriminator)
+        self._scorer = ServedWordScorer(head.scorer, discriminator, "", windows)
         self._filler = ServedBlankFiller(head.filler, generator)
 
     def signatures(self) -> dict[str, Any]:

@@ -16,7 +16,14 @@ from official_nlp.serving.located_text import (
     locate,
     substring,
 )
-from official_nlp.serving.served_head import DEFAULT, SAMPLES, STRINGS, Samples, ServedHead
+from official_nlp.serving.served_head import (
+    DEFAULT,
+    SAMPLES,
+    STRINGS,
+    Samples,
+    ServedHead,
+    long_sample,
+)
 from official_nlp.serving.served_network import ServedNetwork, traced
 from official_nlp.serving.text_encoding import TextEncoding
 
@@ -38,10 +45,12 @@ class ServedWordScorer(ServedHead):
       head: the head in Python.
       network: a network with the output `logits`.
       part: name of the network's part of the model.
+      windows: largest number of sequences of a text.
     """
 
-    def __init__(self, head: WordScorer, network: ServedNetwork, part: str = ""):
+    def __init__(self, head: WordScorer, network: ServedNetwork, part: str, windows: int):
         super().__init__()
+        self.windows = windows
         self.networks = {part: network}
         self._network = network
         self._encoding = TextEncoding(head.tokenizer, head.length)
@@ -51,7 +60,8 @@ class ServedWordScorer(ServedHead):
         return {DEFAULT: traced(self.score, {"text": STRINGS})}
 
     def samples(self) -> dict[str, Samples]:
-        return {DEFAULT: Samples({"text": list(SAMPLES)}, list(SAMPLES))}
+        texts = [*SAMPLES, long_sample(self._encoding.length)]
+        return {DEFAULT: Samples({"text": texts}, texts)}
 
     def results(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
         names = {"text": "word", "start": "start", "end": "end", "replaced": "replaced"}
@@ -63,7 +73,7 @@ class ServedWordScorer(ServedHead):
 
     def score(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         """Return the outputs of the signature."""
-        located = locate(self._encoding, text)
+        located = locate(self._encoding, text, self.windows)
         logits = self._network(self._encoding.padded(located.framed))["logits"]
         rows, starts, ends = self._words(located)
         scores = _highest(located, located.of_pieces(tf.sigmoid(logits)), rows, starts, ends)
@@ -77,7 +87,7 @@ class ServedWordScorer(ServedHead):
         }
 
     def _words(self, located: LocatedText) -> list[tf.Tensor]:
-        """Return text, start and end of the words, without those behind a truncated sequence."""
+        """Return text, start and end of the words, without those that a truncated text lacks."""
         rows, starts, ends = self._finder(located.texts)
         count = tf.size(located.texts, tf.int64)
         last = tf.math.unsorted_segment_max(located.ends, located.rows, count)

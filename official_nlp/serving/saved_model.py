@@ -15,15 +15,21 @@ from official_nlp.files import staged_folders
 from official_nlp.inference import exported_files
 from official_nlp.inference.predictor import Predictor
 from official_nlp.ranges import shown
-from official_nlp.serving import clean_process, heads
+from official_nlp.serving import clean_process, heads, warmup
 from official_nlp.serving.served_head import ServedHead
+from official_nlp.tasks.finetuning.predicted_texts import WINDOWS
 
 # Largest difference of a number in another process. Sums are rounded differently there.
 _TOLERANCE = 1e-5
 _ADVICE = "please report this with the model's config.json; nothing was exported"
 
 
-def export(model: str | os.PathLike | Predictor, folder: str | os.PathLike) -> pathlib.Path:
+def export(
+    model: str | os.PathLike | Predictor,
+    folder: str | os.PathLike,
+    *,
+    long_texts: str = WINDOWS,
+) -> pathlib.Path:
     """Write the next version of an exported folder: a SavedModel that takes strings.
 
     The SavedModel holds the weights, the tokenizer and the names of the labels, and needs
@@ -34,6 +40,8 @@ def export(model: str | os.PathLike | Predictor, folder: str | os.PathLike) -> p
       model: a `Predictor`, or a path for `Predictor.from_pretrained`.
       folder: folder in the layout of TensorFlow Serving. The new version is a subfolder named 1,
         or one more than the largest number there.
+      long_texts: `windows`: divide texts that are longer than a sequence into windows, where
+        `Predictor` does; or `truncate`: read their beginning, in less time.
 
     Returns:
       The folder of the new version.
@@ -46,22 +54,31 @@ def export(model: str | os.PathLike | Predictor, folder: str | os.PathLike) -> p
       nlp.export("runs/reviews/model", "served/reviews")
     """
     predictor = model if isinstance(model, Predictor) else Predictor.from_pretrained(model)
-    served = heads.served_head(predictor.head, predictor.parts)
+    served = heads.served_head(predictor.head, predictor.parts, long_texts)
     folder = pathlib.Path(folder)
     version = folder / str(max(exported_files.versions(folder), default=0) + 1)
     with staged_folders.staged(version) as partial:
-        _write(predictor, served, partial)
+        _write(predictor, served, partial, folder.resolve().name)
         _check(predictor, served, partial)
     return version
 
 
-def _write(predictor: Predictor, served: ServedHead, folder: pathlib.Path) -> None:
-    """Write the SavedModel, the tokenizer and the description."""
+def _write(predictor: Predictor, served: ServedHead, folder: pathlib.Path, model: str) -> None:
+    """Write the SavedModel, its warm-up requests, the tokenizer and the description.
+
+    Args:
+      predictor: the model.
+      served: its signatures.
+      folder: an empty folder.
+      model: name of the model.
+    """
     signatures = served.signatures()
     by_part = served.token_signatures()
     for part, name in by_part.items():
         signatures[name] = served.networks[part].function
     tf.saved_model.save(served, os.fspath(folder), signatures=signatures)
+    requests = {name: each.request for name, each in served.samples().items()}
+    warmup.write(folder, model, requests)
     predictor.tokenizer.save_pretrained(folder / exported_files.TOKENIZER)
     exported_files.Description(
         head=type(predictor.head).__name__,
@@ -76,6 +93,7 @@ def _write(predictor: Predictor, served: ServedHead, folder: pathlib.Path) -> No
         },
         signatures={name: _described(function) for name, function in signatures.items()},
         versions={"official_nlp": official_nlp.__version__, "tensorflow": tf.__version__},
+        windows=served.windows,
     ).write(folder)
 
 
@@ -122,7 +140,7 @@ def _check(predictor: Predictor, served: ServedHead, folder: pathlib.Path) -> No
         for text, one, other, truncated in zip(
             each.inputs, served.results(outputs), expected, outputs["truncated"]
         ):
-            # `Predictor` divides some long texts into windows, of which the graph has the first.
+            # `Predictor` divides long texts without a limit.
             if not truncated and not is_close(one, other):
                 raise InputError(
                     f"the signature {name} of the exported model must return {shown(other)} for "

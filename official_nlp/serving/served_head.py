@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -26,6 +27,15 @@ SAMPLES = (
 )
 
 
+def long_sample(length: int) -> str:
+    """Return a text that is longer than a sequence of so many tokens."""
+    # Every word has at least one token. The text does not repeat itself: of two equal answers in it
+    # either may have the higher score, by differences of rounding.
+    draw = random.Random(0)
+    words = " ".join(SAMPLES[:2]).split()
+    return " ".join(draw.choice(words) for _ in range(length * 3 // 2))
+
+
 @dataclasses.dataclass(frozen=True)
 class Samples:
     """Requests to try a signature with.
@@ -47,9 +57,11 @@ class ServedHead(tf.Module, abc.ABC):
 
     Attributes:
       networks: networks by the name of their part, as in `LoadedModel`; "" for the only one.
+      windows: largest number of sequences of one text; 1 for a head that truncates long texts.
     """
 
     networks: dict[str, ServedNetwork]
+    windows = 1
 
     @abc.abstractmethod
     def signatures(self) -> dict[str, Any]:

@@ -81,7 +81,7 @@ class TextEncoding(tf.Module):
         return tf.concat([cls, pieces, sep], 1)
 
 
-def dense(values: tf.RaggedTensor, fill: int = 0) -> tf.Tensor:
+def dense(values: tf.RaggedTensor, fill: float = 0) -> tf.Tensor:
     """Return rows padded to the longest one, or to one column, which a batch of no rows needs."""
     padded = values.to_tensor(fill)
     missing = tf.maximum(1 - tf.shape(padded)[1], 0)

@@ -8,15 +8,23 @@ import tensorflow as tf
 
 from official_nlp.data.tables.tagging_schemes import OUTSIDE, is_tag
 from official_nlp.inference.token_classification import TokenClassifier
+from official_nlp.serving import windows as text_windows
 from official_nlp.serving.located_text import by_text, count_by_text, substring
-from official_nlp.serving.served_head import DEFAULT, SAMPLES, STRINGS, Samples, ServedHead
+from official_nlp.serving.served_head import (
+    DEFAULT,
+    SAMPLES,
+    STRINGS,
+    Samples,
+    ServedHead,
+    long_sample,
+)
 from official_nlp.serving.served_network import ServedNetwork, traced
 from official_nlp.serving.text_encoding import TextEncoding
 from official_nlp.serving.text_words import TextWords, WordSpans
 
 # Prefixes of tags that begin and that end an entity, as in `tagging_schemes.spans`.
 _BEGIN, _END = "BSU", "ELSU"
-# Tokens of a text that are divided into words, in lengths of a sequence.
+# Tokens of a text that are at least divided into words, in lengths of a sequence.
 _TEXT_LENGTHS = 4
 
 
@@ -34,10 +42,12 @@ class ServedTokenClassifier(ServedHead):
     Args:
       head: the head in Python.
       network: a network with the output `logits`.
+      windows: largest number of windows of a text.
     """
 
-    def __init__(self, head: TokenClassifier, network: ServedNetwork):
+    def __init__(self, head: TokenClassifier, network: ServedNetwork, windows: int):
         super().__init__()
+        self.windows = windows
         self.networks = {"": network}
         self._encoding = TextEncoding(head.tokenizer, head.length)
         self._find = TextWords()
@@ -47,7 +57,8 @@ class ServedTokenClassifier(ServedHead):
         return {DEFAULT: traced(self._tag, {"text": STRINGS})}
 
     def samples(self) -> dict[str, Samples]:
-        return {DEFAULT: Samples({"text": list(SAMPLES)}, list(SAMPLES))}
+        texts = [*SAMPLES, long_sample(self._encoding.length)]
+        return {DEFAULT: Samples({"text": texts}, texts)}
 
     def results(self, outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
         fields = ("label", "start", "end", "text", "score")
@@ -60,13 +71,17 @@ class ServedTokenClassifier(ServedHead):
 
     def _tag(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         texts, words, cut = self._words(text)
-        ids, positions, truncated = self._sequences(texts, words)
-        # A word whose first token is behind the end of a truncated sequence has no tag.
-        tagged = positions < self._encoding.length - 2
+        tokens, numbers = self._tokens(texts, words)
+        room = self._encoding.length - 2
+        # As in `word_windows.in_windows`, neighbours share a quarter of their tokens.
+        parts = text_windows.cut(tokens.row_lengths(), room, room // 4, self.windows)
+        framed = self._encoding.framed(parts.tokens(tokens))
+        logits = self.networks[""](self._encoding.padded(framed))["logits"]
+        # A word whose first token is behind the end of a truncated text has no tag.
+        tagged = numbers < tf.gather(parts.reach, words.rows)
         words = WordSpans(*(tf.boolean_mask(each, tagged) for each in words))
-        logits = self.networks[""](self._encoding.padded(ids))["logits"]
         # Position 0 is [CLS].
-        places = tf.stack([words.rows, tf.boolean_mask(positions, tagged) + 1], 1)
+        places = parts.position(words.rows, tf.boolean_mask(numbers, tagged)) + [0, 1]
         # As in `Predictor`, probabilities are computed in float64.
         probabilities = tf.nn.softmax(tf.cast(tf.gather_nd(logits, places), tf.float64))
         best = tf.argmax(probabilities, axis=1)
@@ -74,7 +89,7 @@ class ServedTokenClassifier(ServedHead):
             "tags": by_text(tf.gather(self._tags.names, best), words.rows, texts),
             "num_words": count_by_text(words.rows, texts),
             **self._entities(texts, words, best, tf.reduce_max(probabilities, axis=1)),
-            "truncated": truncated | cut,
+            "truncated": parts.truncated | cut,
         }
 
     def _words(self, text: tf.Tensor) -> tuple[tf.Tensor, WordSpans, tf.Tensor]:
@@ -82,19 +97,16 @@ class ServedTokenClassifier(ServedHead):
         texts, cut = self._encoding.bounded(text)
         pieces = self._encoding.graph.located(texts)
         # A word has at least one token. Some more are read, because words are tokenized anew.
-        most = _TEXT_LENGTHS * self._encoding.length
+        most = max(_TEXT_LENGTHS, self.windows) * self._encoding.length
         more = pieces.ids.row_lengths() > most
         return texts, self._find(texts, pieces.map(lambda each: each[:, :most])), cut | more
 
-    def _sequences(
-        self, texts: tf.Tensor, words: WordSpans
-    ) -> tuple[tf.RaggedTensor, tf.Tensor, tf.Tensor]:
-        """Return sequences of words that are tokenized one by one, as in training.
+    def _tokens(self, texts: tf.Tensor, words: WordSpans) -> tuple[tf.RaggedTensor, tf.Tensor]:
+        """Return the tokens of words that are tokenized one by one, as in training.
 
         Returns:
-          Ragged ids `[batch, tokens]`, cut to the length of a sequence; the number of the first
-          token of each word among those of its text, int64 `[words]`; and which were cut, bool
-          `[batch]`.
+          Ragged ids `[batch, tokens]`; and the number of the first token of each word among those
+          of its text, int64 `[words]`.
         """
         pieces = self._encoding.graph.pieces(substring(texts, *words))
         # A word of which the tokenizer leaves nothing is an unknown token.
@@ -106,10 +118,7 @@ class ServedTokenClassifier(ServedHead):
             pieces, words.rows, tf.size(texts, tf.int64), validate=False
         )
         tokens = by_word.merge_dims(1, 2)
-        positions = pieces.row_starts() - tf.gather(tokens.row_starts(), words.rows)
-        room = self._encoding.length - 2
-        framed = self._encoding.framed(tokens[:, :room])
-        return framed, positions, tokens.row_lengths() > room
+        return tokens, pieces.row_starts() - tf.gather(tokens.row_starts(), words.rows)
 
     def _entities(
         self, texts: tf.Tensor, words: WordSpans, labels: tf.Tensor, scores: tf.Tensor

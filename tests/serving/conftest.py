@@ -53,6 +53,18 @@ def exported(tokenizer, tmp_path_factory):  # noqa: F811
     return made_once.folder(tmp_path_factory, "exported", make)
 
 
+@pytest.fixture(scope="session")
+def loaded(exported):
+    """Return the signatures of the classifier that was exported."""
+    return tf.saved_model.load(str(exported / "served/1")).signatures
+
+
+@pytest.fixture(scope="session")
+def signatures(loaded, served):
+    """Return the signatures of a model by its name; the classifier's are those of its export."""
+    return lambda name: loaded if name == "classification" else served(name)[1]
+
+
 @pytest.fixture
 def here(monkeypatch, served):
     """Export a regression that is traced once, and run its requests in this process.

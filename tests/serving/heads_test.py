@@ -1,9 +1,12 @@
 """Every head computes in a graph what it computes in Python."""
 
+import random
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from official_nlp.errors import InputError
 from official_nlp.inference.entities import decode
 from official_nlp.inference.predictor import Predictor
 from official_nlp.inference.replaced_words import find_words
@@ -15,10 +18,14 @@ from official_nlp.serving.served_head import DEFAULT
 from official_nlp.serving.served_network import ServedNetwork
 from official_nlp.serving.text_classification import ServedTextClassifier
 from official_nlp.serving.token_classification import Tags
+from official_nlp.serving.windows import MOST_WINDOWS
 from official_nlp.tasks.probabilities import sigmoid, softmax
-from tests.inference.conftest import MODELS, config
+from tests.data.conftest import WORDS
+from tests.inference.conftest import LABELS, LENGTH, MODELS, config
 from tests.serving.conftest import arrays
 
+# More tokens than a sequence has; it does not repeat itself, so that no two answers are equal.
+LONG = " ".join(random.Random(3).choice(WORDS) for _ in range(100))
 TEXTS = [
     "The red boat.",
     "A green-old bird's boat, the 'river' walks_sings - a 中文 stone!",
@@ -28,12 +35,14 @@ TEXTS = [
     "E\u0301 ﬁ \u200b b\u00e9 \U0001f600 boat",
     "The U.S. paid 3.5 for Anna's boat.",
     "...",
+    LONG,
 ]
 PAIRS = list(zip(TEXTS, reversed(TEXTS)))
 QUESTIONS = [
     ("old boat?", "The red boat walks a green river. The old bird sings."),
     ("", " the  stone "),
     ("the old red boat walks a river " * 3, "A 中文 b\u00e9 bird."),
+    ("old boat?", f"\u00c9 {LONG}"),
 ]
 THRESHOLDS = {"negative": 0.9, "neutral": 0.2, "positive": 0.4}
 CHOICES = [
@@ -52,7 +61,7 @@ REQUESTS = {
     "discriminator": {DEFAULT: TEXTS},
     "generator": {DEFAULT: BLANKS[:3]},
     "encoder": {DEFAULT: TEXTS, "pairs": PAIRS},
-    "pair": {DEFAULT: TEXTS[:4], "fill_blanks": BLANKS[:3]},
+    "pair": {DEFAULT: [*TEXTS[:4], LONG], "fill_blanks": BLANKS[:3]},
 }
 NAMES = {
     "pairs": ("text", "text_pair"),
@@ -122,6 +131,53 @@ def test_a_batch_may_be_empty(served, name, signature):
     assert {len(each) for each in outputs.values()} == {0}
 
 
+# === Long texts ===
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"id2label": LABELS},
+        pytest.param(MODELS["multi_label"][1], marks=pytest.mark.slow),
+        pytest.param({"num_labels": 1}, marks=pytest.mark.slow),
+    ],
+    ids=["one label", "several labels", "regression"],
+)
+def test_a_classifier_of_windows_returns_the_mean_over_them(tokenizer, changes):
+    model = models.ElectraForSequenceClassification(
+        config(**changes, extra={"long_texts": "windows"})
+    )
+    of = Predictor(model, tokenizer)
+    head = heads.served_head(of.head, of.parts)
+    values = ["The red boat.", LONG, ""]
+    assert head.samples()[DEFAULT].inputs[-1].count(" ") > LENGTH
+    outputs = arrays(head._classify(tf.constant(values), None))
+    assert not outputs["truncated"].any()
+    for one, other in zip(head.results(outputs), of(values), strict=True):
+        assert is_close(one, other.to_dict())
+
+
+def test_only_so_many_windows_of_a_text_are_computed(predictor):
+    of = predictor("tokens")
+    room, overlap = LENGTH - 2, (LENGTH - 2) // 4
+    for long_texts, most in (("windows", MOST_WINDOWS), ("truncate", 1)):
+        head = heads.served_head(of.head, of.parts, long_texts)
+        reach = room + (most - 1) * (room - overlap)
+        texts = ["red " * reach, "red " * (reach + 1), "red " * 40_000, ""]
+        outputs = arrays(head._tag(tf.constant(texts)))
+        assert head.windows == most
+        assert outputs["truncated"].tolist() == [False, True, True, False]
+        assert outputs["num_words"].tolist() == [reach, reach, reach, 0]
+        (whole,) = of(texts[:1])
+        assert outputs["tags"][0].tolist() == whole.tags
+
+
+def test_another_treatment_of_long_texts_is_refused(predictor):
+    of = predictor("tokens")
+    with pytest.raises(InputError, match="must be windows or truncate, got 'cut'"):
+        heads.served_head(of.head, of.parts, "cut")
+
+
 # === Cases that a random model does not meet by itself ===
 
 
@@ -167,7 +223,7 @@ def test_probabilities_are_calibrated_and_labels_chosen_by_thresholds(tokenizer)
         kind, changes = MODELS[name]
         of = Predictor(kind(config(**changes, extra=extra)), tokenizer).head
         # The outputs are computed from logits given here.
-        head = ServedTextClassifier(of, ServedNetwork(lambda inputs: inputs, []))
+        head = ServedTextClassifier(of, ServedNetwork(lambda inputs: inputs, []), 1)
         found = head.results(arrays(head.outputs(tf.constant(logits))))
         expected = (
             [of._single_label(each) for each in softmax(logits)]
@@ -181,7 +237,7 @@ def test_probabilities_are_calibrated_and_labels_chosen_by_thresholds(tokenizer)
 def test_numbers_are_within_the_range_of_the_model(tokenizer):
     kind, changes = MODELS["regression"]
     of = Predictor(kind(config(**changes, extra={"value_range": [0, 5]})), tokenizer).head
-    head = ServedTextClassifier(of, ServedNetwork(lambda inputs: inputs, []))
+    head = ServedTextClassifier(of, ServedNetwork(lambda inputs: inputs, []), 1)
     values = head.outputs(tf.constant([[-1.0], [2.5], [7.0]]))["value"]
     np.testing.assert_array_equal(values, [0.0, 2.5, 5.0])
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 from official_nlp.serving.served_head import DEFAULT
 from official_nlp.serving.text_encoding import MOST_BYTES
 from tests.serving.conftest import arrays
+from tests.serving.heads_test import REQUESTS, columns
 
 # Text, and whether it is truncated.
 TEXTS = {
@@ -29,33 +30,24 @@ TEXTS = {
     "noncharacters": ("\ufffe\uffff\U0010ffff".encode(), False),
     "names of special tokens": (b"[CLS][SEP][PAD][MASK][UNK]", False),
 }
-SLOW = ("tokens", "discriminator", "generator", "encoder", "regression", "multi_label", "pair")
+SLOW = [name for name in REQUESTS if name != "classification"]
 HEADS = ["classification", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
 
 
-@pytest.fixture(scope="module")
-def loaded(exported):
-    """Return the signatures of the classifier that was exported."""
-    return tf.saved_model.load(str(exported / "served/1")).signatures
-
-
-@pytest.fixture(scope="module")
-def signatures(request):
-    """Return the signatures of a model by its name; the classifier's are those of its export."""
-
-    def find(name):
-        if name == "classification":
-            return request.getfixturevalue("loaded")
-        return request.getfixturevalue("served")(name)[1]
-
-    return find
+def feed(name: str, texts: list[bytes]) -> dict:
+    """Return the arguments of a signature: texts, contexts of a question, or choices."""
+    if name == "questions":
+        return columns(name, DEFAULT, [(b"red", text) for text in texts])
+    if name == "choices":
+        return columns(name, DEFAULT, [(b"red", [b"a", text]) for text in texts])
+    return {"text": tf.constant(texts)}
 
 
 @pytest.mark.parametrize("name", HEADS)
 def test_odd_texts_have_results(signatures, name):
     functions = signatures(name)
     started = time.process_time()
-    outputs = arrays(functions[DEFAULT](text=tf.constant([text for text, _ in TEXTS.values()])))
+    outputs = arrays(functions[DEFAULT](**feed(name, [text for text, _ in TEXTS.values()])))
     assert time.process_time() - started < 60
     for key, array in outputs.items():
         assert len(array) == len(TEXTS), key
@@ -68,9 +60,9 @@ def test_odd_texts_have_results(signatures, name):
 def test_an_odd_text_does_not_change_the_others(signatures, name):
     functions = signatures(name)
     text = b"the red boat"
-    alone = arrays(functions[DEFAULT](text=tf.constant([text])))
+    alone = arrays(functions[DEFAULT](**feed(name, [text])))
     odd = [text, TEXTS["invalid UTF-8"][0], TEXTS["zero bytes"][0]]
-    together = arrays(functions[DEFAULT](text=tf.constant(odd)))
+    together = arrays(functions[DEFAULT](**feed(name, odd)))
     for key, array in alone.items():
         # A list of a text is as long as the longest of the batch.
         own = together[key][0] if array.ndim == 1 else together[key][0][: array.shape[1]]
@@ -81,7 +73,7 @@ def test_an_odd_text_does_not_change_the_others(signatures, name):
 
 
 @pytest.mark.parametrize(
-    "feed",
+    "inputs",
     [
         {"text": [1, 2]},
         {"text": "one text, no batch"},
@@ -91,7 +83,7 @@ def test_an_odd_text_does_not_change_the_others(signatures, name):
     ],
     ids=["numbers", "no batch", "two axes", "another name", "nothing"],
 )
-def test_other_inputs_are_refused(loaded, feed):
+def test_other_inputs_are_refused(loaded, inputs):
     signature = loaded[DEFAULT]
     with pytest.raises((TypeError, ValueError, tf.errors.InvalidArgumentError)):
-        signature(**{name: tf.constant(value) for name, value in feed.items()})
+        signature(**{name: tf.constant(value) for name, value in inputs.items()})

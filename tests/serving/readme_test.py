@@ -8,7 +8,9 @@ import shutil
 import pytest
 
 from official_nlp.cli import main
+from official_nlp.inference.question_answering import STRIDE
 from official_nlp.serving.text_encoding import MOST_BYTES
+from official_nlp.serving.windows import MOST_WINDOWS
 
 PAGE = pathlib.Path(__file__).parents[2] / "official_nlp/serving/README.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -31,3 +33,5 @@ def test_the_examples_run(exported, tmp_path, monkeypatch):
 
 def test_numbers_of_the_page_are_those_of_the_code():
     assert f"first {MOST_BYTES:,} bytes" in TEXT
+    assert f"first {MOST_WINDOWS} windows" in TEXT
+    assert f"share {STRIDE} tokens" in TEXT

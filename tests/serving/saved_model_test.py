@@ -151,11 +151,12 @@ def test_a_full_disk_is_an_error_and_leaves_no_version(predictor, tmp_path, here
 
 
 @pytest.mark.slow
-def test_a_killed_export_leaves_nothing_that_a_server_loads(exported, tmp_path):
+@pytest.mark.parametrize("file", ["variables", "saved_model.pb", exported_files.DESCRIPTION])
+def test_a_killed_export_leaves_nothing_that_a_server_loads(exported, tmp_path, file):
     words = ["export", str(exported / "model"), "--to", str(tmp_path / "served")]
     process = subprocess.Popen([sys.executable, "-m", "official_nlp", *words])
     partial = tmp_path / "served/.1.partial"
-    while not (partial / "saved_model.pb").exists():
+    while not (partial / file).exists():
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)

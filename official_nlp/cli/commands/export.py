@@ -44,6 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TOKENS",
         help="largest number of tokens in a sequence (default: that of training, or the model's)",
     )
+    parser.add_argument(
+        "--long-texts",
+        choices=("windows", "truncate"),
+        default="windows",
+        help="texts that are longer than a sequence: divide them into windows where `electra "
+        "predict` does, or read their beginning (default: %(default)s)",
+    )
     arguments.add_checkpoint(parser)
 
 
@@ -57,6 +64,6 @@ def run(args: argparse.Namespace) -> None:
     predictor = Predictor.from_pretrained(
         args.model, length=args.length, checkpoint=args.checkpoint
     )
-    version = export(predictor, args.to)
+    version = export(predictor, args.to, long_texts=args.long_texts)
     printing.print_exported(version, console)
     console.print(f"wrote {version}: a process with tensorflow and tensorflow_text alone ran it")

@@ -54,7 +54,7 @@ class Batcher:
     Args:
       run: computes a signature; called in another thread, one call at a time.
       signatures: signatures by name.
-      length: largest number of tokens in a sequence, or None if it is unknown.
+      length: largest number of tokens that are computed of a text, or None if it is unknown.
       limits: limits of the server.
       observe: called with rows and estimated tokens of each batch.
     """

@@ -26,7 +26,8 @@ class ModelVersion:
       folder: folder of the version.
       version: its number.
       head: name of the head, such as "SequenceClassifier"; None if the folder does not say.
-      length: largest number of tokens in a sequence; None if the folder does not say.
+      length: largest number of tokens that are computed of a text, in all its windows; None if the
+        folder does not say.
       signatures: by name, those with dtypes that JSON can express.
 
     Args:
@@ -43,7 +44,8 @@ class ModelVersion:
         self.length: int | None = None
         if (folder / exported_files.DESCRIPTION).exists():
             description = exported_files.Description.read(folder)
-            self.head, self.length = description.head, description.length
+            self.head = description.head
+            self.length = description.length * description.windows
         try:
             self._loaded = tf.saved_model.load(plain_paths.plain(folder))
         # TensorFlow has many ways to fail on a damaged file.

@@ -19,7 +19,7 @@ def estimated_tokens(inputs: Arrays, length: int | None) -> int:
 
     Args:
       inputs: arrays by name, each with a batch axis.
-      length: largest number of tokens in a sequence, or None if it is unknown.
+      length: largest number of tokens that are computed of a text, or None if it is unknown.
     """
     texts = [array for array in inputs.values() if array.dtype == object]
     if not texts:

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from official_nlp.errors import InputError
+from official_nlp.inference import exported_files
 from official_nlp.serving.server.limits import Limits
 from official_nlp.serving.server.model_version import ModelVersion
 from official_nlp.serving.server.refused import Refused
@@ -35,6 +36,14 @@ def test_strings_go_in_and_come_out(model):
         "word": [["é".encode(), b"f"], [b"", b""]],
     }
     assert (model.version, model.head, model.length) == (7, None, None)
+
+
+@pytest.mark.parametrize(("windows", "length"), [({}, 10), ({"windows": 3}, 30)])
+def test_a_text_has_the_tokens_of_all_its_windows(version, tmp_path, windows, length):
+    copy = shutil.copytree(version, tmp_path / "8")
+    exported_files.Description("TokenClassifier", 10, {}, {}, {}, **windows).write(copy)
+    model = ModelVersion(copy)
+    assert (model.head, model.length) == ("TokenClassifier", length)
 
 
 def test_signatures_are_described(model):
