@@ -193,7 +193,7 @@ def test_a_flipped_bit_in_the_index_is_found(copy):
     # The name of a shard becomes that of another one, with as many bytes and records.
     file = copy / index.INDEX_FILE
     file.write_text(file.read_text().replace("train-00003", "train-00002"))
-    with pytest.raises(InputError, match=r"its content has changed since it was written.*build the"):
+    with pytest.raises(InputError, match=r"its content has changed.*build the"):
         data_folder.open_folder(copy)
 
 
