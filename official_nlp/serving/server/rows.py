@@ -10,7 +10,7 @@ from official_nlp.serving.server.tensors import Arrays, Signature
 # A low estimate, so that a batch has rather fewer tokens than estimated. Special tokens are added.
 _BYTES_OF_TOKEN = 3
 _SPECIAL_TOKENS = 2
-# Tokenizing a byte takes about 100 bytes of memory: so many bytes take as much as one token takes in
+# Tokenizing a byte takes about 100 bytes of memory: so many bytes take as much as one token does in
 # a small network. They count because a batch of long texts that are truncated could have any size.
 _BYTES_READ_PER_TOKEN = 256
 # Outputs named so count the valid elements of padded outputs.
