@@ -6,7 +6,7 @@ This list is the public API; a part is imported on first use.
 from official_nlp.lazy_imports import lazy_attributes
 
 _WHERE = {
-    "export": ".saved_model:export",
+    "export": ".export_model:export",
 }
 
 __all__ = sorted(_WHERE)

@@ -1,4 +1,4 @@
-"""The head to serve for each head of a `Predictor`."""
+"""The networks and the signatures to export for each head of a `Predictor`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,6 +13,7 @@ from official_nlp.inference.pretrained_pair import PretrainedPair
 from official_nlp.inference.question_answering import QuestionAnswerer
 from official_nlp.inference.replaced_words import WordScorer
 from official_nlp.inference.sequence_classification import SequenceClassifier
+from official_nlp.inference.text_generation import TextGenerator
 from official_nlp.inference.token_classification import TokenClassifier
 from official_nlp.modeling.models import ElectraPretrainer
 from official_nlp.serving.embedding import ServedTextEncoder
@@ -37,8 +38,8 @@ _JOINT_SPAN_OUTPUTS = (
 )
 
 
-def served_head(head: Head, models: Mapping[str, Any]) -> ServedHead:
-    """Return the signatures of a model.
+def served_networks(head: Head, models: Mapping[str, Any]) -> dict[str, ServedNetwork]:
+    """Return the networks of a model by part, with the inputs and outputs that its head needs.
 
     Args:
       head: the head of its `Predictor`.
@@ -49,30 +50,52 @@ def served_head(head: Head, models: Mapping[str, Any]) -> ServedHead:
     """
     _check(head, models)
     if isinstance(head, PretrainedPair):
-        return ServedPretrainedPair(
-            head,
-            _network(models["discriminator"], _LOGITS),
-            _network(models["generator"], _LOGITS, _GENERATOR_INPUTS),
-        )
+        return {
+            "discriminator": _network(models["discriminator"], _LOGITS),
+            "generator": _network(models["generator"], _LOGITS, _GENERATOR_INPUTS),
+        }
     ((part, model),) = models.items()
-    if isinstance(head, SequenceClassifier):
-        return ServedTextClassifier(head, _network(model, _LOGITS))
-    if isinstance(head, TokenClassifier):
-        return ServedTokenClassifier(head, _network(model, _LOGITS))
     if isinstance(head, QuestionAnswerer):
-        outputs = _JOINT_SPAN_OUTPUTS if head.is_joint else _SPAN_OUTPUTS
-        return ServedQuestionAnswerer(head, _network(model, outputs))
+        return {part: _network(model, _JOINT_SPAN_OUTPUTS if head.is_joint else _SPAN_OUTPUTS)}
     if isinstance(head, ChoiceRanker):
-        return ServedChoiceRanker(head, _network(model, _LOGITS, rank=3))
-    if isinstance(head, WordScorer):
-        return ServedWordScorer(head, _network(model, _LOGITS), part)
+        return {part: _network(model, _LOGITS, rank=3)}
     if isinstance(head, BlankFiller):
-        return ServedBlankFiller(head, _network(model, _LOGITS, _GENERATOR_INPUTS), part)
+        return {part: _network(model, _LOGITS, _GENERATOR_INPUTS)}
     if isinstance(head, TextEncoder):
-        return ServedTextEncoder(head, _network(model, ("sequence_output",)))
+        return {part: _network(model, ("sequence_output",))}
+    return {part: _network(model, _LOGITS)}
+
+
+def served_head(head: Head, networks: Mapping[str, ServedNetwork]) -> ServedHead:
+    """Return the signatures of a model that take strings.
+
+    Args:
+      head: the head of its `Predictor`.
+      networks: what `served_networks` returned for it.
+
+    Raises:
+      InputError: no signatures can be made for models of this kind.
+    """
+    if isinstance(head, PretrainedPair):
+        return ServedPretrainedPair(head, networks["discriminator"], networks["generator"])
+    ((part, network),) = networks.items()
+    if isinstance(head, SequenceClassifier):
+        return ServedTextClassifier(head, network)
+    if isinstance(head, TokenClassifier):
+        return ServedTokenClassifier(head, network)
+    if isinstance(head, QuestionAnswerer):
+        return ServedQuestionAnswerer(head, network)
+    if isinstance(head, ChoiceRanker):
+        return ServedChoiceRanker(head, network)
+    if isinstance(head, WordScorer):
+        return ServedWordScorer(head, network, part)
+    if isinstance(head, BlankFiller):
+        return ServedBlankFiller(head, network, part)
+    if isinstance(head, TextEncoder):
+        return ServedTextEncoder(head, network)
     raise InputError(
-        f"a model with the head {type(head).__name__} cannot be exported: a SavedModel has no loop "
-        "that generates text, and no templates with the words of labels; use its Predictor"
+        "a classifier through the replaced-token head cannot be exported as a SavedModel, which "
+        "has no templates with the words of labels: export it as onnx or litert"
     )
 
 
@@ -90,6 +113,11 @@ def _check(head: Head, models: Mapping[str, Any]) -> None:
                 "of an ElectraForMaskedLM as generator and an ElectraForPreTraining as "
                 "discriminator"
             )
+    if isinstance(head, TextGenerator):
+        raise InputError(
+            "a decoder cannot be exported: no format has a loop that generates text; use its "
+            "Predictor"
+        )
     if isinstance(head, ChoiceRanker) and head.depends_on_padding:
         raise InputError(
             "a multiple-choice model must have summary_type='first' to be exported, because "

@@ -31,7 +31,7 @@ def served(predictor):  # noqa: F811
     @functools.cache
     def make(name):
         of = predictor(name)
-        head = heads.served_head(of.head, of.parts)
+        head = heads.served_head(of.head, heads.served_networks(of.head, of.parts))
         return head, head.signatures()
 
     return make
@@ -71,6 +71,7 @@ def here(monkeypatch, served):
 
     head, functions = served("regression")
     monkeypatch.setattr(head, "signatures", lambda: dict(functions))
+    monkeypatch.setattr(heads, "served_networks", lambda *_: head.networks)
     monkeypatch.setattr(heads, "served_head", lambda *_: head)
     monkeypatch.setattr(clean_process, "run", run)
     return run

@@ -9,8 +9,8 @@ from official_nlp.inference.predictor import Predictor
 from official_nlp.inference.replaced_words import find_words
 from official_nlp.modeling import models
 from official_nlp.serving import heads
+from official_nlp.serving.comparison import is_close
 from official_nlp.serving.replaced_words import WordFinder
-from official_nlp.serving.saved_model import is_close
 from official_nlp.serving.served_head import DEFAULT
 from official_nlp.serving.served_network import ServedNetwork
 from official_nlp.serving.text_classification import ServedTextClassifier
@@ -191,7 +191,7 @@ def test_a_threshold_leaves_a_question_without_answer(tokenizer):
     for threshold in (-1000.0, 1000.0):
         kind, _ = MODELS["questions"]
         of = Predictor(kind(config(extra={"null_threshold": threshold})), tokenizer)
-        head = heads.served_head(of.head, of.parts)
+        head = heads.served_head(of.head, heads.served_networks(of.head, of.parts))
         function = head.signatures()[DEFAULT]
         assert_same_results(head, function, of, "questions", DEFAULT, QUESTIONS[:1])
         assert (
@@ -202,6 +202,6 @@ def test_a_threshold_leaves_a_question_without_answer(tokenizer):
 @pytest.mark.slow
 def test_a_joint_question_answerer_is_served(tokenizer):
     of = Predictor(models.ElectraForJointQuestionAnswering(config()), tokenizer)
-    head = heads.served_head(of.head, of.parts)
+    head = heads.served_head(of.head, heads.served_networks(of.head, of.parts))
     function = head.signatures()[DEFAULT]
     assert_same_results(head, function, of, "questions", DEFAULT, QUESTIONS[:2])

@@ -18,7 +18,8 @@ from official_nlp.errors import InputError
 from official_nlp.inference import exported_files
 from official_nlp.inference.predictor import Predictor
 from official_nlp.serving import clean_process
-from official_nlp.serving.saved_model import export, is_close
+from official_nlp.serving.comparison import is_close
+from official_nlp.serving.export_model import export
 from tests.inference.conftest import LENGTH, build
 from tests.inference.predictor_test import OPTIONS, TABLE, assert_close
 from tests.serving.conftest import arrays
