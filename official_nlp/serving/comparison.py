@@ -77,7 +77,7 @@ def _difference(one: np.ndarray, other: np.ndarray) -> Difference:
     apart[~np.isfinite(apart)] = np.inf
     scores = other[np.abs(other) < _EXCLUDED]
     scale = max(1.0, float(np.sqrt(np.mean(scores**2)))) if scores.size else 1.0
-    relative = apart / np.maximum(scale, np.abs(other))
+    relative = np.where(apart < np.inf, apart / np.maximum(scale, np.abs(other)), np.inf)
     return Difference(float(apart.max(initial=0.0)), float(relative.max(initial=0.0)))
 
 

@@ -45,6 +45,8 @@ EXPORT = {
     "model": "runs/a",
     "to": "served",
     "format": "saved_model",
+    "dev": None,
+    "triton": False,
     "length": None,
     "checkpoint": None,
 }
@@ -168,6 +170,10 @@ def assert_refused(capsys, code, *parts):
         (
             "export runs/a --to served --length 128 --checkpoint best --format saved_model",
             {**EXPORT, "length": 128, "checkpoint": "best"},
+        ),
+        (
+            "export runs/a --to served --format onnx-int8 --dev dev.tsv --triton",
+            {**EXPORT, "format": "onnx-int8", "dev": "dev.tsv", "triton": True},
         ),
     ],
 )

@@ -53,6 +53,27 @@ def exported(tokenizer, tmp_path_factory):  # noqa: F811
     return made_once.folder(tmp_path_factory, "exported", make)
 
 
+FILES = {"onnx": "model.onnx", "litert": "model.tflite"}
+
+
+@pytest.fixture(scope="session")
+def files(exported, tmp_path_factory):
+    """Return a folder with an export of `model` of `exported` in each format; not to be changed.
+
+    What the command printed is in `onnx.txt` and `litert.txt`.
+    """
+
+    def make(folder):
+        for name in FILES:
+            printed = io.StringIO()
+            words = [str(exported / "model"), "--to", str(folder / name), "--format", name]
+            with contextlib.redirect_stdout(printed):
+                assert main.main(["export", *words]) == main.DONE
+            (folder / f"{name}.txt").write_text(printed.getvalue())
+
+    return made_once.folder(tmp_path_factory, "files", make)
+
+
 @pytest.fixture
 def here(monkeypatch, served):
     """Export a regression that is traced once, and run its requests in this process.
