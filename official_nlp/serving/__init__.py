@@ -1,4 +1,4 @@
-"""Trained models as SavedModels that take strings, for servers and programs without this package.
+"""Trained models in formats for servers, phones and other programs without this package.
 
 This list is the public API; a part is imported on first use.
 """
