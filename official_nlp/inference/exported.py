@@ -183,7 +183,8 @@ def in_graph(network: NetworkFile) -> Function:
         # Prediction is no step of training, and the runtime is not TensorFlow's.
         results = tf.numpy_function(run, list(values.values()), dtypes)  # noqa: TID251
         outputs = {}
-        for each, result in zip(network.outputs, results):
+        # Outside a graph, one result is no list.
+        for each, result in zip(network.outputs, tf.nest.flatten(results)):
             outputs[each.name] = tf.ensure_shape(result, each.shape)
         return outputs
 

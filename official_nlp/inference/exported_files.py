@@ -43,9 +43,9 @@ class Description:
       signatures: names, dtypes and shapes of inputs and outputs of each signature:
         `{"inputs": {"text": "string [batch]"}, "outputs": ...}`.
       versions: versions of the packages that wrote it, by name.
-      measured: what the export measured: `differences`, the largest difference of each output from
-        the model's, by signature, where they are rounded; and `dev`, a metric on labeled examples:
-        `{"file", "metric", "model", "exported"}`.
+      measured: what the export measured: `differences`, of networks with files the largest
+        difference of each output from the model's, by signature; and `dev`, a metric on labeled
+        examples: `{"file", "examples", "metric", "model", "exported"}`.
     """
 
     format: str
@@ -106,17 +106,20 @@ def newest_version(folder: str | os.PathLike) -> pathlib.Path | None:
     folder = pathlib.Path(folder)
     numbered = [folder / str(number) for number in sorted(versions(folder), reverse=True)]
     for version in (folder, *numbered):
-        if _has_networks(version) and (version / DESCRIPTION).is_file():
+        if kind_of(version) is not None and (version / DESCRIPTION).is_file():
             return version
     return None
 
 
-def _has_networks(version: pathlib.Path) -> bool:
+def kind_of(version: pathlib.Path) -> str | None:
+    """Return the format of a version as its files show it, without "-int8"; None for no version."""
+    suffixes = {GRAPH_FILE: SAVED_MODEL, ONNX_SUFFIX: ONNX, LITERT_SUFFIX: LITERT}
     try:
         names = os.listdir(version)
     except OSError:  # It is missing, or no folder.
-        return False
-    return any(n == GRAPH_FILE or n.endswith((ONNX_SUFFIX, LITERT_SUFFIX)) for n in names)
+        return None
+    found = (of for name in names for end, of in suffixes.items() if name.endswith(end))
+    return next(found, None)
 
 
 def versions(folder: pathlib.Path) -> list[int]:

@@ -119,8 +119,8 @@ def _check_versions(folder: pathlib.Path, format: str) -> None:
     newest = exported_files.newest_version(folder)
     if newest is None:
         return
-    found = Description.read(newest).format
-    if exported_files.EXTRAS[found] != exported_files.EXTRAS[format]:
+    found = exported_files.kind_of(newest)
+    if found != format.removesuffix("-int8"):
         raise InputError(
             f"{folder} must hold versions of one kind, but {newest} has the format {found}: name "
             f"another folder for {format}"

@@ -249,7 +249,7 @@ def test_the_defaults_of_options_are_those_of_the_library(options, function):
         (["info"], ["PATH"]),
         (["convert", "a", "--to", "b", "--from", "bert"], ["invalid choice: 'bert'"]),
         (["convert", "a", "--to", "b", "--as", "bert"], ["invalid choice: 'bert'"]),
-        (["export", "a", "--to", "b", "--format", "onnx"], ["invalid choice: 'onnx'"]),
+        (["export", "a", "--to", "b", "--format", "torch"], ["invalid choice: 'torch'"]),
         (["export", "a"], ["the following arguments are required: --to"]),
     ],
 )

@@ -97,9 +97,9 @@ def file(request, files, tmp_path):  # noqa: F811
     return tmp_path / "exported/1" / FILES[request.param]
 
 
-def describe(file, **changes):
-    """Change the description of the network of a file."""
-    path = file.parent / exported_files.DESCRIPTION
+def describe(version, **changes):
+    """Change the description of the network of a version."""
+    path = version / exported_files.DESCRIPTION
     described = json.loads(path.read_text())
     described["networks"][""].update(changes)
     path.write_text(json.dumps(described))
@@ -126,13 +126,13 @@ def test_a_file_that_changed_is_refused(file):
 
 def test_a_file_that_is_no_network_is_refused(file):
     file.write_bytes(b"no network")
-    describe(file, sha256=hashlib.sha256(b"no network").hexdigest())
+    describe(file.parent, sha256=hashlib.sha256(b"no network").hexdigest())
     with pytest.raises(InputError, match=f"{file.name} could not be loaded: .*export the model"):
         Predictor.from_pretrained(file.parent)
 
 
 def test_a_missing_file_is_refused(file):
-    describe(file, file="other.onnx")
+    describe(file.parent, file="other.onnx")
     with pytest.raises(InputError, match=r"other.onnx could not be loaded"):
         Predictor.from_pretrained(file.parent)
 
@@ -140,7 +140,7 @@ def test_a_missing_file_is_refused(file):
 def test_no_file_outside_the_folder_is_read(file):
     shutil.move(file, file.parents[1] / file.name)
     (file.parent / "other.onnx").touch()  # It is still a version.
-    describe(file, file=f"../{file.name}")
+    describe(file.parent, file=f"../{file.name}")
     with pytest.raises(InputError, match=f"1/{file.name} could not be loaded"):
         Predictor.from_pretrained(file.parent)
 

@@ -194,7 +194,7 @@ def test_a_program_that_does_not_start_fails(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("decoder", "no loop that generates text"),
+        ("decoder", "no format has a loop that generates text"),
         ("pretrainer", "an ElectraPretrainer cannot be exported as it is"),
     ],
 )

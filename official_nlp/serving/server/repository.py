@@ -180,9 +180,9 @@ def _named(folders: Sequence[str | os.PathLike]) -> dict[str, pathlib.Path]:
 def _refuse_other_formats(folder: pathlib.Path) -> None:
     """Refuse an exported folder whose newest version is no SavedModel."""
     newest = exported_files.newest_version(folder)
-    if newest is None or (newest / exported_files.GRAPH_FILE).exists():
+    found = newest and exported_files.kind_of(newest)
+    if found in (None, exported_files.SAVED_MODEL):
         return
-    found = exported_files.Description.read(newest).format
     raise InputError(
         f"{newest} has the format {found}, and the server runs SavedModels: export the model again "
         f"with --format {exported_files.SAVED_MODEL}, into another folder"
