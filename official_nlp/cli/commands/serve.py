@@ -1,8 +1,8 @@
 """Serve exported models over HTTP, with a page to try them.
 
-DIR is a folder that `electra export` wrote, and its name is that of the model. The newest version
-is served; a newer one that appears replaces it without a pause. The interfaces are those of
-TensorFlow Serving (/v1/models/NAME:predict) and the Open Inference Protocol
+DIR is a folder that `electra export` wrote as a SavedModel, and its name is that of the model. The
+newest version is served; a newer one that appears replaces it without a pause. The interfaces are
+those of TensorFlow Serving (/v1/models/NAME:predict) and the Open Inference Protocol
 (/v2/models/NAME/infer). / is a page for people, /metrics is for Prometheus. Requests are logged on
 standard output and events on standard error, as JSON lines. SIGTERM and Ctrl-C stop the server
 after it has answered what it accepted.
