@@ -25,6 +25,7 @@ from official_nlp.inference import inputs
 # All inputs, their tokens and their results are in memory at once.
 MOST_BYTES = 256 << 20
 _TABLES = (".tsv", ".tab", ".csv", ".jsonl", ".ndjson", ".json", ".parquet")
+CONLL = "conll"
 _TAGGED = ".conll"
 _SQUAD = ".json"
 # Columns whose values identify a row in a file of predictions, in the order of preference.
@@ -56,12 +57,18 @@ class ReadOptions(NamedTuple):
       trained: columns of the training file under `text` and `text_pair`, which are read where the
         table has them.
       token_column: column of the words of a tagged file.
+      format: a format of `read_table`, or "conll"; None to tell it by the suffix.
+      separator, header, skip_broken_rows: layout of a table, see `read_table`.
     """
 
     text: str | None = None
     text_pair: str | None = None
     trained: Mapping[str, str] = {}
     token_column: int = 0
+    format: str | None = None
+    separator: str | None = None
+    header: bool | None = None
+    skip_broken_rows: bool = False
 
 
 def is_structured(path: str | os.PathLike) -> bool:
@@ -88,7 +95,7 @@ def read(path: str | os.PathLike, expects: str, options: ReadOptions) -> FileInp
     """Read the inputs of a file.
 
     Args:
-      path: TSV, CSV, JSON lines, Parquet or CoNLL, told by its suffix. Text may be `.gz`.
+      path: TSV, CSV, JSON lines, Parquet or CoNLL. Text may be `.gz`.
       expects: what the model takes: `Predictor.expects`, a constant of `inference.inputs`.
       options: which columns to read.
 
@@ -97,7 +104,7 @@ def read(path: str | os.PathLike, expects: str, options: ReadOptions) -> FileInp
     """
     check(path)
     file = pathlib.Path(path)
-    if _suffix(file) == _TAGGED:
+    if options.format == CONLL or (options.format is None and _suffix(file) == _TAGGED):
         if expects != inputs.WORDS:
             raise InputError(
                 f"{file} holds words, and this model takes {expects}: give a text file or a table"
@@ -165,7 +172,13 @@ def _questions(file: pathlib.Path, options: ReadOptions) -> FileInputs:
 
 
 def _table(file: pathlib.Path, expects: str, options: ReadOptions) -> FileInputs:
-    table = read_table(file)
+    table = read_table(
+        file,
+        format=options.format,
+        separator=options.separator,
+        header=options.header,
+        skip_broken_rows=options.skip_broken_rows,
+    )
     if expects == inputs.WORDS and options.text is None:
         for column in _WORD_LISTS:
             if column in table.columns and all(isinstance(x, list) for x in table.values(column)):

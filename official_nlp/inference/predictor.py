@@ -172,16 +172,25 @@ class Predictor:
         text: str | None = None,
         text_pair: str | None = None,
         as_texts: bool = False,
+        format: str | None = None,
+        separator: str | None = None,
+        header: bool | None = None,
+        skip_broken_rows: bool = False,
     ) -> FileInputs:
         """Read the inputs of a table or another file of a task, in the form that this model takes.
 
         Args:
           path: TSV, CSV, JSON lines or Parquet; for question answering also JSON in the format of
             SQuAD, for multiple choice the files on which it is trained, for token classification
-            also CoNLL. The name shows the format; text formats may be `.gz`.
+            also CoNLL. Text formats may be `.gz`.
           text, text_pair: columns of a table; None for those of the training file if the model
             records them and the table has them, and otherwise to find them by name or content.
           as_texts: read texts or pairs of texts, for `embed` and `zero_shot`.
+          format: "tsv", "csv", "jsonl", "parquet" or "conll"; None to tell it by the name.
+          separator: character between the fields of a CSV file, None to infer it.
+          header: whether the first row of a TSV or CSV file names the columns, None to infer it.
+          skip_broken_rows: leave out rows with another number of fields than the first one, and
+            count them in the notes. Otherwise they are refused.
 
         Raises:
           InputError: the file cannot be read, is larger than 256 MiB, or holds no inputs for this
@@ -195,6 +204,10 @@ class Predictor:
             text_pair,
             trained=predicted_texts.fitted_value(extra, predicted_texts.COLUMNS, {}),
             token_column=predicted_texts.fitted_value(extra, predicted_texts.TOKEN_COLUMN, 0),
+            format=format,
+            separator=separator,
+            header=header,
+            skip_broken_rows=skip_broken_rows,
         )
         return input_files.read(path, forms.TEXT_OR_PAIR if as_texts else self.expects, options)
 

@@ -102,7 +102,7 @@ def _write_predictions(
     written: list[pathlib.Path] = []
     notes: list[str] = []
     for name, file in files.items():
-        found = predictor.read_file(file)
+        found = predictor.read_file(file, **task.config.reading_options)
         notes += found.notes
         results = predictor(found.inputs, **task.config.prediction_options)
         target = folder / PREDICTIONS / task.config.predictions_file(name)

@@ -14,6 +14,7 @@ from official_nlp.errors import InputError
 from official_nlp.output import counted
 from official_nlp.ranges import shown
 
+_NO_TAG = "_"
 # A line that starts a document, in the files of CoNLL-2003.
 _DOCUMENT = "-DOCSTART-"
 # Not all white space: a word may contain a no-break space.
@@ -94,6 +95,30 @@ def read_conll(
     if not sentences:
         raise InputError(f"{file} has no sentence: each line must have a word and its tag")
     return _tagged(file, sentences, dropped, has_tags=tag_column is not None)
+
+
+def has_tags(path: str | os.PathLike, token_column: int = 0, tag_column: int = -1) -> bool:
+    """Return whether a file has tags: a column besides that of the words, with any but `_` in it.
+
+    `_` stands for a missing value in the files of CoNLL tasks.
+
+    Args:
+      path, token_column, tag_column: see `read_conll`.
+
+    Raises:
+      InputError: the file cannot be read; names file and line.
+    """
+    file = pathlib.Path(path)
+    text_head(file)
+    for number, fields in _rows(file):
+        if not fields or fields[0] == _DOCUMENT:
+            continue
+        size = len(fields)
+        is_alone = tag_column >= size or (token_column - tag_column) % size == 0
+        _, tag = _token(file, number, fields, token_column, None if is_alone else tag_column)
+        if tag not in (None, _NO_TAG):
+            return True
+    return False
 
 
 def _tagged(file: pathlib.Path, sentences: list[Sentence], dropped: int, has_tags: bool) -> Tagged:

@@ -185,6 +185,11 @@ class FinetuningConfig(TaskConfig):
         return f"{set_name}.tsv"
 
     @property
+    def reading_options(self) -> Mapping[str, Any]:
+        """Options of `Predictor.read_file` with which it reads the rows that `read` reads."""
+        return {}
+
+    @property
     def prediction_options(self) -> Mapping[str, Any]:
         """Options of `Predictor.__call__` with which it predicts as an evaluation does."""
         return {}

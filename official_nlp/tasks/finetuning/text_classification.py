@@ -164,12 +164,15 @@ class TextClassificationConfig(shared.FinetuningConfig):
         return "ElectraForPreTraining" if self.head == REPLACED_TOKEN else ""
 
     def _table(self, path: pathlib.Path) -> table.Table:
-        return table.read_table(
-            path,
-            separator=self.separator,
-            header=self.header,
-            skip_broken_rows=self.corrupt_records == "skip",
-        )
+        return table.read_table(path, **self.reading_options)
+
+    @property
+    def reading_options(self) -> Mapping[str, Any]:
+        return {
+            "separator": self.separator,
+            "header": self.header,
+            "skip_broken_rows": self.corrupt_records == "skip",
+        }
 
     def read(self, path: pathlib.Path) -> ReadFile:
         return self.examples_of(self._table(path))

@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -91,6 +92,16 @@ class TokenClassificationConfig(shared.FinetuningConfig):
     def read(self, path: pathlib.Path) -> ReadFile:
         found = conll.read_conll(path, self.token_column, self.tag_column)
         return ReadFile(found.sentences, list(found.notes))
+
+    def lacks_labels(self, path: pathlib.Path, train: ExampleSet | None) -> bool:
+        return not conll.has_tags(path, self.token_column, self.tag_column)
+
+    @property
+    def reading_options(self) -> Mapping[str, Any]:
+        return {"format": "conll"}  # Whatever its name is.
+
+    def predictions_file(self, set_name: str) -> str:
+        return f"{set_name}.jsonl"  # A table has no room for entities.
 
     def key(self, example: Sentence) -> str:
         return "\n".join(example.tokens)

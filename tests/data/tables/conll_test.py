@@ -4,7 +4,7 @@ import gzip
 
 import pytest
 
-from official_nlp.data.tables.conll import read_conll
+from official_nlp.data.tables.conll import has_tags, read_conll
 from official_nlp.errors import InputError
 
 CONLL_2003 = """-DOCSTART- -X- -X- O
@@ -24,6 +24,23 @@ def write(file, content: str | bytes):
     content = content.encode() if isinstance(content, str) else content
     file.write_bytes(gzip.compress(content) if file.name.endswith(".gz") else content)
     return file
+
+
+@pytest.mark.parametrize(
+    ("content", "columns", "expected"),
+    [
+        ("anna B-PER\n", (0, -1), True),
+        ("anna O\nmüller _\n", (0, -1), True),
+        ("-DOCSTART- -X- O\n\nanna _\n\nsaw _\n", (0, -1), False),
+        ("anna\nsaw\n", (0, -1), False),
+        ("1\tanna\n2\tsaw\n", (1, -1), False),
+        ("1\tanna\n2\tsaw\n", (1, 2), False),
+        ("1 anna _\n2 saw X\n", (1, 2), True),
+    ],
+)
+def test_a_file_without_tags_is_recognized(tmp_path, content, columns, expected):
+    file = write(tmp_path / "test.txt", content)
+    assert has_tags(file, *columns) is expected
 
 
 @pytest.mark.parametrize("name", ["eng.train", "train.txt.gz"])

@@ -303,6 +303,15 @@ def test_rows_with_missing_fields_are_refused_or_skipped_and_counted(tmp_path):
         TokenClassificationConfig(corrupt_records="skip")
 
 
+def test_a_test_set_is_predicted_from_the_rows_that_the_run_reads(folder, tmp_path):
+    (tmp_path / "test.csv").write_text("a, film|1\na plot\na, book|2\n")
+    settings = TextClassificationConfig(separator="|", header=False, corrupt_records="skip")
+    predictor = nlp.Predictor.from_pretrained(folder / "published")
+    found = predictor.read_file(tmp_path / "test.csv", text="0", **settings.reading_options)
+    assert found.inputs == ["a, film", "a, book"]
+    assert any("left out 1 row" in note for note in found.notes)
+
+
 def test_columns_and_range_are_recorded_and_limit_predictions(folder, tmp_path):
     shutil.copytree(folder / "published", tmp_path / "published")
     table = "opinion,stars\na long film,0.5\na short story,4.5\n"

@@ -59,6 +59,7 @@ def folder(tmp_path_factory):
     for name, count in (("train", 200), ("dev", 40)):
         sentences = [sentence(draw) for _ in range(count)]
         (folder / f"data/{name}.txt").write_text(written(sentences))
+    (folder / "data/test.txt").write_text("anna\nsaw\nnew\nyork\n\nthe\n")
     (folder / "dev.BIOES").write_text(written(sentences, "BIOES"))
     (folder / "two.txt").write_text("anna NN\nsaw VB\n\nthe DT\npeter NN\nwent VB\n")
     return folder
@@ -143,6 +144,16 @@ def test_predict_finds_the_characters_of_entities(electra, run):
     assert code == 0
     assert "Anna Schmidt (PER" in out
     assert "Berlin (LOC" in out
+
+
+def test_a_test_set_without_tags_is_predicted(run, folder):
+    note = "test.txt: no labels; predictions are written at the end of a run"
+    assert note in (folder / "out.txt").read_text()
+    lines = (run / "predictions/test.jsonl").read_text().splitlines()
+    results = nlp.Predictor.from_pretrained(run / "model", length=16)(
+        [["anna", "saw", "new", "york"], ["the"]]
+    )
+    assert [json.loads(line) for line in lines] == [result.to_dict() for result in results]
 
 
 def test_evaluate_takes_a_file_in_another_scheme(electra, run):
