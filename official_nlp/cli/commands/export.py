@@ -7,7 +7,8 @@ beside it. The formats:
   saved_model  a SavedModel that takes strings; programs need tensorflow and tensorflow_text, and
                `electra serve` serves it
   onnx         a file for each network, from token ids to logits, for ONNX Runtime and Triton
-  litert       the same for LiteRT, formerly TensorFlow Lite
+               (pip install 'official_nlp[onnx]')
+  litert       the same for LiteRT, formerly TensorFlow Lite (pip install 'official_nlp[litert]')
   onnx-int8, litert-int8
                with 8-bit weights: a quarter of the size, faster on most processors, less exact
 
