@@ -39,8 +39,7 @@ class PretrainingData(Data):
         return self._corrupt_records.describe()
 
     def fingerprint(self) -> str:
-        # The index holds a hash of all examples. That of an earlier version lacks it, and only its
-        # counts and the unigram counts differ where the examples do.
+        # The index holds a hash of all examples.
         digest = hashlib.sha256(self.folder.tokenizer.vocab_hash.encode())
         digest.update(repr(dataclasses.asdict(self.folder.index)).encode())
         digest.update(self.folder.unigram_counts().tobytes())

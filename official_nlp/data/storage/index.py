@@ -20,9 +20,10 @@ from official_nlp.files import atomic, disk_errors, guarded
 
 INDEX_FILE = "index.json"
 UNIGRAM_FILE = "unigram.npy"
-VERSION = 1
+VERSION = 2
 # Ids are int32 in a batch.
 LARGEST_ID = (1 << 31) - 1
+_CHECKSUM = "checksum"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,10 +52,9 @@ class Index:
       longest_row: largest number of real tokens in a record.
       largest_id: largest token id in any record.
       length: length of a record in tokens, padding included.
+      content_hash: SHA-256 over all records, see `content_hash`.
       vocab_size: size of the vocabulary that the records were made with, None if unknown.
       vocab_hash: SHA-256 of that vocabulary, None if unknown.
-      content_hash: SHA-256 over all records, see `content_hash`; None in an index of an earlier
-        version.
       settings: how the records were made: seed, arguments of the builder, counts.
     """
 
@@ -62,9 +62,9 @@ class Index:
     longest_row: int
     largest_id: int
     length: int
+    content_hash: str
     vocab_size: int | None = None
     vocab_hash: str | None = None
-    content_hash: str | None = None
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def records(self, split: str) -> int:
@@ -88,6 +88,7 @@ def write(folder: pathlib.Path, index: Index, unigram: np.ndarray) -> None:
     with _replacing(folder / UNIGRAM_FILE) as stream:
         np.save(stream, unigram)
     content = {"version": VERSION, **dataclasses.asdict(index), "unigram": UNIGRAM_FILE}
+    content[_CHECKSUM] = _checksum(content)
     with _replacing(folder / INDEX_FILE) as stream:
         stream.write((json.dumps(content, indent=1) + "\n").encode())
 
@@ -154,22 +155,31 @@ def read(folder: pathlib.Path) -> Index:
     file = folder / INDEX_FILE
     try:
         content = guarded.read_object(file, AGAIN)
-        if content.pop("version") != VERSION:
+        if content["version"] != VERSION:
             raise InputError(
                 f"{file} was written by another version of this program: build the data again"
             )
-        del content["unigram"]
+        recorded, found = content.pop(_CHECKSUM), _checksum(content)
+        del content["version"], content["unigram"]
         content["splits"] = {
             split: [Shard(**shard) for shard in shards]
             for split, shards in content["splits"].items()
         }
         index = Index(**content)
         _check(index)
+        # Last, because the other checks tell more. It finds the name of a shard that became that of
+        # another one.
+        if recorded != found:
+            raise ValueError("its content has changed since it was written")
         return index
     except InputError:
         raise
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise InputError(f"{file} is not an index of training data ({error}): {AGAIN}") from error
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _check(index: Index) -> None:
@@ -194,10 +204,10 @@ def _check(index: Index) -> None:
     _check_number("largest_id", index.largest_id, LARGEST_ID)
     if index.vocab_size is not None:
         _check_number("vocab_size", index.vocab_size, LARGEST_ID + 1)
-    for name in ("vocab_hash", "content_hash"):
-        value = getattr(index, name)
-        if not isinstance(value, str | None):
-            raise ValueError(f"{name} must be a string or null, was {value!r:.100}")
+    if not isinstance(index.content_hash, str):
+        raise ValueError(f"content_hash must be a string, was {index.content_hash!r:.100}")
+    if not isinstance(index.vocab_hash, str | None):
+        raise ValueError(f"vocab_hash must be a string or null, was {index.vocab_hash!r:.100}")
     if not isinstance(index.settings, dict):
         raise ValueError(f"settings must be an object, was {index.settings!r:.100}")
 

@@ -212,7 +212,8 @@ def test_the_index_records_how_the_examples_were_made(folder):
 
 
 def test_the_hash_of_the_examples_covers_their_order_of_words(tokenizer_folder, tmp_path):
-    hashes = []
+    hashes: list[str] = []
+    others = []
     for text in ("the red boat.\n\na green bird.", "the boat red.\n\na green bird."):
         (tmp_path / "a.txt").write_text(text)
         to = tmp_path / str(len(hashes))
@@ -220,12 +221,10 @@ def test_the_hash_of_the_examples_covers_their_order_of_words(tokenizer_folder, 
         hashes.append(pretraining_data.open_data(to).fingerprint())
         index = json.loads((to / "index.json").read_text())
         hashes.append(index.pop("content_hash"))
-        (to / "index.json").write_text(json.dumps(index))
-        # An index of an earlier version has none.
-        data_folder.open_folder(to)
-        (tmp_path / f"{to}.json").write_text(json.dumps(index))
+        del index["checksum"]
+        others.append(index)
     assert len(set(hashes)) == 4
-    assert (tmp_path / "0.json").read_text() == (tmp_path / "2.json").read_text()
+    assert others[0] == others[1]
 
 
 def test_special_tokens_in_the_text_are_encoded_as_text(tokenizer_folder, tmp_path):

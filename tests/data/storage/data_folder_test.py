@@ -23,8 +23,11 @@ def copy(built, tmp_path):
 
 
 def change_index(folder, **changes):
+    """Write an index with other values, and the checksum that belongs to them."""
     file = folder / index.INDEX_FILE
-    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    content = json.loads(file.read_text()) | changes
+    del content["checksum"]
+    file.write_text(json.dumps(content | {"checksum": index._checksum(content)}))
 
 
 def test_records_are_in_the_order_of_the_files(folder):
@@ -129,7 +132,7 @@ def test_a_corrupt_record_is_named_with_file_and_byte(copy):
         split.read([41])
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"version": 1}', '{"version": 1, "what": 2}'])
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"version": 2}', '{"version": 2, "what": 2}'])
 def test_a_file_that_is_not_an_index_is_refused(copy, content):
     (copy / index.INDEX_FILE).write_text(content)
     with pytest.raises(InputError, match=r"index.json (is not an index|must).*build the data"):
@@ -146,7 +149,7 @@ WRONG_VALUES = [
     ("largest_id", 1.0, "largest_id must be"),
     ("vocab_size", [], "vocab_size must be"),
     ("vocab_hash", 7, "vocab_hash must be a string or null"),
-    ("content_hash", {}, "content_hash must be a string or null"),
+    ("content_hash", {}, "content_hash must be a string"),
     ("settings", [1], "settings must be an object"),
     ("splits", [], "no attribute"),
     ("splits", {"../../x": []}, "splits must be train and held_out"),
@@ -183,6 +186,14 @@ def test_wrong_values_of_a_shard_are_named(copy, field, value, message):
     splits["train"][0][field] = value
     change_index(copy, splits=splits)
     with pytest.raises(InputError, match=f"index.json is not an index .*{message}.*build the data"):
+        data_folder.open_folder(copy)
+
+
+def test_a_flipped_bit_in_the_index_is_found(copy):
+    # The name of a shard becomes that of another one, with as many bytes and records.
+    file = copy / index.INDEX_FILE
+    file.write_text(file.read_text().replace("train-00003", "train-00002"))
+    with pytest.raises(InputError, match=r"its content has changed.*build the"):
         data_folder.open_folder(copy)
 
 

@@ -6,7 +6,7 @@ import pytest
 from official_nlp.data.storage import index
 
 SHARD = index.Shard("train-00000-of-00001.tfrecord", 200, 7, 200)
-INDEX = index.Index({"train": [SHARD], "held_out": []}, 12, 99, 16, 100, "abc", "def", {"seed": 1})
+INDEX = index.Index({"train": [SHARD], "held_out": []}, 12, 99, 16, "def", 100, "abc", {"seed": 1})
 
 
 def test_an_index_is_read_as_it_was_written(tmp_path):
