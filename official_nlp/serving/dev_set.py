@@ -72,7 +72,7 @@ class DevSet:
         """
         own, other = self._measured(self._predictor), self._measured(exported)
         name, value = next(iter(own.items()))
-        # Rounded, because 1 - 0.995 is more than 0.005 in binary. A loss that is no number is refused.
+        # Rounded, because 1 - 0.995 is more than 0.005 in binary. No number is refused too.
         if not round(value - other[name], 9) <= LARGEST_LOSS:
             raise InputError(
                 f"the export must lose at most {LARGEST_LOSS} of {name} on {self._path}, but has "
