@@ -1,5 +1,6 @@
 """What an export costs is measured by the metrics of fine-tuning on labeled examples."""
 
+import contextlib
 import csv
 import json
 
@@ -58,6 +59,17 @@ def test_a_loss_of_more_than_half_a_point_is_refused(predictor, tmp_path):
     worse = [label("negative") for _ in labels]
     with pytest.raises(InputError, match=r"at most 0.005 of accuracy on .*, and the model 1.0000"):
         dev.compare(lambda inputs: worse)
+
+
+@pytest.mark.parametrize(
+    ("value", "refused"), [(0.995, False), (0.9949, True), (2.0, False), (float("nan"), True)]
+)
+def test_a_loss_of_half_a_point_is_the_largest(predictor, tmp_path, value, refused):
+    dev, _ = classified(predictor, tmp_path, wrong=0)
+    dev._metrics = lambda result: {"accuracy": result}
+    dev._predictor = lambda inputs: 1.0
+    with pytest.raises(InputError) if refused else contextlib.nullcontext():
+        dev.compare(lambda inputs: value)
 
 
 def test_several_labels_have_their_f1(predictor, tmp_path):

@@ -68,7 +68,7 @@ NAMES = {
     "choices": ("text", "choices"),
 }
 # Tagging has what others have: characters, and lists of a text. A classifier is run in
-# `saved_model_test.py`. Tracing the others takes a minute.
+# `export_model_test.py`. Tracing the others takes a minute.
 CASES = [
     pytest.param(*case, marks=[] if case[0] == "tokens" else pytest.mark.slow)
     for case in ((name, signature) for name, requests in REQUESTS.items() for signature in requests)

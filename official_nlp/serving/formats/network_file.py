@@ -5,7 +5,7 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -119,8 +119,3 @@ class NetworkFileWriter(Writer):
                     )
                 largest[name] = max(found.largest, largest.get(name, 0.0))
         return {name: float(f"{value:.3g}") for name, value in largest.items()}
-
-
-def input_specs(network: ServedNetwork) -> Sequence[tf.TensorSpec]:
-    """Return the names, dtypes and shapes of the inputs of a network."""
-    return list(network.function.structured_input_signature[1].values())

@@ -6,7 +6,7 @@ import pathlib
 import tensorflow as tf
 
 from official_nlp.inference.exported_files import EXTRAS, ONNX, ONNX_SUFFIX
-from official_nlp.serving.formats.network_file import NetworkFileWriter, input_specs
+from official_nlp.serving.formats.network_file import NetworkFileWriter
 from official_nlp.serving.served_network import ServedNetwork
 
 # The newest that tf2onnx 1.17 writes.
@@ -29,7 +29,7 @@ class OnnxWriter(NetworkFileWriter):
 
         # What it cannot convert it logs and writes nevertheless; the check finds it.
         logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)
-        specs = input_specs(network)
+        specs = list(network.function.structured_input_signature[1].values())
         names = [spec.name for spec in specs]
         function = tf.function(lambda *values: network.function(**dict(zip(names, values))))
         model, _ = tf2onnx.convert.from_function(function, specs, opset=_OPSET)
