@@ -47,6 +47,7 @@ EXPORT = {
     "format": "saved_model",
     "dev": None,
     "triton": False,
+    "long_texts": None,
     "length": None,
     "checkpoint": None,
 }
