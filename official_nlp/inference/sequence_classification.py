@@ -127,13 +127,13 @@ class SequenceClassifier(Head):
         """
         if threshold is not None and not 0 <= threshold <= 1:
             raise InputError(f"threshold must be a probability from 0 to 1, got {threshold!r}")
-        numbers: Sequence[int] = range(len(texts))
-        if self.divides and not any(pair for _, pair in texts):
-            encoded = encoding.in_windows(self.tokenizer, texts, self.length)
-            rows = [TokenSequence(*each) for each in zip(encoded.ids, encoded.type_ids)]
-            numbers = encoded.examples.tolist()
-        else:
-            rows = sequences.truncated(self.tokenizer, texts, self.length)
+        # A model that was trained on windows divides single texts, and truncates pairs.
+        divided = [n for n, (_, pair) in enumerate(texts) if self.divides and not pair]
+        numbers = [n for n, (_, pair) in enumerate(texts) if pair or not self.divides]
+        rows = sequences.truncated(self.tokenizer, [texts[n] for n in numbers], self.length)
+        encoded = encoding.in_windows(self.tokenizer, [texts[n] for n in divided], self.length)
+        rows += [TokenSequence(*each) for each in zip(encoded.ids, encoded.type_ids)]
+        numbers += [divided[n] for n in encoded.examples]
         logits = self._logits(rows, numbers, len(texts))
         if self.problem_type == "regression":
             means = [

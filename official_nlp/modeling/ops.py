@@ -304,15 +304,17 @@ def sample_tokens(
     if disallowed is not None:
         disallowed = tf.maximum(tf.cast(disallowed, tf.int32), 0)  # an unused slot may hold -100
         logits = _suppress(logits, disallowed)
-    logits = tf.reshape(logits, tf.stack([batch, slots, blocks, _BLOCK]))
-    # Relative to the largest, as a softmax before its division; the threshold is relative, too.
-    largest = tf.reduce_max(logits, axis=[-2, -1], keepdims=True)
+    probabilities = tf.reshape(
+        tf.nn.softmax(logits, axis=-1), tf.stack([batch, slots, blocks, _BLOCK])
+    )
     uniform = tf.cast(randomness.uniform(key, [batch, slots, 1], first_row), tf.float64)
-    block_sums = tf.reduce_sum(tf.exp(logits - largest), axis=-1)  # [B, P, blocks]
-    total = tf.reduce_sum(tf.cast(block_sums, tf.float64), axis=-1, keepdims=True)
-    block, rest = _invert(block_sums, uniform * total)  # [B, P], [B, P, 1]
-    inside = tf.gather(logits, block, axis=2, batch_dims=2)  # [B, P, 256]
-    token, _ = _invert(tf.exp(inside - largest[..., 0]), rest)
+    # The float32 probabilities do not add up to exactly 1, so the threshold is relative to their
+    # sum.
+    block_probabilities = tf.reduce_sum(probabilities, axis=-1)  # [B, P, blocks]
+    total = tf.reduce_sum(tf.cast(block_probabilities, tf.float64), axis=-1, keepdims=True)
+    block, rest = _invert(block_probabilities, uniform * total)  # [B, P], [B, P, 1]
+    inside = tf.gather(probabilities, block, axis=2, batch_dims=2)  # [B, P, 256]
+    token, _ = _invert(inside, rest)
     drawn = block * _BLOCK + token
     if disallowed is not None:
         # A compiled sum, added in another order, may land on a token of probability 0.

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from official_nlp.data.question_windows import longest_question
+from official_nlp.data.tokenization.graph.located_pieces import LocatedPieces
 from official_nlp.inference import question_answering
 from official_nlp.inference.question_answering import QuestionAnswerer
 from official_nlp.serving import windows as text_windows
@@ -55,7 +56,7 @@ class ServedQuestionAnswerer(ServedHead):
       Returns `answer` string, `start`, `end` int32, its span in the characters of the context,
       `score` float32, all `[batch]`, as `inference.question_answering.Answer` describes them; and
       `truncated` bool `[batch]`. A long context is divided into windows, of which the first ones
-      are computed if it is truncated. A context without tokens has the empty answer.
+      are computed. A context without tokens has the empty answer.
 
     Args:
       head: the head in Python.
@@ -107,21 +108,13 @@ class ServedQuestionAnswerer(ServedHead):
             of_windows = tf.gather(begin, parts.rows), parts.stops - parts.starts
             spans = _best_spans(outputs["start_logits"], outputs["end_logits"], *of_windows)
         found, windows = self._best(spans, parts)
-        # Positions in the sequence become numbers of tokens of all contexts. Without tokens there
-        # is no answer, and the numbers are not used.
+        # Without tokens there is no answer.
         empty = (found.null > self._null_threshold) | (sizes == 0)
+        # Positions in the sequence become numbers of tokens of all contexts.
         shift = pieces.ids.row_starts() + tf.gather(parts.starts, windows) - begin
-        zeros = tf.zeros_like(begin)
-        first = tf.where(empty, zeros, found.first + shift)
-        last = tf.where(empty, zeros, found.last + shift)
-        # One more value, so that a batch of empty contexts has something to gather.
-        starts = tf.gather(tf.concat([pieces.starts.values, [0]], 0), first)
-        ends = tf.gather(tf.concat([pieces.ends.values, [0]], 0), last)
-        starts, ends = tf.where(empty, zeros, starts), tf.where(empty, zeros, ends)
-        rows = tf.range(tf.size(context))
-        starts, ends = stripped(context, rows, starts, ends)
+        starts, ends = _characters(context, pieces, found.first + shift, found.last + shift, empty)
         return {
-            "answer": substring(context, rows, starts, ends),
+            "answer": substring(context, tf.range(tf.size(context)), starts, ends),
             "start": tf.cast(starts, tf.int32),
             "end": tf.cast(ends, tf.int32),
             "score": tf.cast(tf.where(empty, found.null_score, found.score), tf.float32),
@@ -158,6 +151,30 @@ class ServedQuestionAnswerer(ServedHead):
         if not self._is_joint:  # The threshold is on the difference of the logits.
             null_score -= found.rank
         return found._replace(null=null_score, null_score=tf.gather(spans.null_score, null)), best
+
+
+def _characters(
+    contexts: tf.Tensor,
+    pieces: LocatedPieces,
+    first: tf.Tensor,
+    last: tf.Tensor,
+    empty: tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the first character of each answer and the one after its last, int64 `[batch]`.
+
+    Args:
+      contexts: strings `[batch]`.
+      pieces: their pieces.
+      first, last: numbers of the first and of the last piece of each answer among all pieces, int64
+        `[batch]`.
+      empty: bool `[batch]`, whether the answer is empty; the numbers are then not used.
+    """
+    zeros = tf.zeros_like(first)
+    # One more value, so that a batch of empty contexts has something to gather.
+    starts = tf.gather(tf.concat([pieces.starts.values, [0]], 0), tf.where(empty, zeros, first))
+    ends = tf.gather(tf.concat([pieces.ends.values, [0]], 0), tf.where(empty, zeros, last))
+    starts, ends = tf.where(empty, zeros, starts), tf.where(empty, zeros, ends)
+    return stripped(contexts, tf.range(tf.size(contexts)), starts, ends)
 
 
 def _best_spans(

@@ -190,6 +190,17 @@ def test_a_long_text_is_tagged_in_windows(predictor):
     assert len(result.tags) == 11 * 6
 
 
+def test_a_long_text_is_divided_beside_a_pair_as_it_is_alone(tokenizer):
+    extra = {"long_texts": "windows"}
+    of = Predictor(
+        models.ElectraForSequenceClassification(config(id2label=LABELS, extra=extra)), tokenizer
+    )
+    long = "the red boat walks a green river, old bird. " * 6
+    alone, pair = of([long]), of([("red", long[:30])])
+    assert alone != of([long[:100]])
+    assert of([("red", long[:30]), long, "red"]) == [*pair, *alone, *of(["red"])]
+
+
 # === Question answering ===
 
 

@@ -13,15 +13,15 @@ import pytest
 import tensorflow as tf
 from hypothesis import strategies
 
-from official_nlp.serving import heads
-from official_nlp.serving.saved_model import is_close
+from official_nlp.serving.comparison import is_close
+from official_nlp.serving.served_head import DEFAULT
 from official_nlp.serving.text_encoding import TextEncoding
 from tests import damage
 from tests.data.conftest import LETTERS, WORDS
 from tests.data.tokenization.graph import agreement
 from tests.inference.conftest import LENGTH
 from tests.resident_memory import resident_bytes
-from tests.serving.conftest import arrays
+from tests.serving.conftest import arrays, served_head
 from tests.serving.heads_test import REQUESTS, as_inputs, columns
 
 BATCH = 20
@@ -80,6 +80,16 @@ def readable(value):
     return type(value)(map(readable, value))
 
 
+def results(predictor, name: str, signature: str, values: list) -> list:
+    """Return what `Predictor` does for the inputs of a signature."""
+    if name != "pair":
+        return predictor(as_inputs(name, values))
+    # A pair chooses by the text what it does, and a signature does one thing.
+    return (predictor.word_scorer if signature == DEFAULT else predictor.blank_filler).predict(
+        values
+    )
+
+
 @pytest.mark.parametrize(("name", "signature"), [(n, s) for n, r in REQUESTS.items() for s in r])
 def test_every_signature_has_requests_of_its_form(name, signature):
     values = requests(name, signature, [b"\xff", b""])
@@ -95,13 +105,13 @@ def test_every_signature_has_requests_of_its_form(name, signature):
 @pytest.mark.filterwarnings("ignore:truncated")
 def test_every_odd_text_has_the_result_of_the_predictor(signatures, predictor, name, with_batches):
     functions, of = signatures(name), predictor(name)
-    head = heads.served_head(of.head, of.parts)
+    head = served_head(of)
 
     def check(texts):
         for signature in REQUESTS[name]:
             values = requests(name, signature, texts)
             outputs = arrays(functions[signature](**columns(name, signature, values)))
-            expected = of(as_inputs(name, list(map(readable, values))))
+            expected = results(of, name, signature, list(map(readable, values)))
             found = head.results(outputs)
             assert len(found) == len(values)
             for value, one, other, cut in zip(values, found, expected, outputs["truncated"]):

@@ -176,8 +176,8 @@ def number(value: float) -> str:
 
 
 @contextlib.contextmanager
-def server(folder: pathlib.Path, options: Sequence[str]) -> Iterator[str]:
-    """Yield the address of a server, which ends after the block."""
+def server(folder: pathlib.Path, options: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """Yield the address and the process of a server, which ends after the block."""
     process = subprocess.Popen(
         [sys.executable, "-m", "official_nlp", "serve", str(folder), "--port", "0", *options],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -188,7 +188,7 @@ def server(folder: pathlib.Path, options: Sequence[str]) -> Iterator[str]:
     try:
         for line in process.stderr:
             if line.startswith("{") and json.loads(line)["event"] == "serving":
-                yield json.loads(line)["url"]
+                yield json.loads(line)["url"], process.pid
                 break
         else:
             raise SystemExit(f"the server ended with code {process.wait()}")
@@ -201,24 +201,36 @@ def measured_server(folder: pathlib.Path, requests: int) -> dict[str, Any]:
     """Return the speed of the server by batching, length and number of clients."""
     found: dict[str, Any] = {}
     for name, options in BATCHING.items():
-        with server(folder, options) as url:
+        with server(folder, options) as (url, process):
             for length in sorted({length for _, length in SHAPES}):
                 texts = served_models.texts(32, length)
                 for clients in CLIENTS:
                     once = (url, folder.name, texts, clients)
                     http_load.measure(*once, requests=2 * clients)  # Buffers are allocated.
+                    before = processor_seconds(process)
                     measured = http_load.measure(*once, requests=requests)
+                    measured["cpu"] = 1000 * (processor_seconds(process) - before) / requests
                     found[f"{name}, length {length}, clients {clients}"] = measured
     return found
 
 
+def processor_seconds(process: int) -> float:
+    """Return the seconds of a core that a process has had."""
+    # The name in the second field may have spaces.
+    fields = pathlib.Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    user, system = fields[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 def print_server(served: dict[str, Any], calls: dict[str, Any]) -> None:
     """Print requests a second and latencies, beside those of the model in the same process."""
-    print("\n| batching | requests/s | p50 ms | p99 ms |\n|---|---|---|---|")
+    print(
+        "\n| batching | requests/s | CPU ms of a request | p50 ms | p99 ms |\n|---|---|---|---|---|"
+    )
     for name, each in served.items():
-        rate = number(each["requests_a_second"])
-        print(f"| {name} | {rate} | {number(each['p50'])} | {number(each['p99'])} |")
-    for shape in (f"{batch} x {length}" for batch, length in SHAPES):
-        middle = calls[shape]["wall"][1]
-        rate = 1000 * int(shape.split()[0]) / middle
-        print(f"| none: in process, {shape} | {number(rate)} | {number(middle)} | |")
+        names = ("requests_a_second", "cpu", "p50", "p99")
+        print(f"| {name} | {' | '.join(number(each[name]) for name in names)} |")
+    for batch, length in SHAPES:
+        cpu, wall = (calls[f"{batch} x {length}"][clock][1] for clock in ("cpu", "wall"))
+        cells = " | ".join(map(number, (1000 * batch / wall, cpu / batch, wall)))
+        print(f"| none: in process, {batch} x {length} | {cells} | |")

@@ -18,6 +18,9 @@ from official_nlp.ranges import shown
 from official_nlp.serving.server.refused import Refused, bad
 from official_nlp.serving.server.tensors import DTYPES, Arrays, Signature, Tensor
 
+# Beginnings of lines of an error of TensorFlow that say where in the graph it happened.
+_WHERE = ("Graph execution error", "Detected at node", "<stack traces", "[[")
+
 
 class ModelVersion:
     """One version of a model.
@@ -51,7 +54,7 @@ class ModelVersion:
         # TensorFlow has many ways to fail on a damaged file.
         except Exception as error:
             raise InputError(
-                f"cannot load {folder}: {shown(_first_line(error))}; {exported_files.ADVICE}"
+                f"cannot load {folder}: {shown(_reason(error))}; {exported_files.ADVICE}"
             ) from error
         signatures = {name: _signature(f) for name, f in self._loaded.signatures.items()}
         self.signatures: Mapping[str, Signature] = {
@@ -81,7 +84,7 @@ class ModelVersion:
         try:
             outputs = self._loaded.signatures[name](**feed)
         except tf.errors.InvalidArgumentError as error:
-            raise bad(f"the model refuses the input: {shown(_first_line(error))}") from error
+            raise bad(f"the model refuses the input: {shown(_reason(error))}") from error
         except tf.errors.ResourceExhaustedError as error:
             raise Refused(503, "the memory of the server does not suffice for this") from error
         return {key: tensor.numpy() for key, tensor in outputs.items()}
@@ -99,7 +102,7 @@ class ModelVersion:
                 pass  # The values are arbitrary, and the model may ask for others.
             except Exception as error:
                 raise InputError(
-                    f"cannot compute {name} of {self.folder}: {shown(_first_line(error))}; "
+                    f"cannot compute {name} of {self.folder}: {shown(_reason(error))}; "
                     f"{exported_files.ADVICE}"
                 ) from error
 
@@ -126,6 +129,9 @@ def _sample(tensor: Tensor) -> np.ndarray:
     return np.ones(shape, tensor.dtype)
 
 
-def _first_line(error: Exception) -> str:
+def _reason(error: Exception) -> str:
+    """Return the first line of an error that says what is wrong."""
     message = error.message if isinstance(error, tf.errors.OpError) else str(error)
-    return (message.strip().splitlines() or [type(error).__name__])[0]
+    lines = [line.strip() for line in message.splitlines()]
+    found = (line for line in lines if line and not line.startswith(_WHERE))
+    return next(found, type(error).__name__)

@@ -10,6 +10,9 @@ from official_nlp.serving.server.tensors import Arrays, Signature
 # A low estimate, so that a batch has rather fewer tokens than estimated. Special tokens are added.
 _BYTES_OF_TOKEN = 3
 _SPECIAL_TOKENS = 2
+# Tokenizing a byte takes about 100 bytes of memory: so many bytes take as much as one token does in
+# a small network. They count because a batch of long texts that are truncated could have any size.
+_BYTES_READ_PER_TOKEN = 256
 # Outputs named so count the valid elements of padded outputs.
 _COUNT = "num_"
 
@@ -25,10 +28,12 @@ def estimated_tokens(inputs: Arrays, length: int | None) -> int:
     if not texts:
         return max(1, *(math.prod(array.shape[1:]) for array in inputs.values()), 1)
     sizes = sum(_sizes(array) for array in texts)
-    longest = int(np.max(sizes)) // _BYTES_OF_TOKEN + _SPECIAL_TOKENS
+    size = int(np.max(sizes))
+    longest = size // _BYTES_OF_TOKEN + _SPECIAL_TOKENS
     # Several texts may be several sequences, as of choices.
     sequences = max(math.prod(array.shape[1:]) for array in texts)
-    return longest if length is None else min(longest, length * max(1, sequences))
+    computed = longest if length is None else min(longest, length * max(1, sequences))
+    return computed + size // _BYTES_READ_PER_TOKEN
 
 
 def _sizes(texts: np.ndarray) -> np.ndarray:

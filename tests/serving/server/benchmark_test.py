@@ -68,13 +68,13 @@ def test_tables_have_medians_and_quartiles(benchmark, capsys):
     shapes = [f"{batch} x {length}" for batch, length in serving.SHAPES]
     calls = {"ours": dict.fromkeys(shapes, clocks)}
     serving.print_calls(calls, {"ours": 54.2})
-    served = {"on, length 16": {"requests_a_second": 250.0, "p50": 4.0, "p99": 8.0}}
+    served = {"on, length 16": {"requests_a_second": 250.0, "cpu": 3.5, "p50": 4.0, "p99": 8.0}}
     serving.print_server(served, calls["ours"])
     lines = capsys.readouterr().out.splitlines()
     assert lines[2].startswith("| ours | 2.0 / 3.0 (2.0 to 5.0) |")
     assert lines[2].endswith("| 54 |")
-    assert "| on, length 16 | 250 | 4.0 | 8.0 |" in lines
-    assert "| none: in process, 32 x 128 | 10667 | 3.0 | |" in lines
+    assert "| on, length 16 | 250 | 3.5 | 4.0 | 8.0 |" in lines
+    assert "| none: in process, 32 x 128 | 10667 | 0.1 | 3.0 | |" in lines
 
 
 @pytest.mark.slow

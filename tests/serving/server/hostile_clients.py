@@ -40,8 +40,8 @@ ODD = (
     "\u0301\u0323\u0301 ",
     "\u202eשלום \u200f",
     "<script>alert(1)</script> ",
-    "a " * 100_000,
 )
+LONG = "a " * 100_000
 
 
 def texts_of(client: int, request: int) -> list[str]:
@@ -49,7 +49,8 @@ def texts_of(client: int, request: int) -> list[str]:
     draw = random.Random(f"{client} {request}")
     words = "".join(chr(ord("b") + int(digit)) for digit in f"{client:02}{request:02}")
     # The marker comes first, because a model reads the beginning of a long text.
-    return [f"{words} {draw.choice(ODD)}boat {n}" for n in range(draw.randint(1, 3))]
+    starts = [LONG if draw.random() < 0.02 else draw.choice(ODD) for _ in range(draw.randint(1, 3))]
+    return [f"{words} {start}boat {n}" for n, start in enumerate(starts)]
 
 
 async def run(

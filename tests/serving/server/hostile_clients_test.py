@@ -9,7 +9,7 @@ import httpx
 import pytest
 import tensorflow as tf
 
-from official_nlp.serving.saved_model import is_close
+from official_nlp.serving.comparison import is_close
 from official_nlp.serving.served_head import DEFAULT
 from official_nlp.serving.server import monitoring
 from official_nlp.serving.server.application import Service
@@ -54,7 +54,7 @@ def test_each_client_gets_its_own_answer_among_hostile_requests(tmp_path, record
 def test_a_server_under_hostile_load_keeps_answers_apart_and_its_size(
     exported, loaded, record_property
 ):
-    requests, rounds = 20, 4
+    requests, rounds = 20, 6
     record_property(damage.TRIED, CLIENTS * requests * rounds)
     server = ServerProcess(exported / "served", *hostile_clients.OPTIONS)
     parts = urllib.parse.urlsplit(server.url)
@@ -90,7 +90,8 @@ def test_a_server_under_hostile_load_keeps_answers_apart_and_its_size(
         server.process.kill()
         server.process.wait()
     # The first rounds meet the largest batches.
-    assert max(sizes[2:]) - max(sizes[:2]) < 32e6, sizes
+    assert max(sizes[3:]) - max(sizes[:3]) < 32e6, sizes
+    print(f"megabytes after each round: {[round(size / 1e6) for size in sizes]}")
     assert 'electra_queue_length{model="served"} 0.0' in metrics
     statuses = collections.Counter(each["status"] for each in server.requests)
     assert set(statuses) <= {200, 400, 413, 499}

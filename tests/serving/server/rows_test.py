@@ -58,9 +58,10 @@ def test_an_output_without_a_counter_is_not_trimmed():
     ("inputs", "length", "expected"),
     [
         (texts([b"x" * 30, b""]), None, 12),
-        (texts([b"x" * 3000]), 128, 128),
+        (texts([b"x" * 3000]), 128, 128 + 11),
+        (texts([b"x" * 300]), None, 102 + 1),
         ({**texts([b"x" * 30]), "text_pair": np.array([b"x" * 30], object)}, None, 22),
-        ({"choices": np.array([[b"x" * 3000] * 4], object)}, 128, 512),
+        ({"choices": np.array([[b"x" * 3000] * 4], object)}, 128, 512 + 46),
         ({"choices": np.empty((1, 0), object)}, 128, 2),
         ({"ids": np.ones((2, 7), np.int32)}, 128, 7),
         ({"ids": np.ones((2, 0), np.int32)}, 128, 1),
