@@ -47,8 +47,23 @@ SERVE_REQUIREMENTS = [
     "uvicorn>=0.30,<1",
 ]
 
+# For `electra export --format onnx` and `onnx-int8`, and for their folders.
+ONNX_REQUIREMENTS = [
+    # The first for numpy 2; earlier ones call functions that it has removed.
+    "tf2onnx>=1.17,<2",
+    # The quantization of onnxruntime imports it without requiring it.
+    "onnx>=1.17,<2",
+    "onnxruntime>=1.20,<2",
+]
+
+# For `electra export --format litert` and `litert-int8`, and for their folders. The converter is in
+# TensorFlow, whose own interpreter is deprecated for this one.
+LITERT_REQUIREMENTS = ["ai-edge-litert>=2,<3"]
+
 TEST_REQUIREMENTS = [
     *SERVE_REQUIREMENTS,
+    *ONNX_REQUIREMENTS,
+    *LITERT_REQUIREMENTS,
     "httpx>=0.27,<1",
     "hypothesis>=6.100",
     "import-linter>=2.1",
@@ -116,6 +131,8 @@ setuptools.setup(
     cmdclass={"build_py": BuildWithRecipes},
     install_requires=REQUIREMENTS,
     extras_require={
+        "litert": LITERT_REQUIREMENTS,
+        "onnx": ONNX_REQUIREMENTS,
         "serve": SERVE_REQUIREMENTS,
         "test": TEST_REQUIREMENTS,
         "torch": TORCH_REQUIREMENTS,

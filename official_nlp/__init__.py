@@ -19,7 +19,7 @@ _WHERE = {
     "serving": "official_nlp.serving",
     "tasks": "official_nlp.tasks",
     "training": "official_nlp.training",
-    "export": "official_nlp.serving.saved_model:export",
+    "export": "official_nlp.serving.export_model:export",
     "fine_tune": "official_nlp.runs.fine_tune:fine_tune",
     "Predictor": "official_nlp.inference.predictor:Predictor",
     "InputError": "official_nlp.errors:InputError",

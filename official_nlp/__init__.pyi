@@ -13,7 +13,7 @@ from official_nlp.modeling import networks as networks
 from official_nlp.modeling import ops as ops
 from official_nlp.reference_quirks import ReferenceQuirks as ReferenceQuirks
 from official_nlp.runs.fine_tune import fine_tune as fine_tune
-from official_nlp.serving.saved_model import export as export
+from official_nlp.serving.export_model import export as export
 
 __version__: str
 __all__: list[str]

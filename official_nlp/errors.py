@@ -12,6 +12,20 @@ class InputError(ValueError):
     __init__ = Exception.__init__
 
 
+def missing_package(purpose: str, package: str, extra: str) -> InputError:
+    """Return the error of a package that is not installed.
+
+    Args:
+      purpose: what needs the package; the subject of a sentence.
+      package: the package that could not be imported.
+      extra: the extra of setup.py that has it.
+    """
+    return InputError(
+        f"{purpose} needs the package {package}: pip install 'official_nlp[{extra}]', or in a "
+        f"checkout pip install -e '.[{extra}]'"
+    )
+
+
 class NotFiniteError(RuntimeError):
     """A loss term, or the gradient, became infinite or not a number.
 

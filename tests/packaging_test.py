@@ -203,6 +203,7 @@ def test_every_import_is_required():
         files = importlib.metadata.distribution(name).files
         provided |= {file.parts[0].removesuffix(".py") for file in files}
     extras = {"torch", "starlette", "uvicorn", "prometheus_client"}
+    extras |= {"tf2onnx", "onnxruntime", "ai_edge_litert"}
     assert imported_modules() - provided == extras, "extras are imported late"
 
 

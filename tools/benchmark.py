@@ -4,6 +4,7 @@
   python tools/benchmark.py batches data --consumed 23
   python tools/benchmark.py finetune rte INIT=published DATA=RTE
   python tools/benchmark.py serve
+  python tools/benchmark.py exports served onnx phone
 
 `text` builds examples of the text, once for each number of times that it is repeated, and says how
 many MB of text a second became shards, and the most memory of all processes together. `batches`
@@ -16,6 +17,8 @@ of similar lengths (BY_LENGTH), and says how many sequences a second the second 
 `BertClassifier`, in rounds that take turns, each in a process of its own; then the requests a
 second of `electra serve` on this machine, whose clients take a part of the same processor. It
 imports tfnlp (`tf-models-official`), for the comparison alone.
+`exports` runs the networks of exported folders on token ids, and says how large they are and how
+many milliseconds of a core a call takes for batches of several shapes, the median.
 """
 
 import argparse
@@ -67,6 +70,10 @@ def main(words: list[str] | None = None):
     serve = verbs.add_parser("serve", help="exported models in every format, and the server")
     serving.add_arguments(serve)
     serve.set_defaults(run=serving.measure)
+    exports = verbs.add_parser("exports", help="formats of exported models")
+    exports.add_argument("folders", nargs="+", metavar="DIR")
+    exports.add_argument("--calls", type=int, default=15)
+    exports.set_defaults(run=measure_exports)
     options = parser.parse_args(words)
     print(f"load average before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     options.run(options)
@@ -228,6 +235,41 @@ def sequences_a_second(options, by_length: str) -> float:
         last = json.loads((run / "timing.jsonl").read_text().splitlines()[-1])
         (phase,) = json.loads((run / "run.json").read_text())["phases"]
         return last["steps_per_second"] * phase["batch_size"]
+
+
+# === Exports ===
+
+
+def measure_exports(options):
+    """Prints size and processor time of exported folders."""
+    import numpy as np
+
+    from official_nlp.inference import exported_files
+    from official_nlp.inference.predictor import Predictor
+
+    for folder in options.folders:
+        version = exported_files.newest_version(folder)
+        files = [x for x in version.rglob("*") if exported_files.TOKENIZER not in str(x)]
+        megabytes = sum(file.stat().st_size for file in files if file.is_file()) / 1e6
+        times = []
+        for part, network in Predictor.from_pretrained(folder).parts.items():
+            for shape in ((1, 16), (1, 128), (8, 128)):
+                inputs = {"input_word_ids": np.full(shape, 7, np.int32)}
+                milliseconds = processor_milliseconds(network, inputs, options.calls)
+                times.append(f"{part} {shape[0]} x {shape[1]}: {milliseconds:.1f}".strip())
+        written_as = exported_files.Description.read(version).format
+        print(f"{folder}, {written_as}: {megabytes:.1f} MB; core ms {', '.join(times)}")
+
+
+def processor_milliseconds(network, inputs, calls: int) -> float:
+    """Median of the milliseconds of a core that a call takes."""
+    times = []
+    network(inputs)  # The first call prepares.
+    for _ in range(calls):
+        start = time.process_time()
+        network(inputs)
+        times.append(1000 * (time.process_time() - start))
+    return statistics.median(times)
 
 
 if __name__ == "__main__":

@@ -97,8 +97,8 @@ def print_exported(version: pathlib.Path, console: rich.console.Console) -> None
     described = exported_files.Description.read(version)
     written_by = ", ".join(f"{name} {number}" for name, number in described.versions.items())
     console.print(
-        f"exported model, version {version.name}: {described.head}, sequences of at most "
-        f"{described.length} tokens, written by {written_by}"
+        f"exported model, version {version.name}, as {described.format}: {described.head}, "
+        f"sequences of at most {described.length} tokens, written by {written_by}"
     )
     for name, sides in described.signatures.items():
         console.print(f"signature {name}")
@@ -106,6 +106,20 @@ def print_exported(version: pathlib.Path, console: rich.console.Console) -> None
             for tensor, shape in tensors.items():
                 # A shape in brackets is no markup.
                 console.print(f"  {side[:-1]} {tensor}: {shape}", markup=False)
+    _print_measured(described.measured, console)
+
+
+def _print_measured(measured: Mapping[str, Any], console: rich.console.Console) -> None:
+    """Print what an export measured of its difference from the model."""
+    for name, outputs in measured.get("differences", {}).items():
+        listed = ", ".join(f"{each} {value:.2g}" for each, value in outputs.items())
+        console.print(f"largest differences from the model in {name}: {listed}")
+    if dev := measured.get("dev"):
+        console.print(
+            f"{dev['metric']} on {output.counted(dev['examples'], 'example')} of {dev['file']}: "
+            f"{dev['exported']:.4f}, of the model {dev['model']:.4f}",
+            markup=False,
+        )
 
 
 def _sizes(config: Mapping) -> str:

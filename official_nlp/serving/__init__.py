@@ -1,4 +1,4 @@
-"""Trained models as SavedModels that take strings, for servers and programs without this package.
+"""Trained models in formats for servers, phones and other programs without this package.
 
 This list is the public API; a part is imported on first use.
 """
@@ -6,7 +6,7 @@ This list is the public API; a part is imported on first use.
 from official_nlp.lazy_imports import lazy_attributes
 
 _WHERE = {
-    "export": ".saved_model:export",
+    "export": ".export_model:export",
 }
 
 __all__ = sorted(_WHERE)

@@ -1,5 +1,5 @@
 # What `__init__.py` provides lazily, for editors and type checkers.
-from official_nlp.serving.saved_model import export as export
+from official_nlp.serving.export_model import export as export
 
 __all__: list[str]
 

@@ -1,8 +1,9 @@
-"""The head to serve for each head of a `Predictor`."""
+"""The networks and the signatures to export for each head of a `Predictor`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from official_nlp import ranges
 from official_nlp.errors import InputError
 from official_nlp.inference.embedding import TextEncoder
 from official_nlp.inference.exported import ExportedNetwork
@@ -13,6 +14,7 @@ from official_nlp.inference.pretrained_pair import PretrainedPair
 from official_nlp.inference.question_answering import QuestionAnswerer
 from official_nlp.inference.replaced_words import WordScorer
 from official_nlp.inference.sequence_classification import SequenceClassifier
+from official_nlp.inference.text_generation import TextGenerator
 from official_nlp.inference.token_classification import TokenClassifier
 from official_nlp.modeling.models import ElectraPretrainer
 from official_nlp.serving.embedding import ServedTextEncoder
@@ -41,48 +43,71 @@ _JOINT_SPAN_OUTPUTS = (
 )
 
 
-def served_head(head: Head, models: Mapping[str, Any], long_texts: str = WINDOWS) -> ServedHead:
-    """Return the signatures of a model.
+def served_networks(head: Head, models: Mapping[str, Any]) -> dict[str, ServedNetwork]:
+    """Return the networks of a model by part, with the inputs and outputs that its head needs.
 
     Args:
       head: the head of its `Predictor`.
       models: Keras models by the name of their part, "" for the only one.
+
+    Raises:
+      InputError: models of this kind cannot be exported.
+    """
+    _check(head, models)
+    if isinstance(head, PretrainedPair):
+        return {
+            "discriminator": _network(models["discriminator"], _LOGITS),
+            "generator": _network(models["generator"], _LOGITS, _GENERATOR_INPUTS),
+        }
+    ((part, model),) = models.items()
+    if isinstance(head, QuestionAnswerer):
+        return {part: _network(model, _JOINT_SPAN_OUTPUTS if head.is_joint else _SPAN_OUTPUTS)}
+    if isinstance(head, ChoiceRanker):
+        return {part: _network(model, _LOGITS, rank=3)}
+    if isinstance(head, BlankFiller):
+        return {part: _network(model, _LOGITS, _GENERATOR_INPUTS)}
+    if isinstance(head, TextEncoder):
+        return {part: _network(model, ("sequence_output",))}
+    return {part: _network(model, _LOGITS)}
+
+
+def served_head(
+    head: Head, networks: Mapping[str, ServedNetwork], long_texts: str = WINDOWS
+) -> ServedHead:
+    """Return the signatures of a model that take strings.
+
+    Args:
+      head: the head of its `Predictor`.
+      networks: what `served_networks` returned for it.
       long_texts: `windows`: divide texts that are longer than a sequence, where the head does; or
         `truncate`: read the beginning.
 
     Raises:
-      InputError: models of this kind cannot be exported, or `long_texts` is another value.
+      InputError: no signatures can be made for models of this kind, or `long_texts` is another
+        value.
     """
-    _check(head, models)
-    if long_texts not in LONG_TEXTS:
-        raise InputError(f"long_texts must be {' or '.join(LONG_TEXTS)}, got {long_texts!r}")
+    ranges.Choice(LONG_TEXTS).require("long_texts", long_texts)
     windows = MOST_WINDOWS if long_texts == WINDOWS else 1
     if isinstance(head, PretrainedPair):
-        return ServedPretrainedPair(
-            head,
-            _network(models["discriminator"], _LOGITS),
-            _network(models["generator"], _LOGITS, _GENERATOR_INPUTS),
-            windows,
-        )
-    ((part, model),) = models.items()
+        return ServedPretrainedPair(head, networks["discriminator"], networks["generator"], windows)
+    ((part, network),) = networks.items()
     if isinstance(head, SequenceClassifier):
-        return ServedTextClassifier(head, _network(model, _LOGITS), windows)
+        return ServedTextClassifier(head, network, windows)
     if isinstance(head, TokenClassifier):
-        return ServedTokenClassifier(head, _network(model, _LOGITS), windows)
+        return ServedTokenClassifier(head, network, windows)
     if isinstance(head, QuestionAnswerer):
-        outputs = _JOINT_SPAN_OUTPUTS if head.is_joint else _SPAN_OUTPUTS
-        return ServedQuestionAnswerer(head, _network(model, outputs), windows)
+        return ServedQuestionAnswerer(head, network, windows)
     if isinstance(head, ChoiceRanker):
-        return ServedChoiceRanker(head, _network(model, _LOGITS, rank=3))
+        return ServedChoiceRanker(head, network)
     if isinstance(head, WordScorer):
-        return ServedWordScorer(head, _network(model, _LOGITS), part, windows)
+        return ServedWordScorer(head, network, part, windows)
     if isinstance(head, BlankFiller):
-        return ServedBlankFiller(head, _network(model, _LOGITS, _GENERATOR_INPUTS), part)
+        return ServedBlankFiller(head, network, part)
     if isinstance(head, TextEncoder):
-        return ServedTextEncoder(head, _network(model, ("sequence_output",)))
+        return ServedTextEncoder(head, network)
     raise InputError(
-        f"a model with the head {type(head).__name__} cannot be exported: a SavedModel has no loop "
-        "that generates text, and no templates with the words of labels; use its Predictor"
+        "a classifier through the replaced-token head cannot be exported as a SavedModel, which "
+        "has no templates with the words of labels: export it as onnx or litert"
     )
 
 
@@ -100,6 +125,11 @@ def _check(head: Head, models: Mapping[str, Any]) -> None:
                 "of an ElectraForMaskedLM as generator and an ElectraForPreTraining as "
                 "discriminator"
             )
+    if isinstance(head, TextGenerator):
+        raise InputError(
+            "a decoder cannot be exported: no format has a loop that generates text; use its "
+            "Predictor"
+        )
     if isinstance(head, ChoiceRanker) and head.depends_on_padding:
         raise InputError(
             "a multiple-choice model must have summary_type='first' to be exported, because "

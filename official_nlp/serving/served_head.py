@@ -13,8 +13,6 @@ from official_nlp.serving.served_network import ServedNetwork, traced
 
 # The signature that a server calls if the request names none.
 DEFAULT = "serving_default"
-# The signature of token ids; `inference.exported` computes by it.
-TOKEN_IDS = "token_ids"
 # The signature of pairs, of heads that also take single texts.
 PAIRS = "pairs"
 STRINGS = tf.TensorSpec([None], tf.string)
@@ -78,13 +76,6 @@ class ServedHead(tf.Module, abc.ABC):
         Args:
           outputs: arrays by name; strings are `str` objects.
         """
-
-    def token_signatures(self) -> dict[str, str]:
-        """Return the name of the signature of token ids for each part of the model."""
-        return {
-            part: TOKEN_IDS if part in ("", "discriminator") else f"{part}_{TOKEN_IDS}"
-            for part in self.networks
-        }
 
 
 def pair_signatures(

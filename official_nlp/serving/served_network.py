@@ -7,6 +7,8 @@ import tensorflow as tf
 
 # Inputs of a network for texts, int32 `[batch, length]`.
 INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
+# The signature of token ids; `inference.exported` computes by it.
+_TOKEN_IDS = "token_ids"
 
 
 class ServedNetwork(tf.Module):
@@ -52,3 +54,26 @@ def traced(
     specs = {name: tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in inputs.items()}
     # Arguments that are keywords appear by name in the signature of a SavedModel.
     return tf.function(lambda **values: function(**values)).get_concrete_function(**specs)
+
+
+def token_signature(part: str) -> str:
+    """Return the name of the signature of token ids of a part of a model."""
+    return _TOKEN_IDS if part in ("", "discriminator") else f"{part}_{_TOKEN_IDS}"
+
+
+def described(function: Any) -> dict[str, dict[str, str]]:
+    """Return the names, dtypes and shapes of the inputs and outputs of a concrete function."""
+    sides = {
+        "inputs": function.structured_input_signature[1],
+        "outputs": function.structured_outputs,
+    }
+    return {
+        side: {name: _shape(spec) for name, spec in sorted(specs.items())}
+        for side, specs in sides.items()
+    }
+
+
+def _shape(spec: Any) -> str:
+    # The first axis is the batch, and others of no fixed size depend on the texts.
+    sizes = ["?" if size is None else str(size) for size in spec.shape]
+    return f"{spec.dtype.name} [{', '.join(['batch', *sizes[1:]])}]"

@@ -45,6 +45,9 @@ EXPORT = {
     "model": "runs/a",
     "to": "served",
     "format": "saved_model",
+    "dev": None,
+    "triton": False,
+    "long_texts": None,
     "length": None,
     "checkpoint": None,
 }
@@ -169,6 +172,10 @@ def assert_refused(capsys, code, *parts):
             "export runs/a --to served --length 128 --checkpoint best --format saved_model",
             {**EXPORT, "length": 128, "checkpoint": "best"},
         ),
+        (
+            "export runs/a --to served --format onnx-int8 --dev dev.tsv --triton",
+            {**EXPORT, "format": "onnx-int8", "dev": "dev.tsv", "triton": True},
+        ),
     ],
 )
 def test_a_verb_is_run_with_its_options(received, words, options):
@@ -243,7 +250,7 @@ def test_the_defaults_of_options_are_those_of_the_library(options, function):
         (["info"], ["PATH"]),
         (["convert", "a", "--to", "b", "--from", "bert"], ["invalid choice: 'bert'"]),
         (["convert", "a", "--to", "b", "--as", "bert"], ["invalid choice: 'bert'"]),
-        (["export", "a", "--to", "b", "--format", "onnx"], ["invalid choice: 'onnx'"]),
+        (["export", "a", "--to", "b", "--format", "torch"], ["invalid choice: 'torch'"]),
         (["export", "a"], ["the following arguments are required: --to"]),
     ],
 )

@@ -1,15 +1,18 @@
 """Exported folders are opened like models, and damaged ones refused."""
 
+import hashlib
 import json
 import shutil
+import sys
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from official_nlp.errors import InputError
 from official_nlp.inference import exported_files
 from official_nlp.inference.predictor import Predictor
-from tests.serving.conftest import exported  # noqa: F401
+from tests.serving.conftest import FILES, exported, files  # noqa: F401
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +62,13 @@ def test_a_folder_without_versions_is_none_of_these(tmp_path):
 @pytest.mark.parametrize("changes", [{"length": "x"}, {"head": None}, {"more": 1}])
 def test_a_damaged_description_is_refused(copy, changes):
     change(copy, **changes)
-    with pytest.raises(InputError, match="must have the keys head, length"):
+    with pytest.raises(InputError, match="must have the keys format, head, length"):
+        Predictor.from_pretrained(copy)
+
+
+def test_an_unknown_format_is_refused(copy):
+    change(copy, format="onnx-int4")
+    with pytest.raises(InputError, match=r"one of the formats .* named 'onnx-int4'"):
         Predictor.from_pretrained(copy)
 
 
@@ -76,3 +85,81 @@ def test_a_damaged_graph_is_refused(copy):
     (copy / "1/saved_model.pb").write_bytes(b"no graph")
     with pytest.raises(InputError, match="could not be loaded"):
         Predictor.from_pretrained(copy)
+
+
+# === Files of networks ===
+
+
+@pytest.fixture(params=FILES)
+def file(request, files, tmp_path):  # noqa: F811
+    """Return the file of the network in a copy of an export in each format."""
+    shutil.copytree(files / request.param, tmp_path / "exported")
+    return tmp_path / "exported/1" / FILES[request.param]
+
+
+def describe(version, **changes):
+    """Change the description of the network of a version."""
+    path = version / exported_files.DESCRIPTION
+    described = json.loads(path.read_text())
+    described["networks"][""].update(changes)
+    path.write_text(json.dumps(described))
+
+
+def test_a_network_of_a_file_is_computed_in_a_graph_and_outside(file, opened):
+    network = Predictor.from_pretrained(file.parent).model
+    ids = tf.constant([[2, 5, 3], [2, 3, 0]])
+    inputs = {"input_word_ids": ids, "input_mask": tf.cast(ids > 0, tf.int32)}
+    expected = opened.model(inputs)["logits"]
+    function = tf.function(lambda: network(inputs)["logits"])
+    assert function.get_concrete_function().structured_outputs.shape.as_list() == [None, 3]
+    for found in (network(inputs)["logits"], function()):
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_file_that_changed_is_refused(file):
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(InputError, match=r"is not the file that was exported, or is damaged"):
+        Predictor.from_pretrained(file.parent)
+
+
+def test_a_file_that_is_no_network_is_refused(file):
+    file.write_bytes(b"no network")
+    describe(file.parent, sha256=hashlib.sha256(b"no network").hexdigest())
+    with pytest.raises(InputError, match=f"{file.name} could not be loaded: .*export the model"):
+        Predictor.from_pretrained(file.parent)
+
+
+def test_a_missing_file_is_refused(file):
+    describe(file.parent, file="other.onnx")
+    with pytest.raises(InputError, match=r"other.onnx could not be loaded"):
+        Predictor.from_pretrained(file.parent)
+
+
+def test_no_file_outside_the_folder_is_read(file):
+    shutil.move(file, file.parents[1] / file.name)
+    (file.parent / "other.onnx").touch()  # It is still a version.
+    describe(file.parent, file=f"../{file.name}")
+    with pytest.raises(InputError, match=f"1/{file.name} could not be loaded"):
+        Predictor.from_pretrained(file.parent)
+
+
+def test_a_description_without_a_file_is_refused(file):
+    path = file.parent / exported_files.DESCRIPTION
+    described = json.loads(path.read_text())
+    del described["networks"][""]["sha256"]
+    path.write_text(json.dumps(described))
+    with pytest.raises(InputError, match="names 'sha256'"):
+        Predictor.from_pretrained(file.parent)
+
+
+def test_a_missing_runtime_is_an_error_that_names_the_extra(file, monkeypatch):
+    package, extra = {
+        ".onnx": ("onnxruntime", "onnx"),
+        ".tflite": ("ai_edge_litert.interpreter", "litert"),
+    }[file.suffix]
+    monkeypatch.setitem(sys.modules, package, None)
+    message = rf"a model in the format {extra} needs the package {package}: .*nlp\[{extra}\]'"
+    with pytest.raises(InputError, match=message):
+        Predictor.from_pretrained(file.parent)

@@ -24,14 +24,19 @@ def arrays(outputs: dict) -> dict:
     }
 
 
+def served_head(predictor, *long_texts):  # noqa: F811
+    """Return the served head of a predictor."""
+    networks = heads.served_networks(predictor.head, predictor.parts)
+    return heads.served_head(predictor.head, networks, *long_texts)
+
+
 @pytest.fixture(scope="session")
 def served(predictor):  # noqa: F811
     """Return the served head of a model by its name, and its signatures; each is made once."""
 
     @functools.cache
     def make(name):
-        of = predictor(name)
-        head = heads.served_head(of.head, of.parts)
+        head = served_head(predictor(name))
         return head, head.signatures()
 
     return make
@@ -65,6 +70,27 @@ def signatures(loaded, served):
     return lambda name: loaded if name == "classification" else served(name)[1]
 
 
+FILES = {"onnx": "model.onnx", "litert": "model.tflite"}
+
+
+@pytest.fixture(scope="session")
+def files(exported, tmp_path_factory):
+    """Return a folder with an export of `model` of `exported` in each format; not to be changed.
+
+    What the command printed is in `onnx.txt` and `litert.txt`.
+    """
+
+    def make(folder):
+        for name in FILES:
+            printed = io.StringIO()
+            words = [str(exported / "model"), "--to", str(folder / name), "--format", name]
+            with contextlib.redirect_stdout(printed):
+                assert main.main(["export", *words]) == main.DONE
+            (folder / f"{name}.txt").write_text(printed.getvalue())
+
+    return made_once.folder(tmp_path_factory, "files", make)
+
+
 @pytest.fixture
 def here(monkeypatch, served):
     """Export a regression that is traced once, and run its requests in this process.
@@ -83,6 +109,7 @@ def here(monkeypatch, served):
 
     head, functions = served("regression")
     monkeypatch.setattr(head, "signatures", lambda: dict(functions))
+    monkeypatch.setattr(heads, "served_networks", lambda *_: head.networks)
     monkeypatch.setattr(heads, "served_head", lambda *_: head)
     monkeypatch.setattr(clean_process, "run", run)
     return run

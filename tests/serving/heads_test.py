@@ -11,9 +11,8 @@ from official_nlp.inference.entities import decode
 from official_nlp.inference.predictor import Predictor
 from official_nlp.inference.replaced_words import find_words
 from official_nlp.modeling import models
-from official_nlp.serving import heads
+from official_nlp.serving.comparison import is_close
 from official_nlp.serving.replaced_words import WordFinder
-from official_nlp.serving.saved_model import is_close
 from official_nlp.serving.served_head import DEFAULT
 from official_nlp.serving.served_network import ServedNetwork
 from official_nlp.serving.text_classification import ServedTextClassifier
@@ -22,7 +21,7 @@ from official_nlp.serving.windows import MOST_WINDOWS
 from official_nlp.tasks.probabilities import sigmoid, softmax
 from tests.data.conftest import WORDS
 from tests.inference.conftest import LABELS, LENGTH, MODELS, config
-from tests.serving.conftest import arrays
+from tests.serving.conftest import arrays, served_head
 
 # More tokens than a sequence has; it does not repeat itself, so that no two answers are equal.
 LONG = " ".join(random.Random(3).choice(WORDS) for _ in range(100))
@@ -69,7 +68,7 @@ NAMES = {
     "choices": ("text", "choices"),
 }
 # Tagging has what others have: characters, and lists of a text. A classifier is run in
-# `saved_model_test.py`. Tracing the others takes a minute.
+# `export_model_test.py`. Tracing the others takes a minute.
 CASES = [
     pytest.param(*case, marks=[] if case[0] == "tokens" else pytest.mark.slow)
     for case in ((name, signature) for name, requests in REQUESTS.items() for signature in requests)
@@ -148,7 +147,7 @@ def test_a_classifier_of_windows_returns_the_mean_over_them(tokenizer, changes):
         config(**changes, extra={"long_texts": "windows"})
     )
     of = Predictor(model, tokenizer)
-    head = heads.served_head(of.head, of.parts)
+    head = served_head(of)
     values = ["The red boat.", LONG, ""]
     assert head.samples()[DEFAULT].inputs[-1].count(" ") > LENGTH
     outputs = arrays(head._classify(tf.constant(values), None))
@@ -161,7 +160,7 @@ def test_only_so_many_windows_of_a_text_are_computed(predictor):
     of = predictor("tokens")
     room, overlap = LENGTH - 2, (LENGTH - 2) // 4
     for long_texts, most in (("windows", MOST_WINDOWS), ("truncate", 1)):
-        head = heads.served_head(of.head, of.parts, long_texts)
+        head = served_head(of, long_texts)
         reach = room + (most - 1) * (room - overlap)
         texts = ["red " * reach, "red " * (reach + 1), "red " * 40_000, ""]
         outputs = arrays(head._tag(tf.constant(texts)))
@@ -174,8 +173,8 @@ def test_only_so_many_windows_of_a_text_are_computed(predictor):
 
 def test_another_treatment_of_long_texts_is_refused(predictor):
     of = predictor("tokens")
-    with pytest.raises(InputError, match="must be windows or truncate, got 'cut'"):
-        heads.served_head(of.head, of.parts, "cut")
+    with pytest.raises(InputError, match="long_texts must be one of windows, truncate, was 'cut'"):
+        served_head(of, "cut")
 
 
 # === Cases that a random model does not meet by itself ===
@@ -247,7 +246,7 @@ def test_a_threshold_leaves_a_question_without_answer(tokenizer):
     for threshold in (-1000.0, 1000.0):
         kind, _ = MODELS["questions"]
         of = Predictor(kind(config(extra={"null_threshold": threshold})), tokenizer)
-        head = heads.served_head(of.head, of.parts)
+        head = served_head(of)
         function = head.signatures()[DEFAULT]
         assert_same_results(head, function, of, "questions", DEFAULT, QUESTIONS[:1])
         assert (
@@ -258,6 +257,6 @@ def test_a_threshold_leaves_a_question_without_answer(tokenizer):
 @pytest.mark.slow
 def test_a_joint_question_answerer_is_served(tokenizer):
     of = Predictor(models.ElectraForJointQuestionAnswering(config()), tokenizer)
-    head = heads.served_head(of.head, of.parts)
+    head = served_head(of)
     function = head.signatures()[DEFAULT]
     assert_same_results(head, function, of, "questions", DEFAULT, QUESTIONS[:2])

@@ -13,8 +13,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import strategies
 
-from official_nlp.serving import heads
-from official_nlp.serving.saved_model import is_close
+from official_nlp.serving.comparison import is_close
 from official_nlp.serving.served_head import DEFAULT
 from official_nlp.serving.text_encoding import TextEncoding
 from tests import damage
@@ -22,7 +21,7 @@ from tests.data.conftest import LETTERS, WORDS
 from tests.data.tokenization.graph import agreement
 from tests.inference.conftest import LENGTH
 from tests.resident_memory import resident_bytes
-from tests.serving.conftest import arrays
+from tests.serving.conftest import arrays, served_head
 from tests.serving.heads_test import REQUESTS, as_inputs, columns
 
 BATCH = 20
@@ -106,7 +105,7 @@ def test_every_signature_has_requests_of_its_form(name, signature):
 @pytest.mark.filterwarnings("ignore:truncated")
 def test_every_odd_text_has_the_result_of_the_predictor(signatures, predictor, name, with_batches):
     functions, of = signatures(name), predictor(name)
-    head = heads.served_head(of.head, of.parts)
+    head = served_head(of)
 
     def check(texts):
         for signature in REQUESTS[name]:

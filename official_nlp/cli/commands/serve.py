@@ -1,8 +1,8 @@
 """Serve exported models over HTTP, with a page to try them.
 
-DIR is a folder that `electra export` wrote, and its name is that of the model. The newest version
-is served; a newer one that appears replaces it without a pause. The interfaces are those of
-TensorFlow Serving (/v1/models/NAME:predict) and the Open Inference Protocol
+DIR is a folder that `electra export` wrote as a SavedModel, and its name is that of the model. The
+newest version is served; a newer one that appears replaces it without a pause. The interfaces are
+those of TensorFlow Serving (/v1/models/NAME:predict) and the Open Inference Protocol
 (/v2/models/NAME/infer). / is a page for people, /metrics is for Prometheus. Requests are logged on
 standard output and events on standard error, as JSON lines. SIGTERM and Ctrl-C stop the server
 after it has answered what it accepted.
@@ -15,7 +15,7 @@ after it has answered what it accepted.
 import argparse
 
 from official_nlp.cli import arguments
-from official_nlp.errors import InputError
+from official_nlp.errors import missing_package
 from official_nlp.ranges import Number
 from official_nlp.serving.server.limits import HOST, PORT, RANGES, Limits
 
@@ -87,10 +87,7 @@ def run(args: argparse.Namespace) -> None:
         from official_nlp.serving.server import process
     except ModuleNotFoundError as error:
         if error.name and error.name.partition(".")[0] in _PACKAGES:
-            raise InputError(
-                f"serve needs the package {error.name}: pip install 'official_nlp[serve]', or in a "
-                "checkout pip install -e '.[serve]'"
-            ) from error
+            raise missing_package("serve", error.name, "serve") from error
         raise
     given = {}
     for field, units, _ in _LIMITS.values():

@@ -102,7 +102,7 @@ class JointSpanHead(tf_keras.layers.Layer):
             **outputs,
             "start_top_log_probs": log_probs,
             "start_top_index": index,
-            "end_logits": tf.where(allowed[:, tf.newaxis], end_logits, _EXCLUDED),
+            "end_logits": tf.where(tf.expand_dims(allowed, 1), end_logits, _EXCLUDED),
         }
 
     def _end_logits(self, features: tf.Tensor, starts: tf.Tensor) -> tf.Tensor:
@@ -113,15 +113,16 @@ class JointSpanHead(tf_keras.layers.Layer):
         kernel, bias = self.end_hidden.kernel, self.end_hidden.bias
         of_starts = ops.gather_positions(features, starts) @ kernel[:width]  # [B, K, D]
         of_tokens = features @ kernel[width:] + bias  # [B, L, D]
-        hidden = tf.nn.gelu(of_starts[:, :, tf.newaxis] + of_tokens[:, tf.newaxis])  # [B, K, L, D]
+        pairs = tf.expand_dims(of_starts, 2) + tf.expand_dims(of_tokens, 1)  # [B, K, L, D]
+        hidden = ops.gelu(pairs)
         return self.end(hidden)[..., 0]
 
     def _answerable_logits(self, features: tf.Tensor, start_logits: tf.Tensor) -> tf.Tensor:
         """Return logits `[batch]`."""
-        probabilities = tf.nn.softmax(start_logits)[:, tf.newaxis]  # [B, 1, L]
+        probabilities = tf.expand_dims(tf.nn.softmax(start_logits), 1)  # [B, 1, L]
         expected = probabilities @ tf.cast(features, tf.float32)  # [B, 1, H], summed in float32
         both = tf.concat([features[:, 0], tf.cast(expected[:, 0], features.dtype)], axis=-1)
-        return self.answerable(tf.nn.gelu(self.answerable_hidden(both)))[:, 0]
+        return self.answerable(ops.gelu(self.answerable_hidden(both)))[:, 0]
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -72,7 +72,7 @@ class OnDeviceEmbedding(tf_keras.layers.Layer):
             vectors = tf.cast(tf.gather(self.embeddings, inputs), self.compute_dtype)
         # Without this, results for such ids would be wrong and look right.
         is_inside = (inputs >= 0) & (inputs < tf.cast(self.vocab_size, inputs.dtype))
-        vectors = tf.where(is_inside[..., tf.newaxis], vectors, float("nan"))
+        vectors = tf.where(tf.expand_dims(is_inside, -1), vectors, float("nan"))
         return vectors * self.scale_factor if self.scale_factor else vectors
 
     def get_config(self) -> dict[str, Any]:

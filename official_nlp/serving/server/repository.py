@@ -165,6 +165,7 @@ def _named(folders: Sequence[str | os.PathLike]) -> dict[str, pathlib.Path]:
         folder = pathlib.Path(os.path.abspath(each))
         if (folder / exported_files.GRAPH_FILE).exists():
             raise InputError(f"{each} is one version of a model; name {folder.parent}")
+        _refuse_other_formats(folder)
         if not _versions(folder):
             raise InputError(f"{each} has no version such as {each}/1; {_ADVICE}")
         if folder.name in named:
@@ -174,6 +175,18 @@ def _named(folders: Sequence[str | os.PathLike]) -> dict[str, pathlib.Path]:
             )
         named[folder.name] = folder
     return named
+
+
+def _refuse_other_formats(folder: pathlib.Path) -> None:
+    """Refuse an exported folder whose newest version is no SavedModel."""
+    newest = exported_files.newest_version(folder)
+    found = newest and exported_files.kind_of(newest)
+    if found in (None, exported_files.SAVED_MODEL):
+        return
+    raise InputError(
+        f"{newest} has the format {found}, and the server runs SavedModels: export the model again "
+        f"with --format {exported_files.SAVED_MODEL}, into another folder"
+    )
 
 
 def _versions(folder: pathlib.Path) -> list[int]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_nlp.serving.saved_model import is_close
+from official_nlp.serving.comparison import is_close
 from official_nlp.serving.server import monitoring
 from official_nlp.serving.server.application import Service
 from official_nlp.serving.server.limits import Limits

@@ -9,7 +9,7 @@ import httpx
 import pytest
 import tensorflow as tf
 
-from official_nlp.serving.saved_model import is_close
+from official_nlp.serving.comparison import is_close
 from official_nlp.serving.served_head import DEFAULT
 from official_nlp.serving.server import monitoring
 from official_nlp.serving.server.application import Service

@@ -41,7 +41,9 @@ def test_strings_go_in_and_come_out(model):
 @pytest.mark.parametrize(("windows", "length"), [({}, 10), ({"windows": 3}, 30)])
 def test_a_text_has_the_tokens_of_all_its_windows(version, tmp_path, windows, length):
     copy = shutil.copytree(version, tmp_path / "8")
-    exported_files.Description("TokenClassifier", 10, {}, {}, {}, **windows).write(copy)
+    exported_files.Description("saved_model", "TokenClassifier", 10, {}, {}, {}, **windows).write(
+        copy
+    )
     model = ModelVersion(copy)
     assert (model.head, model.length) == ("TokenClassifier", length)
 

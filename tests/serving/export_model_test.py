@@ -17,9 +17,11 @@ from official_nlp.cli import main
 from official_nlp.errors import InputError
 from official_nlp.inference import exported_files
 from official_nlp.inference.predictor import Predictor
+from official_nlp.modeling import models
 from official_nlp.serving import clean_process
-from official_nlp.serving.saved_model import export, is_close
-from tests.inference.conftest import LENGTH, build
+from official_nlp.serving.comparison import is_close
+from official_nlp.serving.export_model import export
+from tests.inference.conftest import LENGTH, build, config
 from tests.inference.predictor_test import OPTIONS, TABLE, assert_close
 from tests.serving.conftest import arrays
 from tests.serving.heads_test import REQUESTS
@@ -166,26 +168,6 @@ def test_a_killed_export_leaves_nothing_that_a_server_loads(exported, tmp_path, 
     assert written(tmp_path / "served") == ["1"]
 
 
-# === The comparison ===
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "close"),
-    [
-        ({"a": [1.0, "x"]}, {"a": [1.000001, "x"]}, True),
-        ({"a": [1.0, "x"]}, {"a": [1.0001, "x"]}, False),
-        ({"a": 1.0}, {"b": 1.0}, False),
-        ([1.0], [1.0, 1.0], False),
-        (2, 2.0, False),
-        (1000.0, 1000.001, True),
-        ("x", "y", False),
-        (float("nan"), float("nan"), False),
-    ],
-)
-def test_results_are_close_if_only_digits_of_floats_differ(one, other, close):
-    assert is_close(one, other) is close
-
-
 # === The process ===
 
 
@@ -213,7 +195,7 @@ def test_a_program_that_does_not_start_fails(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("decoder", "no loop that generates text"),
+        ("decoder", "no format has a loop that generates text"),
         ("pretrainer", "an ElectraPretrainer cannot be exported as it is"),
     ],
 )
@@ -228,6 +210,34 @@ def test_a_choice_that_depends_on_padding_is_refused(tokenizer, tmp_path):
     model.config = type(model.config)(**{**vars(model.config), "summary_type": "mean"})
     with pytest.raises(InputError, match="must have summary_type='first'"):
         export(Predictor(model, tokenizer, length=LENGTH), tmp_path)
+
+
+def test_a_classifier_by_words_of_labels_is_no_saved_model(tokenizer, tmp_path):
+    extra = {"label_words": {"good": "old", "bad": "red"}}
+    names = {0: "good", 1: "bad"}
+    model = models.ElectraForPreTraining(config(id2label=names, extra=extra))
+    with pytest.raises(InputError, match=r"no templates .* export it as onnx or litert"):
+        export(Predictor(model, tokenizer), tmp_path)
+
+
+def test_long_texts_are_for_models_that_take_texts(predictor, tmp_path):
+    with pytest.raises(
+        InputError, match=r"long_texts is for saved_model, .* but the format is litert"
+    ):
+        export(predictor("classification"), tmp_path / "x", "litert", long_texts="truncate")
+    assert not (tmp_path / "x").exists()
+
+
+def test_an_unknown_format_is_refused(tmp_path):
+    with pytest.raises(InputError, match="format must be one of saved_model, onnx"):
+        export(tmp_path / "model", tmp_path / "to", "torch")
+
+
+def test_versions_of_another_kind_are_refused(exported, files, tmp_path):
+    for folder, format in ((exported / "served", "onnx"), (files / "onnx", "litert-int8")):
+        with pytest.raises(InputError, match=r"must hold versions of one kind, but .*/1 has the"):
+            export(exported / "model", folder, format)
+        assert written(folder) == ["1"]
 
 
 def test_an_export_is_not_exported_again(exported, tmp_path):
