@@ -6,7 +6,6 @@ does for every objective (stop, continue, extend, fail on a full disk), and
 """
 
 import contextlib
-import json
 import re
 import shutil
 import signal
@@ -19,6 +18,7 @@ import pytest
 
 from official_nlp.training import metrics_log
 from tests import end_to_end_test
+from tests.data.storage.changed_index import change_index
 from tests.end_to_end_test import assert_one_line, assert_refused, assert_same_run, saved_steps
 
 place, run, electra = end_to_end_test.place, end_to_end_test.run, end_to_end_test.electra
@@ -205,7 +205,6 @@ def test_data_may_move_but_not_change(electra, place, tmp_path):
     moved = [f"DATA={tmp_path / 'there'}", f"DATA_2={tmp_path / 'there'}"]
     code, _, err = electra(*words, *moved, "--dry-run")
     assert (code, err) == (0, "")
-    index = tmp_path / "there/index.json"
-    index.write_text(json.dumps(json.loads(index.read_text()) | {"settings": {"other": 1}}))
+    change_index(tmp_path / "there", settings={"other": 1})
     result = electra(*words, "DATA=data", f"DATA_2={tmp_path / 'there'}", "--dry-run")
     assert_refused(result, "phase_data[1] was ")

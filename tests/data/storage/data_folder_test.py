@@ -13,6 +13,7 @@ from official_nlp.data.storage import data_folder, index
 from official_nlp.data.tokenization.tokenizer import ElectraTokenizer
 from official_nlp.errors import InputError
 from official_nlp.tasks.pretraining_data import open_data
+from tests.data.storage.changed_index import change_index
 
 
 @pytest.fixture
@@ -20,14 +21,6 @@ def copy(built, tmp_path):
     """A data folder that a test may change."""
     shutil.copytree(built, tmp_path / "copy")
     return tmp_path / "copy"
-
-
-def change_index(folder, **changes):
-    """Write an index with other values, and the checksum that belongs to them."""
-    file = folder / index.INDEX_FILE
-    content = json.loads(file.read_text()) | changes
-    del content["checksum"]
-    file.write_text(json.dumps(content | {"checksum": index._checksum(content)}))
 
 
 def test_records_are_in_the_order_of_the_files(folder):
