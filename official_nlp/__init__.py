@@ -3,7 +3,15 @@
 `__init__.pyi` repeats the table for editors and type checkers.
 """
 
+import os
+import platform
+
 from official_nlp.lazy_imports import lazy_attributes
+
+if platform.machine() in ("x86_64", "AMD64"):
+    # The kernels of oneDNN are faster on every such processor, but TensorFlow chooses them by
+    # itself on the newest only. It reads the variable when it is imported.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 __version__ = "0.1.0"
 

@@ -3,6 +3,7 @@
   python tools/benchmark.py text    texts/ --tokenizer tokenizer --times 1 20
   python tools/benchmark.py batches data --consumed 23
   python tools/benchmark.py finetune rte INIT=published DATA=RTE
+  python tools/benchmark.py train
   python tools/benchmark.py serve
   python tools/benchmark.py exports served onnx phone
 
@@ -12,11 +13,13 @@ reads masked batches from a data folder, in rounds that take turns, and says how
 there are with each kind of masking, and how many times those that a model consumes. `finetune`
 trains a recipe for two epochs, in turns with all batches padded to the same length and with batches
 of similar lengths (BY_LENGTH), and says how many sequences a second the second epoch trains on.
-`serve` exports a classifier of the size of ELECTRA-Small with random weights in every format that
+`train` trains ELECTRA-Small on random tokens, ours and tfnlp's with its own task and optimizer, and
+prints seconds of a step, memory and the time to the first step, with oneDNN and without, and in
+bfloat16. `serve` exports a classifier of that size with random weights in every format that
 `electra export` writes, and prints the milliseconds of a call beside those of tfnlp's
-`BertClassifier`, in rounds that take turns, each in a process of its own; then the requests a
-second of `electra serve` on this machine, whose clients take a part of the same processor. It
-imports tfnlp (`tf-models-official`), for the comparison alone.
+`BertClassifier`; then the requests a second of `electra serve` on this machine, whose clients take
+a part of the same processor. Both compare in rounds that take turns, each variant in a process of
+its own, and import tfnlp (`tf-models-official`) for the comparison alone.
 `exports` runs the networks of exported folders on token ids, and says how large they are and how
 many milliseconds of a core a call takes for batches of several shapes, the median.
 """
@@ -37,7 +40,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from benchmarks import serving  # noqa: E402  # found beside this file
+from benchmarks import serving, training  # noqa: E402  # found beside this file
 
 _SAMPLES_A_SECOND = 10
 
@@ -67,6 +70,9 @@ def main(words: list[str] | None = None):
     finetune.add_argument("settings", nargs="*", metavar="NAME=value")
     finetune.add_argument("--rounds", type=int, default=3)
     finetune.set_defaults(run=measure_finetune)
+    train = verbs.add_parser("train", help="steps of pre-training")
+    training.add_arguments(train)
+    train.set_defaults(run=training.measure)
     serve = verbs.add_parser("serve", help="exported models in every format, and the server")
     serving.add_arguments(serve)
     serve.set_defaults(run=serving.measure)

@@ -28,15 +28,28 @@ def masked_lm_loss(
       (sum, weight) in nats and positions.
     """
     weights = tf.cast(masked_lm_weights, tf.float32)
+    losses = masked_lm_losses(lm_outputs, masked_lm_ids, weights)
+    return tf.reduce_sum(losses * weights), tf.reduce_sum(weights)
+
+
+def masked_lm_losses(
+    lm_outputs: tf.Tensor, masked_lm_ids: tf.Tensor, masked_lm_weights: tf.Tensor
+) -> tf.Tensor:
+    """Return the cross-entropy at each predicted position, for loss and metrics.
+
+    The arguments are those of `masked_lm_loss`.
+
+    Returns:
+      Float32 `[B, P]` in nats, 0 at unused slots.
+    """
+    used = masked_lm_weights > 0
     ids = tf.convert_to_tensor(masked_lm_ids)
     # An unused slot may hold an id outside the vocabulary, or scores that are not finite. Replacing
     # both the id and the loss, rather than multiplying by 0, keeps NaN out of sum and gradient.
-    ids = tf.where(weights > 0, ids, tf.zeros_like(ids))
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
-        labels=ids, logits=tf.cast(lm_outputs, tf.float32)
+        labels=tf.where(used, ids, tf.zeros_like(ids)), logits=tf.cast(lm_outputs, tf.float32)
     )
-    losses = tf.where(weights > 0, losses, 0.0)
-    return tf.reduce_sum(losses * weights), tf.reduce_sum(weights)
+    return tf.where(used, losses, 0.0)
 
 
 def replaced_token_loss(
@@ -137,8 +150,9 @@ def electra_loss(inputs: Mapping[str, Any], outputs: Mapping[str, tf.Tensor]) ->
     Args:
       inputs: the batch, as in `electra_weights`.
       outputs: outputs of `ElectraPretrainer`, or some of them. `lm_outputs` results in the term
-        `mlm`; `disc_logits` and `disc_label` in `rtd`; `sentence_outputs`, with
-        `next_sentence_labels` in the batch, in `next_sentence`.
+        `mlm`, and so does `lm_losses`, if the `masked_lm_losses` are known; `disc_logits` and
+        `disc_label` in `rtd`; `sentence_outputs`, with `next_sentence_labels` in the batch, in
+        `next_sentence`.
 
     Returns:
       (sum, weight) by name of the term.
@@ -148,7 +162,9 @@ def electra_loss(inputs: Mapping[str, Any], outputs: Mapping[str, tf.Tensor]) ->
         # Without a mask, `token_weights` needs the shape of the tokens, and the batch may lack
         # them. The labels have the same shape; tokens in the batch take precedence.
         inputs = {"input_word_ids": outputs["disc_label"], **inputs}
-    if "lm_outputs" in outputs:
+    if "lm_losses" in outputs:
+        sums["mlm"] = tf.reduce_sum(outputs["lm_losses"] * prediction_weights(inputs))
+    elif "lm_outputs" in outputs:
         weights = prediction_weights(inputs)
         sums["mlm"], _ = masked_lm_loss(outputs["lm_outputs"], inputs["masked_lm_ids"], weights)
     if "disc_logits" in outputs:

@@ -130,17 +130,37 @@ def apply_dropout(x: tf.Tensor, rate: float, training: bool | None) -> tf.Tensor
     Returns:
       Tensor of the shape and dtype of `x`.
     """
+    return drop(x, dropout_bits(x, rate, training), rate)
+
+
+def dropout_bits(x: tf.Tensor, rate: float, training: bool | None) -> tf.Tensor | None:
+    """Draw the bits of `drop` from the current random stream; None where nothing is dropped."""
     if not training or not rate:
-        return x
-    dropped = round(rate * 2**16)  # An element is dropped if its 16 bits are below this number.
+        return None
     batch, *example_shape = shape_list(x)
     size = functools.reduce(lambda a, b: a * b, example_shape, 1)
-    # Each word of 32 bits serves two elements. The comparison is exact in integers, which gives
-    # the same mask in eager execution, graphs and XLA.
+    # Each word of 32 bits serves two elements.
     bits = randomness.draw([(size + 1) // 2], batch)  # [B, size / 2]
     halves = tf.reshape(tf.bitcast(bits, tf.uint16), tf.stack([batch, (size + 1) // 2 * 2]))
-    halves = tf.cast(halves[:, :size], tf.int32)
-    keep = tf.reshape(halves >= dropped, tf.stack([batch, *example_shape]))
+    if not isinstance(size, int) or size % 2:
+        halves = halves[:, :size]
+    return tf.reshape(halves, tf.stack([batch, *example_shape]))
+
+
+def drop(x: tf.Tensor, bits: tf.Tensor | None, rate: float) -> tf.Tensor:
+    """Apply dropout with given bits.
+
+    Args:
+      x: float `[B, ...]`.
+      bits: uint16 of this shape, from `dropout_bits`; None to return `x`.
+      rate: dropout rate, in [0, 1).
+    """
+    if bits is None:
+        return x
+    dropped = round(rate * 2**16)  # An element is dropped if its 16 bits are below this number.
+    # The comparison is exact in integers, which gives the same mask in eager execution, graphs and
+    # XLA.
+    keep = tf.cast(bits, tf.int32) >= dropped
     # The scale is that of the rounded rate, so that the expected value is preserved.
     scaled = x * tf.cast(2.0**16 / (2**16 - dropped), x.dtype)
     # A product with 0, in place of the selection, would turn an infinite element into NaN.

@@ -12,6 +12,8 @@ class Devices:
       replicas: number of copies of the model, over all hosts.
       hosts: number of processes that read data.
       memory: bytes of this machine, where training runs in its memory; None elsewhere.
+      slow_bfloat16: reason why bfloat16 would be slower than float32; None where it is not.
+      fast_bfloat16: whether it is known to be faster, on a machine without accelerators.
       absent: reason why a dry run finds no such devices here; None where they are.
     """
 
@@ -19,6 +21,8 @@ class Devices:
     replicas: int = 1
     hosts: int = 1
     memory: int | None = None
+    slow_bfloat16: str | None = None
+    fast_bfloat16: bool = False
     absent: str | None = None
 
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from official_nlp.errors import InputError
 from official_nlp.output import counted
-from official_nlp.training import best, distribution
+from official_nlp.training import best, distribution, processor
 from official_nlp.training.config import TrainingConfig
 from official_nlp.training.findings import Devices, Findings
 from official_nlp.training.phase import PhaseConfig
@@ -42,6 +42,13 @@ def check(
     lines = [
         f"devices: {devices.strategy}, replicas {devices.replicas}, hosts {devices.hosts}",
     ]
+    if training.policy == "mixed_bfloat16" and devices.slow_bfloat16:
+        errors.append(
+            "policy must be float32 on this machine, was mixed_bfloat16, which is slower here: "
+            f"{devices.slow_bfloat16}; use POLICY=float32"
+        )
+    if training.policy == "float32" and devices.fast_bfloat16:
+        lines.append("this processor computes bfloat16: POLICY=mixed_bfloat16 is faster")
     for number, phase in enumerate(phases, start=1):
         examples = data[phase.data].examples
         errors += _phase_errors(number, phase, training, examples, devices)
@@ -140,7 +147,11 @@ def find_devices(strategy: str, dry_run: bool = False) -> Devices:
         if not dry_run:
             raise
         return Devices(strategy, absent=str(error))
-    return Devices(strategy, replicas, hosts, _host_memory())
+    memory = _host_memory()
+    if memory is None:
+        return Devices(strategy, replicas, hosts)
+    slow, fast = processor.slow_bfloat16(), processor.has_bfloat16()
+    return Devices(strategy, replicas, hosts, memory, slow, fast)
 
 
 def passes(phase: PhaseConfig, examples: int) -> float:

@@ -27,13 +27,15 @@ class Sums:
     def add(self, packed: tf.Tensor) -> None:
         """Add a vector of `pack` that was summed over replicas, in cross-replica context."""
         if self._total is None:
-            # Only the trace of `pack` determines the size. The price is a second trace, because
-            # tf.function repeats a trace that created a variable.
+            # Only the trace of `pack` determines the size, so that the variable is created while
+            # the step is traced. `init_scope` creates it outside of the graph. Lifting, by which
+            # tf.function would do so, repeats the whole trace.
             with tf.init_scope():
                 self._total = tf.Variable(
                     tf.zeros([self._size()], tf.float64),
                     trainable=False,
                     aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+                    experimental_enable_variable_lifting=False,
                 )
         self._total.assign_add(packed)
 

@@ -37,6 +37,20 @@ def test_a_sound_run_has_no_errors_and_no_warnings():
     )
 
 
+def test_bfloat16_is_refused_where_it_is_slower_and_offered_where_it_is_faster():
+    slow = Devices(slow_bfloat16="oneDNN is off")
+    (error,) = _check(devices=slow, policy="mixed_bfloat16").errors
+    assert error == (
+        "policy must be float32 on this machine, was mixed_bfloat16, which is slower here: "
+        "oneDNN is off; use POLICY=float32"
+    )
+    assert _check(devices=slow).errors == ()
+    offer = "this processor computes bfloat16: POLICY=mixed_bfloat16 is faster"
+    assert offer in _check(devices=Devices(fast_bfloat16=True)).lines
+    found = _check(devices=Devices(fast_bfloat16=True), policy="mixed_bfloat16")
+    assert (found.errors, offer in found.lines) == ((), False)
+
+
 def test_replicas_and_micro_batches_are_reported():
     findings = _check(devices=Devices("mirrored", replicas=2), accumulation=4)
     assert findings.errors == ()

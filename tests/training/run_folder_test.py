@@ -298,6 +298,7 @@ def test_a_folder_in_which_nothing_was_trained_bars_no_other_configuration(tmp_p
 
 
 def test_another_version_or_flag_is_reported(tmp_path, monkeypatch):
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
     _trained(tmp_path)
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "7")
     (line,) = RunFolder(tmp_path).claim(IDENTITY)

@@ -77,6 +77,16 @@ def test_metrics_are_means_over_the_window_and_the_loss_is_the_weighted_sum(ten)
     assert metrics["learning_rate"] == each[-1]["learning_rate"] == pytest.approx(0.55e-2)
 
 
+def test_a_step_is_traced_once(monkeypatch):
+    task, traces = PairTask(), []
+    losses = task.losses
+    monkeypatch.setattr(task, "losses", lambda *args: traces.append(1) or losses(*args))
+    trainer = _trainer(task)
+    _train(trainer, 2)
+    _train(trainer, 2)
+    assert len(traces) == 1
+
+
 def test_within_a_window_nothing_is_reported(ten):
     trainer = _trainer(config=dataclasses.replace(CONFIG, steps_per_loop=5, log_interval=10))
     assert _train(trainer, 5) == {}

@@ -8,7 +8,7 @@ import tf_keras
 
 from official_nlp import randomness
 from official_nlp.errors import InputError
-from official_nlp.modeling import ops
+from official_nlp.modeling import fused, ops
 from official_nlp.modeling.keras_types import Constraint, Initializer, Regularizer, Shape, Size
 from official_nlp.modeling.layers.relative_key_embedding import RelativeKeyEmbedding
 from official_nlp.modeling.refused import drop_refused
@@ -224,30 +224,28 @@ class MultiHeadAttention(tf_keras.layers.Layer):
         cache: Cache | None = None,
         cache_index: Size | None = None,
     ) -> tf.Tensor | tuple:
-        # B batch, T queries, S keys, N heads, D head width: [B, T, N, D] and twice [B, S, N, D].
+        # B batch, T queries, S keys, N heads, D head width: [B, N, T, D] and twice [B, N, S, D].
         query_heads, key_heads, value_heads = self._project_heads(query, value, key)
         offset: Size = 0  # position of the first query among the keys
         if cache is not None:
             # From here on S counts the slots of the cache, written or not.
             offset = tf.shape(cache["key"])[1] if cache_index is None else cache_index
-            key_heads = _extend(cache["key"], key_heads, cache_index)
-            value_heads = _extend(cache["value"], value_heads, cache_index)
-            cache = {"key": key_heads, "value": value_heads}
+            cache = {
+                "key": _extend(cache["key"], _swapped(key_heads), cache_index),
+                "value": _extend(cache["value"], _swapped(value_heads), cache_index),
+            }
+            key_heads, value_heads = _swapped(cache["key"]), _swapped(cache["value"])
         scores = self._scores(query_heads, key_heads, offset)  # [B, N, T, S]
         allowed = _merge_masks(attention_mask, use_causal_mask, cache_index, offset, scores)
-        if allowed is not None:
-            # The scores are replaced, not lowered by a large number as in google-research. A
-            # position that may attend nowhere then attends equally everywhere in half precision
-            # too, and its scores get no gradient.
-            scores = tf.where(allowed, scores, tf.float32.min)
-        probabilities = tf.cast(tf.nn.softmax(scores), self.compute_dtype)
         with randomness.scope(training=bool(training) and self.dropout > 0):
-            dropped = ops.apply_dropout(probabilities, self.dropout, training)
+            probabilities, dropped = fused.masked_softmax(
+                scores, allowed, self.dropout, tf.as_dtype(self.compute_dtype), training
+            )
         if head_mask is not None:
             # The returned probabilities are masked, but never dropped out.
             head_mask = tf.cast(_broadcast_head_mask(head_mask), self.compute_dtype)
             probabilities, dropped = probabilities * head_mask, dropped * head_mask
-        mixed = tf.einsum("BNTS,BSND->BTND", dropped, value_heads)
+        mixed = _swapped(tf.matmul(dropped, value_heads))  # [B, T, N, D]
         output = self._linear(mixed, self.output_kernel, self.output_bias, axes=2)  # [B, T, H]
         extra = [probabilities] if return_attention_scores else []
         extra += [] if cache is None else [cache]
@@ -256,25 +254,24 @@ class MultiHeadAttention(tf_keras.layers.Layer):
     def _project_heads(
         self, query: tf.Tensor, value: tf.Tensor | Cache, key: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Return query `[B, T, N, D]`, key and value `[B, S, N, D]`."""
-        if isinstance(value, dict):  # `project` has computed keys and values before.
-            query = self._linear(query, self.query_kernel, self.query_bias)
-            return query, value["key"], value["value"]
+        """Return query `[B, N, T, D]`, key and value `[B, N, S, D]`."""
         # Tensors are compared by identity: their contents are unknown while tracing.
         self_attention = query is value and (key is None or key is value)
         if self_attention and self.key_dim == self.value_dim:
             # One product is faster than three. The variables stay separate, as in tf_keras, so
             # that weights copy across.
-            kernel = tf.concat([self.query_kernel, self.key_kernel, self.value_kernel], axis=1)
+            kernel = tf.stack([self.query_kernel, self.key_kernel, self.value_kernel], axis=1)
             bias = None
             if self.use_bias:
-                bias = tf.concat([self.query_bias, self.key_bias, self.value_bias], axis=0)
-            # The kernels are concatenated along the heads: [H, 3 N, D] gives [B, T, 3 N, D].
-            query, key, value = tf.split(self._linear(query, kernel, bias), 3, axis=2)
+                bias = tf.stack([self.query_bias, self.key_bias, self.value_bias])
+            # [H, 3, N, D] gives [B, T, 3, N, D]; parts of the first axis need not be copied.
+            heads = tf.transpose(self._linear(query, kernel, bias), [2, 0, 3, 1, 4])
+            query, key, value = tf.unstack(heads)
             return query, key, value
-        projected = self.project(value, key)
+        # `project` may have computed keys and values before.
+        projected = value if isinstance(value, dict) else self.project(value, key)
         query = self._linear(query, self.query_kernel, self.query_bias)
-        return query, projected["key"], projected["value"]
+        return _swapped(query), _swapped(projected["key"]), _swapped(projected["value"])
 
     def _linear(
         self, x: tf.Tensor, kernel: tf.Variable, bias: tf.Variable | None, axes: int = 1
@@ -289,12 +286,14 @@ class MultiHeadAttention(tf_keras.layers.Layer):
         # softmax(Q K^T / sqrt(D)), Vaswani et al. equation 1. The query is scaled rather than the
         # larger product, as in tf_keras.
         scale = self.key_dim**-0.5
-        scores = tf.einsum("BTND,BSND->BNTS", query_heads * scale, key_heads)
+        scores = tf.matmul(query_heads * scale, key_heads, transpose_b=True)
         scores = tf.cast(scores, tf.float32)
         if self.relative_key is not None:
             # The query is not scaled here, because one part of these scores holds the key alone;
             # Hugging Face, too, divides the sum of all scores.
-            distance_scores = self.relative_key(query_heads, key_heads, query_offset=offset)
+            distance_scores = self.relative_key(
+                _swapped(query_heads), _swapped(key_heads), query_offset=offset
+            )
             scores += tf.cast(distance_scores, tf.float32) * scale
         return scores
 
@@ -349,6 +348,11 @@ class MultiHeadAttention(tf_keras.layers.Layer):
             "position_embedding_type": self.position_embedding_type,
             "max_length": self.max_length,
         }
+
+
+def _swapped(heads: tf.Tensor) -> tf.Tensor:
+    """Return `[B, N, T, D]` as `[B, T, N, D]`, or the reverse."""
+    return tf.transpose(heads, [0, 2, 1, 3])
 
 
 def _extend(past: tf.Tensor, new: tf.Tensor, index: Size | None) -> tf.Tensor:

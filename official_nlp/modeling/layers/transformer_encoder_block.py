@@ -8,7 +8,7 @@ import tf_keras
 
 from official_nlp import randomness
 from official_nlp.errors import InputError
-from official_nlp.modeling import ops
+from official_nlp.modeling import fused, ops
 from official_nlp.modeling.keras_types import (
     Activation,
     Constraint,
@@ -362,10 +362,16 @@ class TransformerEncoderBlock(tf_keras.layers.Layer):
         attended, *rest = self.attention(
             x, key_value, return_attention_scores=True, training=training, **options
         )
+        # ELECTRA is post-LN, LayerNorm(x + f(x)); `norm_first` means x + f(LayerNorm(x)).
+        if self.use_query_residual and not self.norm_first:
+            rate = self.output_dropout
+            return (
+                fused.add_and_norm(attended, residual, self.attention_norm, rate, training),
+                *rest,
+            )
         attended = ops.apply_dropout(attended, self.output_dropout, training)
         if self.use_query_residual:
             attended = tf.cast(residual, attended.dtype) + attended
-        # ELECTRA is post-LN, LayerNorm(x + f(x)); `norm_first` means x + f(LayerNorm(x)).
         return (attended if self.norm_first else self.attention_norm(attended), *rest)
 
     def _projected_states(self, states: tf.Tensor | None, cache: Cache | None) -> Cache | None:
@@ -389,12 +395,14 @@ class TransformerEncoderBlock(tf_keras.layers.Layer):
     def _feed_forward(self, x: tf.Tensor, training: bool | None) -> tf.Tensor:
         """Apply the feed-forward network with its residual and norm."""
         inner = self.intermediate(self.output_norm(x) if self.norm_first else x)
-        inner = self.inner_activation(inner)
+        inner = fused.activated(self.inner_activation, inner, training)
         inner = ops.apply_dropout(inner, self.inner_dropout, training)
-        output = ops.apply_dropout(self.output_dense(inner), self.output_dropout, training)
-        output = tf.cast(x, output.dtype) + output
-        if not self.norm_first:
-            output = self.output_norm(output)
+        output = self.output_dense(inner)
+        if self.norm_first:
+            output = ops.apply_dropout(output, self.output_dropout, training)
+            output = tf.cast(x, output.dtype) + output
+        else:
+            output = fused.add_and_norm(output, x, self.output_norm, self.output_dropout, training)
         # LayerNorm returns float32; the next block takes the compute dtype.
         return tf.cast(output, self.compute_dtype)
 

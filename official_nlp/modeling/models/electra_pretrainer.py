@@ -9,7 +9,7 @@ import tf_keras
 
 from official_nlp import loss_terms, randomness
 from official_nlp.errors import InputError
-from official_nlp.modeling import initializers, losses, ops
+from official_nlp.modeling import fused, initializers, losses, ops
 from official_nlp.modeling.layers.classification_head import ClassificationHead
 from official_nlp.modeling.layers.masked_lm import MaskedLM
 from official_nlp.modeling.models import network_contract, pretrainer_inputs
@@ -340,7 +340,9 @@ class ElectraPretrainer(tf_keras.Model):
         with randomness.scope(_DISCRIMINATE, training=bool(training)):
             sequence = network_contract.run(self.discriminator_network, inputs, training)
             # D(x, t) = sigmoid(w^T h_D(x)_t), with a dense layer before w as in google-research.
-            hidden = self.discriminator_activation(self.discriminator_projection(sequence))
+            hidden = fused.activated(
+                self.discriminator_activation, self.discriminator_projection(sequence), training
+            )
             return self.discriminator_head(hidden)[..., 0]
 
     # === Training with fit ===

@@ -97,8 +97,10 @@ class MaskedLanguageModel(LanguageModel):
         self, model: ElectraForMaskedLM, batch: Batch, phase: PhaseConfig
     ) -> tuple[dict[str, tf.Tensor], Sums]:
         logits = self._score(model, batch, training=True)
-        loss_sum, _ = losses.electra_loss(batch, {"lm_outputs": logits})["mlm"]
-        return {"mlm": loss_sum}, self._sums(batch, logits)
+        weights = losses.prediction_weights(batch)
+        lm_losses = losses.masked_lm_losses(logits, batch["masked_lm_ids"], weights)
+        loss_sum, _ = losses.electra_loss(batch, {"lm_losses": lm_losses})["mlm"]
+        return {"mlm": loss_sum}, self._sums(batch, logits, lm_losses)
 
     def evaluate(self, model: ElectraForMaskedLM, batch: Batch) -> tuple[Sums, Rows]:
         return self._sums(batch, self._score(model, batch, training=False)), {}
@@ -108,8 +110,9 @@ class MaskedLanguageModel(LanguageModel):
         names = ("input_word_ids", "input_mask", "input_type_ids", "masked_lm_positions")
         return model({name: batch[name] for name in names}, training=training)["logits"]
 
-    def _sums(self, batch, logits) -> Sums:
-        return masked_metrics.generator_sums(batch, logits, self.tokenizer.mask_token_id)
+    def _sums(self, batch, logits, lm_losses=None) -> Sums:
+        mask_id = self.tokenizer.mask_token_id
+        return masked_metrics.generator_sums(batch, logits, mask_id, lm_losses=lm_losses)
 
     def report(
         self, sums: Mapping[str, np.ndarray], rows: Mapping[str, np.ndarray]

@@ -26,6 +26,7 @@ def generator_sums(
     lm_outputs: tf.Tensor,
     mask_id: int,
     sampled_ids: tf.Tensor | None = None,
+    lm_losses: tf.Tensor | None = None,
 ) -> dict[str, tf.Tensor]:
     """Return the sums of one batch from which `compute` derives the generator's metrics.
 
@@ -34,10 +35,12 @@ def generator_sums(
       lm_outputs: float `[B, P, V]`.
       mask_id: id of [MASK].
       sampled_ids: integer `[B, P]`, or None where nothing was sampled.
+      lm_losses: `losses.masked_lm_losses` if they are known, which take time; None to compute them.
     """
     labels = batch["masked_lm_ids"]
     weights = losses.prediction_weights(batch)
-    nll = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=lm_outputs)
+    if lm_losses is None:
+        lm_losses = losses.masked_lm_losses(lm_outputs, labels, weights)
     correct = _equal(tf.argmax(lm_outputs, axis=-1, output_type=tf.int32), labels)
     # Some predicted tokens stay visible (15 % by default), and the generator can copy them. Those
     # hidden by [MASK] are therefore counted separately, too.
@@ -46,10 +49,10 @@ def generator_sums(
     sampled = weights * _equal(sampled_ids, labels) if sampled_ids is not None else 0.0 * weights
     parts = [
         weights,
-        weights * nll,
+        weights * lm_losses,
         weights * correct,
         hidden,
-        hidden * nll,
+        hidden * lm_losses,
         hidden * correct,
         sampled,
         weights if sampled_ids is not None else 0.0 * weights,

@@ -150,6 +150,9 @@ class ElectraPretraining(DataFolderTask):
         outputs, sums, sampled_ids = {}, {}, None
         if phase.trains(MLM):
             outputs = model.generate(batch, training=True)
+            outputs["lm_losses"] = losses.masked_lm_losses(
+                outputs["lm_outputs"], batch["masked_lm_ids"], losses.prediction_weights(batch)
+            )
         if phase.trains(RTD):
             # Without a generator, tokens are replaced by draws from the unigram distribution.
             fixed = None if phase.trains(MLM) else self._draw_unigram(batch)
@@ -162,7 +165,11 @@ class ElectraPretraining(DataFolderTask):
             )
         if phase.trains(MLM):
             mask_id = self.tokenizer.mask_token_id
-            sums.update(metrics.generator_sums(batch, outputs["lm_outputs"], mask_id, sampled_ids))
+            sums.update(
+                metrics.generator_sums(
+                    batch, outputs["lm_outputs"], mask_id, sampled_ids, outputs["lm_losses"]
+                )
+            )
         terms = losses.electra_loss(batch, outputs)
         return {name: loss_sum for name, (loss_sum, _) in terms.items()}, sums
 
