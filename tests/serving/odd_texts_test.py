@@ -69,7 +69,8 @@ def requests(name: str, signature: str, texts: list[bytes]) -> list:
     if name == "choices":
         return [(text, [each, b"red " + each]) for text, each in zip(texts, marked)]
     if name == "generator" or signature == "fill_blanks":
-        return [text[:4] + b" ___ " + text[4:] for text in marked]
+        # `Predictor` refuses a text with a blank that is longer than a sequence.
+        return [text[:3] + b"___ " + text[3:20] for text in marked]
     return list(zip(marked, texts)) if signature == "pairs" else marked
 
 
