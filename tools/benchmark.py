@@ -255,8 +255,7 @@ def measure_exports(options):
 
     for folder in options.folders:
         version = exported_files.newest_version(folder)
-        files = [x for x in version.rglob("*") if exported_files.TOKENIZER not in str(x)]
-        megabytes = sum(file.stat().st_size for file in files if file.is_file()) / 1e6
+        megabytes = serving.megabytes(version)
         times = []
         for part, network in Predictor.from_pretrained(folder).parts.items():
             for shape in ((1, 16), (1, 128), (8, 128)):

@@ -21,12 +21,22 @@ from collections.abc import Callable
 import numpy as np
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-# ELECTRA-Small; the vocabulary has words of four letters, each of which is one token.
-VOCABULARY, LENGTH, LABELS = 30522, 512, 2
-WIDTH, EMBEDDING, LAYERS, HEADS, INNER = 256, 128, 12, 4, 1024
+from benchmarks.electra_small import (  # noqa: E402  # found beside this file
+    EMBEDDING,
+    HEADS,
+    INNER,
+    LAYERS,
+    POSITIONS,
+    SIZES,
+    VOCABULARY,
+    WIDTH,
+)
+
+LABELS = 2
+# The vocabulary has words of four letters, each of which is one token.
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 # Names of the inputs of a network.
@@ -60,16 +70,7 @@ def write_ours(folder: str) -> None:
     """Write a classifier with random weights, and its tokenizer, as a model folder."""
     import official_nlp as nlp
 
-    sizes = {
-        "vocab_size": VOCABULARY,
-        "embedding_size": EMBEDDING,
-        "hidden_size": WIDTH,
-        "num_hidden_layers": LAYERS,
-        "num_attention_heads": HEADS,
-        "intermediate_size": INNER,
-        "max_position_embeddings": LENGTH,
-    }
-    config = nlp.networks.ElectraConfig(**sizes, num_labels=LABELS)
+    config = nlp.networks.ElectraConfig(**SIZES, num_labels=LABELS)
     nlp.models.ElectraForSequenceClassification(config).save_pretrained(folder)
     vocabulary = [*SPECIAL, *LETTERS, *("##" + each for each in LETTERS), *words()]
     nlp.data.ElectraTokenizer(vocabulary).save_pretrained(folder)
@@ -86,7 +87,7 @@ def write_tfnlp(folder: str) -> None:
         num_layers=LAYERS,
         num_attention_heads=HEADS,
         inner_dim=INNER,
-        max_sequence_length=LENGTH,
+        max_sequence_length=POSITIONS,
         type_vocab_size=2,
         embedding_width=EMBEDDING,
     )

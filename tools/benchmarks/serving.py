@@ -5,7 +5,6 @@ import contextlib
 import json
 import os
 import pathlib
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -13,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from benchmarks import http_load, served_models
+from benchmarks.processes import Worker, quartiles
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 _PROGRAM = pathlib.Path(__file__).with_name("served_models.py")
@@ -87,54 +87,24 @@ def megabytes(folder: pathlib.Path) -> float:
 # === Calls ===
 
 
-class Caller:
-    """A process that computes with one model."""
-
-    def __init__(self, kind: str, folder: pathlib.Path):
-        self._process = subprocess.Popen(
-            [sys.executable, str(_PROGRAM), "run", kind, str(folder)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        while self._line() != "ready":  # A library may print something.
-            pass
-
-    def _line(self) -> str:
-        line = self._process.stdout.readline()
-        if not line:
-            raise SystemExit(f"{self._process.args} ended with code {self._process.wait()}")
-        return line.strip()
-
-    def milliseconds(self, batch: int, length: int, count: int) -> dict[str, float]:
-        """Return the mean milliseconds of some calls."""
-        print(batch, length, count, file=self._process.stdin, flush=True)
-        return json.loads(self._line())
-
-    def close(self) -> None:
-        """End the process."""
-        self._process.stdin.close()
-        self._process.wait()
-
-
 def measured_calls(variants: dict[str, tuple[str, pathlib.Path]], rounds: int) -> dict[str, Any]:
     """Return median and quartiles of milliseconds by variant, shape and clock.
 
     All variants take turns, each in a process of its own, so that what else happens on the machine
     concerns all of them.
     """
-    callers = {name: Caller(*each) for name, each in variants.items()}
+    callers = {name: Worker(_PROGRAM, ("run", *each)) for name, each in variants.items()}
     found: dict[str, Any] = {name: {} for name in variants}
     for batch, length in SHAPES:
         # The first call of a shape is left out, and tells how many fill a turn.
         counts = {
-            name: max(1, round(_TURN / caller.milliseconds(batch, length, 1)["wall"]))
+            name: max(1, round(_TURN / caller.ask(batch, length, 1)["wall"]))
             for name, caller in callers.items()
         }
         turns: dict[str, list] = {name: [] for name in variants}
         for _ in range(rounds):
             for name, caller in callers.items():
-                turns[name].append(caller.milliseconds(batch, length, counts[name]))
+                turns[name].append(caller.ask(batch, length, counts[name]))
         for name, each in turns.items():
             found[name][f"{batch} x {length}"] = {
                 clock: quartiles([turn[clock] for turn in each]) for clock in ("cpu", "wall")
@@ -142,13 +112,6 @@ def measured_calls(variants: dict[str, tuple[str, pathlib.Path]], rounds: int) -
     for caller in callers.values():
         caller.close()
     return found
-
-
-def quartiles(values: Sequence[float]) -> list[float]:
-    """Return the lower quartile, the median and the upper quartile."""
-    if len(values) == 1:
-        return [values[0]] * 3
-    return statistics.quantiles(values, n=4, method="inclusive")
 
 
 def print_calls(calls: dict[str, Any], sizes: dict[str, float]) -> None:

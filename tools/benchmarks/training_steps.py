@@ -21,7 +21,7 @@ from collections.abc import Callable
 
 START = time.time()
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import official_nlp as nlp  # noqa: E402, I001  # It sets what TensorFlow reads when it is imported.
@@ -29,8 +29,18 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 import tf_keras  # noqa: E402
 
-VOCABULARY, POSITIONS, MASK_ID = 30522, 512, 103
-WIDTH, EMBEDDING, LAYERS, HEADS, INNER = 256, 128, 12, 4, 1024
+from benchmarks.electra_small import (  # noqa: E402  # found beside this file
+    EMBEDDING,
+    HEADS,
+    INNER,
+    LAYERS,
+    POSITIONS,
+    SIZES,
+    VOCABULARY,
+    WIDTH,
+)
+
+MASK_ID = 103
 GENERATOR_WIDTH, GENERATOR_HEADS, GENERATOR_INNER = 64, 1, 256
 PREDICTED = 0.15
 STEPS, WARMUP, RATE = 1_000_000, 10_000, 5e-4
@@ -76,15 +86,7 @@ def ours(policy: str, size: int, length: int) -> Train:
             both = tf.data.Dataset.zip(batches(size, length), numbered)
             return both.map(lambda batch, numbers: batch | numbers)
 
-    discriminator = nlp.networks.ElectraConfig(
-        vocab_size=VOCABULARY,
-        embedding_size=EMBEDDING,
-        hidden_size=WIDTH,
-        num_hidden_layers=LAYERS,
-        num_attention_heads=HEADS,
-        intermediate_size=INNER,
-        max_position_embeddings=POSITIONS,
-    )
+    discriminator = nlp.networks.ElectraConfig(**SIZES)
     generator = discriminator.replace(
         hidden_size=GENERATOR_WIDTH,
         num_attention_heads=GENERATOR_HEADS,

@@ -282,18 +282,18 @@ class MultiHeadAttention(tf_keras.layers.Layer):
         return x if bias is None else x + tf.cast(bias, self.compute_dtype)
 
     def _scores(self, query_heads: tf.Tensor, key_heads: tf.Tensor, offset: Size) -> tf.Tensor:
-        """Return the scores before masking and softmax, float32 `[B, N, T, S]`."""
+        """Return the scores before masking and softmax, `[B, N, T, S]`."""
         # softmax(Q K^T / sqrt(D)), Vaswani et al. equation 1. The query is scaled rather than the
         # larger product, as in tf_keras.
         scale = self.key_dim**-0.5
         scores = tf.matmul(query_heads * scale, key_heads, transpose_b=True)
-        scores = tf.cast(scores, tf.float32)
         if self.relative_key is not None:
             # The query is not scaled here, because one part of these scores holds the key alone;
             # Hugging Face, too, divides the sum of all scores.
             distance_scores = self.relative_key(
                 _swapped(query_heads), _swapped(key_heads), query_offset=offset
             )
+            scores = tf.cast(scores, tf.float32)
             scores += tf.cast(distance_scores, tf.float32) * scale
         return scores
 

@@ -362,17 +362,24 @@ class TransformerEncoderBlock(tf_keras.layers.Layer):
         attended, *rest = self.attention(
             x, key_value, return_attention_scores=True, training=training, **options
         )
-        # ELECTRA is post-LN, LayerNorm(x + f(x)); `norm_first` means x + f(LayerNorm(x)).
-        if self.use_query_residual and not self.norm_first:
-            rate = self.output_dropout
-            return (
-                fused.add_and_norm(attended, residual, self.attention_norm, rate, training),
-                *rest,
-            )
-        attended = ops.apply_dropout(attended, self.output_dropout, training)
         if self.use_query_residual:
-            attended = tf.cast(residual, attended.dtype) + attended
+            return (self._add(attended, residual, self.attention_norm, training), *rest)
+        attended = ops.apply_dropout(attended, self.output_dropout, training)
         return (attended if self.norm_first else self.attention_norm(attended), *rest)
+
+    def _add(
+        self,
+        output: tf.Tensor,
+        residual: tf.Tensor,
+        norm: tf_keras.layers.LayerNormalization,
+        training: bool | None,
+    ) -> tf.Tensor:
+        """Return output, with dropout, plus residual; normalized unless `norm_first`."""
+        # ELECTRA is post-LN, LayerNorm(x + f(x)); `norm_first` means x + f(LayerNorm(x)).
+        if not self.norm_first:
+            return fused.add_and_norm(output, residual, norm, self.output_dropout, training)
+        output = ops.apply_dropout(output, self.output_dropout, training)
+        return tf.cast(residual, output.dtype) + output
 
     def _projected_states(self, states: tf.Tensor | None, cache: Cache | None) -> Cache | None:
         """Return the keys and values of the encoder states, from the cache if it holds them."""
@@ -388,21 +395,14 @@ class TransformerEncoderBlock(tf_keras.layers.Layer):
         attended, scores = self.cross_attention(
             query, states, return_attention_scores=True, training=training, **options
         )
-        attended = ops.apply_dropout(attended, self.output_dropout, training)
-        attended = tf.cast(x, attended.dtype) + attended
-        return attended if self.norm_first else self.cross_norm(attended), scores
+        return self._add(attended, x, self.cross_norm, training), scores
 
     def _feed_forward(self, x: tf.Tensor, training: bool | None) -> tf.Tensor:
         """Apply the feed-forward network with its residual and norm."""
         inner = self.intermediate(self.output_norm(x) if self.norm_first else x)
         inner = fused.activated(self.inner_activation, inner, training)
         inner = ops.apply_dropout(inner, self.inner_dropout, training)
-        output = self.output_dense(inner)
-        if self.norm_first:
-            output = ops.apply_dropout(output, self.output_dropout, training)
-            output = tf.cast(x, output.dtype) + output
-        else:
-            output = fused.add_and_norm(output, x, self.output_norm, self.output_dropout, training)
+        output = self._add(self.output_dense(inner), x, self.output_norm, training)
         # LayerNorm returns float32; the next block takes the compute dtype.
         return tf.cast(output, self.compute_dtype)
 
